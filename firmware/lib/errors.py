@@ -1,0 +1,119 @@
+"""Every exception that Gatehouse raises on purpose, with its stable code.
+
+Codes are the words of `domain.md` 5.5; they appear in payloads, logs and tests. Owns the translation of a lock's
+error byte to such a word; how a word is published is the business of `reports`.
+"""
+
+
+class FirmwareError(Exception):
+    """Base of everything raised on purpose; `code` is stable, the text is for people."""
+
+    code = "internal"
+
+
+class ProtocolError(FirmwareError):
+    """Bytes that do not mean what the specification allows."""
+
+    code = "protocol"
+
+
+class LinkError(FirmwareError):
+    """Radio: not found, refused, dropped. `sent` is True once the command may have reached the lock."""
+
+    code = "link"
+    sent = False
+
+
+class LinkTimeout(LinkError):
+    """A deadline passed while waiting on the link."""
+
+    code = "link_timeout"
+
+
+class AuthError(FirmwareError):
+    """A proof of the key failed; `ble` is the lock's error byte, or None."""
+
+    code = "auth"
+    ble = None
+
+
+class LockRefused(FirmwareError):
+    """The lock said no. `ble` is its error byte, `reason` a word of `domain.md` 5.5."""
+
+    code = "refused"
+
+    def __init__(self, text, ble=None, reason="other"):
+        super().__init__(text)
+        self.ble = ble
+        self.reason = reason
+
+
+class Unsupported(FirmwareError):
+    """The lock does not know the command, or its feature bit is 0; `ble` is the lock's error byte, or None."""
+
+    code = "unsupported"
+    ble = None
+
+
+class BadRequest(FirmwareError):
+    """A request that cannot be carried out as written; `ble` is the lock's error byte, or None."""
+
+    code = "bad_request"
+    ble = None
+
+
+class NetError(FirmwareError):
+    """Wi-Fi, name resolution or broker."""
+
+    code = "net"
+
+
+class ConfigError(FirmwareError):
+    """Settings that cannot be used."""
+
+    code = "config"
+
+
+_REASONS = {
+    0x10: "exists",
+    0x14: "exists",
+    0x19: "exists",
+    0x15: "not_found",
+    0x18: "not_found",
+    0x1A: "not_found",
+    0x1F: "not_found",
+    0x04: "full",
+    0x16: "full",
+    0x0E: "not_valid_now",
+    0x11: "not_valid_now",
+    0x1C: "frozen",
+    0x1E: "double_locked",
+    0x0A: "low_battery",
+    0x00: "not_paired",
+    0x05: "not_paired",
+    0x06: "not_paired",
+    0x07: "already_paired",
+    0x0B: "no_passcode_data",
+    0x0C: "no_passcode_data",
+}
+
+
+def from_ble(command, error):
+    """The exception (not raised) for error byte `error` in a lock's answer to `command`.
+
+    Source: domain.md 5.5, column "from BLE code"; 0x19 to 0x90 means "no such item" (5.4).
+    """
+    text = "lock answered 0x%02x to command 0x%02x" % (error, command)
+    if error == 0x1B or (command == 0x90 and error == 0x19):
+        kind = Unsupported
+    elif error in (0x02, 0x03, 0x08, 0x0D, 0x12):
+        kind = AuthError
+    elif error in (0x0F, 0x17, 0x1D, 0x20):
+        kind = BadRequest
+    elif error == 0x01:
+        kind = ProtocolError
+    else:
+        return LockRefused(text, error, _REASONS.get(error, "other"))
+    err = kind(text)
+    err.ble = error
+    return err
