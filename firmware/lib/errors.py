@@ -12,9 +12,10 @@ class FirmwareError(Exception):
 
 
 class ProtocolError(FirmwareError):
-    """Bytes that do not mean what the specification allows."""
+    """Bytes that do not mean what the specification allows; `ble` is the lock's error byte, or None."""
 
     code = "protocol"
+    ble = None
 
 
 class LinkError(FirmwareError):

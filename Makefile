@@ -1,0 +1,41 @@
+# Every target makes the environment that it needs. PYTHON chooses the interpreter for .venv (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.ready
+
+.PHONY: demo test sim lint bench clean setup
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock requirements-stubs.lock pyproject.toml host_tools/fetch.py
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Gatehouse needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@echo "setting up $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target .cache/typings -r requirements-stubs.lock
+	@$(PY) -m host_tools.fetch
+	@touch $@
+
+demo: $(STAMP)
+	@$(PY) -m host_tools.demo $(if $(ONCE),--once)
+
+test: lint
+	@$(PY) -m pytest -q
+
+sim: $(STAMP)
+	@$(PY) -m host_tools.cli sim up
+
+lint: $(STAMP)
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -m mypy --config-file firmware/mypy.ini
+
+bench: $(STAMP)
+	@$(PY) -m bench.unlock
+
+clean:
+	rm -rf $(VENV) .cache build .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
