@@ -1,0 +1,101 @@
+"""One JSON object per line in, one JSON object per line out, on the board's serial port. Owns stdin and stdout.
+
+What is not an object is ignored without an answer: log lines, which share the port, may be echoed back by a terminal.
+A reply is one line that begins with `{`; a log line never does.
+"""
+
+import asyncio
+import json
+import select
+import sys
+
+from firmware.lib.compat import const
+from firmware.lib.errors import FirmwareError
+from firmware.system.timing import sleep_ms
+
+_MAX_LINE = const(2048)
+_BURST = const(128)  # bytes taken before other tasks get a turn
+_IDLE_MS = const(20)
+
+
+class Lines:
+    """Bytes -> objects. A line longer than `max_line` is dropped whole."""
+
+    def __init__(self, max_line=_MAX_LINE):
+        self._max_line = max_line
+        self._line = bytearray()
+        self._is_overlong = False
+
+    def feed(self, octet):
+        """Take one byte (an int); return the object of the line it ends, else None."""
+        if octet != 10 and octet != 13:
+            if len(self._line) >= self._max_line:
+                self._is_overlong = True
+            else:
+                self._line.append(octet)
+            return None
+        line, self._line = self._line, bytearray()
+        is_overlong, self._is_overlong = self._is_overlong, False
+        if is_overlong or not line.strip().startswith(b"{"):
+            return None
+        try:
+            value = json.loads(bytes(line).decode())
+        except (ValueError, UnicodeError):
+            return None
+        return value if isinstance(value, dict) else None
+
+
+async def answer(handler, request):
+    """The reply to `request`: what `handler` (plain or async) returns, or a dict that says what went wrong."""
+    try:
+        reply = handler(request)
+        if hasattr(reply, "send"):
+            reply = await reply
+        return reply
+    except FirmwareError as err:
+        return {"ok": False, "code": err.code, "msg": str(err)}
+    except Exception as err:  # the boundary that turns failures into replies
+        return {"ok": False, "code": "internal", "msg": type(err).__name__}
+
+
+class Console:
+    """The serial port as a line of requests and replies."""
+
+    def __init__(self, stdin=None, stdout=None):
+        source = stdin or sys.stdin
+        self._stdin = source
+        self._bytes = getattr(source, "buffer", source)  # a MicroPython terminal stream is text, its .buffer is bytes
+        self._stdout = stdout or sys.stdout
+        self._poll = select.poll()
+
+    async def serve(self, handler):
+        """Answer requests for ever. Reads only what has arrived, so it never blocks the loop.
+
+        Polled, because `sys.stdin.readline`, which MicroPython's StreamReader calls, blocks a board until the line ends.
+        """
+        self._poll.register(self._stdin, select.POLLIN)
+        lines = Lines()
+        try:
+            while True:
+                request = None
+                for _ in range(_BURST):
+                    if not self._poll.poll(0):
+                        break
+                    octet = self._bytes.read(1)
+                    if not octet:  # the other end is gone, and nothing will ever come again
+                        await asyncio.Event().wait()
+                    request = lines.feed(octet[0])
+                    if request is not None:
+                        break
+                else:
+                    await sleep_ms(0)
+                    continue
+                if request is None:
+                    await sleep_ms(_IDLE_MS)
+                    continue
+                reply = await answer(handler, request)
+                self._stdout.write(json.dumps(reply) + "\n")
+                if hasattr(self._stdout, "flush"):
+                    self._stdout.flush()
+        finally:
+            self._poll.unregister(self._stdin)

@@ -1,0 +1,63 @@
+"""A bounded queue from an interrupt handler to one task. Owns nothing but its ring.
+
+One producer (the handler), one consumer (the task): each moves only its own index, so neither needs a lock, also where
+the radio's handler runs on another thread (ESP32).
+"""
+
+from firmware.system.timing import ThreadSafeFlag
+
+
+class Inbox:
+    """Ring of `depth` items. `dropped` counts what found it full; the oldest items are kept."""
+
+    def __init__(self, depth):
+        self._ring = [None] * (depth + 1)  # one slot stays free, so that full and empty differ
+        self._head = 0
+        self._tail = 0
+        self._flag = ThreadSafeFlag()
+        self.dropped = 0
+        self.is_closed = False
+
+    def put(self, item):
+        """Queue `item`; safe in an interrupt handler. False when there was no room."""
+        head = self._head
+        after = (head + 1) % len(self._ring)
+        if after == self._tail:
+            self.dropped += 1
+            return False
+        self._ring[head] = item
+        self._head = after
+        self._flag.set()
+        return True
+
+    def close(self):
+        """Nothing more will come: once empty, `get` returns None. Safe in an interrupt handler."""
+        self.is_closed = True
+        self._flag.set()
+
+    def get_nowait(self):
+        """The oldest item, or None when there is none."""
+        tail = self._tail
+        if tail == self._head:
+            return None
+        item = self._ring[tail]
+        self._ring[tail] = None
+        self._tail = (tail + 1) % len(self._ring)
+        return item
+
+    async def get(self):
+        """Wait for the oldest item; None once the inbox is closed and empty. One task at a time."""
+        while True:
+            if self._tail != self._head:
+                return self.get_nowait()
+            if self.is_closed:
+                return None
+            await self._flag.wait()
+
+    def clear(self):
+        """Forget what is queued. Only the consumer may call it."""
+        while self._tail != self._head:
+            self.get_nowait()
+
+    def __len__(self):
+        return (self._head - self._tail) % len(self._ring)

@@ -1,0 +1,101 @@
+"""Small state as whole files: a JSON text and a checksum, replaced in one step. Owns the files it is given.
+
+A save writes a sibling, closes it (only that is durable on littlefs), reads it back and renames it over the old file,
+so a power cut leaves the old content or the new one, never a mixture (security.md 4.3 rule 3).
+"""
+
+import binascii
+import json
+import os
+
+_NEW = ".new"
+_BAK = ".bak"
+
+
+def exists(path):
+    """True when there is a file or folder `path`."""
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def make_folder(path):
+    """Create folder `path` and its parents where missing."""
+    at = 0
+    while at >= 0:
+        at = path.find("/", at + 1)
+        part = path if at < 0 else path[:at]
+        if part and not exists(part):
+            os.mkdir(part)
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _decode(raw):
+    """Content of a stored file -> (True, object), or (False, None) when it is damaged."""
+    end = raw.rfind(b"\n", 0, len(raw) - 1) if raw else -1
+    if end < 0 or raw[end + 1 :] != b"%08x\n" % (binascii.crc32(raw[:end]) & 0xFFFFFFFF):
+        return False, None
+    try:
+        return True, json.loads(raw[:end].decode())
+    except (ValueError, UnicodeError):
+        return False, None
+
+
+def load(path, default=None, on_damage=None):
+    """The object saved at `path`, else the newest valid sibling, else `default`.
+
+    `on_damage(path)` is called when there are files but none of them is valid.
+    """
+    damaged = False
+    for name in (path, path + _NEW, path + _BAK):
+        raw = _read(name)
+        if raw is None:
+            continue
+        valid, value = _decode(raw)
+        if valid:
+            return value
+        damaged = True
+    if damaged and on_damage:
+        on_damage(path)
+    return default
+
+
+def save(path, value):
+    """Write `value` (what JSON can say; no bytes: callers write hex) and return once it is durable.
+
+    Raises OSError when the flash refuses or does not read back what was written; the old file then still stands.
+    """
+    text = json.dumps(value).encode()
+    raw = text + b"\n%08x\n" % (binascii.crc32(text) & 0xFFFFFFFF)
+    folder = path[: path.rfind("/")] if path.rfind("/") > 0 else ""
+    if folder and not exists(folder):
+        make_folder(folder)
+    with open(path + _NEW, "wb") as file:
+        file.write(raw)
+    if _read(path + _NEW) != raw:
+        raise OSError("%s did not read back" % path)
+    try:
+        os.rename(path + _NEW, path)
+    except OSError:  # a FAT volume does not rename over a file
+        remove(path + _BAK)
+        os.rename(path, path + _BAK)
+        os.rename(path + _NEW, path)
+        os.remove(path + _BAK)
+
+
+def remove(path):
+    """Delete `path` and its siblings; nothing happens where there is none."""
+    for name in (path + _BAK, path + _NEW, path):
+        try:
+            os.remove(name)
+        except OSError:
+            pass

@@ -1,0 +1,66 @@
+import asyncio
+import unittest
+
+from firmware.system.inbox import Inbox
+
+
+class InboxTest(unittest.TestCase):
+    def test_items_come_out_in_order_over_many_turns_of_the_ring(self):
+        async def scenario():
+            inbox = Inbox(3)
+            got = []
+            for number in range(10):
+                inbox.put(2 * number)
+                inbox.put(2 * number + 1)
+                got.append(await inbox.get())
+                got.append(await inbox.get())
+            return got
+
+        self.assertEqual(asyncio.run(scenario()), list(range(20)))
+
+    def test_full_inbox_keeps_the_oldest_and_counts(self):
+        async def scenario():
+            inbox = Inbox(2)
+            return [inbox.put(n) for n in range(4)], inbox.dropped, len(inbox), await inbox.get(), await inbox.get()
+
+        self.assertEqual(asyncio.run(scenario()), ([True, True, False, False], 2, 2, 0, 1))
+
+    def test_get_waits_for_a_put(self):
+        async def scenario():
+            inbox = Inbox(1)
+            task = asyncio.create_task(inbox.get())
+            await asyncio.sleep(0)
+            inbox.put("late")
+            return await task
+
+        self.assertEqual(asyncio.run(scenario()), "late")
+
+    def test_closed_inbox_gives_what_it_holds_and_then_none(self):
+        async def scenario():
+            inbox = Inbox(4)
+            inbox.put(1)
+            inbox.close()
+            return await inbox.get(), await inbox.get(), await inbox.get()
+
+        self.assertEqual(asyncio.run(scenario()), (1, None, None))
+
+    def test_close_wakes_a_waiting_task(self):
+        async def scenario():
+            inbox = Inbox(1)
+            task = asyncio.create_task(inbox.get())
+            await asyncio.sleep(0)
+            inbox.close()
+            return await task
+
+        self.assertEqual(asyncio.run(scenario()), None)
+
+    def test_clear_and_get_nowait(self):
+        async def scenario():
+            inbox = Inbox(4)
+            inbox.put(1)
+            inbox.put(2)
+            first = inbox.get_nowait()
+            inbox.clear()
+            return first, inbox.get_nowait(), len(inbox)
+
+        self.assertEqual(asyncio.run(scenario()), (1, None, 0))

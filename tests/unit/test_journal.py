@@ -1,0 +1,111 @@
+import os
+import unittest
+
+from firmware.system import store
+from firmware.system.journal import Journal
+
+_FOLDER = "/tmp/gatehouse-test-journal"
+
+
+def _wipe():
+    if store.exists(_FOLDER):
+        for name in os.listdir(_FOLDER):
+            os.remove(_FOLDER + "/" + name)
+
+
+def _cut(path, octets):
+    with open(path, "rb") as file:
+        raw = file.read()
+    with open(path, "wb") as file:
+        file.write(raw[: len(raw) - octets])
+
+
+class JournalTest(unittest.TestCase):
+    def setUp(self):
+        _wipe()
+
+    def tearDown(self):
+        _wipe()
+
+    def test_records_come_back_in_order_after_reopening(self):
+        journal = Journal(_FOLDER, segment_records=3, keep_segments=10)
+        for number in range(10):
+            self.assertEqual(journal.append(b"record %d" % number), 1 + number)
+        again = Journal(_FOLDER, segment_records=3, keep_segments=10)
+        self.assertEqual((again.first_seq, again.next_seq, len(again)), (1, 11, 10))
+        self.assertEqual(list(again.records(9)), [(9, b"record 8"), (10, b"record 9")])
+        self.assertEqual(again.get(5), b"record 4")
+        self.assertEqual(again.get(4), b"record 3")
+        self.assertEqual(again.get(11), None)
+
+    def test_oldest_segment_goes_when_all_are_full(self):
+        journal = Journal(_FOLDER, segment_records=2, keep_segments=2)
+        for number in range(7):
+            journal.append(bytes([number]))
+        self.assertEqual((journal.first_seq, journal.next_seq), (5, 8))
+        self.assertEqual([seq for seq, _ in journal.records()], [5, 6, 7])
+        self.assertEqual(journal.get(4), None)
+
+    def test_torn_tail_at_every_length_is_dropped_and_its_number_used_again(self):
+        for octets in range(1, 7 + 4 + 5):
+            _wipe()
+            journal = Journal(_FOLDER)
+            journal.append(b"kept")
+            journal.append(b"torn")
+            _cut(_FOLDER + "/00000001.seg", octets)
+            again = Journal(_FOLDER)
+            self.assertEqual(again.torn, 1)
+            self.assertEqual(again.append(b"next"), 2)
+            self.assertEqual(list(again.records()), [(1, b"kept"), (2, b"next")])
+            self.assertEqual(list(Journal(_FOLDER).records()), [(1, b"kept"), (2, b"next")])
+
+    def test_flipped_bit_anywhere_ends_the_segment(self):
+        journal = Journal(_FOLDER)
+        journal.append(b"good")
+        journal.append(b"bad")
+        name = _FOLDER + "/00000001.seg"
+        with open(name, "rb") as file:
+            raw = file.read()
+        for at in range(16, len(raw)):
+            with open(name, "wb") as file:
+                file.write(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+            self.assertEqual(list(Journal(_FOLDER).records()), [(1, b"good")])
+
+    def test_trim_drops_whole_segments_and_keeps_the_numbering(self):
+        journal = Journal(_FOLDER, segment_records=2, keep_segments=10)
+        for number in range(6):
+            journal.append(bytes([number]))
+        journal.trim_below(4)
+        self.assertEqual(journal.first_seq, 3)
+        journal.trim_below(100)
+        self.assertEqual((journal.first_seq, journal.next_seq), (5, 7))
+        self.assertEqual(Journal(_FOLDER, 2, 10).next_seq, 7)
+
+    def test_clear_goes_on_or_starts_anew(self):
+        journal = Journal(_FOLDER)
+        journal.append(b"a")
+        journal.append(b"b")
+        journal.clear()
+        self.assertEqual((len(journal), journal.next_seq, Journal(_FOLDER).next_seq), (0, 3, 3))
+        journal.clear(1)
+        self.assertEqual((len(journal), journal.append(b"c"), journal.get(1)), (0, 1, b"c"))
+
+    def test_hole_left_by_damage_is_skipped(self):
+        journal = Journal(_FOLDER, segment_records=3, keep_segments=10)
+        for number in range(6):
+            journal.append(bytes([number]))
+        _cut(_FOLDER + "/00000001.seg", 1)
+        self.assertEqual([seq for seq, _ in Journal(_FOLDER, 3, 10).records()], [1, 2, 4, 5, 6])
+
+    def test_trimming_while_reading(self):
+        journal = Journal(_FOLDER, segment_records=1, keep_segments=10)
+        for number in range(4):
+            journal.append(bytes([number]))
+        seen = []
+        for seq, _ in journal.records():
+            seen.append(seq)
+            journal.trim_below(3)
+        self.assertEqual(seen, [1, 3, 4])
+
+    def test_record_that_is_too_long_is_refused(self):
+        self.assertRaises(ValueError, Journal(_FOLDER).append, bytes(1025))
