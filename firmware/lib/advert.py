@@ -1,0 +1,100 @@
+"""The manufacturer data and the name that a lock advertises.
+
+Owns both layouts and the flags; presence and what a change means are the gateway's registry's.
+Source: lock-ble-link.md 2.2-2.6; vectors of kind "advertisement".
+"""
+
+from firmware.lib.compat import const
+
+UNLOCKED = 0x01
+RECORDS = 0x02
+SETTABLE = 0x04
+TOUCHED = 0x08
+PARKED = 0x10  # parking locks only: the second bit of their state
+
+COMPANY_ID = 0x0305  # what a stack shows that splits two bytes off (05 03, least significant first)
+
+_MIN_LEN = const(15)
+_STATED_FROM = const(5)  # protocol types below it put no state into the advertisement
+
+
+class Advert:
+    """`kind` is "v3", "v2s_plus", "v2s", "parking", "dfu", "wristband" or "other".
+
+    `protocol`, `version` and `scene` are numbers. Where the layout carries no state (`is_stated` false) flags are
+    false and `battery` and `address` None. `address` is six bytes in printed order.
+    """
+
+    __slots__ = (
+        "address",
+        "battery",
+        "flags",
+        "has_records",
+        "is_stated",
+        "kind",
+        "protocol",
+        "scene",
+        "settable",
+        "touched",
+        "unlocked",
+        "version",
+    )
+
+    def __init__(self, kind, protocol, version, scene, flags=None, battery=None, address=None):
+        self.kind = kind
+        self.protocol = protocol
+        self.version = version
+        self.scene = scene
+        self.is_stated = flags is not None
+        self.flags = flags = flags or 0
+        self.battery = battery
+        self.address = address
+        self.unlocked = bool(flags & UNLOCKED)
+        self.has_records = bool(flags & RECORDS)
+        self.settable = bool(flags & SETTABLE)
+        self.touched = bool(flags & TOUCHED)
+
+
+def _reversed(octets):
+    return bytes(octets[5 - place] for place in range(6))
+
+
+def encode_manufacturer(address, scene, flags, battery):
+    """The 15 bytes that our lock puts after `10 ff`; `address` is six bytes in printed order."""
+    if len(address) != 6 or not 0 <= battery <= 100 or not 0 <= scene <= 255 or not 0 <= flags <= 255:
+        raise ValueError("advertisement out of range")
+    return bytes((5, 3, scene, flags, battery, 0, 0, 0, 0)) + _reversed(address)
+
+
+def _kind(protocol, version, scene):
+    if protocol == 5:
+        return {1: "v2s", 3: "parking" if scene == 7 else "v3", 4: "v2s_plus"}.get(version, "other")
+    return "parking" if protocol == 10 and version == 1 else "other"
+
+
+def decode_manufacturer(data):
+    """Manufacturer data with its first two bytes in place -> Advert, or None when they cannot be a lock's.
+
+    Never raises: anybody may advertise anything. Shorter than 15 bytes or a battery above 100 is None.
+    """
+    size = len(data)
+    if size < _MIN_LEN:
+        return None
+    first = data[0] << 8 | data[1]
+    if first == 0x1219 or first == 0xFFFF:
+        return Advert("dfu", data[0], data[1], 0)
+    if first == 0x0503:
+        protocol, version, scene, at = 5, 3, data[2], 3
+    else:
+        protocol, version, scene, at = data[4], data[5], data[7], 8
+    kind = "wristband" if first == 0x3412 else _kind(protocol, version, scene)
+    if protocol < _STATED_FROM or kind == "v2s":
+        return Advert(kind, protocol, version, scene)
+    if data[at + 1] > 100:
+        return None
+    return Advert(kind, protocol, version, scene, data[at], data[at + 1], _reversed(data[size - 6 :]))
+
+
+def lock_name(model, address):
+    """Advertised name: model prefix and the last three octets in reverse order, like `GH1_332211` (2.5)."""
+    return "%s_%02x%02x%02x" % (model, address[5], address[4], address[3])

@@ -1,0 +1,133 @@
+"""Ciphers, hashes and randomness, the same on MicroPython and CPython.
+
+Owns the link's AES-128-CBC with the key as IV, and what sealing and storage build on: HMAC, HKDF, CTR. Knows no key but
+the public default one. Source: lock-ble-link.md 5.1, 5.2; RFC 2104, RFC 5869, NIST SP 800-38A.
+"""
+
+import hashlib
+import os
+
+from firmware.lib.compat import const
+from firmware.lib.errors import ProtocolError
+
+try:
+    import cryptolib
+except ImportError:  # CPython: the host tools have the PyPI package `cryptography` instead
+    cryptolib = None
+
+DEFAULT_KEY = b"\x98\x76\x23\xe8\xa9\x23\xa1\xbb\x3d\x9e\x7d\x03\x78\x12\x45\x88"  # public; until 0x19 has answered
+
+_BLOCK = const(16)
+_HMAC_BLOCK = const(64)
+_ECB = const(1)
+_CBC = const(2)
+
+
+def _cipher(key, mode, iv, encrypting, buf):
+    if cryptolib is not None:
+        cipher = cryptolib.aes(key, mode) if iv is None else cryptolib.aes(key, mode, iv)
+        return cipher.encrypt(buf) if encrypting else cipher.decrypt(buf)
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    cipher = Cipher(algorithms.AES(bytes(key)), modes.ECB() if iv is None else modes.CBC(bytes(iv)))
+    run = cipher.encryptor() if encrypting else cipher.decryptor()
+    return run.update(bytes(buf)) + run.finalize()
+
+
+def encrypt(key, plain):
+    """AES-128-CBC with IV = key and PKCS#7 padding; an empty `plain` gives one block."""
+    pad = _BLOCK - len(plain) % _BLOCK
+    return _cipher(key, _CBC, key, True, bytes(plain) + bytes((pad,)) * pad)
+
+
+def decrypt(key, cipher):
+    """The inverse of `encrypt`. Raises ProtocolError for a bad length or any bad padding byte.
+
+    All padding bytes are looked at whatever the first ones say (security.md ORC-2).
+    """
+    size = len(cipher)
+    if size == 0 or size % _BLOCK:
+        raise ProtocolError("%d bytes cannot be decrypted" % size)
+    plain = _cipher(key, _CBC, key, False, cipher)
+    pad = plain[size - 1]
+    wrong = 0 if 1 <= pad <= _BLOCK else 1
+    for place in range(1, _BLOCK + 1):
+        if place <= pad:
+            wrong |= plain[size - place] ^ pad
+    if wrong:
+        raise ProtocolError("bad padding")
+    return plain[: size - pad]
+
+
+def equal(a, b):
+    """True if the byte strings are equal; the time taken depends on their lengths only."""
+    if len(a) != len(b):
+        return False
+    differ = 0
+    for place in range(len(a)):
+        differ |= a[place] ^ b[place]
+    return differ == 0
+
+
+def hmac_sha256(key, msg):
+    """HMAC-SHA-256 (RFC 2104), 32 bytes."""
+    if len(key) > _HMAC_BLOCK:
+        key = hashlib.sha256(key).digest()
+    inner = bytearray(b"\x36" * _HMAC_BLOCK)
+    outer = bytearray(b"\x5c" * _HMAC_BLOCK)
+    for place in range(len(key)):
+        inner[place] ^= key[place]
+        outer[place] ^= key[place]
+    hashed = hashlib.sha256(inner)
+    hashed.update(msg)
+    outer_hash = hashlib.sha256(outer)
+    outer_hash.update(hashed.digest())
+    return outer_hash.digest()
+
+
+def hkdf(ikm, salt, info, n):
+    """`n` bytes (at most 8160) of HKDF-SHA-256 (RFC 5869)."""
+    if not 0 < n <= 255 * 32:
+        raise ValueError("HKDF of %d bytes" % n)
+    prk = hmac_sha256(salt, ikm)
+    out = b""
+    block = b""
+    count = 0
+    while len(out) < n:
+        count += 1
+        block = hmac_sha256(prk, block + info + bytes((count,)))
+        out += block
+    return out[:n]
+
+
+def ctr(key16, iv16, buf):
+    """AES-128-CTR of `buf`, both directions; `iv16` is the first counter block, counted up as a 128-bit number."""
+    count = int.from_bytes(iv16, "big")
+    blocks = (len(buf) + _BLOCK - 1) // _BLOCK
+    counters = bytearray(blocks * _BLOCK)
+    for place in range(blocks):
+        value = (count + place) & ((1 << 128) - 1)
+        counters[place * _BLOCK : (place + 1) * _BLOCK] = value.to_bytes(_BLOCK, "big")
+    if not blocks:
+        return b""
+    stream = _cipher(key16, _ECB, None, True, counters)
+    return bytes(stream[place] ^ buf[place] for place in range(len(buf)))
+
+
+def random_bytes(n):
+    """`n` bytes from the platform's generator."""
+    return os.urandom(n)
+
+
+def random_below(n):
+    """A uniform number in 0 .. n - 1."""
+    if n < 1:
+        raise ValueError("nothing below %d" % n)
+    bits = 0
+    while (1 << bits) < n:
+        bits += 1
+    size = (bits + 7) // 8
+    while True:  # draws beyond n are thrown away: a remainder would favour low numbers
+        value = int.from_bytes(os.urandom(size), "big") & ((1 << bits) - 1)
+        if value < n:
+            return value

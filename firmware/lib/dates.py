@@ -1,0 +1,93 @@
+"""Dates of the wire: one plain binary byte for every two digits, years from 2000, local time without a zone.
+
+A date6 is the tuple (year, month, day, hour, minute, second) with the full year, a date5 the same without seconds.
+Source: lock-ble-link.md glossary (D5, D6), 8.5; lock-ble-commands.md 1.2.
+"""
+
+from firmware.lib.compat import const
+from firmware.lib.errors import ProtocolError
+
+NO_START = (2000, 1, 1, 0, 0)  # what credentials that begin whenever you like carry
+NO_END = (2099, 1, 1, 0, 0)
+
+_DAY_S = const(86400)
+_DAYS_IN = b"\x1f\x1c\x1f\x1e\x1f\x1e\x1f\x1f\x1e\x1f\x1e\x1f"
+_LIMIT_S = const(36525 * 86400)  # 2100-01-01
+
+
+def days_in(year, month):
+    """Days of a month; 2000 to 2099 has a leap day in every fourth year."""
+    return 29 if month == 2 and year % 4 == 0 else _DAYS_IN[month - 1]
+
+
+def check(date):
+    """Return the date5 or date6 as a tuple. Raises ProtocolError if it is not one, or outside 2000 to 2099."""
+    year, month, day, hour, minute = date[:5]
+    second = date[5] if len(date) > 5 else 0
+    if not (2000 <= year <= 2099 and 1 <= month <= 12 and 1 <= day <= days_in(year, month)):
+        raise ProtocolError("no such day")
+    if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 59):
+        raise ProtocolError("no such time of day")
+    return tuple(date)
+
+
+def _encode(date, size):
+    if len(date) < size:
+        raise ProtocolError("date of %d fields" % len(date))
+    date = check(date[:size])
+    return bytes((date[0] - 2000,)) + bytes(date[1:size])
+
+
+def _decode(buf, at, size):
+    if at < 0 or len(buf) < at + size:
+        raise ProtocolError("date cut off")
+    return check((2000 + buf[at],) + tuple(buf[at + 1 : at + size]))
+
+
+def encode6(date):
+    """date6 -> six bytes."""
+    return _encode(date, 6)
+
+
+def decode6(buf, at=0):
+    """Six bytes at `at` -> date6. Raises ProtocolError when cut off or no date."""
+    return _decode(buf, at, 6)
+
+
+def encode5(date):
+    """date5 (or the first five fields of a date6) -> five bytes."""
+    return _encode(date, 5)
+
+
+def decode5(buf, at=0):
+    """Five bytes at `at` -> date5. Raises ProtocolError when cut off or no date."""
+    return _decode(buf, at, 5)
+
+
+def to_seconds(date):
+    """date5 or date6 -> seconds since 2000-01-01 00:00:00 of the same local time."""
+    date = check(date)
+    year = date[0] - 2000
+    days = year * 365 + (year + 3) // 4 + date[2] - 1
+    for month in range(1, date[1]):
+        days += days_in(date[0], month)
+    second = date[5] if len(date) > 5 else 0
+    return days * _DAY_S + date[3] * 3600 + date[4] * 60 + second
+
+
+def from_seconds(n):
+    """Seconds since 2000-01-01 00:00:00 -> date6. Raises ProtocolError outside 2000 to 2099."""
+    if not 0 <= n < _LIMIT_S:
+        raise ProtocolError("%d s is no date" % n)
+    days = n // _DAY_S
+    rest = n % _DAY_S
+    year = 2000 + days // 1461 * 4
+    days %= 1461
+    if days >= 366:
+        year += 1 + (days - 366) // 365
+        days = (days - 366) % 365
+    month = 1
+    while days >= days_in(year, month):
+        days -= days_in(year, month)
+        month += 1
+    return year, month, days + 1, rest // 3600, rest % 3600 // 60, rest % 60
