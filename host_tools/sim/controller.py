@@ -1,0 +1,336 @@
+"""The radio chip of a simulated board: Bumble's controller with what its link leaves out.
+
+The only module that overrides Bumble's internals (0.0.236, pinned; `tests/host/test_radio.py` checks the signatures).
+Bumble's own link delivers everything at once and to everybody. Here: PDU types and scan responses in reports, scan windows,
+signal strength and range, a radio that is off, connection events with loss, data in flight bounded by HCI flow control,
+supervision time-out, failed connection attempts, cancelled ones, and two boards with one address after each other.
+"""
+
+import asyncio
+import collections
+from collections.abc import Callable
+
+from bumble import att, controller, hci, ll
+from bumble.core import PhysicalTransport
+from bumble.device import Connection as HostConnection
+
+from host_tools.sim.air import Advert, Air, AirLink
+
+ADV_IND, ADV_SCAN_IND, ADV_NONCONN_IND, SCAN_RSP = 0, 2, 3, 4
+_ADVERT_DELAY_S = 0.010  # advDelay: up to 10 ms at random on top of the interval (Core, Vol 6 Part B, 4.4.2.2)
+_SLOT_S = 0.000625
+_UPDATE_EVENTS = 6  # events until new connection parameters hold
+
+
+class LinkEnd(controller.Connection):
+    """One end of a link: holds packets back until the connection event that carries them."""
+
+    link_state: AirLink
+    other: "LinkEnd | None" = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._queue: collections.deque[hci.HCI_AclDataPacket] = collections.deque()
+        self._timer: asyncio.Handle | None = None
+
+    def on_hci_acl_data_packet(self, packet: hci.HCI_AclDataPacket) -> None:
+        """One fragment from our host."""
+        self._queue.append(packet)
+        self.wake()
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits to be sent."""
+        return not self._queue
+
+    def wake(self) -> None:
+        """Take part in the next connection event, if there is something to send."""
+        state = self.link_state
+        if self._timer is None and self._queue and not state.is_silent and not state.is_over:
+            self._timer = state.at_next_event(self._event)
+
+    def _event(self, sent: int = 0) -> None:
+        self._timer = None
+        state = self.link_state
+        if state.is_silent or state.is_over or self.other is None or not self._queue:
+            return
+        profile = state.air.profile
+        pair = self.controller.public_address, self.other.controller.public_address
+        if sent >= profile.packets_per_event or state.air.loses("data", profile.packet_loss, *pair):
+            self.wake()  # the event is over, or closes because nobody acknowledged: go on at the next
+            return
+        packet = self._queue.popleft()
+        state.packets += 1
+        self.assembler.feed_packet(packet)
+        done = hci.HCI_Number_Of_Completed_Packets_Event(connection_handles=[self.handle], num_completed_packets=[1])
+        self.controller.send_hci_packet(done)
+        if not self._queue:
+            return
+        if not state.interval_s:
+            self.wake()
+            return
+        # 1M PHY: preamble to CRC 8 us per byte, two inter-frame spaces and the empty acknowledgement
+        on_air_s = (10 + packet.data_total_length) * 8e-6 + 380e-6
+        self._timer = asyncio.get_running_loop().call_later(on_air_s, self._event, sent + 1)
+
+    def on_acl_pdu(self, pdu: bytes) -> None:
+        """A whole L2CAP PDU has crossed: hand it to the other side's host."""
+        if self.other is not None:
+            self.other.controller.send_hci_packet(hci.HCI_AclDataPacket(self.other.handle, 2, 0, len(pdu), pdu))
+
+    def send_ll_control_pdu(self, packet: ll.ControlPdu) -> None:
+        self.link_state.at_next_event(self._deliver_control, packet)
+
+    def _deliver_control(self, packet: ll.ControlPdu) -> None:
+        state = self.link_state
+        if self.other is not None and not state.is_silent and not state.is_over:
+            self.other.controller.on_ll_control_pdu(self.self_address, packet)
+
+    def close(self, reason: int) -> None:
+        """The link is over; tell our host, if it still has power."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.controller.le_connections.get(self.peer_address) is self:
+            self.controller.on_le_disconnected(self, reason)
+
+
+class Advertiser(controller.LegacyAdvertiser):
+    """Advertises at the interval its host chose, with the random delay of the specification."""
+
+    def _on_timer_fired(self) -> None:
+        self.send_advertising_data()
+        delay_s = self.controller.link.stream("advdelay", self.address).random() * _ADVERT_DELAY_S
+        pause_s = self.advertising_interval_min * _SLOT_S + delay_s
+        self.timer_handle = asyncio.get_running_loop().call_later(pause_s, self._on_timer_fired)
+
+    def send_advertising_data(self) -> None:
+        if self.enabled:
+            kind = int(self.advertising_type)
+            advert = Advert(self.address, kind, bytes(self.advertising_data), bytes(self.scan_response_data))
+            self.controller.link.advertise(self.controller, advert)
+
+
+class RadioController(controller.Controller):
+    """One radio on the air, from power-on to power-off."""
+
+    link: Air
+    le_acl_data_packet_length = 251
+    total_num_le_acl_data_packets = 12
+    supported_max_tx_octets = 251
+    supported_max_rx_octets = 251
+    le_features = controller.Controller.le_features & ~(
+        hci.LeFeatureMask.LE_EXTENDED_ADVERTISING | hci.LeFeatureMask.LE_PERIODIC_ADVERTISING
+    )
+
+    def __init__(self, name: str, air: Air, public_address: hci.Address) -> None:
+        super().__init__(name, link=air, public_address=public_address)
+        self._random_address = hci.Address.ANY_RANDOM
+        self.le_legacy_advertiser = Advertiser(self)
+        self.is_powered = True
+        self._scan_began_s = 0.0
+        self._reported: set[tuple] = set()
+
+    # --- hearing
+    def on_hci_le_set_scan_enable_command(
+        self, command: hci.HCI_LE_Set_Scan_Enable_Command
+    ) -> hci.HCI_StatusReturnParameters:
+        self._scan_began_s = asyncio.get_running_loop().time()
+        self._reported.clear()
+        return super().on_hci_le_set_scan_enable_command(command)
+
+    def is_listening(self) -> bool:
+        """Whether an advertisement sent now meets our receiver. An initiator listens all the time."""
+        if self.pending_le_connection:
+            return True
+        if not self.le_scan_enable:
+            return False
+        if self.le_scan_window >= self.le_scan_interval:
+            return True
+        passed = (asyncio.get_running_loop().time() - self._scan_began_s) / _SLOT_S
+        return passed % self.le_scan_interval < self.le_scan_window
+
+    def hear(self, advert: Advert, rssi_dbm: int) -> None:
+        """One advertisement that reached us."""
+        if not self.is_powered:
+            return
+        if self.le_scan_enable:
+            self._report(advert, advert.kind, advert.data, rssi_dbm)
+            if self.le_scan_type == 1 and advert.kind in (ADV_IND, ADV_SCAN_IND):
+                self._report(advert, SCAN_RSP, advert.response, rssi_dbm)
+        pending = self.pending_le_connection
+        if pending and advert.kind == ADV_IND and pending.peer_address == advert.address:
+            self.create_le_connection(advert.address)
+
+    def _report(self, advert: Advert, kind: int, payload: bytes, rssi_dbm: int) -> None:
+        if self.filter_duplicates:
+            seen = (bytes(advert.address), kind)
+            if seen in self._reported:
+                return
+            self._reported.add(seen)
+        report = hci.HCI_LE_Advertising_Report_Event.Report(
+            event_type=hci.HCI_LE_Advertising_Report_Event.EventType(kind),
+            address_type=advert.address.address_type,
+            address=advert.address,
+            data=payload,
+            rssi=rssi_dbm,
+        )
+        self.send_hci_packet(hci.HCI_LE_Advertising_Report_Event([report]))
+
+    # --- links
+    def on_hci_le_create_connection_command(self, command: hci.HCI_LE_Create_Connection_Command) -> None:
+        if command.peer_address in self.le_connections:
+            code = hci.HCI_ErrorCode.CONNECTION_ALREADY_EXISTS_ERROR
+            self._send_hci_command_status(code, command.op_code)
+            return
+        super().on_hci_le_create_connection_command(command)
+
+    def on_hci_le_create_connection_cancel_command(
+        self, _command: hci.HCI_LE_Create_Connection_Cancel_Command
+    ) -> hci.HCI_StatusReturnParameters:
+        pending, self.pending_le_connection = self.pending_le_connection, None
+        if pending is None:
+            return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR)
+        gone = hci.HCI_LE_Connection_Complete_Event(
+            status=hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
+            connection_handle=0,
+            role=hci.Role.CENTRAL,
+            peer_address_type=pending.peer_address.address_type,
+            peer_address=pending.peer_address,
+            connection_interval=0,
+            peripheral_latency=0,
+            supervision_timeout=0,
+            central_clock_accuracy=0,
+        )
+        # Command Complete has to reach the host before this event does
+        asyncio.get_running_loop().call_soon(self.send_hci_packet, gone)
+        return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
+
+    def create_le_connection(self, peer_address: hci.Address) -> None:
+        """Answer the peer's advertisement with CONNECT_IND. A failed attempt looks like a link until it ends with 0x3E."""
+        pending = self.pending_le_connection
+        other = self.link.advertiser(peer_address)
+        is_public = pending.own_address_type == hci.OwnAddressType.PUBLIC
+        own_address = self.public_address if is_public else self.random_address
+        if other is None or peer_address in self.le_connections or own_address in other.le_connections:
+            return  # somebody else was faster, or it has not noticed yet that our last link is dead: keep waiting
+        self.pending_le_connection = None
+        units = pending.connection_interval_max  # what most controllers choose
+        mine = self._open(hci.Role.CENTRAL, own_address, peer_address)
+        ends = [mine]
+        pair = self.public_address, other.public_address
+        if not self.link.loses("connect", self.link.profile.connect_loss, *pair):
+            theirs = other._open(hci.Role.PERIPHERAL, peer_address, own_address)
+            mine.other, theirs.other = theirs, mine
+            ends.append(theirs)
+            other.le_legacy_advertiser.stop()
+        state = AirLink(self.link, ends, units * 0.00125, pending.supervision_timeout * 0.01)
+        self.link.links.add(state)
+        for end in ends:
+            end.link_state = state
+            end.controller.send_hci_packet(
+                hci.HCI_LE_Connection_Complete_Event(
+                    status=hci.HCI_ErrorCode.SUCCESS,
+                    connection_handle=end.handle,
+                    role=end.role,
+                    peer_address_type=end.peer_address.address_type,
+                    peer_address=end.peer_address,
+                    connection_interval=units,
+                    peripheral_latency=pending.max_latency,
+                    supervision_timeout=pending.supervision_timeout,
+                    central_clock_accuracy=0,
+                )
+            )
+        if len(ends) == 1:
+            state.fail()
+
+    def _open(self, role: hci.Role, own: hci.Address, peer: hci.Address) -> LinkEnd:
+        end = LinkEnd(
+            controller=self,
+            handle=self.allocate_connection_handle(),
+            role=role,
+            self_address=own,
+            peer_address=peer,
+            link=self.link,
+            transport=PhysicalTransport.LE,
+            link_type=hci.HCI_Connection_Complete_Event.LinkType.ACL,
+        )
+        self.le_connections[peer] = end
+        return end
+
+    def on_hci_disconnect_command(self, command: hci.HCI_Disconnect_Command) -> None:
+        """LL_TERMINATE_IND leaves at a connection event, after what is queued."""
+        end = self.find_le_connection_by_handle(command.connection_handle)
+        if end is None:
+            code = hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR
+            self._send_hci_command_status(code, command.op_code)
+            return
+        self._send_hci_command_status(hci.HCI_COMMAND_STATUS_PENDING, command.op_code)
+        self._terminate(end, command.reason, 8)
+
+    def _terminate(self, end: LinkEnd, reason: int, tries: int) -> None:
+        state = end.link_state
+        if not state.is_over and not end.is_idle and not state.is_silent and tries:
+            state.at_next_event(self._terminate, end, reason, tries - 1)
+        else:
+            state.at_next_event(state.end, reason, end)
+
+    def on_hci_le_connection_update_command(self, command: hci.HCI_LE_Connection_Update_Command) -> None:
+        end = self.find_le_connection_by_handle(command.connection_handle)
+        if end is None:
+            code = hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR
+            self._send_hci_command_status(code, command.op_code)
+            return
+        self._send_hci_command_status(hci.HCI_COMMAND_STATUS_PENDING, command.op_code)
+        end.link_state.after_events(_UPDATE_EVENTS, self._update, end.link_state, command)
+
+    @staticmethod
+    def _update(state: AirLink, command: hci.HCI_LE_Connection_Update_Command) -> None:
+        if state.is_over or state.is_silent:
+            return
+        state.timeout_s = command.supervision_timeout * 0.01
+        state.set_interval(command.connection_interval_max * 0.00125)
+        for end in state.ends:
+            end.controller.send_hci_packet(
+                hci.HCI_LE_Connection_Update_Complete_Event(
+                    status=hci.HCI_ErrorCode.SUCCESS,
+                    connection_handle=end.handle,
+                    connection_interval=command.connection_interval_max,
+                    peripheral_latency=command.max_latency,
+                    supervision_timeout=command.supervision_timeout,
+                )
+            )
+
+    # --- power
+    def on_hci_reset_command(self, command: hci.HCI_Reset_Command) -> hci.HCI_StatusReturnParameters:
+        self._go_quiet()
+        return super().on_hci_reset_command(command)
+
+    def power_off(self) -> None:
+        """Silence from now on. Peers learn of it by supervision time-out; the address is free at once."""
+        self.is_powered = False
+        self._go_quiet()
+        self.set_packet_sink(None)
+        self.link.controllers.discard(self)
+
+    def _go_quiet(self) -> None:
+        self.le_legacy_advertiser.stop()
+        self.le_scan_enable = False
+        self.pending_le_connection = None
+        for end in tuple(self.le_connections.values()):
+            end.link_state.fall_silent()
+        self.le_connections.clear()
+
+
+def hand_over_values(connection: HostConnection, on_notify: Callable, on_indicate: Callable) -> None:
+    """Give every notification and indication of a peer to (handle, value) callbacks, subscribed or not, as NimBLE does."""
+    client = connection.gatt_client
+
+    def notification(pdu: att.ATT_Handle_Value_Notification) -> None:
+        on_notify(pdu.attribute_handle, bytes(pdu.attribute_value))
+
+    def indication(pdu: att.ATT_Handle_Value_Indication) -> None:
+        on_indicate(pdu.attribute_handle, bytes(pdu.attribute_value))
+        client.send_confirmation(att.ATT_Handle_Value_Confirmation())
+
+    client.on_att_handle_value_notification = notification
+    client.on_att_handle_value_indication = indication

@@ -1,0 +1,159 @@
+"""The virtual radio: simulated boards and foreign BLE hosts share one air.
+
+Stand-alone:
+
+    python -m host_tools.sim.radio --port 7333 --profile ideal
+
+prints one line, `{"port": 7333, "hci": 40123, "seed": 0}`, and stays. Then, in other terminals, boards:
+
+    export MICROPYPATH=.frozen:host_tools/sim/shims SIM_RADIO=127.0.0.1:7333
+    SIM_MAC=240ac4000010 micropython program_that_uses_bluetooth_or_aioble.py
+
+and desktop programs: `GATEHOUSE_AIR=tcp-client:127.0.0.1:40123` with `host_tools.sim.bleak_air.install()`, or any Bumble
+program on the transport `tcp-client:127.0.0.1:40123`.
+
+Inside a program (the simulator's site): `radio = Radio(seed, profile); await radio.start(); radio.port; await radio.stop()`.
+Time on the air is the time of the event loop that runs `start`.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import logging
+
+from bumble import hci
+
+from host_tools.sim.air import PROFILES, Air
+from host_tools.sim.board_session import Session
+from host_tools.sim.codec import frame, read_frame
+from host_tools.sim.errno_words import EINVAL
+from host_tools.sim.hci_server import HciServer
+
+log = logging.getLogger(__name__)
+
+
+def parse_address(text: str) -> hci.Address:
+    """`aa:bb:cc:dd:ee:ff` or 12 hex digits -> public address. Raises ValueError."""
+    raw = bytes.fromhex(text.replace(":", ""))
+    if len(raw) != 6:
+        raise ValueError(f"{text!r} is not an address of six bytes")
+    return hci.Address(raw[::-1], hci.Address.PUBLIC_DEVICE_ADDRESS)
+
+
+class Radio:
+    """The air and its two doors: `port` for boards (two streams each), `hci_port` for foreign hosts."""
+
+    def __init__(self, seed: int = 0, profile: str = "ideal") -> None:
+        self.seed = seed
+        self.air = Air(seed, profile)
+        self.boards: dict[str, Session] = {}  # by Bluetooth address, aa:bb:cc:dd:ee:ff
+        self.port = 0
+        self._hci = HciServer(self.air)
+        self._server: asyncio.Server | None = None
+        self._sessions: dict[int, Session] = {}
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._numbers = itertools.count(1)
+
+    @property
+    def hci_port(self) -> int:
+        """TCP port on which every connection is a fresh HCI controller."""
+        return self._hci.port
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0, hci_port: int = 0) -> None:
+        """Open both ports; 0 takes a free one."""
+        self._server = await asyncio.start_server(self._serve, host, port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        await self._hci.start(host, hci_port)
+
+    async def stop(self) -> None:
+        """Switch everything off."""
+        if self._server is None:
+            return
+        self._server.close()
+        for session in tuple(self._sessions.values()):
+            session.close()
+        for writer in tuple(self._writers):
+            writer.close()
+        await self._hci.stop()
+        await self._server.wait_closed()
+        self._server = None
+
+    def links_up(self) -> int:
+        """How many links there are, those that have fallen silent but not yet timed out included."""
+        return len(self.air.links)
+
+    def place(self, address: str, x_m: float, y_m: float) -> None:
+        """Put the board with this Bluetooth address somewhere, now or before it comes up."""
+        self.air.place(parse_address(address), x_m, y_m)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = None
+        self._writers.add(writer)
+        try:
+            first = await read_frame(reader)
+            if first[0] == "events" and first[1] in self._sessions:
+                session = self._sessions[first[1]]
+                session.attach_events(writer)
+                while await reader.read(64):
+                    pass  # boards send nothing here; its end is the end of the board
+            elif first[0] == "hello" and self._server is not None:
+                number, session = self._open(first[1], first[2])
+                writer.write(frame([0, number]))
+                await session.serve(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the board process ended
+        except (ValueError, IndexError, TypeError) as err:
+            log.warning("board stream: %r", err)
+            writer.write(frame([EINVAL]))
+        finally:
+            if session is not None:
+                self._close(session)
+            self._writers.discard(writer)
+            writer.close()
+
+    def _open(self, mac: str | None, name: str | None) -> tuple[int, Session]:
+        number = next(self._numbers)
+        address = parse_address(mac or "240ac4%06x" % number)
+        text = bytes(address)[::-1].hex(":")
+        if text in self.boards:  # started again before the end of the old process was seen
+            self._close(self.boards[text])
+        session = Session(self.air, address, name or text)
+        self.boards[text] = self._sessions[number] = session
+        return number, session
+
+    def _close(self, session: Session) -> None:
+        session.close()
+        for table in (self.boards, self._sessions):
+            for key in [key for key, held in table.items() if held is session]:
+                del table[key]
+
+
+async def _main(args: argparse.Namespace) -> None:
+    radio = Radio(args.seed, args.profile)
+    await radio.start(port=args.port, hci_port=args.hci)
+    print(json.dumps({"port": radio.port, "hci": radio.hci_port, "seed": radio.seed}), flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await radio.stop()
+
+
+def main() -> None:
+    """Command line of the stand-alone radio."""
+    parser = argparse.ArgumentParser(prog="python -m host_tools.sim.radio", description="The virtual radio, by itself.")
+    parser.add_argument("--port", type=int, default=0, help="TCP port for boards (default: a free one)")
+    parser.add_argument("--hci", type=int, default=0, help="TCP port for foreign BLE hosts (default: a free one)")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="ideal")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-v", action="count", default=0, help="more log")
+    args = parser.parse_args()
+    logging.basicConfig(level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(args.v, 2)])
+    try:
+        asyncio.run(_main(args))
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()

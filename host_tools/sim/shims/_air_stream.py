@@ -1,0 +1,184 @@
+# The board's two streams to the virtual radio, and the pump that turns events into scheduled callbacks.
+# Part of the `bluetooth` shim; the coding is that of host_tools/sim/codec.py.
+#
+#   SIM_RADIO=host:port   where the radio is
+#   SIM_MAC=12 hex        base MAC of the board; its Bluetooth address is base + 2, as ESP-IDF counts
+#   SIM_NAME=label        name in the radio's log
+import _thread
+import micropython
+import os
+import select
+import socket
+import struct
+
+_ENODEV = 19
+_IPPROTO_TCP = 6
+_TCP_NODELAY = 1
+_BATCH = 32  # events per scheduled call, so that the main thread gets its turn
+_N, _T, _F, _I, _B, _S, _L = b"NTFibsl"
+
+
+def encode(value, out):
+    if value is None:
+        out.append(_N)
+    elif value is True:
+        out.append(_T)
+    elif value is False:
+        out.append(_F)
+    elif isinstance(value, int):
+        out.append(_I)
+        out.extend(struct.pack(">i", value))
+    elif isinstance(value, str):
+        value = value.encode()
+        out.append(_S)
+        out.extend(struct.pack(">H", len(value)))
+        out.extend(value)
+    elif isinstance(value, (list, tuple)):
+        out.append(_L)
+        out.append(len(value))
+        for each in value:
+            encode(each, out)
+    else:
+        value = memoryview(value)
+        out.append(_B)
+        out.extend(struct.pack(">H", len(value)))
+        out.extend(value)
+
+
+def decode(body, at):
+    # one value of `body` from `at` -> (value, end); a byte string stays a view when `body` is one
+    tag = body[at]
+    at += 1
+    if tag == _N:
+        return None, at
+    if tag == _T:
+        return True, at
+    if tag == _F:
+        return False, at
+    if tag == _I:
+        return struct.unpack_from(">i", body, at)[0], at + 4
+    if tag == _L:
+        items = []
+        count = body[at]
+        at += 1
+        for _ in range(count):
+            item, at = decode(body, at)
+            items.append(item)
+        return items, at
+    end = at + 2 + (body[at] << 8 | body[at + 1])
+    part = body[at + 2 : end]
+    return (part if tag == _B else bytes(part).decode()), end
+
+
+def public_address():
+    base = os.getenv("SIM_MAC")
+    if not base:
+        return None
+    return "%s%02x" % (base[:10].lower(), int(base[10:12], 16) + 2 & 0xFF)
+
+
+class Stream:
+    # `on_event(list)` runs on the main thread, like a scheduled IRQ; byte strings in it are views that die when it returns.
+    def __init__(self, on_event, on_lost):
+        self._on_event = on_event
+        self._on_lost = on_lost
+        host, port = (os.getenv("SIM_RADIO") or "127.0.0.1:7333").split(":")
+        address = socket.getaddrinfo(host, int(port))[0][-1]
+        self._is_calling = False
+        self._is_late = False  # events wait for the end of a call
+        self._cmd = self._open(address)
+        number = self.call("hello", public_address(), os.getenv("SIM_NAME"))[0]
+        self._events = self._open(address)
+        self._send(self._events, ("events", number))
+        self._poll = select.poll()
+        self._poll.register(self._events, select.POLLIN)
+        self._head = bytearray(2)
+        self._view = memoryview(bytearray(1024))
+        self._turn = _thread.allocate_lock()
+        self._turn.acquire()
+        self._drain = self._drain_once
+        self.is_open = True
+        _thread.start_new_thread(self._watch, ())
+
+    @staticmethod
+    def _open(address):
+        made = socket.socket()
+        made.connect(address)
+        made.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        return made
+
+    @staticmethod
+    def _send(stream, value):
+        out = bytearray(2)
+        encode(value, out)
+        struct.pack_into(">H", out, 0, len(out) - 2)
+        stream.write(out)
+
+    def _read(self, count):
+        got = self._cmd.read(count)
+        if not got or len(got) < count:
+            raise OSError(_ENODEV)
+        return got
+
+    def call(self, *message):
+        # One request and its answer. A scheduled event that fires meanwhile waits, since its handler may call too.
+        nested = self._is_calling
+        self._is_calling = True
+        try:
+            self._send(self._cmd, message)
+            answer = decode(self._read(struct.unpack(">H", self._read(2))[0]), 0)[0]
+        finally:
+            self._is_calling = nested
+            if self._is_late and not nested:
+                self._is_late = False
+                micropython.schedule(self._drain, None)
+        if answer[0]:
+            raise OSError(answer[0])
+        return answer[1:]
+
+    def post(self, *message):
+        # a request without an answer
+        self._send(self._cmd, message)
+
+    # The thread only waits until something can be read. Every allocation, parse and callback happens on the main thread.
+    def _watch(self):
+        wait = self._poll.ipoll
+        idle = select.poll()
+        while self.is_open:
+            for _ in wait(-1):
+                pass
+            while True:
+                try:
+                    micropython.schedule(self._drain, None)
+                    break
+                except RuntimeError:  # the queue is full
+                    idle.poll(1)
+            self._turn.acquire()
+
+    def _drain_once(self, _):
+        if self._is_calling:
+            self._is_late = True
+            return
+        try:
+            count = _BATCH
+            while count and self.is_open and self._poll.poll(0):
+                count -= 1
+                if not self._fill():
+                    self.is_open = False
+                    self._on_lost()
+                    break
+        finally:
+            self._turn.release()
+
+    def _fill(self):
+        head = self._head
+        if self._events.readinto(head) != 2:
+            return False
+        count = head[0] << 8 | head[1]
+        if count > len(self._view):
+            self._view = memoryview(bytearray(count))
+        part = self._view[:count]
+        if self._events.readinto(part) != count:
+            return False
+        self._on_event(decode(part, 0)[0])
+        return True
