@@ -1,0 +1,214 @@
+"""MQTT 3.1.1 control packets: bytes <-> values. Owns the encoding and the limits on what arrives; sockets, time and
+retries belong to `net/mqtt.py`. Section numbers are those of the OASIS standard.
+"""
+
+from firmware.lib.compat import const
+from firmware.lib.errors import ProtocolError
+from firmware.lib.utf8 import decode_utf8
+
+CONNACK = const(2)
+PUBLISH = const(3)
+PUBACK = const(4)
+SUBACK = const(9)
+PINGRESP = const(13)
+
+PINGREQ = b"\xc0\x00"
+DISCONNECT = b"\xe0\x00"
+
+_MAX_TOPIC = const(128)  # security.md CMD-8
+_MAX_PAYLOAD = const(1024)
+_MAX_SUBSCRIPTIONS = const(16)
+_MAX_PUBLISH = const(2 + _MAX_TOPIC + 2 + _MAX_PAYLOAD)
+# The longest body that each packet type from a broker may have; other types are a breach of the protocol.
+_LONGEST = {
+    CONNACK: 2,
+    PUBLISH: _MAX_PUBLISH,
+    PUBACK: 2,
+    SUBACK: 2 + _MAX_SUBSCRIPTIONS,
+    PINGRESP: 0,
+}
+
+
+class Packet:
+    """One packet from the broker. For PUBLISH: topic (str), payload (bytes), retain, qos, dup, pid. For PUBACK: pid.
+    For SUBACK: pid and codes (bytes). For CONNACK: session_present and codes (one byte).
+    """
+
+    __slots__ = ("type", "topic", "payload", "retain", "qos", "dup", "pid", "codes", "session_present")
+
+    def __init__(self, type):
+        self.type = type
+        self.topic = None
+        self.payload = b""
+        self.retain = False
+        self.qos = 0
+        self.dup = False
+        self.pid = 0
+        self.codes = b""
+        self.session_present = False
+
+
+class Parser:
+    """Cuts what arrives into packets. Holds one buffer of fixed size; a declared length above the limit is refused when
+    its last length byte arrives, before any of the body is stored (security.md CMD-8, T-MEM-2).
+    """
+
+    def __init__(self):
+        self._body = bytearray(_MAX_PUBLISH)
+        self.reset()
+
+    def reset(self):
+        """Forget a half-read packet: a new connection begins."""
+        self._first = None
+        self._shift = 0
+        self._length = 0
+        self._in_body = False
+        self._used = 0
+
+    def feed(self, part):
+        """Bytes as they came from the stream -> list of complete packets.
+
+        Raises ProtocolError; after that the connection must be closed, as there is no way back into step (4.8).
+        """
+        packets = []
+        at = 0
+        part = memoryview(part)
+        while at < len(part):
+            if not self._in_body:
+                self._header(part[at])
+                at += 1
+            if self._in_body:
+                take = min(self._length - self._used, len(part) - at)
+                self._body[self._used : self._used + take] = part[at : at + take]
+                self._used += take
+                at += take
+                if self._used == self._length:
+                    packets.append(_decode(self._first, memoryview(self._body)[: self._length]))
+                    self.reset()
+        return packets
+
+    def _header(self, octet):
+        if self._first is None:
+            if octet >> 4 not in _LONGEST:
+                raise ProtocolError("unexpected MQTT packet type %d" % (octet >> 4))
+            self._first = octet
+            return
+        self._length |= (octet & 0x7F) << self._shift
+        self._shift += 7
+        if self._length > _LONGEST[self._first >> 4]:
+            raise ProtocolError("MQTT packet too long")
+        if octet & 0x80:
+            if self._shift >= 28:
+                raise ProtocolError("MQTT length of more than four bytes")
+        else:
+            self._in_body = True
+
+
+def _decode(first, body):
+    packet = Packet(first >> 4)
+    if packet.type == PUBLISH:
+        _decode_publish(packet, first & 0x0F, body)
+        return packet
+    if first & 0x0F:
+        raise ProtocolError("MQTT flags must be 0")
+    if packet.type == CONNACK:
+        _need(len(body) == 2 and body[0] <= 1)
+        packet.session_present = body[0] == 1
+        packet.codes = bytes(body[1:])
+    elif packet.type == PUBACK:
+        _need(len(body) == 2)
+        packet.pid = _u16(body, 0)
+    elif packet.type == SUBACK:
+        _need(len(body) >= 3)
+        packet.pid = _u16(body, 0)
+        packet.codes = bytes(body[2:])
+    return packet
+
+
+def _decode_publish(packet, flags, body):
+    """Section 3.3. A topic with a wildcard or a NUL is refused, as 3.3.2.1 and 1.5.3 ask."""
+    packet.dup = bool(flags & 8)
+    packet.qos = flags >> 1 & 3
+    packet.retain = bool(flags & 1)
+    _need(packet.qos < 3 and len(body) >= 2)
+    size = _u16(body, 0)
+    at = 2 + size
+    _need(0 < size <= _MAX_TOPIC and at <= len(body))
+    packet.topic = decode_utf8(body[2:at])
+    for char in "#+\0":
+        _need(char not in packet.topic)
+    if packet.qos:
+        _need(at + 2 <= len(body))
+        packet.pid = _u16(body, at)
+        _need(packet.pid > 0)
+        at += 2
+    _need(len(body) - at <= _MAX_PAYLOAD)
+    packet.payload = bytes(body[at:])
+
+
+def _need(condition):
+    if not condition:
+        raise ProtocolError("MQTT packet broken")
+
+
+def _u16(buf, at):
+    return buf[at] << 8 | buf[at + 1]
+
+
+def _packet(first, body):
+    size = len(body)
+    head = bytearray([first])
+    while size > 0x7F:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    head.append(size)
+    return bytes(head) + body
+
+
+def _number(value):
+    if not 0 <= value <= 0xFFFF:
+        raise ValueError("not a 16-bit number")
+    return bytes([value >> 8, value & 0xFF])
+
+
+def _text(value):
+    raw = value.encode() if isinstance(value, str) else bytes(value)
+    return _number(len(raw)) + raw
+
+
+def encode_connect(client_id, keepalive_s, user=None, password=None, will=None):
+    """CONNECT (3.1), clean session always on (CMD-6). `will` is (topic, payload, retain, qos) or None."""
+    flags = 0x02
+    tail = _text(client_id)
+    if will:
+        topic, payload, retain, qos = will
+        flags |= 0x04 | qos << 3 | (0x20 if retain else 0)
+        tail += _text(topic) + _text(payload)
+    if user is not None:
+        flags |= 0x80
+        tail += _text(user)
+        if password is not None:
+            flags |= 0x40
+            tail += _text(password)
+    return _packet(0x10, b"\x00\x04MQTT\x04" + bytes([flags]) + _number(keepalive_s) + tail)
+
+
+def encode_subscribe(pid, topics, qos=1):
+    """SUBSCRIBE (3.8) to a list of filters, at most 16 so that the answer fits its limit."""
+    if not 0 < len(topics) <= _MAX_SUBSCRIPTIONS:
+        raise ValueError("1 to %d filters" % _MAX_SUBSCRIPTIONS)
+    return _packet(0x82, _number(pid) + b"".join([_text(topic) + bytes([qos]) for topic in topics]))
+
+
+def encode_publish(topic, payload, retain=False, qos=0, pid=0, dup=False):
+    """PUBLISH (3.3); `pid` counts for QoS 1 only."""
+    if qos not in (0, 1) or (qos and not pid):
+        raise ValueError("QoS 0, or QoS 1 with a packet id")
+    raw = payload.encode() if isinstance(payload, str) else bytes(payload)
+    first = 0x30 | (8 if dup else 0) | qos << 1 | (1 if retain else 0)
+    return _packet(first, _text(topic) + (_number(pid) if qos else b"") + raw)
+
+
+def encode_puback(pid):
+    """PUBACK (3.4)."""
+    return _packet(0x40, _number(pid))
