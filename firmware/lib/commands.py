@@ -1,0 +1,127 @@
+"""Command payloads from MQTT -> `Command`. Owns the envelope {"id","op","args" | "sealed","exp"} and the two words of
+`…/set`; what an operation does with its arguments is for the gateway's operations.
+
+Source: DESIGN 4, security.md CMD-4, CMD-8, domain.md 5.5 (`bad_request`: not JSON, unknown or missing key, value out
+of range, too long).
+"""
+
+import hashlib
+
+from firmware.lib.compat import const
+from firmware.lib.errors import BadRequest, ProtocolError
+from firmware.lib.strict_json import Reader
+
+_MAX_ID = const(64)
+_MAX_OP = const(32)
+_MEMBERS = ("id", "op", "args", "sealed", "exp")
+_OP_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_"
+_SET = {b"LOCK": "lock", b"UNLOCK": "unlock"}
+
+
+class Command:
+    """One request. `id` is None for `…/set`; `exp` is absolute Unix seconds or None; `sealed` is text or None, and then
+    `args` is empty until whoever holds the key has opened it.
+    """
+
+    __slots__ = ("id", "op", "args", "exp", "sealed")
+
+    def __init__(self, id, op, args, exp=None, sealed=None):
+        self.id = id
+        self.op = op
+        self.args = args
+        self.exp = exp
+        self.sealed = sealed
+
+    def digest(self, scope=""):
+        """SHA-256 of what is asked, members in a fixed order; `scope` is the lock's id from the topic. The same id with
+        another digest is a `conflict` (CMD-4). Take it before unsealing, so that no secret goes into it.
+        """
+        state = hashlib.sha256()
+        _canonical(state, [scope, self.op, self.args, self.exp, self.sealed])
+        return state.digest()
+
+
+def _canonical(state, value):
+    """Feed a value of JSON kind to a hash: type letter, length, content; keys sorted. No two values collide."""
+    if isinstance(value, dict):
+        state.update(("d%d:" % len(value)).encode())
+        for key in sorted(value):
+            _canonical(state, key)
+            _canonical(state, value[key])
+    elif isinstance(value, list):
+        state.update(("l%d:" % len(value)).encode())
+        for item in value:
+            _canonical(state, item)
+    else:
+        kind = "s" if isinstance(value, str) else "v"
+        content = (value if isinstance(value, str) else repr(value)).encode()
+        state.update(("%s%d:" % (kind, len(content))).encode())
+        state.update(content)
+
+
+def _is_int(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _id_of(members):
+    """The request's id if it is one that may be echoed, else None."""
+    value = members.get("id")
+    if isinstance(value, str) and 0 < len(value) <= _MAX_ID and all(" " <= c <= "~" for c in value):
+        return value
+    return None
+
+
+def _bad(text, id):
+    err = BadRequest(text)
+    err.id = id
+    return err
+
+
+def parse(payload):
+    """Payload bytes of `…/cmd` -> Command.
+
+    Raises BadRequest; its `.id` is the request's id if that could be read, else None.
+    """
+    reader = Reader(payload)
+    try:
+        members = reader.read()
+    except ProtocolError as err:
+        raise _bad(str(err), _id_of(reader.top))
+    id = _id_of(members)
+    if id is None:
+        raise _bad("id must be 1 to %d printable ASCII characters" % _MAX_ID, None)
+    for key in members:
+        if key not in _MEMBERS:
+            raise _bad("unknown member", id)
+    op = members.get("op")
+    if not isinstance(op, str) or not 0 < len(op) <= _MAX_OP or not all(c in _OP_CHARS for c in op):
+        raise _bad("op missing or not a word", id)
+    args = members.get("args")
+    sealed = members.get("sealed")
+    if sealed is not None:
+        if args is not None or not isinstance(sealed, str):
+            raise _bad("sealed must be text, without args beside it", id)
+    if args is None:
+        args = {}
+    if not isinstance(args, dict):
+        raise _bad("args must be an object", id)
+    exp = members.get("exp")
+    if exp is not None and not (_is_int(exp) and exp >= 0):
+        raise _bad("exp must be whole Unix seconds", id)
+    return Command(id, op, args, exp, sealed)
+
+
+def parse_args(text, id=None):
+    """Opened sealed arguments (bytes of one JSON object, under the same limits) -> dict. Raises BadRequest with `.id`."""
+    try:
+        return Reader(text).read()
+    except ProtocolError:
+        raise _bad("sealed arguments are not an object within the limits", id)
+
+
+def parse_set(payload):
+    """Payload bytes of `…/set` -> Command without id. Raises BadRequest."""
+    op = _SET.get(bytes(payload))
+    if op is None:
+        raise _bad("neither LOCK nor UNLOCK", None)
+    return Command(None, op, {})
