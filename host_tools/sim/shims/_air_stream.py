@@ -5,11 +5,12 @@
 #   SIM_MAC=12 hex        base MAC of the board; its Bluetooth address is base + 2, as ESP-IDF counts
 #   SIM_NAME=label        name in the radio's log
 import _thread
-import micropython
 import os
 import select
 import socket
 import struct
+
+import micropython
 
 _ENODEV = 19
 _IPPROTO_TCP = 6

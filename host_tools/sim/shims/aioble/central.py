@@ -1,8 +1,8 @@
 # Scanning, and connecting as a central.
 import asyncio
-from micropython import const
 
 import bluetooth
+from micropython import const
 
 from .core import ble, ensure_active, register_irq_handler
 from .device import Device, DeviceConnection, DeviceTimeout

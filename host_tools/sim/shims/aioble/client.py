@@ -2,9 +2,9 @@
 # As in upstream, a characteristic keeps only its newest notification.
 import asyncio
 import struct
-from micropython import const
 
 import bluetooth
+from micropython import const
 
 from .core import GattError, ble, register_irq_handler
 from .device import DeviceConnection

@@ -1,5 +1,6 @@
 # Devices and the links to them.
 import asyncio
+
 from micropython import const
 
 from .core import ble, log_error, register_irq_handler

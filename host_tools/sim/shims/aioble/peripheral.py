@@ -1,6 +1,7 @@
 # Advertising, and links that centrals open.
 import asyncio
 import struct
+
 from micropython import const
 
 from .core import ble, ensure_active, log_error, log_warn, register_irq_handler

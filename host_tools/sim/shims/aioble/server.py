@@ -1,7 +1,7 @@
 # GATT server: services, their values, and what centrals write.
 import asyncio
-from micropython import const
 
+from micropython import const
 
 from .core import GattError, ble, ensure_active, log_info, log_warn, register_irq_handler
 from .device import DeviceConnection, DeviceTimeout
