@@ -13,7 +13,7 @@ _FIRST_TYPE = const(5)
 
 
 class Reassembler:
-    """`feed` it every chunk in order. `dropped` counts bytes thrown away, `pending` is how many bytes wait for the rest.
+    """`feed` it every chunk in order. `dropped` counts bytes thrown away, `pending` those that wait for the rest.
 
     The caller, who has a clock, calls `reset` when a part has waited longer than 2 s (PAR-1).
     """
