@@ -1,0 +1,15 @@
+"""What the host tools raise on purpose: a stable code, one clear sentence, and what to do about it."""
+
+
+class HostError(Exception):
+    """`code` is stable (the words of `domain.md` 5.5 where one fits), `todo` says what the user can do."""
+
+    def __init__(self, code: str, text: str, todo: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+        self.todo = todo
+
+    def line(self) -> str:
+        """The one line that a command prints."""
+        text = "%s: %s" % (self.code, self)
+        return "%s; %s" % (text, self.todo) if self.todo else text

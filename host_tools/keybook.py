@@ -1,0 +1,229 @@
+"""The owner's key book: everything that opens the owner's locks, in one file that only the owner can read.
+
+Owns the file (mode 0600, replaced atomically, optionally encrypted with a passphrase by scrypt and AES-GCM). Leaves
+other programs' formats to `bundles`. Source: security.md CRED-7.
+"""
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from host_tools.errors import HostError
+
+ENVIRONMENT = "GATEHOUSE_KEYS"
+_VERSION = 1
+_SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}
+_MAX_N = 1 << 20  # a hostile file must not make us allocate gigabytes
+_AAD = b"gatehouse-keys-1"
+
+
+def default_path() -> Path:
+    """$GATEHOUSE_KEYS or ~/.config/gatehouse/keys.json."""
+    given = os.environ.get(ENVIRONMENT)
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "gatehouse" / "keys.json"
+
+
+def lock_id(mac: str) -> str:
+    """`aa:bb:cc:dd:ee:ff` -> the twelve hex digits used in topics."""
+    return mac.replace(":", "").replace("-", "").lower()
+
+
+@dataclass
+class Entry:
+    """One lock. `provisional`: the pairing was not seen to finish, but these keys may already be the lock's."""
+
+    mac: str
+    name: str
+    aes: str
+    admin_ps: int
+    unlock_key: int
+    admin_passcode: str = ""
+    scene: int = 2
+    group: int = 1
+    org: int = 1
+    features: int = 0
+    model: str = ""
+    paired_at: int = 0
+    utc_offset_min: int = 0
+    provisional: bool = False
+
+    def __post_init__(self) -> None:
+        digits = lock_id(self.mac)
+        if not re.fullmatch("[0-9a-f]{12}", digits):
+            raise HostError("bad_request", "not a lock's address: %r" % self.mac, "write it like aa:bb:cc:dd:ee:ff")
+        self.mac = ":".join(digits[at : at + 2] for at in range(0, 12, 2))
+        self.aes = self.aes.lower()
+        if not re.fullmatch("[0-9a-f]{32}", self.aes):
+            raise HostError("bad_request", "the AES key of %s is not 32 hex digits" % self.mac)
+        for name in ("admin_ps", "unlock_key"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 0xFFFFFFFF:
+                raise HostError("bad_request", "%s of %s is not a 32-bit number" % (name, self.mac))
+
+    def __repr__(self) -> str:  # tracebacks and logs must not show keys
+        return "Entry(%s, %r)" % (self.mac, self.name)
+
+    @property
+    def id(self) -> str:
+        return lock_id(self.mac)
+
+
+class KeyBook:
+    """The file. Every change is read-modify-write under a lock, so two commands at once lose nothing.
+
+    `passphrase(again)` is asked when the file is encrypted; `again` is true when a new one is to be typed twice.
+    """
+
+    def __init__(self, path: Path | None = None, passphrase: Callable[[bool], str] | None = None) -> None:
+        self.path = Path(path) if path else default_path()
+        self._ask = passphrase
+        self._phrase: str | None = None
+
+    @property
+    def is_encrypted(self) -> bool:
+        return "sealed" in (self._read() or {})
+
+    def entries(self) -> list[Entry]:
+        """All locks, by name."""
+        return sorted(self._load().values(), key=lambda entry: (entry.name.lower(), entry.mac))
+
+    def find(self, who: str) -> Entry:
+        """The lock with this address, id or name (any case, or an unambiguous beginning)."""
+        entries = self.entries()
+        wanted = who.strip().lower()
+        tests: list[Callable[[Entry], bool]] = [
+            lambda entry: entry.id == lock_id(wanted) or entry.name.lower() == wanted,
+            lambda entry: entry.name.lower().startswith(wanted),
+        ]
+        for test in tests:
+            found = [entry for entry in entries if test(entry)]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                names = ", ".join("%s (%s)" % (entry.name, entry.mac) for entry in found)
+                raise HostError("bad_request", "%r fits several locks: %s" % (who, names), "give the address")
+        raise HostError("unknown_lock", "no lock %r in %s" % (who, self.path), "see `gatehouse keys list`")
+
+    def put(self, entry: Entry) -> None:
+        """Add or replace; on the disk when it returns."""
+        with self._changing() as book:
+            book[entry.mac] = entry
+
+    def remove(self, mac: str) -> bool:
+        """Forget a lock; False if it was not there."""
+        with self._changing() as book:
+            return book.pop(mac, None) is not None
+
+    def protect(self, passphrase: str | None) -> None:
+        """Encrypt the file with `passphrase`, or store it in the clear with None."""
+        with self._changing() as _:
+            self._phrase = passphrase or None
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[dict[str, Entry]]:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        guard = os.open(str(self.path) + ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            book = self._load()
+            yield book
+            self._save(book)
+        finally:
+            os.close(guard)
+
+    def _read(self) -> dict | None:
+        try:
+            handle = os.open(self.path, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        except OSError as err:
+            raise HostError("keys", "cannot read %s: %s" % (self.path, err.strerror))
+        with os.fdopen(handle) as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise HostError(
+                    "keys", "%s can be read or written by others" % self.path, "run: chmod 600 %s" % self.path
+                )
+            try:
+                value = json.load(file)
+            except ValueError:
+                value = None
+        if not isinstance(value, dict) or value.get("gatehouse_keys") != _VERSION:
+            raise HostError("keys", "%s is not a key book" % self.path, "restore a copy, or move the file away")
+        return value
+
+    def _load(self) -> dict[str, Entry]:
+        value = self._read()
+        if value is None:
+            return {}
+        locks = self._unseal(value["sealed"]) if "sealed" in value else value.get("locks")
+        known = {field.name for field in fields(Entry)}
+        try:
+            entries = [Entry(**{key: lock[key] for key in lock if key in known}) for lock in locks or []]
+        except (TypeError, AttributeError):
+            raise HostError("keys", "%s has an entry that lacks a field" % self.path, "restore a copy")
+        return {entry.mac: entry for entry in entries}
+
+    def _save(self, book: dict[str, Entry]) -> None:
+        locks = [asdict(book[mac]) for mac in sorted(book)]
+        value: dict = {"gatehouse_keys": _VERSION}
+        if self._phrase:
+            value["sealed"] = _seal(json.dumps(locks).encode(), self._phrase)
+        else:
+            value["locks"] = locks
+        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".keys-")  # 0600 from the start
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump(value, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _unseal(self, sealed: dict) -> list:
+        if self._phrase is None:
+            if self._ask is None:
+                raise HostError("auth", "%s is protected by a passphrase" % self.path, "set GATEHOUSE_PASSPHRASE_FILE")
+            self._phrase = self._ask(False)
+        try:
+            if not 0 < sealed["n"] <= _MAX_N or not 0 < sealed["r"] <= 32 or not 0 < sealed["p"] <= 16:
+                raise ValueError
+            costs = {name: sealed[name] for name in ("n", "r", "p")}
+            key = _derive(self._phrase, bytes.fromhex(sealed["salt"]), costs)
+            plain = AESGCM(key).decrypt(bytes.fromhex(sealed["nonce"]), base64.b64decode(sealed["data"]), _AAD)
+            return json.loads(plain)
+        except InvalidTag:
+            self._phrase = None
+            raise HostError("auth", "wrong passphrase for %s, or a damaged file" % self.path)
+        except (KeyError, TypeError, ValueError):
+            raise HostError("keys", "%s is damaged" % self.path, "restore a copy")
+
+
+def _derive(phrase: str, salt: bytes, costs: dict) -> bytes:
+    return Scrypt(salt=salt, length=32, n=costs["n"], r=costs["r"], p=costs["p"]).derive(phrase.encode())
+
+
+def _seal(plain: bytes, phrase: str) -> dict:
+    salt, nonce = os.urandom(16), os.urandom(12)
+    data = AESGCM(_derive(phrase, salt, _SCRYPT)).encrypt(nonce, plain, _AAD)
+    return dict(_SCRYPT, kdf="scrypt", salt=salt.hex(), nonce=nonce.hex(), data=base64.b64encode(data).decode())
