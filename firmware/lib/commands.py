@@ -112,7 +112,7 @@ def parse(payload):
 
 
 def parse_args(text, id=None):
-    """Opened sealed arguments (bytes of one JSON object, under the same limits) -> dict. Raises BadRequest with `.id`."""
+    """Opened sealed arguments (one JSON object under the same limits) -> dict. Raises BadRequest with `.id`."""
     try:
         return Reader(text).read()
     except ProtocolError:

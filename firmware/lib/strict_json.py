@@ -1,4 +1,4 @@
-"""JSON from outside, under hard limits. Owns the grammar (RFC 8259) and the bounds; what the members mean is for others.
+"""JSON from outside, under hard limits. Owns grammar (RFC 8259) and bounds; what the members mean is for others.
 
 Not `json.loads`: MicroPython's takes `01`, raw control characters, `1e999` and the last of two equal keys, and leaves
 surrogate pairs apart; and no limit could be kept while it builds its objects.

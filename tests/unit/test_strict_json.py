@@ -11,7 +11,8 @@ def read(text):
 
 class Good(unittest.TestCase):
     def test_values(self):
-        text = ' {"a" : [1, -2.5, 1e2, true, false,\n null, "x\\"\\\\\\/\\b\\f\\n\\r\\t"], "b": {}, "c":[ ] ,"\u00e4":"\u20ac"} '
+        text = ' {"a" : [1, -2.5, 1e2, true, false, null, "x\\"\\\\\\/\\b\\f\\n\\r\\t"], "b": {}, '
+        text += '"c":[ ] ,"\u00e4":"\u20ac"} '
         self.assertEqual(read(text), json.loads(text))
 
     def test_escapes_become_characters(self):

@@ -1,0 +1,284 @@
+"""The broker link of a gateway. Owns the connection, its keepalive and reconnecting (`outbox` keeps what waits for the
+broker); what topics and payloads mean is for the gateway.
+
+umqtt.simple (frozen into every ESP32 build) gives constructor, last will, QoS 0 publish, ping, callback and exception.
+Its `connect`, `subscribe`, `wait_msg` and QoS 1 block, hide the retain flag and read any declared size, so these are
+done here on asyncio streams, with `lib/mqtt_packet.py`. Nothing blocks the loop but name resolution.
+"""
+
+import asyncio
+import os
+
+from umqtt.simple import MQTTClient, MQTTException
+
+from firmware.lib import mqtt_packet
+from firmware.lib.backoff import jittered_ms, next_pause
+from firmware.lib.compat import const
+from firmware.lib.errors import ConfigError, NetError, ProtocolError
+from firmware.net.outbox import Outbox
+from firmware.system.timing import ticks_diff, ticks_ms
+
+_CONNECT_S = const(15)
+_ANSWER_S = const(10)
+_READ = const(256)
+
+
+class _Session:
+    """One connection: its stream, what waits to go out, and why it ended."""
+
+    def __init__(self, reader, writer):
+        self.reader = reader
+        self.writer = writer
+        self.parser = mqtt_packet.Parser()
+        self.packets = []
+        self.outbox = Outbox()
+        self.over = asyncio.Event()
+        self.fault = None
+        self.heard_ms = ticks_ms()
+        self.subscribe_pid = 0
+
+    def end(self, fault):
+        """Note the first reason for ending and wake everybody."""
+        if self.fault is None:
+            self.fault = fault
+            self.outbox.close()
+            self.over.set()
+
+
+class Mqtt(MQTTClient):
+    """A client that stays connected for ever once `run` is started.
+
+    `ca` is the DER certificate of the owner's authority: TLS 1.2 or newer with verified chain and name. Without it the
+    connection is plain, which the owner must have allowed by `insecure`; there is no fallback (security.md TLS-1 to 3).
+    Set before `run`: `set_last_will(topic, payload, retain, qos)`, `set_callback(on_message)`, `subscribe(topics)`,
+    `on_connected`. `on_message(topic, payload, retained, qos)` is a plain function that must return at once (put it
+    into an inbox); a QoS 1 message is acknowledged when it has returned. `on_connected` is an async function, started
+    once the subscriptions stand; it may publish.
+    """
+
+    def __init__(self, client_id, host, port, log, user=None, password=None, keepalive_s=30, ca=None, insecure=False):
+        if ca is None and not insecure:
+            raise ConfigError("mqtt_ca missing and insecure_broker not set")
+        if not 4 <= keepalive_s <= 0xFFFF:
+            raise ConfigError("keepalive_s out of range")
+        super().__init__(client_id, host, port, user, password, keepalive_s, ssl=ca is not None)
+        self.on_connected = None
+        self.is_up = False
+        self._log = log.area("mqtt")
+        self._ca = ca
+        self._topics = []
+        self._session = None
+
+    def subscribe(self, topics):
+        """Filters to subscribe to, with QoS 1, at every connect."""
+        self._topics = list(topics)
+
+    async def run(self):
+        """Connect, serve and reconnect, until cancelled. Errors that are not the network's are raised."""
+        pause_s = 0
+        if self._ca is None:
+            self._log.warn("plaintext", host=self.server)
+        while True:
+            began_ms = ticks_ms()
+            try:
+                await self._serve()
+            except NetError as err:
+                ran_ms = ticks_diff(ticks_ms(), began_ms)
+                pause_s = next_pause(pause_s, ran_ms)
+                self._log.warn("disconnected", why=err, ran_ms=ran_ms, pause_s=pause_s)
+            await asyncio.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
+
+    async def publish(self, topic, payload, retain=False, qos=0):
+        """Send one message. QoS 0 returns once it is queued, QoS 1 once the broker has acknowledged it.
+
+        Raises NetError at once while there is no connection, and when the connection ends before the PUBACK: the
+        message may or may not have arrived then. Several may wait at a time; the order of sending is kept.
+        """
+        session = self._session
+        if session is None or not self.is_up:
+            raise NetError("no broker")
+        if qos == 0:
+            await session.outbox.room()
+            self.sock = _Sink()
+            try:
+                super().publish(topic.encode(), payload.encode() if isinstance(payload, str) else payload, retain, 0)
+                session.outbox.put(bytes(self.sock.taken))
+            finally:
+                self.sock = None
+        else:
+            await session.outbox.publish(topic, payload, retain)
+
+    async def disconnect(self):
+        """End the session in order: the broker drops the last will. `run` will connect again unless cancelled."""
+        session = self._session
+        if session is not None:
+            session.outbox.put(mqtt_packet.DISCONNECT)
+            await session.outbox.flushed()
+            session.end(NetError("disconnect asked for"))
+
+    async def _serve(self):
+        """One connection from start to end; always raises."""
+        session = await self._open()
+        tasks = []
+        try:
+            await self._greet(session)
+            self._session = session
+            self.is_up = True
+            self._log.info("connected", host=self.server, port=self.port)
+            for job in (self._receive, self._send, self._keep_alive, self._welcome):
+                tasks.append(asyncio.create_task(_guarded(session, job)))
+            await session.over.wait()
+            raise session.fault
+        finally:
+            self.is_up = False
+            self._session = None
+            session.end(NetError("stopped"))
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                try:
+                    await task
+                except asyncio.CancelledError:
+                    pass
+            await session.writer.wait_closed()  # closes the socket; MicroPython's `close` does nothing (seen in 1.29)
+
+    async def _open(self):
+        ssl = None
+        try:
+            if self._ca is not None:
+                ssl = _tls_context(self._ca)
+            opening = asyncio.open_connection(
+                self.server, self.port, ssl=ssl, server_hostname=self.server if ssl else None
+            )
+            reader, writer = await asyncio.wait_for(opening, _CONNECT_S)
+        except asyncio.TimeoutError:
+            raise NetError("no connection in %d s" % _CONNECT_S)
+        except (OSError, ValueError) as err:
+            raise NetError("cannot connect: %s" % err)
+        return _Session(reader, writer)
+
+    async def _greet(self, session):
+        """CONNECT and SUBSCRIBE, each under a deadline."""
+        try:
+            await asyncio.wait_for(self.connect(session), _ANSWER_S)
+        except asyncio.TimeoutError:
+            raise NetError("broker silent at connect")
+        except MQTTException as err:
+            raise NetError("broker refused, code %d" % err.args[0])
+        except OSError as err:
+            raise NetError("connection lost: %s" % err)
+        except ProtocolError as err:
+            raise NetError("broker broke the protocol: %s" % err)
+
+    async def connect(self, session):
+        """The opening of a session: CONNECT, CONNACK, SUBSCRIBE, SUBACK. Raises MQTTException when refused."""
+        will = (self.lw_topic, self.lw_msg, self.lw_retain, self.lw_qos) if self.lw_topic else None
+        hello = mqtt_packet.encode_connect(self.client_id, self.keepalive, self.user, self.pswd, will)
+        await self._write(session, hello)
+        packet = await self._next(session)
+        if packet.type != mqtt_packet.CONNACK:
+            raise ProtocolError("no CONNACK")
+        if packet.codes[0]:
+            raise MQTTException(packet.codes[0])
+        if not self._topics:
+            return
+        session.subscribe_pid = session.outbox.take_pid()
+        await self._write(session, mqtt_packet.encode_subscribe(session.subscribe_pid, self._topics))
+        while session.subscribe_pid:  # retained messages may overtake the SUBACK
+            await self.wait_msg(session)
+        for part in session.outbox.take():
+            await self._write(session, part)
+
+    async def wait_msg(self, session):
+        """Read one packet and act on it."""
+        packet = await self._next(session)
+        if packet.type == mqtt_packet.PUBLISH:
+            if packet.qos > 1:
+                raise ProtocolError("QoS 2 was not asked for")
+            if self.cb:
+                self.cb(packet.topic, packet.payload, packet.retain, packet.qos)
+            if packet.qos:
+                session.outbox.put(mqtt_packet.encode_puback(packet.pid))
+        elif packet.type == mqtt_packet.PUBACK:
+            session.outbox.acknowledge(packet.pid)
+        elif packet.type == mqtt_packet.SUBACK:
+            if packet.pid != session.subscribe_pid or len(packet.codes) != len(self._topics):
+                raise ProtocolError("SUBACK to nothing asked")
+            if max(packet.codes) > 1:
+                raise MQTTException(max(packet.codes))
+            session.subscribe_pid = 0
+
+    async def _next(self, session):
+        while not session.packets:
+            part = await session.reader.read(_READ)
+            if not part:
+                raise NetError("broker closed the connection")
+            session.packets = session.parser.feed(part)
+            session.heard_ms = ticks_ms()
+        return session.packets.pop(0)
+
+    async def _write(self, session, part):
+        session.writer.write(part)
+        await session.writer.drain()
+
+    async def _receive(self, session):
+        while True:
+            await self.wait_msg(session)
+
+    async def _send(self, session):
+        while True:
+            await session.outbox.wait()
+            for part in session.outbox.take():
+                await self._write(session, part)
+            session.outbox.sent()
+
+    async def _keep_alive(self, session):
+        """PINGREQ each half keepalive; silence, or a PUBACK that does not come, for a whole one ends the session."""
+        limit_ms = self.keepalive * 1000
+        quarter = 0
+        while True:
+            await asyncio.sleep_ms(limit_ms // 4)
+            quarter += 1
+            if ticks_diff(ticks_ms(), session.heard_ms) > limit_ms:
+                raise NetError("broker silent for %d s" % self.keepalive)
+            if session.outbox.oldest_ms() > limit_ms:
+                raise NetError("no PUBACK for %d s" % self.keepalive)
+            if quarter % 2 == 0:
+                self.sock = _Sink()
+                self.ping()
+                session.outbox.put(bytes(self.sock.taken))
+                self.sock = None
+
+    async def _welcome(self, session):
+        if self.on_connected:
+            await self.on_connected()
+
+
+class _Sink:
+    """Stands where umqtt.simple expects its socket: collects what it writes."""
+
+    def __init__(self):
+        self.taken = bytearray()
+
+    def write(self, part, size=None):
+        self.taken.extend(part if size is None else memoryview(part)[:size])
+
+
+async def _guarded(session, job):
+    """Run one job of a session; its failure, whatever it is, ends the session."""
+    try:
+        await job(session)
+    except (MQTTException, OSError, ProtocolError) as err:
+        session.end(NetError("%s: %s" % (type(err).__name__, err)))
+    except Exception as err:  # NetError, or a fault of ours that `run` hands to the supervisor
+        session.end(err)
+
+
+def _tls_context(ca):
+    """TLS 1.2 or newer is all that MicroPython's mbedtls offers; verification is set, not assumed (TLS-1)."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=ca)
+    return context

@@ -1,0 +1,122 @@
+"""What one MQTT session still has to send, and the QoS 1 messages whose PUBACK it awaits. Owns packet ids and bounds;
+moves no byte itself.
+"""
+
+import asyncio
+
+from firmware.lib import mqtt_packet
+from firmware.lib.compat import const
+from firmware.lib.errors import NetError
+from firmware.system.timing import ticks_diff, ticks_ms
+
+_MAX_BYTES = const(6144)  # waiting to be written; one packet may exceed it when nothing else waits
+_MAX_STUCK = const(16384)  # then the broker is taken for dead; acknowledgements and pings have no other bound
+_MAX_UNACKED = const(8)
+
+
+class _Unacked:
+    """One publisher that waits."""
+
+    def __init__(self):
+        self.done = asyncio.Event()
+        self.arrived = False
+        self.since_ms = ticks_ms()
+
+
+class Outbox:
+    """Lives as long as its session. Every waiter gets NetError when `close` is called."""
+
+    def __init__(self):
+        self._queue = []
+        self._bytes = 0
+        self._writing = False
+        self._filled = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._unacked = {}
+        self._pid = 0
+        self._closed = False
+
+    def take_pid(self):
+        """The next packet id that is not in use, 1 to 65535 (MQTT 2.3.1)."""
+        while True:
+            self._pid = self._pid % 0xFFFF + 1
+            if self._pid not in self._unacked:
+                return self._pid
+
+    def put(self, packet):
+        """Queue one encoded packet, without waiting. Raises NetError when the broker has long stopped reading."""
+        if self._bytes > _MAX_STUCK:
+            raise NetError("broker does not read")
+        self._queue.append(packet)
+        self._bytes += len(packet)
+        self._filled.set()
+
+    async def publish(self, topic, payload, retain):
+        """Queue a QoS 1 message and wait for its PUBACK. Raises NetError when the session ends first."""
+        await self._until(lambda: len(self._unacked) < _MAX_UNACKED and self._bytes < _MAX_BYTES)
+        pid = self.take_pid()
+        waiter = _Unacked()
+        packet = mqtt_packet.encode_publish(topic, payload, retain, 1, pid)
+        self._unacked[pid] = waiter
+        try:
+            self.put(packet)
+            await waiter.done.wait()
+        finally:
+            self._unacked.pop(pid, None)
+            self._changed.set()
+        if not waiter.arrived:
+            raise NetError("session ended before the PUBACK")
+
+    async def room(self):
+        """Wait until a QoS 0 message may be queued."""
+        await self._until(lambda: self._bytes < _MAX_BYTES)
+
+    async def flushed(self):
+        """Wait until all that was queued has been handed to the network."""
+        await self._until(lambda: not self._queue and not self._writing)
+
+    async def _until(self, condition):
+        while True:
+            if self._closed:
+                raise NetError("session ended")
+            if condition():
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def wait(self):
+        """Wait until there is something to send; for the session's one sender."""
+        while not self._queue:
+            self._filled.clear()
+            await self._filled.wait()
+
+    def take(self):
+        """All queued packets, which the caller is about to write."""
+        taken, self._queue = self._queue, []
+        self._bytes = 0
+        self._writing = bool(taken)
+        return taken
+
+    def sent(self):
+        """The packets taken last have been written."""
+        self._writing = False
+        self._changed.set()
+
+    def acknowledge(self, pid):
+        """A PUBACK. One for an id that nobody awaits (its publisher was cancelled) is ignored."""
+        waiter = self._unacked.get(pid)
+        if waiter:
+            waiter.arrived = True
+            waiter.done.set()
+
+    def oldest_ms(self):
+        """Age of the message that waits longest for its PUBACK, 0 if none does."""
+        now_ms = ticks_ms()
+        return max([ticks_diff(now_ms, waiter.since_ms) for waiter in self._unacked.values()] or [0])
+
+    def close(self):
+        """The session is over."""
+        self._closed = True
+        for waiter in self._unacked.values():
+            waiter.done.set()
+        self._changed.set()
