@@ -1,8 +1,8 @@
 """The air between the simulated radios: who hears whom, how well, and when.
 
-Owns positions, signal strength, loss and the clock of every link (connection events, supervision). Knows nothing of HCI:
-`controller.py` is the radio chip. Time is the event loop's time. Every draw comes from a stream that belongs to one
-ordered pair of addresses, so that one seed gives each link the same draws whatever the others do.
+Owns positions, signal strength, loss and the clock of every link (connection events, supervision). The radio
+chip is `controller.py`. Time is the event loop's time. Every draw comes from a stream that belongs to one ordered
+pair of addresses, so that one seed gives each link the same draws whatever the others do.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bumble import hci, link
 
@@ -117,6 +118,8 @@ class AirLink:
 class Air(link.LocalLink):
     """All radios within one house. `controllers` holds those that have power."""
 
+    controllers: set[Any]  # controller.RadioController, which imports us
+
     def __init__(self, seed: int = 0, profile: str = "ideal") -> None:
         super().__init__()
         self.seed = seed
@@ -165,14 +168,14 @@ class Air(link.LocalLink):
         """Draw whether this packet is lost."""
         return bool(chance) and self.stream(what, sender, listener).random() < chance
 
-    def advertiser(self, address: hci.Address):  # noqa: ANN201 - controller.RadioController, which imports us
+    def advertiser(self, address: hci.Address) -> Any:
         """The radio that advertises under this address, or None."""
         for each in self.controllers:
             if each.le_legacy_advertiser.enabled and each.le_legacy_advertiser.address == address:
                 return each
         return None
 
-    def advertise(self, sender, advert: Advert) -> None:  # noqa: ANN001
+    def advertise(self, sender: Any, advert: Advert) -> None:
         """Let every listening radio in range hear one advertisement."""
         loop = asyncio.get_running_loop()
         for each in self.controllers:

@@ -1,8 +1,8 @@
 """A bleak backend for the simulated air: unmodified bleak programs talk to simulated boards.
 
-A Bumble host runs inside the program and reaches the air through the radio's HCI port, as a computer reaches its Bluetooth
-adapter. Either pass `backend=AirClient` / `backend=AirScanner`, or call `install()` first, which makes them bleak's default.
-The environment variable GATEHOUSE_AIR names the port: `tcp-client:127.0.0.1:PORT` or `127.0.0.1:PORT`.
+A Bumble host runs inside the program and reaches the air through the radio's HCI port, as a computer reaches its
+Bluetooth adapter. Pass `backend=AirClient` / `backend=AirScanner`, or call `install()` first, which makes them bleak's
+default. The environment variable GATEHOUSE_AIR names the port: `tcp-client:127.0.0.1:PORT` or `127.0.0.1:PORT`.
 """
 
 import asyncio
@@ -220,7 +220,7 @@ class AirClient(BaseBleakClient):
                 self._disconnected_callback()
 
     async def _run(self, procedure: Coroutine) -> Any:
-        """Await one procedure of the link. A link that ends cancels it inside Bumble, which must not look like our own end."""
+        """Await one procedure of the link. When the link ends, Bumble cancels it, which must not cancel our caller."""
         if self._link is None:
             procedure.close()
             raise BleakError("Not connected")
@@ -321,7 +321,10 @@ class AirClient(BaseBleakClient):
 
 
 def install(air: int | str | None = None) -> None:
-    """Make the air bleak's default backend. `air`: HCI port, HOST:PORT or a Bumble transport; None leaves GATEHOUSE_AIR to say."""
+    """Make the air bleak's default backend.
+
+    `air`: HCI port, HOST:PORT or a Bumble transport; None leaves it to GATEHOUSE_AIR.
+    """
     if air is not None:
         Adapter.spec = f"127.0.0.1:{air}" if isinstance(air, int) else air
     bleak.get_platform_client_backend_type = lambda: (AirClient, "air")  # type: ignore[assignment,return-value]

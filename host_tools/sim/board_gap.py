@@ -1,4 +1,7 @@
-"""GAP of one simulated board: advertising, scanning, links, pairing. Events carry MicroPython's IRQ numbers and tuples."""
+"""GAP of one simulated board: advertising, scanning, links, pairing.
+
+Events carry MicroPython's IRQ numbers and tuples.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -6,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bumble import core, hci
 from bumble.device import AdvertisingType, Connection, ConnectionParametersPreferences, Device
+from bumble.keys import PairingKeys
 
 from host_tools.sim.controller import hand_over_values
 from host_tools.sim.errno_words import EALREADY, EBUSY, EIO, ENOTCONN, EOPNOTSUPP, BoardError
@@ -210,7 +214,7 @@ class Gap:
             nonlocal is_pairing
             is_pairing = True
 
-        def on_paired(keys: object) -> None:
+        def on_paired(keys: PairingKeys) -> None:
             nonlocal is_pairing
             is_pairing = False
             key = keys.ltk or keys.ltk_peripheral or keys.ltk_central

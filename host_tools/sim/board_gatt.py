@@ -1,16 +1,16 @@
 """GATT of one simulated board: the server's attribute table and the client's raw ATT procedures.
 
-The values of the server live in the board process. A read or write by a peer is an event that the board's handler answers
-(`_IRQ_GATTS_READ_REQUEST`, `_IRQ_GATTS_WRITE`); here are only handles, permissions and subscriptions.
+The values of the server live in the board process. A read or write by a peer is an event that the board's handler
+answers (`_IRQ_GATTS_READ_REQUEST`, `_IRQ_GATTS_WRITE`); here are only handles, permissions and subscriptions.
 """
 
 import asyncio
 import logging
 import struct
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from bumble import att, core, hci
+from bumble import att, core, gatt_server, hci
 from bumble.core import UUID
 from bumble.device import Connection
 from bumble.gatt import Characteristic, Descriptor, Service
@@ -68,16 +68,23 @@ class GattServer:
     def commands(self) -> dict[str, Callable]:
         return {"services": self.register, "notify": self.notify, "indicate": self.indicate, "update": self.update}
 
+    @property
+    def _server(self) -> gatt_server.Server:
+        device = self._session.device
+        assert device is not None  # commands are refused while the radio is off
+        return device.gatt_server
+
     def register(self, tree: list) -> list:
         """Replace all services. `tree` = [[uuid, [[uuid, flags, [[uuid, flags]…]]…]]…] → [handles of each service]."""
-        server = self._session.device.gatt_server
+        server = self._server
         for table in (server.attributes, server.services, server.attributes_by_handle, server.subscribers):
             table.clear()
         for service in self._standard():
             server.add_service(service)
         handles = []
         for uuid, characteristics in tree:
-            built, visible = [], []
+            built: list[Characteristic] = []
+            visible: list[att.Attribute] = []
             for char_uuid, flags, descriptors in characteristics:
                 one = Characteristic(
                     UUID.from_bytes(char_uuid),
@@ -86,17 +93,18 @@ class GattServer:
                     b"",
                 )
                 one.value = self._value(one)
-                one.descriptors = []
+                extra: list[Descriptor] = []
                 visible.append(one)
                 if flags & (_NOTIFY | _INDICATE):  # the CCCD comes first, as NimBLE places it
                     both = Descriptor.READABLE | Descriptor.WRITEABLE
                     cccd = Descriptor(UUID.from_16_bits(0x2902), both, server.make_descriptor_value(one))
-                    one.descriptors.append(cccd)
+                    extra.append(cccd)
                 for desc_uuid, desc_flags in descriptors:
                     each = Descriptor(UUID.from_bytes(desc_uuid), _permissions(desc_flags), b"")
                     each.value = self._value(each)
-                    one.descriptors.append(each)
+                    extra.append(each)
                     visible.append(each)
+                one.descriptors = extra
                 built.append(one)
             server.add_service(Service(UUID.from_bytes(uuid), built))
             handles.append([each.handle for each in visible])
@@ -138,7 +146,7 @@ class GattServer:
         return att.AttributeValue(read=read, write=write)
 
     def _attribute(self, handle: int) -> att.Attribute:
-        attribute = self._session.device.gatt_server.get_attribute(handle)
+        attribute = self._server.get_attribute(handle)
         if attribute is None:
             raise BoardError(EINVAL)
         return attribute
@@ -146,7 +154,7 @@ class GattServer:
     async def notify(self, link_handle: int, handle: int, value: bytes) -> None:
         link, attribute = self._session.gap.link(link_handle), self._attribute(handle)
         _check_queue(link)
-        await self._session.device.gatt_server.notify_subscriber(link, attribute, value, force=True)
+        await self._server.notify_subscriber(link, attribute, value, force=True)
 
     def indicate(self, link_handle: int, handle: int, value: bytes) -> None:
         link, attribute = self._session.gap.link(link_handle), self._attribute(handle)
@@ -156,7 +164,7 @@ class GattServer:
     async def _indicate(self, link: Connection, attribute: att.Attribute, value: bytes) -> None:
         status = 0
         try:
-            await self._session.device.gatt_server.indicate_subscriber(link, attribute, value, force=True)
+            await self._server.indicate_subscriber(link, attribute, value, force=True)
         except (core.BaseBumbleError, TimeoutError) as err:
             log.debug("%s: indication: %r", self._session.name, err)
             status = _HS_ETIMEOUT
@@ -164,13 +172,13 @@ class GattServer:
 
     async def update(self, handle: int, value: bytes) -> None:
         """Notify or indicate whoever has subscribed."""
-        server, attribute = self._session.device.gatt_server, self._attribute(handle)
+        server, attribute = self._server, self._attribute(handle)
         for link, subscriptions in tuple(server.subscribers.items()):
             wish = subscriptions.get(handle)
             if wish and wish[0] & 1:
                 await server.notify_subscriber(link, attribute, value, force=True)
             elif wish and wish[0] & 2:
-                self._session.spawn(self._indicate(link, attribute, value))
+                self._session.spawn(self._indicate(cast(Connection, link), attribute, value))
 
 
 class GattClient:
@@ -208,7 +216,7 @@ class GattClient:
             self._session.emit(done, link.handle, *args, status)
 
     @staticmethod
-    async def _request(client: Client, request: att.ATT_PDU, is_list: bool = False) -> att.ATT_PDU | None:
+    async def _request(client: Client, request: att.ATT_PDU, is_list: bool = False) -> Any:
         """One request. None where a list has ended. Raises ATT_Error, TimeoutError."""
         response = await client.send_request(request)
         if response is None:
@@ -225,6 +233,7 @@ class GattClient:
         async def steps(client: Client) -> None:
             start = 1
             while start <= 0xFFFF:
+                asked: att.ATT_PDU
                 where = {"starting_handle": start, "ending_handle": 0xFFFF}
                 if uuid is None:
                     asked = att.ATT_Read_By_Group_Type_Request(attribute_group_type=primary, **where)
@@ -249,7 +258,7 @@ class GattClient:
         declaration = UUID.from_16_bits(0x2803)
 
         async def steps(client: Client) -> None:
-            held: tuple | None = None  # its end is known only when the next one, or none, follows
+            held: tuple = ()  # its end is known only when the next one, or none, follows
 
             def report(end: int) -> None:
                 if held and (uuid is None or held[3] == uuid):

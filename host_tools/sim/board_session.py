@@ -1,14 +1,15 @@
 """One simulated board on the air: the two streams of its process and the radio behind them.
 
 The command stream carries one request and one answer at a time, from the board's main thread. The event stream carries
-everything that happens. An event with a token waits for the board's handler, like a synchronous IRQ; its reply comes back on
-the command stream. When either stream closes, the board has lost power.
+everything that happens. An event with a token waits for the board's handler, like a synchronous IRQ; its reply comes
+back on the command stream. When either stream closes, the board has lost power.
 """
 
 import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from bumble import hci, pairing
 from bumble.device import Device, DeviceConfiguration
@@ -38,7 +39,7 @@ class Session:
         self.address = address
         self.name = name
         self.device: Device | None = None
-        self.settings: dict[str, object] = {}  # BLE().config() values that concern the radio
+        self.settings: dict[str, Any] = {}  # BLE().config() values that concern the radio
         self.gap_name = b""
         self.mtu = 256
         self.gap = Gap(self)
@@ -56,7 +57,7 @@ class Session:
 
     # --- events to the board
     def emit(self, event: int, *args: object, token: int | None = None) -> None:
-        """Send one event. What happens in one loop turn goes out in one write, so a result and its "done" arrive together."""
+        """Send one event. One write per loop turn, so that a result and its "done" arrive together."""
         if self._events is None or self._events.is_closing():
             return
         if not self._out:
@@ -195,7 +196,7 @@ class Session:
         """Address type and address as BLE().config("mac") gives them."""
         return [0, bytes(self.address)[::-1]]
 
-    def configure(self, key: str, value: object) -> None:
+    def configure(self, key: str, value: Any) -> None:
         """One value of BLE().config()."""
         if key == "gap_name":
             self.gap_name = value

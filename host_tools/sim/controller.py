@@ -1,14 +1,15 @@
 """The radio chip of a simulated board: Bumble's controller with what its link leaves out.
 
 The only module that overrides Bumble's internals (0.0.236, pinned; `tests/host/test_radio.py` checks the signatures).
-Bumble's own link delivers everything at once and to everybody. Here: PDU types and scan responses in reports, scan windows,
-signal strength and range, a radio that is off, connection events with loss, data in flight bounded by HCI flow control,
-supervision time-out, failed connection attempts, cancelled ones, and two boards with one address after each other.
+Bumble's own link delivers everything at once and to everybody. Here: PDU types and scan responses in reports, scan
+windows, signal strength and range, a radio that is off, connection events with loss, data in flight bounded by HCI
+flow control, supervision time-out, failed connection attempts, cancelled ones, and two boards with one address after each other.
 """
 
 import asyncio
 import collections
 from collections.abc import Callable
+from typing import Any, cast
 
 from bumble import att, controller, hci, ll
 from bumble.core import PhysicalTransport
@@ -97,6 +98,8 @@ class LinkEnd(controller.Connection):
 class Advertiser(controller.LegacyAdvertiser):
     """Advertises at the interval its host chose, with the random delay of the specification."""
 
+    controller: "RadioController"
+
     def _on_timer_fired(self) -> None:
         self.send_advertising_data()
         delay_s = self.controller.link.stream("advdelay", self.address).random() * _ADVERT_DELAY_S
@@ -114,6 +117,8 @@ class RadioController(controller.Controller):
     """One radio on the air, from power-on to power-off."""
 
     link: Air
+    le_connections: dict[hci.Address, LinkEnd]  # type: ignore[assignment]
+    pending_le_connection: Any = None
     le_acl_data_packet_length = 251
     total_num_le_acl_data_packets = 12
     supported_max_tx_octets = 251
@@ -206,7 +211,7 @@ class RadioController(controller.Controller):
         return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
 
     def create_le_connection(self, peer_address: hci.Address) -> None:
-        """Answer the peer's advertisement with CONNECT_IND. A failed attempt looks like a link until it ends with 0x3E."""
+        """Answer the peer's advertisement with CONNECT_IND. A failed attempt is a link until it ends with 0x3E."""
         pending = self.pending_le_connection
         other = self.link.advertiser(peer_address)
         is_public = pending.own_address_type == hci.OwnAddressType.PUBLIC
@@ -265,7 +270,7 @@ class RadioController(controller.Controller):
             self._send_hci_command_status(code, command.op_code)
             return
         self._send_hci_command_status(hci.HCI_COMMAND_STATUS_PENDING, command.op_code)
-        self._terminate(end, command.reason, 8)
+        self._terminate(cast(LinkEnd, end), command.reason, 8)
 
     def _terminate(self, end: LinkEnd, reason: int, tries: int) -> None:
         state = end.link_state
@@ -281,7 +286,8 @@ class RadioController(controller.Controller):
             self._send_hci_command_status(code, command.op_code)
             return
         self._send_hci_command_status(hci.HCI_COMMAND_STATUS_PENDING, command.op_code)
-        end.link_state.after_events(_UPDATE_EVENTS, self._update, end.link_state, command)
+        state = cast(LinkEnd, end).link_state
+        state.after_events(_UPDATE_EVENTS, self._update, state, command)
 
     @staticmethod
     def _update(state: AirLink, command: hci.HCI_LE_Connection_Update_Command) -> None:
@@ -322,7 +328,7 @@ class RadioController(controller.Controller):
 
 
 def hand_over_values(connection: HostConnection, on_notify: Callable, on_indicate: Callable) -> None:
-    """Give every notification and indication of a peer to (handle, value) callbacks, subscribed or not, as NimBLE does."""
+    """Give every value a peer sends to (handle, value) callbacks, subscribed or not, as NimBLE does."""
     client = connection.gatt_client
 
     def notification(pdu: att.ATT_Handle_Value_Notification) -> None:
@@ -332,5 +338,5 @@ def hand_over_values(connection: HostConnection, on_notify: Callable, on_indicat
         on_indicate(pdu.attribute_handle, bytes(pdu.attribute_value))
         client.send_confirmation(att.ATT_Handle_Value_Confirmation())
 
-    client.on_att_handle_value_notification = notification
-    client.on_att_handle_value_indication = indication
+    client.on_att_handle_value_notification = notification  # type: ignore[method-assign,assignment]
+    client.on_att_handle_value_indication = indication  # type: ignore[method-assign,assignment]

@@ -1,6 +1,6 @@
 """The HCI port: every TCP connection is a fresh radio chip on the air, spoken to in H4 (UART) framing.
 
-A foreign BLE host takes part through it: Bumble's `tcp-client:HOST:PORT` transport, or any bleak program through `bleak_air`.
+A foreign BLE host takes part through it: Bumble's transport `tcp-client:HOST:PORT`, or a bleak program by `bleak_air`.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class _Writer:
 
 
 class HciServer:
-    """Serves the port; gives each connection a locally administered address of its own, counted from 02:00:00:00:00:01."""
+    """Serves the port; each connection gets a locally administered address, from 02:00:00:00:00:01 on."""
 
     def __init__(self, air: Air) -> None:
         self._air = air

@@ -4,16 +4,16 @@ Stand-alone:
 
     python -m host_tools.sim.radio --port 7333 --profile ideal
 
-prints one line, `{"port": 7333, "hci": 40123, "seed": 0}`, and stays. Then, in other terminals, boards:
+prints one line, `{"port": 7333, "hci": 40123, "seed": 0}`, and stays. Boards, in other terminals:
 
     export MICROPYPATH=.frozen:host_tools/sim/shims SIM_RADIO=127.0.0.1:7333
     SIM_MAC=240ac4000010 micropython program_that_uses_bluetooth_or_aioble.py
 
-and desktop programs: `GATEHOUSE_AIR=tcp-client:127.0.0.1:40123` with `host_tools.sim.bleak_air.install()`, or any Bumble
-program on the transport `tcp-client:127.0.0.1:40123`.
+and desktop programs: `GATEHOUSE_AIR=tcp-client:127.0.0.1:40123` with `host_tools.sim.bleak_air.install()`, or any
+Bumble program on the transport `tcp-client:127.0.0.1:40123`.
 
-Inside a program (the simulator's site): `radio = Radio(seed, profile); await radio.start(); radio.port; await radio.stop()`.
-Time on the air is the time of the event loop that runs `start`.
+Inside a program (the simulator's site): `radio = Radio(seed, profile)`, `await radio.start()`, `radio.port`,
+`await radio.stop()`. Time on the air is the time of the event loop that runs `start`.
 """
 
 import argparse
@@ -124,9 +124,8 @@ class Radio:
 
     def _close(self, session: Session) -> None:
         session.close()
-        for table in (self.boards, self._sessions):
-            for key in [key for key, held in table.items() if held is session]:
-                del table[key]
+        self.boards = {key: held for key, held in self.boards.items() if held is not session}
+        self._sessions = {key: held for key, held in self._sessions.items() if held is not session}
 
 
 async def _main(args: argparse.Namespace) -> None:

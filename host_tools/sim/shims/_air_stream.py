@@ -79,7 +79,8 @@ def public_address():
 
 
 class Stream:
-    # `on_event(list)` runs on the main thread, like a scheduled IRQ; byte strings in it are views that die when it returns.
+    # `on_event(list)` runs on the main thread, like a scheduled IRQ; byte strings in it are views
+    # that die when it returns.
     def __init__(self, on_event, on_lost):
         self._on_event = on_event
         self._on_lost = on_lost
@@ -141,7 +142,7 @@ class Stream:
         # a request without an answer
         self._send(self._cmd, message)
 
-    # The thread only waits until something can be read. Every allocation, parse and callback happens on the main thread.
+    # The thread only waits until something can be read. Allocation, parsing and callbacks are the main thread's.
     def _watch(self):
         wait = self._poll.ipoll
         idle = select.poll()

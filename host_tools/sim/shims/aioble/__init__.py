@@ -1,5 +1,7 @@
-# A stand-in for aioble 0.6 in the simulator: the part of its documented API that BLE programs commonly use, written anew.
+# A stand-in for aioble 0.6 in the simulator: the part of its documented API that BLE programs commonly use,
+# written anew.
 # Not here: L2CAP channels, pairing and the bonding store.
+# ruff: noqa: F401
 from .central import scan
 from .core import GattError, config, log_error, log_info, log_warn, stop
 from .device import Device, DeviceDisconnectedError

@@ -144,7 +144,8 @@ class ScanResult:
 
 
 class scan:
-    # `async with scan(...) as scanner: async for result in scanner:`. One at a time. duration_ms=0: until the block is left.
+    # `async with scan(...) as scanner: async for result in scanner:`. One at a time.
+    # duration_ms=0: until the block is left.
     def __init__(self, duration_ms, interval_us=None, window_us=None, active=False):
         self._duration_ms = duration_ms
         self._interval_us = interval_us or _SCAN_US

@@ -93,7 +93,7 @@ async def advertise(
     manufacturer=None,
     timeout_ms=None,
 ):
-    """Advertise until a central connects and return the link, or None where connectable is False and the time is over."""
+    """Advertise until a central connects, and return the link. Raises TimeoutError."""
     global _waiting, _arrived
     ensure_active()
     if not adv_data and not resp_data:
