@@ -218,7 +218,7 @@ def mask(raw):
             code, end = take(raw, at)
             masked[at + 1 : end] = b"*" * len(code)
             at = end
-        if form == b"A" and len(raw) != at + 10:
+        if len(raw) != at + (10 if form == b"A" else 0):
             raise ProtocolError("tail of another form")
     except ProtocolError:
         for at in range(_HEADER_LEN, len(raw)):

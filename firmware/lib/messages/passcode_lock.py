@@ -84,9 +84,9 @@ def decode_manage(plain):
     """0x03 -> a tuple that begins with the operation.
 
     (CLEAR,); (ADD or RECOVER, kind, digits, trailer); (DELETE, digits); (MODIFY, old, new, start, end). Digits are
-    ASCII bytes; trailer, start and end are checked bytes of the wire: start5 for the permanent kind, start5 end5 for once and
-    period, start5 schedule16 for the cyclic kind. The kind in a deletion or change is not given: the digits decide.
-    BadRequest with 0x0F for digits, 0x1D for kinds, dates and schedules, 0x1B for an unknown operation.
+    ASCII bytes; trailer, start and end are checked bytes of the wire: start5 for the permanent kind, start5 end5 for
+    once and period, start5 schedule16 for the cyclic kind. The kind in a deletion or change is not given: the digits
+    decide. BadRequest with 0x0F for digits, 0x1D for kinds, dates and schedules, 0x1B for an unknown operation.
     """
     op = operation(plain)
     if op == CLEAR:

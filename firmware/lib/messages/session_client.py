@@ -3,7 +3,7 @@
 Commands 0x41, 0x55, 0x30, 0x47, 0x58, 0x14, 0x01, 0x34, 0x43, 0x90. Source: lock-ble-link.md 8.4-8.12.
 """
 
-from firmware.lib import dates
+from firmware.lib import dates, opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import ProtocolError
 from firmware.lib.messages.common import (
@@ -99,10 +99,13 @@ def status(data):
     return decode_percent(data), state, data[2] if data[2] < DOOR_UNKNOWN else DOOR_UNKNOWN
 
 
-def pushed(data):
+def pushed(echo, data):
     """A frame nobody asked for -> ("status", battery, state, door), ("operated", battery, uid, record_id, date6) or
-    ("battery", battery), by its length (8.12)."""
-    if len(data) == 3:
+    ("battery", battery).
+
+    By its length (8.12); three bytes are a state only under the echo of 0x14: the short answer to 0x47 looks the same.
+    """
+    if len(data) == 3 and echo == opcodes.STATUS:
         return ("status",) + status(data)
     if len(data) >= _OPERATED_LEN:
         return ("operated",) + operated(data)

@@ -1,0 +1,191 @@
+"""Loads the two vector files and drives our codecs with them, on both interpreters. See vectors.md."""
+
+import json
+
+from firmware.lib import dates, opcodes
+from firmware.lib.messages import (
+    common,
+    log_client,
+    log_lock,
+    pairing_client,
+    pairing_lock,
+    passcode_client,
+    passcode_lock,
+    session_client,
+    session_lock,
+    settings_client,
+    settings_lock,
+)
+
+FOLDER = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
+UNSUPPORTED_YET = ("05", "06", "44", "66", "67", "68", "70", "71", "74", "e0", "e6", "e9")  # families of later releases
+
+
+def load(name):
+    """The vectors of one file."""
+    with open("%s/%s" % (FOLDER, name)) as file:
+        return json.load(file)["vectors"]
+
+
+def octets(text):
+    """Hex -> bytes."""
+    return bytes(int(text[place : place + 2], 16) for place in range(0, len(text), 2))
+
+
+def client_request(command, plain, change_remote=None):
+    """Rebuild a request with the client's encoders from what the lock's decoders found in it."""
+    if command in (opcodes.FEATURES, opcodes.GET_CLOCK, opcodes.RESET):
+        common.decode_empty(plain)
+        return b""
+    if command == opcodes.INIT:
+        pairing_lock.decode_init(plain)
+        return pairing_client.init()
+    if command == opcodes.PAIRING_DONE:
+        pairing_lock.decode_finished(plain)
+        return pairing_client.finished()
+    if command == opcodes.GET_ADMIN_PASSCODE:
+        pairing_lock.decode_get_admin_passcode(plain)
+        return pairing_client.get_admin_passcode()
+    if command == opcodes.GET_AES_KEY:
+        pairing_lock.decode_get_aes_key(plain)
+        return pairing_client.get_aes_key()
+    if command == opcodes.ADD_ADMIN:
+        return pairing_client.add_admin(*pairing_lock.decode_add_admin(plain))
+    if command == opcodes.INIT_PASSWORDS:
+        return pairing_client.init_passwords(*pairing_lock.decode_init_passwords(plain))
+    if command == opcodes.SET_ADMIN_PASSCODE:
+        return pairing_client.set_admin_passcode(pairing_lock.decode_set_admin_passcode(plain))
+    if command == opcodes.SET_CLOCK:
+        return session_client.set_clock(session_lock.decode_set_clock(plain))
+    if command == opcodes.CHECK_ADMIN:
+        return session_client.check_admin(*session_lock.decode_check_admin(plain))
+    if command == opcodes.CHECK_USER:
+        return session_client.check_user(*session_lock.decode_check_user(plain))
+    if command == opcodes.CHECK_RANDOM:
+        return session_client.check_random(session_lock.decode_sum(plain), 0)
+    if command in (opcodes.UNLOCK, opcodes.LOCK):
+        total, unix_s = session_lock.decode_operate(plain)
+        return session_client.operate(total, 0, unix_s)
+    if command == opcodes.STATUS:
+        session_lock.decode_status_request(plain)
+        return session_client.status_request()
+    if command == opcodes.DEVICE_INFO:
+        return session_client.device_item(session_lock.decode_device_item(plain))
+    if command == opcodes.LOG:
+        return log_client.request(log_lock.decode_request(plain))
+    if command == opcodes.PASSCODE_LIST:
+        return passcode_client.list_request(passcode_lock.decode_list(plain))
+    if command == opcodes.PASSCODE:
+        return _passcode_request(plain)
+    if command == opcodes.AUTO_LOCK:
+        wanted = settings_lock.decode_auto_lock(plain)
+        return settings_client.auto_lock_query() if wanted is None else settings_client.auto_lock_set(wanted)
+    if command == opcodes.SOUND:
+        wanted = settings_lock.decode_sound(plain)
+        return settings_client.sound_query() if wanted is None else settings_client.sound_set(*wanted)
+    if command == opcodes.PASSCODE_DISPLAY:
+        wanted = settings_lock.decode_screen(plain)
+        return settings_client.screen_query() if wanted is None else settings_client.screen_set(wanted)
+    if command == opcodes.REMOTE_UNLOCK:
+        wanted = settings_lock.decode_remote_unlock(plain)
+        if wanted is not None:  # the firmware has no encoder for the change
+            return change_remote(wanted) if change_remote else b"\x02" + bytes((wanted,))
+        return settings_client.remote_unlock_query()
+    raise KeyError("no handler for request 0x%02x" % command)
+
+
+def _passcode_request(plain):
+    found = passcode_lock.decode_manage(plain)
+    op = found[0]
+    if op == passcode_lock.CLEAR:
+        return passcode_client.clear()
+    if op == passcode_lock.DELETE:
+        return passcode_client.delete(plain[1], found[1])
+    if op == passcode_lock.MODIFY:
+        start, end = dates.decode5(found[3]), dates.decode5(found[4])
+        return passcode_client.modify(plain[1], found[1], found[2], start, end)
+    kind, code, trailer = found[1:]
+    end = dates.decode5(trailer, 5) if len(trailer) == 10 else None
+    schedule = common.decode_number(trailer, 5, 2) if len(trailer) == 7 else None
+    build = passcode_client.add if op == passcode_lock.ADD else passcode_client.recover
+    return build(kind, code, dates.decode5(trailer), end, schedule)
+
+
+def lock_answer(command, plain):
+    """Rebuild an answer (or push) with the lock's encoders from what the client's decoders found in it."""
+    echo, ok, data = common.reply(plain)
+    if echo != command:
+        raise KeyError("echo 0x%02x to 0x%02x" % (echo, command))
+    if not ok:
+        return common.failure(echo, data[0])
+    return common.success(echo, _lock_data(echo, data))
+
+
+def _lock_data(command, data):
+    if command in (0x45, 0x43, 0x30, 0x31, 0x53, 0x57):
+        common.check_length(data, 0)
+        return b""
+    if command == opcodes.GET_AES_KEY:
+        return pairing_lock.encode_aes_key(pairing_client.aes_key(data))
+    if command == opcodes.ADD_ADMIN:
+        pairing_client.admin_added(data)
+        return pairing_lock.encode_admin_added()
+    if command == opcodes.GET_ADMIN_PASSCODE:
+        return pairing_lock.encode_admin_passcode(*pairing_client.admin_passcode(data))
+    if command == opcodes.FEATURES:
+        return session_lock.encode_features(*session_client.features(data), words=len(data) // 4)
+    if command in (opcodes.CHECK_ADMIN, opcodes.CHECK_USER):
+        return session_lock.encode_challenge(session_client.challenge(data))
+    if command in (opcodes.UNLOCK, opcodes.LOCK):
+        return session_lock.encode_operated(*session_client.operated(data))
+    if command == opcodes.STATUS:
+        found = session_client.pushed(command, data)
+        if found[0] == "status":
+            return session_lock.encode_status(*session_client.status(data))
+        return session_lock.encode_operated(*found[1:])
+    if command == opcodes.GET_CLOCK:
+        return session_lock.encode_clock(session_client.clock(data))
+    if command == opcodes.DEVICE_INFO:
+        if data[-1] == 0:
+            return session_lock.encode_text(session_client.device_text(data))
+        if data[0] == 26:
+            return session_lock.encode_clock(session_client.device_clock(data))
+        return session_lock.encode_address(session_client.device_address(data))
+    if command == opcodes.LOG:
+        cursor, found = log_client.page(data)
+        return log_lock.encode_page(cursor - 1, found[0]) if found else log_lock.encode_page(0, None)
+    if command == opcodes.PASSCODE:
+        return passcode_lock.encode_managed(*passcode_client.managed(data))
+    if command == opcodes.PASSCODE_LIST:
+        return _passcode_page(data)
+    return _setting(command, data)
+
+
+def _passcode_page(data):
+    cursor, found = passcode_client.page(data)
+    if not found:
+        return passcode_lock.encode_list(0, None)
+    entry = found[0]
+    item = bytes((entry.kind, len(entry.code))) + entry.code.encode() + bytes((len(entry.created),))
+    item += entry.created.encode() + dates.encode5(entry.start)
+    if entry.end is not None:
+        item += dates.encode5(entry.end)
+    if entry.schedule is not None:
+        item += common.number(entry.schedule, 2)
+    return passcode_lock.encode_list(cursor or 0, item)
+
+
+def _setting(command, data):
+    if command == opcodes.AUTO_LOCK:
+        if len(data) == 2:
+            return settings_lock.encode_changed(settings_client.changed(data))
+        return settings_lock.encode_auto_lock(*settings_client.auto_lock(data)[:2])
+    if command == opcodes.SOUND:
+        if len(data) == 2:
+            return settings_lock.encode_changed(settings_client.changed(data))
+        return settings_lock.encode_sound(*settings_client.sound(data))
+    if command == opcodes.PASSCODE_DISPLAY:
+        return settings_lock.encode_screen(settings_client.screen(data))
+    if command == opcodes.REMOTE_UNLOCK:
+        return settings_lock.encode_remote_unlock(*settings_client.remote_unlock(data))
+    raise KeyError("no handler for answer 0x%02x" % command)
