@@ -8,12 +8,7 @@ from host_tools.errors import HostError
 def is_trivial(code: str) -> bool:
     """All digits equal, or a straight sequence up or down (with wrap-around), or one pair repeated."""
     steps = {(int(b) - int(a)) % 10 for a, b in zip(code, code[1:], strict=False)}
-    return (
-        steps <= {0}
-        or steps <= {1}
-        or steps <= {9}
-        or (len(code) >= 6 and set(code[::2]) and code == code[:2] * (len(code) // 2))
-    )
+    return steps <= {0} or steps <= {1} or steps <= {9} or (len(code) >= 6 and code == code[:2] * (len(code) // 2))
 
 
 def random_code(length: int) -> str:
