@@ -1,0 +1,98 @@
+"""Other programs' key files: VirtualKey (ttlock-ble) and lockData (ttlock-sdk-js) -> key book entries, and back.
+
+Source: lock-ble-commands.md 10. Text codings are `bundle_codec`'s.
+"""
+
+from firmware.lib.errors import FirmwareError
+from host_tools import bundle_codec
+from host_tools.errors import HostError
+from host_tools.keybook import Entry, lock_id
+
+_ADMIN = "110301"
+
+
+def read(value) -> list[Entry]:
+    """Parsed JSON, one object or an array of them, of either kind -> entries. HostError names the bad one."""
+    entries = []
+    for place, item in enumerate(value if isinstance(value, list) else [value]):
+        try:
+            entries.append(_from_virtual_key(item) if "lockMac" in item else _from_lock_data(item))
+        except (KeyError, TypeError, ValueError, AttributeError, FirmwareError) as err:
+            raise HostError("bad_request", "entry %d lacks or spoils a field (%s)" % (place, type(err).__name__))
+    return entries
+
+
+def _from_virtual_key(item: dict) -> Entry:
+    version = item.get("lockVersion") or {}
+    mac = item["lockMac"]
+    entry = Entry(
+        mac,
+        item.get("lockAlias") or item.get("lockName") or lock_id(mac),
+        bundle_codec.decode_aes_key(item["aesKeyStr"]).hex(),
+        int(bundle_codec.decode_secret(item.get("adminPs") or "0")),
+        int(bundle_codec.decode_secret(item["unlockKey"])),
+        scene=int(version.get("scene", 2)),
+        group=int(version.get("groupId", 1)),
+        org=int(version.get("orgId", 1)),
+        utc_offset_min=round(int(item.get("timezoneRawOffSet") or 0) / 60000),
+    )
+    text = item.get("featureValue")
+    entry.features = int(text, 16) if text else int(item.get("specialValue") or 0)
+    return entry
+
+
+def _from_lock_data(item: dict) -> Entry:
+    private = item["privateData"]
+    admin = private["admin"]
+    mac = item["address"]
+    name = (item.get("deviceCache") or {}).get("name") or lock_id(mac)
+    entry = Entry(mac, name, private["aesKey"], int(admin["adminPs"]), int(admin["unlockKey"]))
+    entry.admin_passcode = str(private.get("adminPasscode") or "")
+    entry.features = sum(1 << int(bit) for bit in set(item.get("featureList") or []))
+    return entry
+
+
+def virtual_key(entry: Entry) -> dict:
+    """Without `featureValue`, which older releases of ttlock-ble refuse."""
+    return {
+        "keyId": 0,
+        "lockId": 0,
+        "lockMac": entry.mac.upper(),
+        "lockAlias": entry.name,
+        "lockName": entry.name,
+        "lockVersion": {
+            "protocolType": 5,
+            "protocolVersion": 3,
+            "scene": entry.scene,
+            "groupId": entry.group,
+            "orgId": entry.org,
+        },
+        "aesKeyStr": bundle_codec.encode_aes_key(bytes.fromhex(entry.aes)),
+        "unlockKey": str(entry.unlock_key),
+        "lockFlagPos": 0,
+        "timezoneRawOffSet": entry.utc_offset_min * 60000,
+        "startTime": 0,
+        "endTime": 0,
+        "keyType": 0,
+        "userType": _ADMIN,
+        "adminPs": str(entry.admin_ps),
+        "keyboardPwdVersion": 0,
+        "specialValue": entry.features & 0xFFFFFFFF,
+        "uid": 0,
+    }
+
+
+def lock_data(entry: Entry) -> dict:
+    """An element of lockData.json."""
+    return {
+        "address": entry.mac.upper(),
+        "battery": -1,
+        "rssi": 0,
+        "autoLockTime": -1,
+        "lockedStatus": -1,
+        "privateData": {
+            "aesKey": entry.aes,
+            "admin": {"adminPs": entry.admin_ps, "unlockKey": entry.unlock_key},
+            "adminPasscode": entry.admin_passcode,
+        },
+    }
