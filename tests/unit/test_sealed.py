@@ -4,7 +4,7 @@ from binascii import a2b_base64, b2a_base64, unhexlify
 from firmware.lib import sealed, x25519
 from firmware.lib.errors import AuthError, ProtocolError
 
-_SECRET = unhexlify("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ac177fba51db92c2a")
+_SECRET = unhexlify("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
 _PUBLIC = unhexlify("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a")
 
 

@@ -24,7 +24,7 @@ class Rfc7748(unittest.TestCase):
             self.assertEqual(x25519.shared(unhexlify(secret), unhexlify(peer)), unhexlify(want))
 
     def test_diffie_hellman(self):
-        alice = unhexlify("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ac177fba51db92c2a")
+        alice = unhexlify("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
         bob = unhexlify("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb")
         alice_public = x25519.public_key(alice)
         bob_public = x25519.public_key(bob)
