@@ -3,7 +3,7 @@
 The only module that overrides Bumble's internals (0.0.236, pinned; `tests/host/test_radio.py` checks the signatures).
 Bumble's own link delivers everything at once and to everybody. Here: PDU types and scan responses in reports, scan
 windows, signal strength and range, a radio that is off, connection events with loss, data in flight bounded by HCI
-flow control, supervision time-out, failed connection attempts, cancelled ones, and two boards with one address after each other.
+flow control, supervision time-out, failed and cancelled connection attempts, two boards with one address in turn.
 """
 
 import asyncio
