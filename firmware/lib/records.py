@@ -210,15 +210,22 @@ def mask(raw):
     if form not in b"PpDA" or len(raw) <= _HEADER_LEN:
         return bytes(raw)
     masked = bytearray(raw)
-    at = _HEADER_LEN + (5 if form == b"D" else 0)
+    at = _HEADER_LEN
     try:
+        if form == b"D":
+            dates.decode5(raw, at)
+            at += 5
         for _ in range(2 if form == b"P" else 1):
             if at >= len(raw):
                 break
             code, end = take(raw, at)
             masked[at + 1 : end] = b"*" * len(code)
             at = end
-        if len(raw) != at + (10 if form == b"A" else 0):
+        if form == b"A":
+            dates.decode5(raw, at)
+            dates.decode5(raw, at + 5)
+            at += 10
+        if len(raw) != at:
             raise ProtocolError("tail of another form")
     except ProtocolError:
         for at in range(_HEADER_LEN, len(raw)):

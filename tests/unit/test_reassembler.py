@@ -1,0 +1,41 @@
+import unittest
+
+from firmware.lib import frame
+from firmware.lib.reassembler import Reassembler
+
+GOOD = frame.encode(0x14, b"\r\n\x7f\x5a0123456789\r\n")
+LONGEST = frame.encode(0x14, b"\x7f\x5a\x05" * 85)
+
+
+class TestReassembler(unittest.TestCase):
+    def test_every_chunk_size_finds_every_frame(self):
+        for size in (1, 2, 3, 7, 20, 100, 270, 600):
+            parts = Reassembler()
+            found = []
+            for chunk in frame.chunks(GOOD + LONGEST + GOOD, size):
+                found += parts.feed(chunk)
+            self.assertEqual(found, [GOOD, LONGEST, GOOD])
+            self.assertEqual((parts.pending, parts.dropped), (0, 0))
+
+    def test_noise_before_a_frame_is_dropped_and_counted(self):
+        parts = Reassembler()
+        self.assertEqual(parts.feed(b"noise\x7f" + GOOD), [GOOD])
+        self.assertEqual(parts.dropped, 6)
+
+    def test_missing_trailer_resynchronises_inside_the_false_frame(self):
+        false = b"\x7f\x5a\x05\x03\x01\x00\x01\x00\x01\x14\xaa\x20"
+        parts = Reassembler()
+        self.assertEqual(parts.feed(false + GOOD + GOOD), [GOOD, GOOD])
+
+    def test_lone_header_byte_at_the_end_is_kept(self):
+        parts = Reassembler()
+        self.assertEqual(parts.feed(b"xx" + GOOD[:1]), [])
+        self.assertEqual(parts.pending, 1)
+        self.assertEqual(parts.feed(GOOD[1:]), [GOOD])
+
+    def test_reset_forgets_a_part(self):
+        parts = Reassembler()
+        parts.feed(GOOD[:10])
+        parts.reset()
+        self.assertEqual((parts.pending, parts.dropped), (0, 10))
+        self.assertEqual(parts.feed(GOOD), [GOOD])
