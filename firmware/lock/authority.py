@@ -1,0 +1,141 @@
+"""Who may do what: the authorization table of the lock, as data, and the one function that reads it.
+
+Owns the order of refusals that are made before anything is decrypted. Default deny: what has no row here is answered
+0x1B. Knows no session object: `refusal` takes a `Standing`.
+Source: security.md 3.2 (AUZ-1), 3.4 (ORC-1, ORC-4); lock-ble-link.md 6.2; feature bits: domain.md 3.12.
+"""
+
+from firmware.lib import opcodes
+from firmware.lib.compat import const
+
+# Pairing of this lock. A stage is also how far a pairing link has come.
+FACTORY = 0
+KEYED = 1  # 0x19 delivered a key
+PROVISIONAL = 2  # 0x56 accepted: level P of the table
+PAIRED = 3
+
+# What a row asks for
+S0 = 0
+S1 = 1
+S3 = 3
+P_OR_S3 = 4
+CHALLENGE = 5  # an open challenge, of 0x55 or 0x41
+ADMIN_CHALLENGE = 6  # an open challenge, of 0x41
+FRESH_S3 = 7  # S3, at most 30 s old
+PAIR_INIT = 8
+PAIR_KEY = 9
+PAIR_ADMIN = 10
+
+_NO_PERMISSION = const(0x02)
+_NOT_PAIRED = const(0x06)
+_NOT_SETTABLE = const(0x07)
+_BAD_LENGTH = const(0x17)
+_UNKNOWN = const(0x1B)
+
+_FRESH_S3_MS = const(30000)
+_NO_BIT = const(255)
+
+# opcode: (level, feature bit or 255, length 0 means "no data", refused so when strict, plain lengths below S3/P)
+# No lengths: the command is decrypted in S3 or P only, or its plain text is not looked at.
+_ROWS = {
+    opcodes.INIT: (PAIR_INIT, 255, True, False, None),
+    opcodes.GET_AES_KEY: (PAIR_KEY, 255, False, False, None),
+    opcodes.ADD_ADMIN: (PAIR_ADMIN, 255, False, False, None),
+    opcodes.FEATURES: (S0, 255, True, False, b"\x00"),
+    opcodes.GET_CLOCK: (S0, 255, True, False, b"\x00"),
+    opcodes.STATUS: (S1, 255, False, False, b"\x07"),
+    opcodes.DEVICE_INFO: (S1, 255, False, False, b"\x01"),
+    opcodes.LOG: (S1, 255, False, False, b"\x02"),
+    opcodes.CHECK_ADMIN: (S1, 255, False, False, b"\x0b"),
+    opcodes.CHECK_USER: (S1, 255, False, False, b"\x11"),
+    opcodes.CHECK_RANDOM: (ADMIN_CHALLENGE, 255, False, False, b"\x04"),
+    opcodes.UNLOCK: (CHALLENGE, 255, False, False, b"\x08"),
+    opcodes.LOCK: (CHALLENGE, 8, False, False, b"\x08"),
+    opcodes.SET_CLOCK: (S1, 255, False, False, b"\x06"),
+    opcodes.PAIRING_DONE: (S0, 255, True, True, b"\x00"),
+    opcodes.AUTO_LOCK: (S1, 4, False, False, b"\x01\x03"),
+    opcodes.REMOTE_UNLOCK: (S1, 14, False, False, b"\x01\x02"),
+    opcodes.PASSCODE_DISPLAY: (S1, 9, False, False, b"\x01\x02"),
+    opcodes.SOUND: (S1, 15, False, False, b"\x01\x02\x04"),
+    opcodes.SET_ADMIN_PASSCODE: (P_OR_S3, 255, False, False, None),
+    opcodes.GET_ADMIN_PASSCODE: (P_OR_S3, 18, True, True, None),
+    opcodes.INIT_PASSWORDS: (P_OR_S3, 255, False, False, None),
+    opcodes.PASSCODE: (S3, 0, False, False, None),
+    opcodes.PASSCODE_LIST: (S3, 7, False, False, None),
+    opcodes.RESET: (FRESH_S3, 255, True, True, None),
+}
+
+
+class Standing:
+    """What the table is asked about: how far the lock and the connection are.
+
+    stage: FACTORY to PAIRED; window_open: pairing is possible now; s3_age_ms: None without an admin session;
+    challenge_of: 0x41, 0x55 or 0 for none open.
+    """
+
+    __slots__ = ("stage", "window_open", "s3_age_ms", "challenge_of")
+
+    def __init__(self, stage=FACTORY, window_open=False, s3_age_ms=None, challenge_of=0):
+        self.stage = stage
+        self.window_open = window_open
+        self.s3_age_ms = s3_age_ms
+        self.challenge_of = challenge_of
+
+
+def _state_refusal(level, standing):
+    stage = standing.stage
+    if level == PAIR_INIT or level == PAIR_KEY:
+        return None if stage == FACTORY and standing.window_open else _NOT_SETTABLE
+    if level == PAIR_ADMIN:
+        return None if stage == KEYED else _NOT_SETTABLE
+    if stage < PROVISIONAL:
+        return _NOT_PAIRED
+    if level == S0 or level == S1:
+        return None
+    if level == CHALLENGE:
+        allowed = standing.challenge_of in (opcodes.CHECK_ADMIN, opcodes.CHECK_USER)
+    elif level == ADMIN_CHALLENGE:
+        allowed = standing.challenge_of == opcodes.CHECK_ADMIN
+    elif level == P_OR_S3 and stage == PROVISIONAL:
+        allowed = True
+    elif level == FRESH_S3:
+        allowed = standing.s3_age_ms is not None and standing.s3_age_ms <= _FRESH_S3_MS
+    else:
+        allowed = standing.s3_age_ms is not None
+    return None if allowed else _NO_PERMISSION
+
+
+def refusal(command, length, standing, features, strict_empty=False):
+    """The error byte that answers this frame without its payload being looked at, or None: go on and decrypt.
+
+    `length` is that of the payload as transmitted; `features` the mask of domain.md 3.12.
+    Order: lock-ble-link.md 6.2, lines two to four.
+    """
+    row = _ROWS.get(command)
+    if row is None:
+        return _UNKNOWN
+    level, bit, empty_allowed, strict, _ = row
+    if bit != _NO_BIT and not features >> bit & 1:
+        return _UNKNOWN
+    error = _state_refusal(level, standing)
+    if error is None and not length and (not empty_allowed or (strict and strict_empty)):
+        return _BAD_LENGTH
+    return error
+
+
+def plain_length_allowed(command, length, standing):
+    """True if a plain text of `length` bytes may be looked at here (ORC-4): below S3 and P a short list per opcode."""
+    row = _ROWS[command]
+    lengths = row[4]
+    if command == opcodes.ADD_ADMIN:
+        return length == 15
+    if command in (opcodes.INIT, opcodes.GET_AES_KEY):
+        return True
+    if lengths is None:
+        return standing.s3_age_ms is not None or standing.stage == PROVISIONAL
+    return length in lengths
+
+
+def known():
+    """The opcodes that have a row, ascending."""
+    return sorted(_ROWS)

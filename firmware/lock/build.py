@@ -1,0 +1,114 @@
+"""Puts a lock together from its stores and the board's parts. Used by `app` and by tests; owns no behaviour.
+
+Order matters once: a wipe that a power cut interrupted is finished before anything is read (security.md RST-2).
+"""
+
+from firmware.lib import dates, records
+from firmware.lib.errors import ProtocolError
+from firmware.lock import settings as lock_settings
+from firmware.lock.bolt import Bolt
+from firmware.lock.clock import Clock
+from firmware.lock.credentials.keys import Keys
+from firmware.lock.credentials.passcodes import Passcodes
+from firmware.lock.device import Device
+from firmware.lock.engine import Engine
+from firmware.lock.feedback import Feedback
+from firmware.lock.limits import Limits
+from firmware.lock.pairing import Pairing
+from firmware.lock.panel.button import Button
+from firmware.lock.panel.keypad import Keypad
+from firmware.lock.ring import Ring
+from firmware.lock.vault import Vault
+from firmware.system import store
+from firmware.system.journal import Journal
+
+_POWERED_ON = 14
+
+
+class Hardware:
+    """What the board gives: pins (see `bolt`), button, light, buzzer, RTC in local seconds since 2000, NVS."""
+
+    def __init__(self, pins, button, light, buzzer, rtc_s, set_rtc, nvs, lost_power):
+        self.pins = pins
+        self.button = button
+        self.light = light
+        self.buzzer = buzzer
+        self.rtc_s = rtc_s
+        self.set_rtc = set_rtc
+        self.nvs = nvs
+        self.lost_power = lost_power
+
+
+class Lock:
+    """The parts that the composition root drives."""
+
+    def __init__(self, device, engine, keypad, button):
+        self.device = device
+        self.engine = engine
+        self.keypad = keypad
+        self.button = button
+
+
+def _newest_s(ring):
+    raw = ring.latest()
+    if raw is None:
+        return 0
+    try:
+        record = records.decode(raw)
+        return 0 if record.date is None else dates.to_seconds(record.date)
+    except ProtocolError:
+        return 0
+
+
+def build(folder, hardware, settings, identity, now_ms=0, log=None):
+    """A Lock on the stores below `folder`, which is made where missing."""
+    for name in ("vault", "ring", "cursor", "limits"):
+        store.make_folder("%s/%s" % (folder, name))
+    ring = Ring(Journal(folder + "/ring", 50, 11, 0), Journal(folder + "/cursor", 32, 2, 0))
+    vault = Vault(folder + "/vault", hardware.nvs)
+    keys = Keys(vault)
+    if vault.is_wiping or not keys.is_paired:  # or a pairing was cut before its last store
+        vault.wipe(("keys", "passcodes", "options", "seeds"), ring.erase if vault.is_wiping else _nothing)
+        keys.reload()
+    clock_path = folder + "/clock.json"
+    clock = Clock(
+        hardware.rtc_s,
+        hardware.set_rtc,
+        lambda kept: store.save(clock_path, kept),
+        store.load(clock_path),
+        hardware.lost_power and not settings.clock_backup,
+        _newest_s(ring),
+    )
+    feedback = Feedback(hardware.light, hardware.buzzer)
+    options = lock_settings.Options(vault)
+    passcodes = Passcodes(vault)
+    limits = Limits(Journal(folder + "/limits", 64, 2, 0), now_ms // 1000)
+    parts = {}
+
+    def paired():
+        feedback.show("paired", parts["engine"].now_ms)
+        parts["engine"].note("paired")
+
+    def undone():
+        options.reload()
+        passcodes.reload()
+        clock.distrust()
+        feedback.show("pairing_undone", parts["engine"].now_ms)
+        parts["engine"].note("pairing_undone")
+
+    pairing = Pairing(keys, vault, settings.pairing_over_air, paired, undone)
+    bolt = Bolt(hardware.pins, settings.travel_ms)
+    device = Device(
+        vault, keys, options, passcodes, ring, clock, bolt, limits, feedback, pairing, settings.record_auto_lock
+    )
+    vendor_crc = settings.crc_default == "vendor"
+    engine = Engine(device, identity, log, vendor_crc, settings.strict_empty, settings.push, settings.clock_backup)
+    parts["engine"] = engine
+    button = Button(hardware.button, device, settings.reset_button)
+    if hardware.lost_power and keys.is_paired:
+        device.record(_POWERED_ON)
+    return Lock(device, engine, Keypad(device, button), button)
+
+
+def _nothing():
+    pass

@@ -1,0 +1,109 @@
+"""Logging in, and what may be asked: 0x41, 0x55, 0x30, 0x14, 0x01, 0x34, 0x43, 0x90.
+
+Source: lock-ble-link.md 8.4, 8.5, 8.7-8.10; security.md 3.5 (RND-1, LIM-1); errors: lock-ble-link.md 6.2.
+"""
+
+from firmware.lib import crypto, opcodes
+from firmware.lib.messages import common, session_lock
+from firmware.lock import access
+
+_NO_PERMISSION = 0x02
+_WRONG_ADMIN = 0x03
+_WRONG_SUM = 0x08
+_REVOKED = 0x0D
+_NO_ITEM = 0x19
+
+
+def check_admin(engine, plain):
+    """0x41: the administrator's number for a challenge."""
+    admin_ps, flag_pos, uid = session_lock.decode_check_admin(plain)
+    guard = engine.device.limits.admin
+    if not guard.begin(engine.now_ms // 1000):
+        return common.failure(opcodes.CHECK_ADMIN, _NO_PERMISSION)
+    keys = engine.device.keys
+    if not crypto.equal(admin_ps.to_bytes(4, "big"), keys.admin_ps.to_bytes(4, "big")):
+        return common.failure(opcodes.CHECK_ADMIN, _WRONG_ADMIN)
+    guard.withdraw()  # no guess, but only 0x30 shows the whole proof and ends a row of failures
+    if flag_pos < keys.flag_pos:
+        return common.failure(opcodes.CHECK_ADMIN, _REVOKED)
+    challenge = engine.session.issue(opcodes.CHECK_ADMIN, uid, engine.now_ms)
+    return common.success(opcodes.CHECK_ADMIN, session_lock.encode_challenge(challenge))
+
+
+def check_user(engine, plain):
+    """0x55: a validity window for a challenge. The window narrows, it grants nothing."""
+    start, end, flag_pos, uid = session_lock.decode_check_user(plain)
+    error = access.window_refusal(start, end, engine.device.clock)
+    if error is None and flag_pos < engine.device.keys.flag_pos:
+        error = _REVOKED
+    if error is not None:
+        return common.failure(opcodes.CHECK_USER, error)
+    challenge = engine.session.issue(opcodes.CHECK_USER, uid, engine.now_ms)
+    return common.success(opcodes.CHECK_USER, session_lock.encode_challenge(challenge))
+
+
+def sum_refusal(engine, challenge, given):
+    """Judge the answer `given` to `challenge`: None, or the error byte. Counts it before looking at it (LIM-1)."""
+    limits = engine.device.limits
+    guard = limits.admin if challenge.opcode == opcodes.CHECK_ADMIN else limits.user
+    if not guard.begin(engine.now_ms // 1000):
+        return _NO_PERMISSION
+    expected = (challenge.value + engine.device.keys.unlock_key) & 0xFFFFFFFF
+    if not crypto.equal(expected.to_bytes(4, "big"), given.to_bytes(4, "big")):
+        engine.session.log_out()
+        return _WRONG_SUM
+    guard.succeed()
+    return None
+
+
+def check_random(engine, plain):
+    """0x30: the answer to 0x41's challenge; S3 from here."""
+    given = session_lock.decode_sum(plain)
+    error = sum_refusal(engine, engine.session.take_challenge(engine.now_ms), given)
+    if error is not None:
+        return common.failure(opcodes.CHECK_RANDOM, error)
+    engine.session.log_in(engine.now_ms)
+    engine.device.pairing.proved()
+    return common.success(opcodes.CHECK_RANDOM)
+
+
+def status(engine, plain):
+    """0x14: battery, bolt, door (no sensor)."""
+    session_lock.decode_status_request(plain)
+    device = engine.device
+    return common.success(opcodes.STATUS, session_lock.encode_status(device.battery_pct, device.status(), 2))
+
+
+def features(engine, plain):
+    """0x01: what works."""
+    data = session_lock.encode_features(engine.device.battery_pct, engine.features)
+    return common.success(opcodes.FEATURES, data)
+
+
+def get_clock(engine, plain):
+    """0x34"""
+    return common.success(opcodes.GET_CLOCK, session_lock.encode_clock(engine.device.clock.date6()))
+
+
+def set_clock(engine, plain):
+    """0x43: any time at P and S3, else a small correction (`clock.Clock.set`)."""
+    date6 = session_lock.decode_set_clock(plain)
+    if not engine.device.clock.set(date6, engine.is_admin() or engine.is_pairing):
+        return common.failure(opcodes.SET_CLOCK, _NO_PERMISSION)
+    return common.success(opcodes.SET_CLOCK)
+
+
+def device_info(engine, plain):
+    """0x90: one item; 0x19 for an item we do not have."""
+    item = session_lock.decode_device_item(plain)
+    identity = engine.identity
+    texts = {1: identity.model, 2: identity.hardware, 3: identity.firmware, 4: identity.made}
+    if item in texts:
+        content = session_lock.encode_text(texts[item])
+    elif item == 5:
+        content = session_lock.encode_address(identity.address)
+    elif item == 6:
+        content = session_lock.encode_clock(engine.device.clock.date6())
+    else:
+        return common.failure(opcodes.DEVICE_INFO, _NO_ITEM)
+    return common.success(opcodes.DEVICE_INFO, content)

@@ -1,0 +1,67 @@
+"""What clients ask for and change: 0x36 auto-lock, 0x37 remote-unlock switch, 0x59 typed digits, 0x62 sound.
+
+A query needs S1, a change S3 (not P): a well-formed change below is answered 0x02.
+Source: lock-ble-commands.md 3.6, 6.1, 6.3, 6.4; security.md 3.2, 3.7.
+"""
+
+from firmware.lib import opcodes
+from firmware.lib.messages import common, settings_lock
+
+_NO_PERMISSION = 0x02
+
+
+def _changed(engine, command, name, value, data):
+    if not engine.is_admin():
+        return common.failure(command, _NO_PERMISSION)
+    if engine.device.options.change(name, value):
+        engine.note("option", name=name, value=value)
+    return common.success(command, data)
+
+
+def auto_lock(engine, plain):
+    """0x36"""
+    device = engine.device
+    seconds = settings_lock.decode_auto_lock(plain)
+    if seconds is None:
+        data = settings_lock.encode_auto_lock(device.battery_pct, device.options.autolock_s)
+        return common.success(opcodes.AUTO_LOCK, data)
+    data = settings_lock.encode_changed(device.battery_pct)
+    answer = _changed(engine, opcodes.AUTO_LOCK, "autolock_s", seconds, data)
+    if engine.is_admin():
+        device.auto_lock_changed(engine.now_ms)
+    return answer
+
+
+def remote_unlock(engine, plain):
+    """0x37: the only place where the switch can be changed; REM-4: a change shows on the lock and in its log lines."""
+    device = engine.device
+    allowed = settings_lock.decode_remote_unlock(plain)
+    if allowed is None:
+        data = settings_lock.encode_remote_unlock(device.battery_pct, bool(device.options.remote_unlock))
+        return common.success(opcodes.REMOTE_UNLOCK, data)
+    data = settings_lock.encode_changed(device.battery_pct)
+    answer = _changed(engine, opcodes.REMOTE_UNLOCK, "remote_unlock", int(allowed), data)
+    if engine.is_admin():
+        device.changes += 1
+        device.feedback.show("remote_switch", engine.now_ms)
+    return answer
+
+
+def passcode_display(engine, plain):
+    """0x59"""
+    shown = settings_lock.decode_screen(plain)
+    if shown is None:
+        data = settings_lock.encode_screen(bool(engine.device.options.passcode_display))
+        return common.success(opcodes.PASSCODE_DISPLAY, data)
+    data = settings_lock.encode_screen_changed()
+    return _changed(engine, opcodes.PASSCODE_DISPLAY, "passcode_display", int(shown), data)
+
+
+def sound(engine, plain):
+    """0x62: a beeper has no volume; setting one turns the sound on and changes nothing else."""
+    device = engine.device
+    wanted = settings_lock.decode_sound(plain)
+    if wanted is None:
+        data = settings_lock.encode_sound(device.battery_pct, bool(device.options.sound))
+        return common.success(opcodes.SOUND, data)
+    return _changed(engine, opcodes.SOUND, "sound", int(wanted[0]), settings_lock.encode_changed(device.battery_pct))

@@ -1,0 +1,57 @@
+"""The lock's own secrets: AES key, administrator's numbers, admin passcode, seeds of offline codes; kept in the vault.
+
+Owns what "paired" means: this class is stored. Source: lock-ble-link.md 8.1, 8.3; lock-ble-commands.md 3.4, 3.5.
+"""
+
+import json
+
+KEYS = "keys"
+SEEDS = "seeds"
+
+
+class Keys:
+    """`is_paired` is true from `add_admin` on; whether that is final is the vault's transaction."""
+
+    def __init__(self, vault):
+        self._vault = vault
+        self.reload()
+
+    def reload(self):
+        """Take the state from the vault (start, roll-back, reset)."""
+        packed = self._vault.load(KEYS)
+        kept = json.loads(packed.decode()) if packed else None
+        self.is_paired = kept is not None
+        self.aes = bytes.fromhex(kept["aes"]) if kept else None
+        self.admin_ps = kept["admin_ps"] if kept else 0
+        self.unlock_key = kept["unlock_key"] if kept else 0
+        self.admin_passcode = kept["admin_passcode"].encode() if kept else b""
+        self.flag_pos = kept["flag_pos"] if kept else 0
+
+    def _keep(self):
+        kept = {
+            "aes": self.aes.hex(),
+            "admin_ps": self.admin_ps,
+            "unlock_key": self.unlock_key,
+            "admin_passcode": self.admin_passcode.decode(),
+            "flag_pos": self.flag_pos,
+        }
+        self._vault.save(KEYS, json.dumps(kept).encode())
+
+    def add_admin(self, aes, admin_ps, unlock_key):
+        """Take the numbers of a pairing."""
+        self.aes = aes
+        self.admin_ps = admin_ps
+        self.unlock_key = unlock_key
+        self.admin_passcode = b""
+        self._keep()
+        self.is_paired = True
+
+    def set_admin_passcode(self, digits):
+        """ASCII digits, b"" deletes; durable on return."""
+        if digits != self.admin_passcode:
+            self.admin_passcode = digits
+            self._keep()
+
+    def set_seeds(self, packed):
+        """The 61 bytes of 0x31, as they came."""
+        self._vault.save(SEEDS, packed)

@@ -1,0 +1,154 @@
+"""The lock as a thing: bolt, auto-lock, records, state for the advertisement. What every way of opening it shares.
+
+Owns the order of events of a movement: move, record what happened, answer. Who may move it is decided before, by the
+link's commands or the keypad. Source: domain.md 3.4, 3.6; lock-ble-link.md 2.4, 8.8.
+"""
+
+from firmware.lib import advert, records
+from firmware.lib.compat import const
+from firmware.lock import bolt as bolts
+
+_UNLOCK_TIMED_OUT = const(65)
+_LOCK_TIMED_OUT = const(66)
+_AUTO_LOCKED = const(45)
+_KEY_UNLOCKED = const(27)
+_KEY_LOCKED = const(36)
+
+_TOUCHED_MS = const(15000)
+_AWAKE_MS = const(60000)
+_LOW_PCT = const(20)
+
+MIN_BATTERY_PCT = 5  # below it the motor is not started: 0x0A
+
+
+class Device:
+    """Plain attributes are the parts, given once by the composition root; `poll` drives what depends on time."""
+
+    def __init__(
+        self, vault, keys, options, passcodes, ring, clock, bolt, limits, feedback, pairing, record_auto_lock=False
+    ):
+        self.vault = vault
+        self.keys = keys
+        self.options = options
+        self.passcodes = passcodes
+        self.ring = ring
+        self.clock = clock
+        self.bolt = bolt
+        self.limits = limits
+        self.feedback = feedback
+        self.pairing = pairing
+        self.battery_pct = 100
+        self.changes = 0  # grows with every change of state that a connected client is told
+        self._record_auto_lock = record_auto_lock
+        self._relock_ms = None
+        self._waiting = []
+        self._touched_ms = None
+        self._active_ms = 0
+
+    def record(self, kind, tail=b""):
+        """Write one record at the present time; durable on return."""
+        self.ring.append(records.encode(kind, self.clock.date6(), self.battery_pct, tail))
+        self.clock.saw_record()
+
+    def touch(self, now_ms):
+        """Somebody touched the lock."""
+        self._touched_ms = now_ms
+        self.wake(now_ms)
+        self.pairing.touch(now_ms)
+
+    def wake(self, now_ms):
+        """Advertise at the short interval for a while."""
+        self._active_ms = now_ms
+
+    def is_awake(self, now_ms):
+        """True while the short advertising interval applies."""
+        return now_ms - self._active_ms < _AWAKE_MS
+
+    def move(self, target, done, now_ms):
+        """Move the bolt to "locked" or "unlocked"; `done(True)` on arrival, `done(False)` on a jam or a reversal.
+
+        `done` is called at once when the bolt is there already.
+        """
+        self.wake(now_ms)
+        if self.bolt.state == target:
+            self._arrived(now_ms)
+            done(True)
+            return
+        under_way = self.bolt.state == (bolts.UNLOCKING if target == bolts.UNLOCKED else bolts.LOCKING)
+        if not under_way:
+            self._settle(False)
+            self._relock_ms = None
+            self.bolt.start(target, now_ms)
+        self._waiting.append(done)
+
+    def _settle(self, arrived):
+        waiting = self._waiting
+        self._waiting = []
+        for done in waiting:
+            done(arrived)
+
+    def _arrived(self, now_ms):
+        seconds = self.options.autolock_s
+        self._relock_ms = now_ms + 1000 * seconds if self.bolt.state == bolts.UNLOCKED and seconds else None
+
+    def auto_lock_changed(self, now_ms):
+        """The auto-lock time was set: 0 stops a running timer, another value starts it anew."""
+        if not self.bolt.is_moving:
+            self._arrived(now_ms)
+
+    def poll(self, now_ms):
+        """Drive bolt, auto-lock, light and sound."""
+        was = self.bolt.state
+        happened = self.bolt.poll(now_ms)
+        if happened is not None:
+            self.changes += 1
+            self.wake(now_ms)
+            self._after_movement(happened, was, now_ms)
+        elif self._relock_ms is not None and now_ms >= self._relock_ms and not self.bolt.is_moving:
+            self._relock_ms = None
+            self.move(bolts.LOCKED, self._auto_locked, now_ms)
+        self.feedback.poll(now_ms, bool(self.options.sound))
+
+    def _after_movement(self, happened, was, now_ms):
+        if happened == "jammed":
+            self.record(_UNLOCK_TIMED_OUT if was == bolts.UNLOCKING else _LOCK_TIMED_OUT)
+            self.feedback.show("jammed", now_ms)
+            self._settle(False)
+            return
+        self._arrived(now_ms)
+        if happened == "turned":
+            self.record(_KEY_UNLOCKED if self.bolt.state == bolts.UNLOCKED else _KEY_LOCKED)
+        low = self.battery_pct <= _LOW_PCT
+        self.feedback.show("low_battery" if low else self.bolt.state, now_ms)
+        self._settle(True)
+
+    def _auto_locked(self, arrived):
+        if arrived and self._record_auto_lock:
+            self.record(_AUTO_LOCKED)
+
+    def status(self):
+        """State byte of 0x14: 0 locked, 1 unlocked, 2 unknown (jammed). A moving bolt is where it started from."""
+        state = self.bolt.state
+        if state == bolts.JAMMED:
+            return 2
+        return 1 if state == bolts.UNLOCKED or state == bolts.LOCKING else 0
+
+    def flags(self, now_ms):
+        """Flags byte of the advertisement. A bolt that is not known to be out counts as unlocked."""
+        flags = advert.UNLOCKED if self.status() else 0
+        if self.ring.has_unread and self.keys.is_paired:
+            flags |= advert.RECORDS
+        if self.pairing.is_open(now_ms):
+            flags |= advert.SETTABLE
+        if self._touched_ms is not None and now_ms - self._touched_ms < _TOUCHED_MS:
+            flags |= advert.TOUCHED
+        return flags
+
+    def wipe(self):
+        """Second phase of a reset: all credentials, options and records; wrong-answer counters stay (RST-3)."""
+        self.vault.wipe(("keys", "passcodes", "options", "seeds"), self.ring.erase)
+        self.keys.reload()
+        self.options.reload()
+        self.passcodes.reload()
+        self.clock.distrust()
+        self.changes += 1

@@ -1,0 +1,63 @@
+"""Light and buzzer: what the lock shows and how it sounds. One table of patterns; nothing waits for it.
+
+`light.set(red, green, blue)` takes three booleans, `buzzer.tone(hz)` a pitch, 0 = silent (both from `firmware.board`).
+"""
+
+from firmware.lib.compat import const
+
+_RED = const(1)
+_GREEN = const(2)
+_BLUE = const(4)
+_AMBER = const(3)
+
+# word: steps of (colour, Hz, ms)
+_PATTERNS = {
+    "touched": ((_BLUE, 2000, 60),),
+    "key": ((_BLUE, 2000, 40),),
+    "locked": ((_RED, 1500, 150), (_RED, 0, 500)),
+    "unlocked": ((_GREEN, 2500, 100), (_GREEN, 0, 80), (_GREEN, 2500, 100), (_GREEN, 0, 800)),
+    "refused": ((_RED, 600, 150), (0, 0, 80), (_RED, 600, 150), (0, 0, 80), (_RED, 600, 150)),
+    "jammed": ((_RED, 400, 300), (0, 0, 150), (_RED, 400, 300), (0, 0, 150), (_RED, 400, 300), (_RED, 0, 1000)),
+    "lockout": ((_RED, 800, 1000), (_RED, 0, 2000)),
+    "low_battery": ((_AMBER, 1000, 200), (0, 0, 100), (_AMBER, 1000, 200)),
+    "paired": ((_GREEN, 1500, 120), (_GREEN, 2000, 120), (_GREEN, 2500, 300)),
+    "pairing_undone": ((_AMBER, 1500, 200), (_AMBER, 900, 400)),
+    "remote_switch": ((_BLUE, 1800, 150), (0, 0, 80), (_BLUE, 1800, 150)),
+    "reset_armed": ((_AMBER, 2200, 600), (_AMBER, 0, 2000)),
+    "reset": ((_AMBER, 1200, 200), (_AMBER, 800, 200), (_AMBER, 500, 500)),
+}
+
+
+class Feedback:
+    """`word` is what is shown now or was shown last."""
+
+    def __init__(self, light, buzzer):
+        self._light = light
+        self._buzzer = buzzer
+        self._steps = ()
+        self._at = 0
+        self._next_ms = 0
+        self.word = "off"
+        self.colour = "off"
+        self.is_sounding = False
+
+    def show(self, word, now_ms):
+        """Begin pattern `word` in place of what is running."""
+        self.word = word
+        self._steps = _PATTERNS[word]
+        self._at = 0
+        self._next_ms = now_ms
+
+    def poll(self, now_ms, with_sound):
+        """Take the next step when it is due."""
+        if self._at > len(self._steps) or now_ms < self._next_ms:
+            return
+        colour, hz, ms = 0, 0, 0
+        if self._at < len(self._steps):
+            colour, hz, ms = self._steps[self._at]
+        self._at += 1
+        self._next_ms = now_ms + ms
+        self._light.set(bool(colour & _RED), bool(colour & _GREEN), bool(colour & _BLUE))
+        self._buzzer.tone(hz if with_sound else 0)
+        self.colour = {0: "off", _RED: "red", _GREEN: "green", _BLUE: "blue", _AMBER: "amber"}[colour]
+        self.is_sounding = bool(hz and with_sound)
