@@ -1,0 +1,200 @@
+"""Payloads that the gateway publishes: results, state, info, metrics, events, record batches. Owns their members (an
+allow-list each, security.md LOG-1), the result words with their TTLock numbers, and the bound on a batch.
+
+Source: DESIGN 4, domain.md 5.5, home-assistant-discovery.md (state and event examples).
+"""
+
+import json
+
+from firmware.lib import dates, records
+from firmware.lib.compat import const
+from firmware.lib.errors import FirmwareError, ProtocolError
+
+_MAX_BATCH = const(1023)  # "batches below 1 KiB"
+_MAX_TEXT = const(120)
+_UNIX_2000 = const(946684800)
+
+_STATE = ("lock", "door", "battery", "rssi", "tamper", "auto_lock_s", "sound", "settings", "last", "src", "seq", "ts")
+_LAST = ("method", "who", "ts")
+_EVENT = ("event_type", "method", "who", "rec", "ts")
+_ITEM = ("rec", "type", "event", "method", "ok", "who", "ts", "battery", "raw")
+_INFO = (
+    "id",
+    "version",
+    "board",
+    "micropython",
+    "name",
+    "boot",
+    "reset",
+    "nonce",
+    "x25519",
+    "locks",
+    "features",
+    "flags",
+)
+_INFO_LOCK = ("mac", "name", "model", "features", "switch")
+_METRICS = ("uptime_s", "boot", "reason", "heap", "heap_low", "rssi", "queue", "success_pct", "operations", "drift_ms")
+_METRICS += ("unlock_p50_ms", "unlock_p95_ms", "dropped", "reconnects", "ts")
+
+# Result word -> TTLock number; words without one are None. domain.md 5.5
+_NUMBERS = {
+    "ok": 0,
+    "bad_request": -3,
+    "expired": None,
+    "no_clock": None,
+    "retained": None,
+    "conflict": None,
+    "rate_limited": 30006,
+    "forbidden": -2018,
+    "remote_unlock_disabled": -3046,
+    "unknown_lock": -1003,
+    "unsupported": -4043,
+    "not_near": -2012,
+    "busy": -3003,
+    "link": -3036,
+    "link_timeout": -3036,
+    "outcome_unknown": None,
+    "protocol": 1,
+    "auth": -2018,
+    "refused": 1,
+    "cancelled": None,
+    "internal": 90000,
+}
+# Reason of `refused` -> TTLock number, where it is not 1; the object's kind decides for two of them
+_REASONS = {"exists": -3007, "never_used": -3008, "frozen": -2025, "no_passcode_data": -1007}
+_NOT_FOUND = {"passcode": -2009, "card": -1021, "fingerprint": -1023}
+_CODE_LENGTH = const(0x0F)
+_OUT_OF_RANGE = const(0x1D)
+
+
+def ttlock_number(code, reason=None, op="", ble=None):
+    """The TTLock number of a result, or None. `op` is the operation's name, which says what kind of object it is about;
+    `ble` the lock's error byte, if the lock said no.
+    """
+    kind = op.split("_")[0]
+    if code == "refused":
+        if reason == "not_found":
+            return _NOT_FOUND.get(kind, 1)
+        if reason == "full":
+            return -3009 if kind == "passcode" else -4056
+        return _REASONS.get(reason, 1)
+    if code == "bad_request" and kind == "passcode" and ble == _CODE_LENGTH:
+        return -3006
+    if code == "bad_request" and kind == "autolock" and ble == _OUT_OF_RANGE:
+        return -4082
+    return _NUMBERS.get(code, _NUMBERS["internal"])
+
+
+def success(id, op, ms, attempts, found=None):
+    """The `rsp` of an operation that was done; `found` is its `data`, a dict or None."""
+    return _result(id, op, "ok", "", ms, attempts, found, 0)
+
+
+def failure(id, op, err, ms, attempts, found=None):
+    """The `rsp` for an exception. Of FirmwareError the code, and the text, which never holds a secret (STYLE); of any
+    other nothing but `internal`. An attribute `ttlock` of the exception stands before the table's number.
+    """
+    if not isinstance(err, FirmwareError) or err.code not in _NUMBERS:
+        return _result(id, op, "internal", "see the gateway's log", ms, attempts, found, _NUMBERS["internal"])
+    found = dict(found or {})
+    reason = getattr(err, "reason", None)
+    ble = getattr(err, "ble", None)
+    if reason is not None:
+        found["reason"] = reason
+    if ble is not None:
+        found["ble"] = ble
+    number = getattr(err, "ttlock", None)
+    if number is None:
+        number = ttlock_number(err.code, reason, op or "", ble)
+    return _result(id, op, err.code, str(err), ms, attempts, found, number)
+
+
+def _result(id, op, code, text, ms, attempts, found, number):
+    body = {"id": id, "op": op, "ok": code == "ok", "code": code, "msg": text[:_MAX_TEXT]}
+    body["ms"] = ms
+    body["attempts"] = attempts
+    body["data"] = found or {}
+    if number is not None:
+        body["ttlock"] = number
+    return _dump(body)
+
+
+def state(**members):
+    """`…/state`, retained. Members as in DESIGN 4; `lock` is LOCKED, UNLOCKED, LOCKING, UNLOCKING or JAMMED."""
+    if members.get("last"):
+        _allow(members["last"], _LAST)
+    return _dump(_allow(members, _STATE))
+
+
+def event(**members):
+    """`…/event`: event_type, method, who, rec, ts."""
+    return _dump(_allow(members, _EVENT))
+
+
+def info(**members):
+    """Gateway `info`, retained; every entry of `locks` is a dict of its own allow-list."""
+    for lock in members.get("locks", ()):
+        _allow(lock, _INFO_LOCK)
+    return _dump(_allow(members, _INFO))
+
+
+def metrics(**members):
+    """Gateway `metrics`, each minute."""
+    return _dump(_allow(members, _METRICS))
+
+
+def record_item(number, record, unix_s):
+    """One entry of a batch from a `records.Record`, its number and its time. `who` is a user's or credential's number;
+    codes and card numbers stay here.
+    """
+    word, method, ok = records.meaning(record.type)
+    try:
+        found = records.fields(record)
+    except ProtocolError:
+        found = {}
+    who = found.get("uid", found.get("credential"))
+    item = {"rec": number, "type": record.type, "event": word, "method": method, "ok": ok, "who": who}
+    item["ts"] = iso(unix_s) if unix_s is not None else None
+    item["battery"] = record.battery
+    return item
+
+
+def batch(epoch, items, gap=0):
+    """Payload of `…/records` with as many of `items` from the first on as fit below 1 KiB -> (payload, how many).
+
+    Items are dicts as `record_item` makes them, in order, at least one; `gap` is how many records before the first are
+    lost for good. Raises ProtocolError if not even one fits.
+    """
+    texts = []
+    size = len(_frame(epoch, items[0]["rec"], 0xFFFFFFFF, gap, ()))
+    for item in items:
+        text = _dump(_allow(item, _ITEM))
+        size += len(text.encode()) + 1
+        if size > _MAX_BATCH:
+            break
+        texts.append(text)
+    if not texts:
+        raise ProtocolError("record too long for a batch")
+    last = items[len(texts) - 1]["rec"]
+    return _frame(epoch, items[0]["rec"], last, gap, texts), len(texts)
+
+
+def _frame(epoch, first, last, gap, texts):
+    head = '{"epoch":%d,"from":%d,"to":%d,"gap":%d,"items":[' % (epoch, first, last, gap)
+    return head + ",".join(texts) + "]}"
+
+
+def iso(unix_s):
+    """Unix seconds -> `2026-08-22T18:04:11Z`. Raises ProtocolError outside 2000 to 2099."""
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % dates.from_seconds(unix_s - _UNIX_2000)
+
+
+def _allow(members, allowed):
+    for key in members:
+        if key not in allowed:
+            raise ValueError("member %s is not for publishing" % key)
+    return members
+
+
+def _dump(body):
+    return json.dumps(body, separators=(",", ":"))
