@@ -71,7 +71,7 @@ class Console:
     async def serve(self, handler):
         """Answer requests for ever. Reads only what has arrived, so it never blocks the loop.
 
-        Polled, because `sys.stdin.readline`, which MicroPython's StreamReader calls, blocks a board until the line ends.
+        Polled, because `sys.stdin.readline`, which StreamReader calls, blocks a board until the line ends.
         """
         self._poll.register(self._stdin, select.POLLIN)
         lines = Lines()

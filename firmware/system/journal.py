@@ -1,11 +1,11 @@
 """Append-only records on flash, in segment files. Owns one folder.
 
 A record on flash (little-endian): magic 0xA5, u16 length, u32 sequence number, payload, u32 CRC-32 over all before
-it, commit byte 0x5A. What lacks the commit byte, or fails its checksum, ends the segment when the journal is opened, and
-the next record begins a new file (security.md 4.3 rule 1). One `close` per record makes it durable: littlefs commits
-there in one step, so syncing once more before the commit byte would double the wear and add nothing; on other volumes
-the checksum finds a torn record. Numbers rise by one. A segment file is named after its first number. Space is given
-back by segments.
+it, commit byte 0x5A. What lacks the commit byte, or fails its checksum, ends the segment when the journal is opened,
+and the next record begins a new file (security.md 4.3 rule 1). One `close` per record makes it durable: littlefs
+commits there in one step, so syncing once more before the commit byte would double the wear and add nothing; on other
+volumes the checksum finds a torn record. Numbers rise by one. A segment file is named after its first number. Space is
+given back by segments.
 """
 
 import binascii

@@ -1,0 +1,159 @@
+"""Requests and answers over a channel to one lock. Owns matching them; what bodies mean is `lib/messages`'s.
+
+An answer is known by its echo (lock-ble-link.md 6). Every other good frame, a push or the late answer to an earlier
+question, goes to whoever subscribed. A damaged frame is dropped and counted, and the wait goes on to the same deadline.
+"""
+
+import asyncio
+
+from firmware.lib import crypto, frame, opcodes
+from firmware.lib.errors import LinkError, LinkTimeout, ProtocolError, from_ble
+from firmware.lib.messages import common
+from firmware.lib.reassembler import Reassembler
+from firmware.system.timing import remaining_ms, ticks_add, ticks_ms, wait_for_ms
+from firmware.system.turn import Turn
+
+
+class Link:
+    """`channel` has `write`, `inbox`, `is_connected`; `header` is (scene, group, org); `own_lock` selects the empty
+    body's form (lock-ble-link.md 4.1). `key` may be replaced at any time (pairing does)."""
+
+    def __init__(self, channel, key, header=(1, 1, 1), own_lock=False, log=None):
+        self.key = key
+        self.scene, self.group, self.org = header
+        self.dropped = 0
+        self._channel = channel
+        self._own_lock = own_lock
+        self._log = log.area("link") if log else None
+        self._turn = Turn()
+        self._reassembler = Reassembler()
+        self._frames = []
+        self._subscribers = []
+        self._late = set()  # commands whose answer did not come in time, and still may
+
+    def subscribe(self, callback):
+        """Have `callback(echo, data)` called with every good frame that answers no request in flight."""
+        self._subscribers.append(callback)
+
+    async def exchange(self, command, plain=b"", timeout_ms=6000):
+        """Send one request and return the data of its answer.
+
+        Raises what the lock's error byte means (`errors.from_ble`), or LinkTimeout, LinkError: their `sent` tells
+        whether the command may have reached the lock, their `code` is `protocol` when only damaged frames came.
+        """
+        deadline_ms = ticks_add(ticks_ms(), timeout_ms)
+        try:
+            await self._turn.take(timeout_ms)  # one request in flight per link
+        except asyncio.TimeoutError:
+            raise LinkTimeout("the link is busy")
+        try:
+            return await self._exchange(command, plain, deadline_ms)
+        finally:
+            self._turn.give_back()
+
+    async def listen(self, timeout_ms):
+        """Hand frames to the subscribers for `timeout_ms`. Raises LinkError when the link ends."""
+        deadline_ms = ticks_add(ticks_ms(), timeout_ms)
+        try:
+            await self._turn.take(timeout_ms)
+        except asyncio.TimeoutError:
+            return
+        try:
+            while True:
+                self._hand_on(await self._next(deadline_ms))
+        except LinkTimeout:
+            return
+        finally:
+            self._turn.give_back()
+
+    async def _exchange(self, command, plain, deadline_ms):
+        self._drain()
+        if command in self._late:
+            raise LinkError("an answer to command 0x%02x is overdue on this link" % command)
+        body = crypto.encrypt(self.key, plain) if plain or self._own_lock else b""
+        raw = frame.encode(command, body, self.scene, self.group, self.org)
+        self._debug("sent", command, raw)
+        try:
+            await wait_for_ms(self._channel.write(raw), remaining_ms(deadline_ms))
+        except asyncio.TimeoutError:
+            raise LinkTimeout("command 0x%02x could not be sent in time" % command)
+        dropped = self.dropped
+        try:
+            while True:
+                answer = await self._next(deadline_ms, command)
+                if answer[0] == command:
+                    break
+                self._hand_on(answer)
+        except LinkError as err:
+            err.sent = True  # the last chunk has left: the lock may have acted
+            self._late.add(command)
+            if isinstance(err, LinkTimeout) and self.dropped > dropped:
+                err.code = "protocol"
+            raise
+        _, ok, data = answer
+        if not ok:
+            raise from_ble(command, data[0])
+        return data
+
+    def _drain(self):
+        """Hand on what arrived before this request: it cannot be its answer."""
+        part = self._channel.inbox.get_nowait()
+        while part is not None:
+            self._frames.extend(self._reassembler.feed(part))
+            part = self._channel.inbox.get_nowait()
+        self._reassembler.reset()
+        while self._frames:
+            answer = self._understand(self._frames.pop(0), None)
+            if answer:
+                self._hand_on(answer)
+
+    async def _next(self, deadline_ms, command=None):
+        """The next good answer as (echo, ok, data). Raises LinkTimeout, LinkError."""
+        while True:
+            while self._frames:
+                answer = self._understand(self._frames.pop(0), command)
+                if answer:
+                    return answer
+            left_ms = remaining_ms(deadline_ms)
+            try:
+                part = await wait_for_ms(self._channel.inbox.get(), left_ms)
+            except asyncio.TimeoutError:
+                raise LinkTimeout("no answer in time")
+            if part is None:
+                raise LinkError("link lost")
+            lost = self._reassembler.dropped
+            self._frames.extend(self._reassembler.feed(part))
+            if self._reassembler.dropped > lost:
+                self.dropped += 1
+
+    def _understand(self, raw, command):
+        """One raw frame -> (echo, ok, data), or None when it is damaged. Learns the lock's group and org."""
+        try:
+            answer = frame.decode(raw)
+            if answer.command != opcodes.ANSWER:
+                raise ProtocolError("frame of command 0x%02x" % answer.command)
+            if answer.payload:
+                found = common.reply(crypto.decrypt(self.key, answer.payload))
+            elif command == opcodes.RESET:  # some locks answer a reset with nothing (4.1)
+                found = (command, True, b"")
+            else:
+                raise ProtocolError("empty answer")
+        except ProtocolError as err:
+            self.dropped += 1
+            if self._log:
+                self._log.warn("frame_dropped", bytes=len(raw), err=err)
+            return None
+        self.group = answer.group
+        self.org = answer.org
+        self._debug("heard", found[0], raw)
+        return found
+
+    def _hand_on(self, answer):
+        echo, _, data = answer
+        self._late.discard(echo)
+        for callback in self._subscribers:
+            callback(echo, data)
+
+    def _debug(self, word, command, raw):
+        if self._log:
+            self._log.debug(word, command="0x%02x" % command, bytes=len(raw))

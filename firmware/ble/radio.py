@@ -1,0 +1,346 @@
+"""The Bluetooth radio. Owns the stack: only this module imports aioble and bluetooth. Moves bytes, interprets none.
+
+The lock's end (database, advertising, links that centrals open) is aioble's. The gateway's end drives the same
+`bluetooth.BLE` object directly, because in aioble 0.6 `scan` hands out reports in the wrong order and remembers every
+address for ever, and `Device.connect` sits out its whole time-out when the chip has long reported failure and leaves a
+link that comes late without an owner. Our interrupt handler runs before aioble's: aioble's raises when a link drops
+before `advertise` has resumed, and would hide that event from handlers registered after it.
+"""
+
+import asyncio
+
+import aioble
+import bluetooth
+from aioble import core
+
+from firmware.ble import peer
+from firmware.ble.peer import Peer
+from firmware.lib.compat import const
+from firmware.lib.errors import LinkError, LinkTimeout
+from firmware.system.inbox import Inbox
+from firmware.system.timing import sleep_ms, ticks_diff, ticks_ms, wait_for_ms
+from firmware.system.turn import Turn
+
+_IRQ_CENTRAL_CONNECT = const(1)
+_IRQ_CENTRAL_DISCONNECT = const(2)
+_IRQ_GATTS_WRITE = const(3)
+_IRQ_SCAN_RESULT = const(5)
+_IRQ_SCAN_DONE = const(6)
+_IRQ_PERIPHERAL_CONNECT = const(7)
+_IRQ_PERIPHERAL_DISCONNECT = const(8)
+_IRQ_NOTIFY = const(18)
+
+# At most half of the time (Wi-Fi shares the radio), in a rhythm that neither 400 ms nor 1 s is close to a multiple of:
+# a lock that is missed once falls into the window one or two advertisements later.
+_SCAN_INTERVAL_US = const(53750)
+_SCAN_WINDOW_US = const(26875)
+
+_INTERVAL_MIN_US = const(15000)  # connection interval we ask for
+_INTERVAL_MAX_US = const(30000)
+_GRACE_MS = const(300)  # beyond the stack's own time-out of an attempt
+_STALE_MS = const(1000)  # a cancelled attempt is reported as failed within this time
+_CHUNKS = const(64)
+
+
+class Served:
+    """A link that a central opened to us. `inbox` holds what it wrote, in order, and is closed when the link ends."""
+
+    def __init__(self, handle):
+        self.handle = handle
+        self.inbox = Inbox(_CHUNKS)
+        self.connection = None  # aioble's
+
+    def is_up(self):
+        return not self.inbox.is_closed
+
+
+class _Turn:
+    def __init__(self, radio, timeout_ms):
+        self._radio = radio
+        self._timeout_ms = timeout_ms
+
+    async def __aenter__(self):
+        await self._radio.take(self._timeout_ms)
+
+    async def __aexit__(self, kind, err, trace):
+        self._radio.give_back()
+
+
+class Radio:
+    """The one radio of a board. `on_advert(addr_type, address, kind, rssi_dbm, payload)` is called in the interrupt
+    handler with views that die when it returns."""
+
+    def __init__(self, log):
+        self._log = log.area("radio")
+        self._ble = core.ble
+        self._turn = Turn()
+        self._takers = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.on_advert = None
+        self.on_scan_end = None
+        self._is_scanning = False
+        self._opening = None  # address of the attempt in progress
+        self._opened = Inbox(4)  # its outcome: a Peer, or False
+        self._cancelled_ms = None
+        self._peers = {}
+        self._central = None
+        self._is_advertising = False
+        self._rx = self._tx = self._battery = None
+
+    def start(self, name=None):
+        """Switch the radio on; `name` is the GAP device name, which must not be empty (lock-ble-link.md 3.1)."""
+        core.ensure_active()
+        self._ble.irq(self._irq)
+        if name:
+            aioble.config(gap_name=name)
+
+    def stop(self):
+        """Switch the radio off; every link ends."""
+        aioble.stop()
+        for each in tuple(self._peers.values()):
+            each.lose()
+        self._peers.clear()
+        if self._central:
+            self._central.inbox.close()
+
+    @property
+    def address(self):
+        """Our own address, six bytes in printed order."""
+        return bytes(aioble.config("mac")[1])
+
+    # --- turns: whoever connects takes the radio, and scanning pauses for as long
+
+    def turn(self, timeout_ms=60000):
+        """`async with radio.turn():` the radio is ours and does not scan. Raises LinkTimeout."""
+        return _Turn(self, timeout_ms)
+
+    async def take(self, timeout_ms):
+        self._takers += 1
+        self._idle.clear()
+        try:
+            await self._turn.take(timeout_ms)
+        except asyncio.TimeoutError:
+            self._release()
+            raise LinkTimeout("the radio is busy")
+        except asyncio.CancelledError:
+            self._release()
+            raise
+        self.stop_scan()
+
+    def give_back(self):
+        self._turn.give_back()
+        self._release()
+
+    def _release(self):
+        self._takers -= 1
+        if not self._takers:
+            self._idle.set()
+
+    def is_idle(self):
+        return not self._takers
+
+    async def until_idle(self):
+        """Wait until nobody has the radio or waits for it."""
+        await self._idle.wait()
+
+    # --- scanning
+
+    def start_scan(self, active=False):
+        """Report every advertisement until `stop_scan`; `active` asks for scan responses too. Raises LinkError."""
+        try:
+            self._ble.gap_scan(0, _SCAN_INTERVAL_US, _SCAN_WINDOW_US, active)
+        except OSError as err:
+            raise LinkError("scan refused: %s" % err)
+        self._is_scanning = True
+
+    def stop_scan(self):
+        """Stop reporting; nothing happens when no scan runs."""
+        if not self._is_scanning:
+            return
+        self._is_scanning = False
+        try:
+            self._ble.gap_scan(None)
+        except OSError as err:
+            self._log.warn("scan_stop_failed", err=err)
+        if self.on_scan_end:
+            self.on_scan_end()
+
+    # --- links that we open
+
+    async def open(self, address, addr_type, timeout_ms):
+        """One attempt to connect, by whoever has the turn. Returns the Peer. Raises LinkError, LinkTimeout."""
+        if self._cancelled_ms is not None and ticks_diff(ticks_ms(), self._cancelled_ms) > _STALE_MS:
+            self._cancelled_ms = None
+        self._opened.clear()
+        self._opening = bytes(address)
+        link = None
+        try:
+            self._ble.gap_connect(addr_type, self._opening, timeout_ms, _INTERVAL_MIN_US, _INTERVAL_MAX_US)
+            link = await wait_for_ms(self._opened.get(), timeout_ms + _GRACE_MS)
+        except OSError as err:
+            raise LinkError("radio refused: %s" % err)
+        except asyncio.TimeoutError:
+            raise LinkTimeout("no connection")
+        finally:
+            self._opening = None
+            if link is None:
+                self._abandon()
+        if not link:
+            raise LinkError("connection failed")
+        return link
+
+    def service_uuid(self):
+        return bluetooth.UUID(peer.SERVICE)
+
+    def _abandon(self):
+        late = self._opened.get_nowait()
+        try:
+            if late:
+                self._ble.gap_disconnect(late.handle)
+            elif late is None:
+                self._ble.gap_connect(None)
+                self._cancelled_ms = ticks_ms()
+        except OSError:  # there is nothing left to cancel
+            pass
+
+    # --- the lock's end
+
+    def serve(self, identity):
+        """Register the lock's database (lock-ble-link.md 3.1). Every readable value has at least one byte."""
+        lock = aioble.Service(bluetooth.UUID(peer.SERVICE))
+        # append: on a port that delivers interrupts late, a read returns all that was written since the last one.
+        self._rx = aioble.BufferedCharacteristic(
+            lock, bluetooth.UUID(0xFFF2), write=True, write_no_response=True, max_len=512, append=True
+        )
+        self._tx = aioble.Characteristic(lock, bluetooth.UUID(0xFFF4), notify=True)
+        device = aioble.Service(bluetooth.UUID(0x180A))
+        for number, text in (
+            (0x2A29, identity.manufacturer),
+            (0x2A24, identity.model),
+            (0x2A27, identity.hardware),
+            (0x2A26, identity.firmware),
+        ):
+            aioble.Characteristic(device, bluetooth.UUID(number), read=True, initial=(text or "-").encode())
+        battery = aioble.Service(bluetooth.UUID(0x180F))
+        self._battery = aioble.Characteristic(battery, bluetooth.UUID(0x2A19), read=True, initial=b"\x64")
+        aioble.register_services(lock, device, battery)
+
+    def write_battery(self, level_pct):
+        self._battery.write(bytes((level_pct,)))
+
+    async def advertise(self, interval_ms, adv, resp, timeout_ms):
+        """Advertise until a central connects -> Served, or None when none came or it has gone again."""
+        served = None
+        self._central = None
+        self._is_advertising = True
+        try:
+            connection = await aioble.advertise(interval_ms * 1000, adv_data=adv, resp_data=resp, timeout_ms=timeout_ms)
+            if connection is None:  # aioble 0.6 swallows the cancellation
+                raise asyncio.CancelledError
+            served, self._central = self._central, self._central
+        except asyncio.TimeoutError:
+            pass
+        except OSError as err:
+            self._log.warn("advertise_failed", err=err)
+            await sleep_ms(_STALE_MS)
+        finally:
+            self._is_advertising = False
+            if served is None and self._central is not None:
+                self.drop(self._central)
+        if served is None:
+            return None
+        served.connection = connection
+        if not served.is_up():  # gone before aioble could see it: tell it again, so that it forgets the link
+            core.ble_irq(_IRQ_CENTRAL_DISCONNECT, (served.handle, 0, bytes(6)))
+            return None
+        return served
+
+    def refresh_advert(self, interval_ms, adv, resp):
+        """New content at once, under the running `advertise`, whose wait for a central goes on undisturbed."""
+        if not self._is_advertising or self._central is not None:
+            return
+        try:
+            self._ble.gap_advertise(interval_ms * 1000, adv_data=adv, resp_data=resp, connectable=True)
+        except OSError as err:  # a central is connecting this moment; the next `advertise` has the new content
+            self._log.debug("refresh_failed", err=err)
+
+    def notify(self, served, octets):
+        """One notification. Raises OSError while the stack has no buffer."""
+        self._tx.notify(served.connection, octets)
+
+    def drop(self, served):
+        """Ask for the end of a link that a central opened."""
+        try:
+            self._ble.gap_disconnect(served.handle)
+        except OSError:
+            served.inbox.close()
+
+    # --- interrupt handler: copy, queue, set, leave
+
+    def _irq(self, event, args):
+        if event == _IRQ_SCAN_RESULT:
+            if self.on_advert and self._is_scanning:
+                self.on_advert(*args)
+            return None
+        if event == _IRQ_NOTIFY:
+            link = self._peers.get(args[0])
+            if link:
+                link.take_notification(args[1], args[2])
+            return None
+        if event == _IRQ_SCAN_DONE:
+            if self._is_scanning:
+                self._is_scanning = False
+                if self.on_scan_end:
+                    self.on_scan_end()
+        elif event == _IRQ_PERIPHERAL_CONNECT:
+            self._connected(args[0], bytes(args[2]))
+        elif event == _IRQ_PERIPHERAL_DISCONNECT:
+            self._disconnected(args[0])
+        elif peer.IRQ_SERVICE_RESULT <= event <= peer.IRQ_WRITE_DONE:
+            link = self._peers.get(args[0])
+            if link:  # the last argument of a result is a UUID that is used again
+                rest = args[1:]
+                if event in (peer.IRQ_SERVICE_RESULT, peer.IRQ_CHARACTERISTIC_RESULT, peer.IRQ_DESCRIPTOR_RESULT):
+                    rest = rest[:-1] + (bytes(rest[-1]),)
+                link.take_event(event, rest)
+        else:
+            return self._serve_irq(event, args)
+        return None
+
+    def _serve_irq(self, event, args):
+        central = self._central
+        if event == _IRQ_CENTRAL_CONNECT:
+            if central is not None or not self._is_advertising:  # one central at a time
+                self._ble.gap_disconnect(args[0])
+                return None
+            self._central = Served(args[0])
+        elif event == _IRQ_CENTRAL_DISCONNECT:
+            if central is not None and central.handle == args[0]:
+                central.inbox.close()
+        elif event == _IRQ_GATTS_WRITE:
+            octets = self._rx.read() if self._rx else b""
+            if octets and central is not None and central.handle == args[0]:
+                central.inbox.put(bytes(octets))
+            return None
+        try:
+            return core.ble_irq(event, args)
+        except AttributeError:  # aioble 0.6: the link dropped before advertise() resumed; `advertise` above mends it
+            return None
+
+    def _connected(self, handle, address):
+        if address != self._opening:
+            self._ble.gap_disconnect(handle)  # came after its attempt was given up
+            return
+        link = Peer(self._ble, handle, address)
+        self._peers[handle] = link
+        self._opened.put(link)
+
+    def _disconnected(self, handle):
+        link = self._peers.pop(handle, None)
+        if link:
+            link.lose()
+        elif self._cancelled_ms is not None:
+            self._cancelled_ms = None  # the end of an attempt that we cancelled, not of the present one
+        elif self._opening is not None:
+            self._opened.put(False)
