@@ -1,0 +1,181 @@
+"""The board: pins, light, buzzer, watchdog, clock, identity, NVS. Only this module (with boot.py and main.py) imports
+machine and esp32. Owns no policy: who lights what, and when the watchdog is fed, is decided elsewhere."""
+
+import gc
+import time
+
+import esp32
+import machine
+
+from firmware.lib.compat import const
+
+_EPOCH_2000 = const(946684800)
+_NVS_MAX = const(512)
+_PWM_HALF = const(32768)
+
+
+def unique_id():
+    """The base MAC address, six bytes."""
+    return bytes(machine.unique_id())
+
+
+def bluetooth_address():
+    """The Bluetooth address that ESP-IDF derives: base MAC + 2 in the last octet."""
+    base = unique_id()
+    return base[:5] + bytes(((base[5] + 2) & 0xFF,))
+
+
+def reset():
+    """Start over as after the reset button."""
+    machine.reset()
+
+
+def soft_reset():
+    """Start the interpreter over."""
+    machine.soft_reset()
+
+
+def reset_cause():
+    """Why the board started: power_on, hard, watchdog, deep_sleep, soft, or unknown."""
+    cause = machine.reset_cause()
+    for name, word in (
+        ("PWRON_RESET", "power_on"),
+        ("HARD_RESET", "hard"),
+        ("WDT_RESET", "watchdog"),
+        ("DEEPSLEEP_RESET", "deep_sleep"),
+        ("SOFT_RESET", "soft"),
+    ):
+        if getattr(machine, name, None) == cause:
+            return word
+    return "unknown"
+
+
+def free_heap():
+    """Bytes free on the Python heap."""
+    return gc.mem_free()
+
+
+def unix_now():
+    """Unix seconds of the board's clock, whichever epoch the port counts from."""
+    now = time.time()
+    return int(now) + (_EPOCH_2000 if time.gmtime(0)[0] == 2000 else 0)
+
+
+def set_rtc(unix_s):
+    """Set the board's clock."""
+    year, month, day, hour, minute, second, weekday, _ = time.gmtime(
+        unix_s - (_EPOCH_2000 if time.gmtime(0)[0] == 2000 else 0)
+    )
+    machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+
+
+def nvs_get(namespace, key):
+    """The blob stored under `key` (at most 15 characters), or None."""
+    buf = bytearray(_NVS_MAX)
+    try:
+        size = esp32.NVS(namespace).get_blob(key, buf)
+    except OSError:
+        return None
+    return bytes(buf[:size])
+
+
+def nvs_set(namespace, key, octets):
+    """Store a blob of at most 512 bytes; durable when this returns."""
+    if len(octets) > _NVS_MAX:
+        raise ValueError("blob of %d bytes" % len(octets))
+    store = esp32.NVS(namespace)
+    store.set_blob(key, octets)
+    store.commit()
+
+
+def nvs_erase(namespace, key):
+    """Remove a key; nothing happens when it is not there."""
+    store = esp32.NVS(namespace)
+    try:
+        store.erase_key(key)
+    except OSError:
+        return
+    store.commit()
+
+
+class Watchdog:
+    """Resets the board unless fed at least every `timeout_ms`; on an ESP32 it cannot be stopped again."""
+
+    def __init__(self, timeout_ms):
+        self._wdt = machine.WDT(timeout=timeout_ms)
+
+    def feed(self):
+        self._wdt.feed()
+
+
+class Output:
+    """A pin that is driven; `is_inverted` for a load that is on while the pin is low."""
+
+    def __init__(self, number, is_inverted=False):
+        self._is_inverted = is_inverted
+        self._pin = machine.Pin(number, machine.Pin.OUT, value=1 if is_inverted else 0)
+
+    def set(self, is_on):
+        self._pin.value(1 if bool(is_on) != self._is_inverted else 0)
+
+
+class Input:
+    """A contact between the pin and ground (button, door, bolt end); closed reads as active."""
+
+    def __init__(self, number):
+        self._pin = machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
+
+    def is_active(self):
+        return not self._pin.value()
+
+
+class Light:
+    """One lamp, or three for red, green and blue; `pins` holds their numbers and may be empty."""
+
+    def __init__(self, pins, is_inverted=False):
+        self._lamps = [Output(number, is_inverted) for number in pins]
+
+    def show(self, red=False, green=False, blue=False):
+        """A single lamp is on for any colour."""
+        if len(self._lamps) == 3:
+            for lamp, is_on in zip(self._lamps, (red, green, blue)):
+                lamp.set(is_on)
+        else:
+            for lamp in self._lamps:
+                lamp.set(red or green or blue)
+
+    def off(self):
+        self.show()
+
+
+class Buzzer:
+    """A passive buzzer; `pin` None is a board without one."""
+
+    def __init__(self, pin):
+        self._pwm = None if pin is None else machine.PWM(machine.Pin(pin), freq=2000, duty_u16=0)
+
+    def start(self, frequency_hz):
+        if self._pwm:
+            self._pwm.freq(frequency_hz)
+            self._pwm.duty_u16(_PWM_HALF)
+
+    def stop(self):
+        if self._pwm:
+            self._pwm.duty_u16(0)
+
+
+class Motor:
+    """A bolt motor on an H-bridge with two inputs."""
+
+    def __init__(self, pin_out, pin_in):
+        self._out = Output(pin_out)
+        self._in = Output(pin_in)
+
+    def drive(self, direction):
+        """1 throws the bolt, -1 draws it, 0 stops; both inputs are never on together."""
+        self._out.set(False)
+        self._in.set(False)
+        if direction > 0:
+            self._out.set(True)
+        elif direction < 0:
+            self._in.set(True)
