@@ -1,0 +1,84 @@
+"""When to believe a clock (security.md CLK-1). Pure: samples and a monotonic count come in, the time goes out.
+
+States: `untrusted` (nothing known) -> `floor` (at least the build's or the last persisted time) -> `trusted` (two
+samples agree within 5 s). All times are milliseconds; `mono_ms` never goes back and never wraps.
+"""
+
+from firmware.lib.compat import const
+
+UNTRUSTED = "untrusted"
+FLOOR = "floor"
+TRUSTED = "trusted"
+
+_AGREE_MS = const(5000)
+_DAY_MS = const(86400000)
+_APART_MS = const(60000)  # confirmations closer together than that may be one and the same mistake
+
+
+class Timekeeper:
+    """Holds the offset of Unix time from the monotonic count."""
+
+    def __init__(self, floor_ms=0):
+        self.state = FLOOR if floor_ms else UNTRUSTED
+        self.drift_ms = 0
+        self._floor_ms = floor_ms
+        self._offset_ms = None
+        self._candidate_ms = None
+        self._seen = 0
+        self._seen_at_ms = 0
+
+    @property
+    def is_pending(self):
+        """True while a sample waits for another to confirm it."""
+        return self._seen > 0
+
+    def guess(self, unix_ms, mono_ms):
+        """A time without authority, as from the RTC after a restart: taken if not below the floor, never trusted."""
+        if self._offset_ms is None and unix_ms >= self._floor_ms:
+            self._offset_ms = unix_ms - mono_ms
+
+    def now_ms(self, mono_ms):
+        """Unix milliseconds as well as known; never below the floor."""
+        if self._offset_ms is None:
+            return self._floor_ms
+        return max(mono_ms + self._offset_ms, self._floor_ms)
+
+    def sample(self, unix_ms, mono_ms):
+        """Take one NTP sample. Returns the correction applied, in milliseconds, or None while nothing changed.
+
+        Untrusted: the second of two that agree within 5 s is taken. Trusted: up to 5 s off is taken at once, a forward
+        jump of up to a day with one confirmation, any backward jump and longer forward ones with two, each a minute
+        after the one before. A sample below the floor is never taken.
+        """
+        if unix_ms < self._floor_ms:
+            self._seen = 0
+            return None
+        offset_ms = unix_ms - mono_ms
+        if self.state == TRUSTED:
+            jump_ms = offset_ms - self._offset_ms
+            if -_AGREE_MS <= jump_ms <= _AGREE_MS:
+                return self._take(offset_ms)
+            needed = 2 if 0 < jump_ms <= _DAY_MS else 3
+            apart_ms = _APART_MS
+        else:
+            needed = 2
+            apart_ms = 0
+        if self._seen and abs(offset_ms - self._candidate_ms) <= _AGREE_MS:
+            if mono_ms - self._seen_at_ms < apart_ms:
+                return None
+            self._seen += 1
+        else:
+            self._seen = 1
+            self._candidate_ms = offset_ms
+        self._seen_at_ms = mono_ms
+        return self._take(offset_ms) if self._seen >= needed else None
+
+    def _take(self, offset_ms):
+        was_ms = self._offset_ms
+        first = self.state != TRUSTED
+        self._offset_ms = offset_ms
+        self._seen = 0
+        self.state = TRUSTED
+        moved_ms = offset_ms - was_ms if was_ms is not None else 0
+        self.drift_ms = 0 if first else moved_ms
+        return moved_ms

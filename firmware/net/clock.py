@@ -1,0 +1,113 @@
+"""The gateway's time: SNTP over UDP, monotonic in between. Owns the socket and the schedule; whether a sample is
+believed is `lib/timekeeper`, its bytes are `lib/sntp`.
+"""
+
+import asyncio
+import os
+import socket
+
+from firmware.lib import sntp
+from firmware.lib.backoff import jittered_ms, next_pause
+from firmware.lib.compat import const
+from firmware.lib.errors import NetError, ProtocolError
+from firmware.lib.timekeeper import TRUSTED, Timekeeper
+from firmware.system.timing import ticks_diff, ticks_ms
+
+_ANSWER_MS = const(2000)
+_BETWEEN_S = const(2)  # from the first sample to the one that confirms it
+_CONFIRM_S = const(61)  # the same for a jump of a trusted clock
+_RESYNC_S = const(3600)
+_BUILD_UNIX = const(1767225600)  # 2026-01-01: no board with this firmware has seen an earlier day
+_SPACE = "gatehouse"
+_KEY = "last_time"
+
+
+class Clock:
+    """Asks `host` for the time, hourly once trusted. `board` has nvs_get, nvs_set, unix_now and set_rtc."""
+
+    def __init__(self, board, host, log, port=123):
+        self._board = board
+        self._host = host
+        self._port = port
+        self._log = log.area("clock")
+        self._ticks = ticks_ms()
+        self._mono_ms = 0
+        stored = board.nvs_get(_SPACE, _KEY)
+        floor_s = max(_BUILD_UNIX, int.from_bytes(stored, "big") if stored else 0)
+        self._keeper = Timekeeper(floor_s * 1000)
+        self._keeper.guess(board.unix_now() * 1000, 0)
+
+    @property
+    def trusted(self):
+        """True once expiry times may be judged by `now`."""
+        return self._keeper.state == TRUSTED
+
+    @property
+    def state(self):
+        """`floor` or `trusted`."""
+        return self._keeper.state
+
+    @property
+    def drift_ms(self):
+        """How far the last correction moved a trusted clock."""
+        return self._keeper.drift_ms
+
+    def now(self):
+        """Unix seconds; not below the floor, and only to be relied on while `trusted`."""
+        return self._keeper.now_ms(self._mono()) // 1000
+
+    async def run(self):
+        """Sample for ever. `run` or `now` must be called at least every six days, as ticks wrap."""
+        pause_s = 0
+        while True:
+            try:
+                moved_ms = self._keeper.sample(await self._ask(), self._mono())
+                pause_s = 0
+            except (NetError, ProtocolError) as err:
+                pause_s = next_pause(pause_s, 0, _BETWEEN_S)
+                self._log.warn("no_answer", host=self._host, why=err, pause_s=pause_s)
+                await asyncio.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
+                continue
+            if moved_ms is not None:
+                self._taken(moved_ms)
+                await asyncio.sleep(_RESYNC_S)
+            elif self.trusted:
+                self._log.warn("jump_unconfirmed", pending=self._keeper.is_pending)
+                await asyncio.sleep(_CONFIRM_S)
+            else:
+                await asyncio.sleep(_BETWEEN_S)
+
+    def _taken(self, moved_ms):
+        now_s = self.now()
+        word = "synced" if -5000 <= moved_ms <= 5000 else "jumped"
+        self._log.info(word, unix=now_s, moved_ms=moved_ms)
+        self._board.set_rtc(now_s)
+        self._board.nvs_set(_SPACE, _KEY, now_s.to_bytes(8, "big"))
+
+    async def _ask(self):
+        """One exchange -> Unix milliseconds now, half of the round trip added. Raises NetError, ProtocolError."""
+        token = os.urandom(8)
+        sock = None
+        try:
+            address = socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_DGRAM)[0][-1]
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.setblocking(False)
+            sock.connect(address)  # so that only this server's datagrams arrive
+            sent_ms = ticks_ms()
+            sock.send(sntp.encode_request(token))
+            reading = asyncio.StreamReader(sock).read(64)
+            reply = await asyncio.wait_for_ms(reading, _ANSWER_MS)
+        except asyncio.TimeoutError:
+            raise NetError("no answer in %d ms" % _ANSWER_MS)
+        except OSError as err:
+            raise NetError("cannot ask: %s" % err)
+        finally:
+            if sock:
+                sock.close()
+        return sntp.decode_reply(reply or b"", token) + ticks_diff(ticks_ms(), sent_ms) // 2
+
+    def _mono(self):
+        ticks = ticks_ms()
+        self._mono_ms += ticks_diff(ticks, self._ticks)
+        self._ticks = ticks
+        return self._mono_ms

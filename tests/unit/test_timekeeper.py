@@ -1,0 +1,93 @@
+import unittest
+
+from firmware.lib import timekeeper
+
+_T = 1795481374000
+_HOUR = 3600000
+_DAY = 24 * _HOUR
+
+
+def trusted(at_ms=_T):
+    keeper = timekeeper.Timekeeper(_T - 100 * _DAY)
+    keeper.sample(at_ms, 0)
+    keeper.sample(at_ms + 2000, 2000)
+    return keeper
+
+
+class Boot(unittest.TestCase):
+    def test_states(self):
+        self.assertEqual(timekeeper.Timekeeper().state, timekeeper.UNTRUSTED)
+        keeper = timekeeper.Timekeeper(_T)
+        self.assertEqual((keeper.state, keeper.now_ms(5)), (timekeeper.FLOOR, _T))
+        self.assertIsNone(keeper.sample(_T + 1000, 0))
+        self.assertEqual((keeper.state, keeper.is_pending), (timekeeper.FLOOR, True))
+        self.assertEqual(keeper.sample(_T + 3000, 2000), 0)
+        self.assertEqual((keeper.state, keeper.now_ms(4000)), (timekeeper.TRUSTED, _T + 5000))
+
+    def test_two_samples_must_agree_within_five_seconds(self):
+        keeper = timekeeper.Timekeeper()
+        for n in range(20):  # a server that alternates
+            self.assertIsNone(keeper.sample(_T + (n % 2) * 5001, 0))
+        self.assertEqual(keeper.state, timekeeper.UNTRUSTED)
+        keeper.sample(_T, 0)
+        self.assertEqual(keeper.sample(_T + 5000, 0), 0)
+
+    def test_rtc_counts_only_above_the_floor_and_is_never_trusted(self):
+        keeper = timekeeper.Timekeeper(_T)
+        keeper.guess(_T - 1, 0)
+        self.assertEqual(keeper.now_ms(10), _T)
+        keeper.guess(_T + 500, 0)
+        self.assertEqual((keeper.now_ms(10), keeper.state), (_T + 510, timekeeper.FLOOR))
+        keeper.sample(_T + 1500, 0)
+        self.assertEqual((keeper.sample(_T + 1500, 0), keeper.drift_ms), (1000, 0))
+
+    def test_samples_below_the_floor_never_count(self):
+        keeper = timekeeper.Timekeeper(_T)
+        for mono in range(0, 10 * _HOUR, _HOUR):
+            self.assertIsNone(keeper.sample(_T - _DAY + mono, mono))
+        self.assertEqual(keeper.state, timekeeper.FLOOR)
+
+
+class Jumps(unittest.TestCase):
+    def test_small_corrections_at_once(self):
+        keeper = trusted()
+        self.assertEqual(keeper.sample(_T + _HOUR - 5000, _HOUR), -5000)
+        self.assertEqual((keeper.drift_ms, keeper.now_ms(_HOUR)), (-5000, _T + _HOUR - 5000))
+
+    def steps(self, jump_ms):
+        """How many samples, a minute apart, it takes to move a trusted clock by `jump_ms`."""
+        keeper = trusted()
+        for n in range(1, 10):
+            mono = n * 60000
+            before = keeper.now_ms(mono)
+            if keeper.sample(_T + mono + jump_ms, mono) is not None:
+                self.assertEqual(keeper.now_ms(mono), _T + mono + jump_ms)
+                return n
+            self.assertEqual(keeper.now_ms(mono), before)
+
+    def test_confirmations(self):
+        for jump_ms, needed in ((5001, 2), (_DAY, 2), (_DAY + 1, 3), (365 * _DAY, 3), (-5001, 3), (-_HOUR, 3)):
+            self.assertEqual(self.steps(jump_ms), needed)
+
+    def test_confirmations_close_together_count_once(self):
+        keeper = trusted()
+        for mono in range(3000, 60000, 1000):
+            self.assertIsNone(keeper.sample(_T + _HOUR + mono, mono))
+        self.assertEqual(keeper.sample(_T + _HOUR + 64000, 64000), _HOUR)
+
+    def test_alternating_server_moves_nothing(self):
+        keeper = trusted()
+        for n in range(1, 200):
+            mono = n * 61000
+            jump = (_HOUR, -_HOUR, 365 * _DAY, -50 * _DAY)[n % 4]
+            self.assertIsNone(keeper.sample(_T + mono + jump, mono))
+        self.assertEqual(keeper.now_ms(mono), _T + mono)
+        self.assertEqual(keeper.state, timekeeper.TRUSTED)
+
+    def test_a_good_sample_ends_a_pending_jump(self):
+        keeper = trusted()
+        keeper.sample(_T + 60000 + _HOUR, 60000)
+        self.assertTrue(keeper.is_pending)
+        keeper.sample(_T + 120000, 120000)
+        self.assertFalse(keeper.is_pending)
+        self.assertIsNone(keeper.sample(_T + 180000 + _HOUR, 180000))
