@@ -110,7 +110,7 @@ class Journal:
         start = self.next_seq if next_seq is None else next_seq
         if start > self._segments[-1].first:  # the new file first: a power cut in between must not repeat numbers
             self._start_at(start)
-        while self._segments and self._segments[0].first != start:
+        while self._segments and (self._segments[0].first != start or self._segments[0].count):
             self._drop_oldest()
         if not self._segments:
             self._start_at(start)
