@@ -1,7 +1,7 @@
 """The bolt: motor out, limit switches in. Owns the movement and what state the bolt is in.
 
-Knows no cause of a movement and writes no record. `pins` is the board's: `motor_lock`, `motor_unlock` with
-`on()`/`off()`, `switch_locked`, `switch_unlocked` with `is_active()`.
+Knows no cause of a movement and writes no record. `pins` is the board's: `motor` with `drive(1)` to throw the
+bolt, `drive(-1)` to draw it, `drive(0)`; `switch_locked`, `switch_unlocked` with `is_active()`.
 States: DESIGN.md names (locked, unlocked, locking, unlocking, jammed).
 """
 
@@ -43,17 +43,16 @@ class Bolt:
         self._stop()
         if target == UNLOCKED:
             self.state = UNLOCKING
-            self._pins.motor_unlock.on()
+            self._pins.motor.drive(-1)
         else:
             self.state = LOCKING
-            self._pins.motor_lock.on()
+            self._pins.motor.drive(1)
         self.movements += 1
         self._deadline_ms = now_ms + self._limit_ms
         return True
 
     def _stop(self):
-        self._pins.motor_lock.off()
-        self._pins.motor_unlock.off()
+        self._pins.motor.drive(0)
 
     def poll(self, now_ms):
         """Look at the switches. Returns None, or what happened: "arrived", "jammed", "turned" (moved by hand)."""

@@ -1,6 +1,6 @@
 """Light and buzzer: what the lock shows and how it sounds. One table of patterns; nothing waits for it.
 
-`light.set(red, green, blue)` takes three booleans, `buzzer.tone(hz)` a pitch, 0 = silent (both from `firmware.board`).
+`light.show(red, green, blue)` takes three booleans, `buzzer.start(hz)` sounds until `buzzer.stop()` (`firmware.board`).
 """
 
 from firmware.lib.compat import const
@@ -57,7 +57,10 @@ class Feedback:
             colour, hz, ms = self._steps[self._at]
         self._at += 1
         self._next_ms = now_ms + ms
-        self._light.set(bool(colour & _RED), bool(colour & _GREEN), bool(colour & _BLUE))
-        self._buzzer.tone(hz if with_sound else 0)
+        self._light.show(bool(colour & _RED), bool(colour & _GREEN), bool(colour & _BLUE))
+        if hz and with_sound:
+            self._buzzer.start(hz)
+        else:
+            self._buzzer.stop()
         self.colour = {0: "off", _RED: "red", _GREEN: "green", _BLUE: "blue", _AMBER: "amber"}[colour]
         self.is_sounding = bool(hz and with_sound)

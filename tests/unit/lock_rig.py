@@ -41,27 +41,30 @@ def erase(path):
 
 
 class Pin:
-    """An output or an input; `active` is its state."""
+    """An input; `active` is its state."""
 
     def __init__(self):
-        self.active = False
-
-    def on(self):
-        self.active = True
-
-    def off(self):
         self.active = False
 
     def is_active(self):
         return self.active
 
 
+class Motor:
+    """Remembers which way it is driven."""
+
+    def __init__(self):
+        self.direction = 0
+
+    def drive(self, direction):
+        self.direction = direction
+
+
 class Pins:
     """Motor and switches; `step` moves the bolt that the motor drives, unless `is_jammed`."""
 
     def __init__(self):
-        self.motor_lock = Pin()
-        self.motor_unlock = Pin()
+        self.motor = Motor()
         self.switch_locked = Pin()
         self.switch_unlocked = Pin()
         self.switch_locked.active = True
@@ -71,11 +74,11 @@ class Pins:
     def step(self):
         if self.is_jammed:
             return
-        for motor, there, away in (
-            (self.motor_lock, self.switch_locked, self.switch_unlocked),
-            (self.motor_unlock, self.switch_unlocked, self.switch_locked),
+        for direction, there, away in (
+            (1, self.switch_locked, self.switch_unlocked),
+            (-1, self.switch_unlocked, self.switch_locked),
         ):
-            if motor.active and not there.active:
+            if self.motor.direction == direction and not there.active:
                 away.active = False
                 there.active = True
                 self.movements += 1
@@ -84,11 +87,14 @@ class Pins:
 class Output:
     """Light and buzzer."""
 
-    def set(self, red, green, blue):
+    def show(self, red, green, blue):
         self.colour = (red, green, blue)
 
-    def tone(self, hz):
-        self.hz = hz
+    def start(self, frequency_hz):
+        self.hz = frequency_hz
+
+    def stop(self):
+        self.hz = 0
 
 
 class Nvs:

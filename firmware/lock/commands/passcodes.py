@@ -1,6 +1,6 @@
 """Passcodes over the link: 0x03 and 0x07, level S3. Source: lock-ble-commands.md 3.1-3.3; records 93, 5, 6, 8."""
 
-from firmware.lib import crypto, dates, opcodes, records
+from firmware.lib import crypto, opcodes, records
 from firmware.lib.compat import const
 from firmware.lib.messages import common, passcode_lock
 
@@ -58,7 +58,7 @@ def _clear(engine):
     device = engine.device
     if len(device.passcodes):
         device.passcodes.clear()
-        device.record(_CLEARED, records.codes_cleared(dates.encode5(device.clock.date6())))
+        device.record(_CLEARED, records.codes_cleared(device.clock.date6()))
 
 
 def manage(engine, plain):

@@ -1,7 +1,7 @@
 """The passcodes of the lock: up to 250 entries in numbered slots, kept in the vault.
 
 Owns storing and finding; who may do it is `authority`'s, whether a code opens now is `access`'s. An entry is the
-bytes of a 0x07 item: type, length, digits, length, digits as created, trailer (start; start and end; start and schedule code).
+bytes of a 0x07 item: type, length, digits, length, digits as created, trailer (start; start, end; start, schedule).
 Source: lock-ble-commands.md 3.1-3.3.
 """
 

@@ -1,0 +1,239 @@
+"""Authority table, record store, vault, counters: the parts that need no link."""
+
+import unittest
+
+from firmware.lock import authority
+from firmware.lock.limits import Guard, Limits
+from firmware.lock.ring import NEXT_UNREAD, Ring
+from firmware.lock.vault import Vault
+from firmware.system import store
+from firmware.system.journal import Journal
+from tests.unit.lock_rig import Nvs, erase
+
+FOLDER = "/tmp/gatehouse-test-lock-stores"
+
+ALL_FEATURES = (1 << 128) - 1
+
+# security.md 3.2 in a form of its own: what may be decrypted, by standing
+PAIR_ONLY = {0x45, 0x19}
+NEEDS_NOTHING = {0x01, 0x34, 0x14, 0x90, 0x62, 0x36, 0x59, 0x25, 0x41, 0x55, 0x43, 0x37, 0x57}
+P_OR_ADMIN = {0x53, 0x65, 0x31}
+ADMIN = {0x03, 0x07}
+
+
+def expected(opcode, standing):
+    """Error byte, or None."""
+    if opcode not in PAIR_ONLY | NEEDS_NOTHING | P_OR_ADMIN | ADMIN | {0x56, 0x30, 0x47, 0x58, 0x52}:
+        return 0x1B
+    if opcode in PAIR_ONLY:
+        return None if standing.stage == authority.FACTORY and standing.window_open else 0x07
+    if opcode == 0x56:
+        return None if standing.stage == authority.KEYED else 0x07
+    if standing.stage in (authority.FACTORY, authority.KEYED):
+        return 0x06
+    is_admin = standing.s3_age_ms is not None
+    allowed = (
+        opcode in NEEDS_NOTHING
+        or (opcode in P_OR_ADMIN and (is_admin or standing.stage == authority.PROVISIONAL))
+        or (opcode in ADMIN and is_admin)
+        or (opcode == 0x52 and is_admin and standing.s3_age_ms <= 30000)
+        or (opcode == 0x30 and standing.challenge_of == 0x41)
+        or (opcode in (0x47, 0x58) and standing.challenge_of in (0x41, 0x55))
+    )
+    return None if allowed else 0x02
+
+
+class TestAuthority(unittest.TestCase):
+    def test_all_opcodes_in_all_standings(self):
+        checked = 0
+        for stage in (authority.FACTORY, authority.KEYED, authority.PROVISIONAL, authority.PAIRED):
+            for is_open in (False, True):
+                for age_ms in (None, 0, 30000, 30001):
+                    for challenge in (0, 0x41, 0x55):
+                        standing = authority.Standing(stage, is_open, age_ms, challenge)
+                        for opcode in range(256):
+                            got = authority.refusal(opcode, 16, standing, ALL_FEATURES)
+                            self.assertEqual(got, expected(opcode, standing), "%02x at %d" % (opcode, stage))
+                            checked += 1
+        self.assertEqual(checked, 4 * 2 * 4 * 3 * 256)
+
+    def test_features_and_empty_payloads(self):
+        admin = authority.Standing(authority.PAIRED, False, 0, 0x41)
+        for opcode, bit in ((0x03, 0), (0x07, 7), (0x36, 4), (0x37, 14), (0x58, 8), (0x59, 9), (0x62, 15), (0x65, 18)):
+            self.assertEqual(authority.refusal(opcode, 16, admin, ALL_FEATURES & ~(1 << bit)), 0x1B)
+        for opcode in authority.known():
+            allowed = opcode in (0x01, 0x34, 0x57, 0x65, 0x52)
+            if opcode not in (0x45, 0x19, 0x56):
+                self.assertEqual(authority.refusal(opcode, 0, admin, ALL_FEATURES), None if allowed else 0x17)
+        for opcode in (0x57, 0x65, 0x52):
+            self.assertEqual(authority.refusal(opcode, 0, admin, ALL_FEATURES, True), 0x17)
+
+    def test_short_list_of_lengths_below_admin(self):
+        user = authority.Standing(authority.PAIRED)
+        for opcode in authority.known():
+            for length in range(240):
+                if authority.plain_length_allowed(opcode, length, user) and opcode not in (0x45, 0x19):
+                    self.assertTrue(length in (0, 1, 2, 3, 4, 6, 7, 8, 11, 15, 17), opcode)
+                    self.assertTrue(opcode == 0x56 or 16 - length % 16 >= 5, opcode)
+
+
+class StoreCase(unittest.TestCase):
+    def setUp(self):
+        erase(FOLDER)
+        store.make_folder(FOLDER)
+
+    def tearDown(self):
+        erase(FOLDER)
+
+    def ring(self, first=0):
+        return Ring(Journal(FOLDER + "/ring", 50, 11, first), Journal(FOLDER + "/cursor", 32, 2, 0))
+
+
+def walk(ring, cursor):
+    """Numbers delivered to a client that asks on from `cursor`."""
+    found = []
+    page = ring.read(cursor)
+    while page is not None:
+        found.append(page[0])
+        page = ring.read(page[0] + 1)
+    return found
+
+
+class TestRing(StoreCase):
+    def test_keeps_the_last_500(self):
+        ring = self.ring()
+        for n in range(620):
+            self.assertEqual(ring.append(b"%d" % n), n)
+        self.assertEqual(len(ring), 500)
+        self.assertEqual(walk(ring, 0), list(range(120, 620)))
+        self.assertEqual(walk(self.ring(), 600), list(range(600, 620)))
+        self.assertEqual(ring.read(619), (619, b"619"))
+        self.assertTrue(ring.read(620) is None)
+        self.assertTrue(ring.read(5000) is None)
+
+    def test_own_walk_resumes(self):
+        ring = self.ring()
+        for n in range(5):
+            ring.append(b"x")
+        self.assertTrue(ring.has_unread)
+        self.assertEqual(ring.read(NEXT_UNREAD)[0], 0)
+        self.assertEqual(ring.read(NEXT_UNREAD)[0], 1)
+        self.assertEqual(ring.read(3)[0], 3)
+        ring.keep_cursor()
+        ring = self.ring()
+        self.assertEqual(ring.read(NEXT_UNREAD)[0], 4)
+        self.assertFalse(ring.has_unread)
+        self.assertTrue(ring.read(NEXT_UNREAD) is None)
+
+    def test_numbers_wrap(self):
+        ring = self.ring(65520)
+        for n in range(30):
+            ring.append(b"x")
+        self.assertEqual(walk(ring, 65520), list(range(65520, 65534)) + list(range(16)))
+        self.assertEqual(ring.read(0xFFFE)[0], 0)
+        self.assertEqual(ring.read(15)[0], 15)
+        self.assertTrue(ring.read(16) is None)
+
+    def test_erase(self):
+        ring = self.ring()
+        ring.append(b"x")
+        ring.erase()
+        self.assertEqual((len(ring), ring.append(b"y")), (0, 0))
+        self.assertEqual(self.ring().read(NEXT_UNREAD), (0, b"y"))
+
+
+class TestVault(StoreCase):
+    def test_keeps_and_hides(self):
+        nvs = Nvs()
+        vault = Vault(FOLDER, nvs)
+        for n in range(5):
+            vault.save("keys", b"canary %d" % n)
+        again = Vault(FOLDER, nvs)
+        self.assertEqual(again.load("keys"), b"canary 4")
+        import os
+
+        names = os.listdir(FOLDER)
+        self.assertEqual(len(names), 1)
+        with open(FOLDER + "/" + names[0], "rb") as file:
+            self.assertFalse(b"canary" in file.read())
+
+    def test_transaction(self):
+        vault = Vault(FOLDER, Nvs())
+        vault.save("options", b"old")
+        vault.begin()
+        vault.save("options", b"new")
+        self.assertEqual(vault.load("options"), b"new")
+        vault.rollback()
+        self.assertEqual(vault.load("options"), b"old")
+        vault.begin()
+        vault.save("options", b"new")
+        vault.commit("keys")
+        self.assertEqual(vault.load("options"), b"new")
+
+    def test_damaged_or_foreign_file_counts_as_none(self):
+        nvs = Nvs()
+        Vault(FOLDER, nvs).save("keys", b"secret")
+        self.assertTrue(Vault(FOLDER, Nvs()).load("keys") is None)
+        path = FOLDER + "/keys.b"
+        with open(path, "rb") as file:
+            sealed = bytearray(file.read())
+        sealed[22] ^= 1
+        with open(path, "wb") as file:
+            file.write(sealed)
+        self.assertTrue(Vault(FOLDER, nvs).load("keys") is None)
+
+    def test_wipe_destroys_the_key(self):
+        nvs = Nvs()
+        vault = Vault(FOLDER, nvs)
+        vault.save("keys", b"secret")
+        with open(FOLDER + "/keys.b", "rb") as file:
+            copy = file.read()
+        vault.mark_wipe()
+        self.assertTrue(Vault(FOLDER, nvs).is_wiping)
+        vault.wipe(("keys",), lambda: None)
+        with open(FOLDER + "/keys.b", "wb") as file:
+            file.write(copy)
+        self.assertTrue(Vault(FOLDER, nvs).load("keys") is None)
+        self.assertFalse(vault.is_wiping)
+
+
+class TestLimits(StoreCase):
+    def test_pauses_double_up_to_an_hour(self):
+        guard = Guard(5, 300, 1000, lambda consecutive, spent: None)
+        now_s = 0
+        pauses = []
+        for _ in range(10):
+            self.assertTrue(guard.begin(now_s))
+            pauses.append(guard.wait_s(now_s))
+            now_s += pauses[-1]
+        self.assertEqual(pauses, [0, 0, 0, 0, 300, 600, 1200, 2400, 3600, 3600])
+
+    def test_an_attempt_is_on_flash_before_it_is_judged(self):
+        limits = Limits(Journal(FOLDER + "/limits", 64, 2, 0))
+        for _ in range(5):
+            limits.keypad.begin(0)
+        limits.user.begin(0)
+        again = Limits(Journal(FOLDER + "/limits", 64, 2, 0))
+        self.assertEqual((again.keypad.consecutive, again.user.consecutive, again.admin.consecutive), (5, 1, 0))
+        self.assertEqual(again.keypad.wait_s(0), 300)
+
+    def test_quiet_counters_survive_a_long_journal(self):
+        limits = Limits(Journal(FOLDER + "/limits", 64, 2, 0))
+        for _ in range(3):
+            limits.keypad.begin(0)
+        for n in range(500):
+            limits.user.begin(n)
+            limits.user.succeed()
+        again = Limits(Journal(FOLDER + "/limits", 64, 2, 0))
+        self.assertEqual((again.keypad.consecutive, again.user.consecutive), (3, 0))
+
+    def test_success_clears_the_row_and_not_the_budget(self):
+        guard = Guard(5, 300, 30, lambda consecutive, spent: None)
+        now_s = 0
+        wrong = 0
+        while guard.begin(now_s):
+            wrong += 1
+            if wrong % 4 == 0 and guard.begin(now_s):
+                guard.succeed()
+        self.assertEqual(wrong, 30)
+        self.assertEqual(guard.wait_s(now_s), 3600)
