@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import aiomqtt
 
@@ -17,11 +17,42 @@ from firmware.lib import sealed
 from firmware.lib.errors import ProtocolError
 from firmware.lib.topics import Topics, parse
 from host_tools.errors import HostError
+from host_tools.keybook import Entry
 
 ENVIRONMENT = "GATEHOUSE_MQTT"
 _WATCHED = ("status", "info", "rsp")
 _VOLATILE = ("lock", "unlock")
 _VALID_S = 10
+_WAIT_S = 45  # a gateway gives a command to a sleeping lock 30 s
+
+# What the user can do about a word of domain.md 5.5
+_TODO = {
+    "expired": "the gateway was busy, or this computer's clock is wrong: try again",
+    "no_clock": "the gateway has no time from its NTP server yet; try again in a minute",
+    "rate_limited": "wait a minute, or raise the limit in the gateway's settings",
+    "forbidden": "set unsigned_unlock in the gateway's settings to allow commands without a signature",
+    "remote_unlock_disabled": "switch it on beside the lock: gatehouse remote-unlock LOCK --on",
+    "unknown_lock": "hand its keys over: gatehouse import LOCK",
+    "unsupported": "this lock cannot do that",
+    "not_near": "the gateway does not hear the lock: check its batteries, or move the gateway nearer",
+    "busy": "too many commands at once: try again",
+    "link": "the lock could not be reached; try again, or move the gateway nearer",
+    "link_timeout": "the lock did not answer; try again, or move the gateway nearer",
+    "outcome_unknown": "look at `gatehouse state` before you try again",
+    "protocol": "the lock's answers make no sense; look at the gateway's log",
+    "auth": "the lock does not accept these keys: it was reset or paired anew",
+    "internal": "look at the gateway's log",
+}
+_REASONS = {
+    "exists": "the lock has it already",
+    "full": "delete one first",
+    "jammed": "the bolt did not arrive: look at the door",
+    "low_battery": "change the lock's batteries",
+    "not_paired": "the lock was reset: pair it again",
+}
+
+
+Watcher = Callable[[str, str, str, str], None]
 
 
 class Gateways:
@@ -34,13 +65,28 @@ class Gateways:
         self._changed = asyncio.Event()
         self.online: dict[str, bool] = {}
         self.info: dict[str, dict] = {}
+        self._watchers: list[tuple[tuple[str, ...], Watcher]] = []
+
+    async def watch(self, leaves: tuple[str, ...], watcher: "Watcher", lock: str = "+") -> None:
+        """Have `watcher(gateway, lock, leaf, text)` called for messages on these leaves of `lock` (an id, or all)."""
+        self._watchers.append((leaves, watcher))
+        for leaf in leaves:
+            await self._client.subscribe(Topics("+", self._base).lock(lock, leaf), qos=1)
+
+    async def acknowledge(self, gateway: str, lock: str, epoch: int, to: int) -> None:
+        """Tell a gateway with `records_ack` = consumer that records up to `to` are kept."""
+        text = json.dumps({"epoch": epoch, "to": to})
+        await self._client.publish(Topics(gateway, self._base).lock(lock, "records/ack"), text, qos=1)
 
     async def listen(self) -> None:
         """Take messages until cancelled; started by `connect`."""
         async for message in self._client.messages:
             try:
-                gateway, _, leaf = parse(str(message.topic), self._base)
+                gateway, lock, leaf = parse(str(message.topic), self._base)
                 text = bytes(message.payload).decode()  # type: ignore[arg-type]
+                for leaves, watcher in self._watchers:
+                    if lock and leaf in leaves:
+                        watcher(gateway, lock, leaf, text)
                 if leaf == "status":
                     self.online[gateway] = text == "online"
                     self._changed.set()
@@ -86,7 +132,7 @@ class Gateways:
         op: str,
         args: dict | None = None,
         secret: bool = False,
-        wait_s: float = 30,
+        wait_s: float = _WAIT_S,
     ) -> dict:
         """Send one command and return its result; `secret` seals the arguments. HostError unless the result is ok."""
         ident = secrets.token_hex(8)
@@ -109,12 +155,45 @@ class Gateways:
         except TimeoutError:
             raise HostError("outcome_unknown", "no result in %d s" % wait_s, "look at `gatehouse state`")
         except aiomqtt.MqttError as err:
-            raise HostError("net", "broker: %s" % err)
+            raise HostError("net", "broker: %s" % err, "is it still running?")
         finally:
             del self._waiting[ident]
         if not result.get("ok"):
-            raise HostError(str(result.get("code")), str(result.get("msg") or op))
+            raise _refusal(result, op)
         return result
+
+    async def hand_over(self, gateway: str, entry: Entry) -> dict:
+        """Import a lock's keys, sealed, into the gateway; its result tells what the lock said."""
+        return await self.command(gateway, None, "import", import_args(entry), secret=True)
+
+    async def forget(self, gateway: str, entry: Entry) -> dict:
+        """Make the gateway drop a lock's keys."""
+        return await self.command(gateway, None, "forget", {"mac": entry.mac})
+
+
+def import_args(entry: Entry) -> dict:
+    """Arguments of `import` (DESIGN 4): what the gateway needs to act as the lock's admin, and nothing else."""
+    return {
+        "mac": entry.mac,
+        "aes": entry.aes,
+        "admin_ps": entry.admin_ps,
+        "unlock_key": entry.unlock_key,
+        "scene": entry.scene,
+        "group": entry.group,
+        "org": entry.org,
+        "name": entry.name,
+        "utc_offset_min": entry.utc_offset_min,
+    }
+
+
+def _refusal(result: dict, op: str) -> HostError:
+    code = str(result.get("code"))
+    data = result.get("data")
+    reason = str(data.get("reason", "")) if isinstance(data, dict) else ""
+    text = str(result.get("msg") or op)
+    if reason and reason not in text:
+        text = "%s (%s)" % (text, reason)
+    return HostError(code, text, _REASONS.get(reason, _TODO.get(code, "")))
 
 
 def _locks(info: dict) -> list[str]:

@@ -1,0 +1,92 @@
+"""`gatehouse flash`, `provision` and `sim up`: boards on a cable, and boards that are only simulated."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from host_tools.cli import common
+from host_tools.cli.common import out, progress, reporting
+from host_tools.errors import HostError
+
+sim_app = typer.Typer(no_args_is_help=True, help="The simulator.")
+
+
+def flash(
+    role: Annotated[str, typer.Argument(help="gateway or lock")],
+    port: Annotated[str, typer.Argument(help="Serial port of the board, such as /dev/ttyACM0")],
+) -> None:
+    """Put the firmware of one role on a board that runs MicroPython; its settings stay."""
+    from host_tools import flash as flashing
+
+    with reporting(), progress("flashing ..."):
+        done = flashing.flash(role, port, lambda step: common.err.print("  %s" % step))
+    out.print("%s answers on %s: version %s" % (done["role"], port, done["version"]))
+
+
+def provision(
+    port: Annotated[str, typer.Option("--port", help="Serial port of the board")],
+    file: Annotated[str, typer.Option("--file", help='Settings as JSON ("-" is standard input); else asked for')] = "",
+    unsigned_unlock: Annotated[
+        bool, typer.Option("--unsigned-unlock", help="Let plain MQTT commands unlock (Home Assistant needs it)")
+    ] = False,
+    insecure_broker: Annotated[
+        bool, typer.Option("--insecure-broker", help="Allow a broker without TLS: anyone on the network can listen")
+    ] = False,
+) -> None:
+    """Give a gateway its Wi-Fi and broker over USB."""
+    from host_tools import provision as provisioning
+
+    with reporting():
+        settings = _settings_from(file) if file else _ask_settings()
+        if unsigned_unlock:
+            settings["unsigned_unlock"] = True
+        if insecure_broker:
+            settings["insecure_broker"] = True
+        with progress("talking to the board ..."):
+            done = provisioning.provision(port, settings)
+    out.print("gateway %s has its settings and starts anew; watch it with `gatehouse info`" % done.get("id", ""))
+
+
+def _settings_from(file: str) -> dict:
+    from host_tools import provision as provisioning
+
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    except OSError as error:
+        raise HostError("bad_request", "cannot read %s: %s" % (file, error.strerror))
+    return provisioning.read_settings(text)
+
+
+def _ask_settings() -> dict:
+    if not sys.stdin.isatty():
+        raise HostError("bad_request", "nobody to ask for the settings", "give --file, or run this on a terminal")
+    settings: dict = {"wifi_ssid": typer.prompt("Wi-Fi network")}
+    settings["wifi_password"] = common.secret("Wi-Fi password")
+    settings["mqtt_host"] = typer.prompt("broker (name or address)")
+    settings["mqtt_port"] = typer.prompt("broker port", default=8883, type=int)
+    user = typer.prompt("broker user (empty for none)", default="")
+    if user:
+        settings["mqtt_user"] = user
+        settings["mqtt_password"] = common.secret("broker password")
+    name = typer.prompt("name of the gateway", default="Gatehouse")
+    return {**settings, "name": name}
+
+
+@sim_app.command("up")
+def up(
+    gateways: Annotated[int, typer.Option("--gateways", min=0)] = 1,
+    locks: Annotated[int, typer.Option("--locks", min=0)] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON first: where everything is")] = False,
+    profile: Annotated[str, typer.Option("--profile", help="Air: ideal, home or bad")] = "home",
+    seed: Annotated[int | None, typer.Option("--seed", help="Repeat a run's draws of loss and delay")] = None,
+) -> None:
+    """Start a site (broker, virtual radio, gateways, locks) and stay until Ctrl-C."""
+    from host_tools.sim.site import run_site
+
+    with reporting():
+        try:
+            run_site(gateways=gateways, locks=locks, json_out=as_json, profile=profile, seed=seed)
+        except KeyboardInterrupt:
+            pass

@@ -1,0 +1,125 @@
+"""What every command shares: options, running a coroutine, the one error line, progress, secrets from prompt or stdin.
+
+Secrets never come from the command line, where the process list and the shell's history would keep them.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from firmware.lib.errors import FirmwareError
+from host_tools.errors import HostError
+from host_tools.keybook import KeyBook
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Lock = Annotated[str, typer.Argument(help="Name, address or id of the lock, as in `gatehouse keys list`")]
+Broker = Annotated[str, typer.Option("--broker", help="host[:port]; default $GATEHOUSE_MQTT, else localhost")]
+Base = Annotated[str, typer.Option("--base", help="First level of the topics")]
+Gateway = Annotated[str, typer.Option("--gateway", help="Id of the gateway; needed only where several could serve")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
+
+
+def fail(error: HostError | FirmwareError) -> typer.Exit:
+    """Print the one line of an error and give back the exit to raise."""
+    line = error.line() if isinstance(error, HostError) else "%s: %s" % (error.code, error)
+    err.print("[bold red]error[/] %s" % _escape(line), soft_wrap=True)
+    return typer.Exit(1)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a command's coroutine; its HostError and FirmwareError become one line and exit status 1."""
+    try:
+        return asyncio.run(work)
+    except (HostError, FirmwareError) as error:
+        raise fail(error)
+    except KeyboardInterrupt:
+        raise typer.Exit(130)
+
+
+@contextlib.contextmanager
+def reporting() -> Iterator[None]:
+    """The same for commands without a coroutine."""
+    try:
+        yield
+    except (HostError, FirmwareError) as error:
+        raise fail(error)
+
+
+@contextlib.contextmanager
+def progress(text: str) -> Iterator[Callable[[str], None]]:
+    """A spinner with the present step on a terminal; plain lines of steps elsewhere."""
+    if err.is_terminal:
+        with err.status(text) as status:
+            yield status.update
+    else:
+        yield lambda step: err.print("  %s" % step)
+
+
+def key_book() -> KeyBook:
+    """The owner's key book; its passphrase comes from $GATEHOUSE_PASSPHRASE_FILE or is asked for."""
+    return KeyBook(passphrase=_passphrase)
+
+
+def _passphrase(again: bool) -> str:
+    path = os.environ.get("GATEHOUSE_PASSPHRASE_FILE")
+    if path:
+        try:
+            return Path(path).read_text().rstrip("\n")
+        except OSError as error:
+            raise HostError("config", "cannot read %s: %s" % (path, error.strerror))
+    return secret("passphrase of the key book", again)
+
+
+def secret(what: str, again: bool = False) -> str:
+    """Ask for a secret without showing it; from a pipe, take one line of standard input."""
+    if sys.stdin.isatty():
+        return str(typer.prompt(what, hide_input=True, confirmation_prompt=again))
+    line = sys.stdin.readline().rstrip("\r\n")
+    if not line:
+        raise HostError("bad_request", "no %s on standard input" % what, "pipe it in, or run this on a terminal")
+    return line
+
+
+def show(title: str, values: dict, as_json: bool = False) -> None:
+    """A result: a small table for people, or JSON."""
+    if as_json:
+        out.print_json(data=values)
+        return
+    table = Table(title=title, title_justify="left", show_header=False, box=None)
+    for key, value in values.items():
+        table.add_row("[dim]%s[/]" % key, _escape(_text(key, value)))
+    out.print(table)
+
+
+def _text(key: str, value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join("%s %s" % (name, _text(name, part)) for name, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(_text(key, part) for part in value) or "none"
+    if key in ("ts", "at", "until", "paired_at") and isinstance(value, (int, float)) and value > 1_000_000_000:
+        return when(value)
+    return str(value)
+
+
+def when(unix_s: float) -> str:
+    """Local date and time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_s))

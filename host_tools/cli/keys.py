@@ -1,0 +1,117 @@
+"""`gatehouse keys`: look into the key book, take in other programs' keys, give them out."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from host_tools import bundles
+from host_tools.cli import common
+from host_tools.cli.common import key_book, out, reporting
+from host_tools.errors import HostError
+
+app = typer.Typer(no_args_is_help=True, help="The key book: what opens your locks.")
+_FORMATS = ("virtual-key", "lock-data")
+
+
+@app.command("list")
+def list_(as_json: common.Json = False) -> None:
+    """Locks whose keys you hold. Shows no secret."""
+    with reporting():
+        book = key_book()
+        entries = book.entries()
+    if as_json:
+        out.print_json(data=[{"mac": each.mac, "name": each.name, "model": each.model} for each in entries])
+        return
+    if not entries:
+        out.print("no locks in %s; `gatehouse pair` or `gatehouse keys import FILE` adds one" % book.path)
+        return
+    table = Table("name", "address", "model", "paired", "")
+    for each in entries:
+        paired = common.when(each.paired_at) if each.paired_at else "imported"
+        table.add_row(each.name, each.mac, each.model, paired, "to be confirmed" if each.provisional else "")
+    out.print(table)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(help='VirtualKey or lockData JSON; "-" reads standard input')],
+    name: Annotated[str, typer.Option("--name", help="Name to keep it under (a file with one lock)")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite locks that are in the key book")] = False,
+) -> None:
+    """Add the locks of another program's key file to the key book."""
+    with reporting():
+        try:
+            value = json.loads(sys.stdin.read() if file == "-" else Path(file).read_text())
+        except OSError as error:
+            raise HostError("bad_request", "cannot read %s: %s" % (file, error.strerror))
+        except ValueError:
+            raise HostError("bad_request", "%s is not JSON" % file, "export it again from the other program")
+        entries = bundles.read(value)
+        if name and len(entries) != 1:
+            raise HostError("bad_request", "--name is for a file with one lock; this one has %d" % len(entries))
+        book = key_book()
+        known = {each.mac for each in book.entries()}
+        for entry in entries:
+            if entry.mac in known and not replace:
+                raise HostError("refused", "%s is in the key book already" % entry.mac, "add --replace to overwrite")
+        for entry in entries:
+            entry.name = name or entry.name
+            book.put(entry)
+            out.print("kept %s (%s)" % (entry.name, entry.mac))
+
+
+@app.command("export")
+def export(
+    lock: common.Lock,
+    form: Annotated[str, typer.Option("--format", help="virtual-key (ttlock-ble) or lock-data (ttlock-sdk-js)")] = (
+        "virtual-key"
+    ),
+    to: Annotated[str, typer.Option("--to", help='New file, readable by you only; "-" prints the secrets')] = "",
+) -> None:
+    """Write one lock's keys in another program's format."""
+    with reporting():
+        if form not in _FORMATS:
+            raise HostError("bad_request", "no format %r" % form, "choose one of: %s" % ", ".join(_FORMATS))
+        entry = key_book().find(lock)
+        value: object = bundles.virtual_key(entry) if form == "virtual-key" else [bundles.lock_data(entry)]
+        text = json.dumps(value, indent=1) + "\n"
+        if to == "-":
+            sys.stdout.write(text)
+            return
+        path = to or "%s.%s.json" % (entry.id, form)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise HostError("bad_request", "cannot write %s: %s" % (path, error.strerror), "choose a new file")
+        with os.fdopen(handle, "w") as sink:
+            sink.write(text)
+    common.err.print("wrote %s: whoever reads it can open the lock" % path)
+
+
+@app.command("remove")
+def remove(lock: common.Lock, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False) -> None:
+    """Drop a lock from the key book. A lock still paired with these keys can then only be reset by its button."""
+    with reporting():
+        book = key_book()
+        entry = book.find(lock)
+        if not yes and not typer.confirm("drop the keys of %s (%s) for ever?" % (entry.name, entry.mac)):
+            raise typer.Exit(1)
+        book.remove(entry.mac)
+    out.print("dropped %s" % entry.name)
+
+
+@app.command("protect")
+def protect(
+    off: Annotated[bool, typer.Option("--off", help="Store the key book in the clear again (file mode 0600)")] = False,
+) -> None:
+    """Encrypt the key book with a passphrase."""
+    with reporting():
+        book = key_book()
+        book.entries()  # asks for the present passphrase, if there is one
+        book.protect(None if off else common.secret("new passphrase of the key book", again=True))
+    out.print("%s is %s" % (book.path, "in the clear" if off else "encrypted"))

@@ -1,0 +1,146 @@
+"""`gatehouse pair`, `import`, `forget`, `remote-unlock`: whose keys are where, and what only its owner may switch."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from host_tools import gateway_client, lock_link, pairing
+from host_tools.cli import common
+from host_tools.cli.common import key_book, out, progress, run
+from host_tools.errors import HostError
+from host_tools.keybook import Entry, KeyBook, lock_id
+
+_TOUCH_S = 60
+
+
+def pair(
+    name: Annotated[str, typer.Option("--name", help="What you call the lock")] = "",
+    mac: Annotated[str, typer.Option("--mac", help="Pair with this one; else with the first that was touched")] = "",
+    remote: Annotated[
+        bool | None, typer.Option("--remote/--no-remote", help="Allow or forbid unlocking through a gateway")
+    ] = None,
+    hand_over: Annotated[
+        bool | None, typer.Option("--import/--no-import", help="Hand the keys to a gateway, or do not ask")
+    ] = None,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Ask a lock whether it kept a cut-off pairing")] = False,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+) -> None:
+    """Pair with a lock beside this computer and keep its keys in the key book."""
+    asks = sys.stdin.isatty()
+    if confirm:
+        run(_confirm(mac))
+        return
+    if not name and asks:
+        name = typer.prompt("name of the lock", default="")
+    if remote is None and asks:
+        remote = typer.confirm("allow unlocking through a gateway (remote unlock)?", default=False)
+    entry = run(_pair(key_book(), name, mac, remote))
+    if hand_over is None and asks:
+        hand_over = typer.confirm("hand the keys to a gateway now?", default=True)
+    if hand_over:
+        run(_import(entry, broker, base, gateway))
+    else:
+        out.print("next: gatehouse import '%s'" % entry.name)
+
+
+async def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entry:
+    lock_link.use_air()
+    wanted = lock_id(mac)
+    with progress("touch the keypad of the lock ...") as step:
+        step("waiting %d s for a touched lock that can be paired" % _TOUCH_S)
+        found = await lock_link.scan(
+            lambda heard: heard.advert.settable and wanted in ("", lock_id(heard.mac)), _TOUCH_S
+        )
+        if found is None:
+            raise HostError(
+                "not_near",
+                "no lock that can be paired was heard",
+                "touch its keypad within %d s of starting; a paired lock must be reset first" % _TOUCH_S,
+            )
+        outcome = await pairing.pair(found, book, name or found.name or found.mac, remote, progress=step)
+    entry = outcome.entry
+    switch = {True: "on", False: "off", None: "unknown"}[outcome.remote_unlock]
+    values: dict = {"name": entry.name, "address": entry.mac, **outcome.details, "remote unlock": switch}
+    if outcome.autolock_s is not None:
+        values["auto-lock"] = "%d s" % outcome.autolock_s if outcome.autolock_s else "off"
+    if outcome.notes:
+        values["notes"] = "; ".join(outcome.notes)
+    common.show("paired", values)
+    out.print("keys kept in %s: back this file up, without it the lock has to be reset" % book.path)
+    return entry
+
+
+async def _confirm(mac: str) -> None:
+    lock_link.use_air()
+    book = key_book()
+    open_ones = [each for each in book.entries() if each.provisional and lock_id(mac) in ("", each.id)]
+    if not open_ones:
+        raise HostError("bad_request", "no pairing waits for a confirmation", "see `gatehouse keys list`")
+    for entry in open_ones:
+        with progress("asking %s ..." % entry.name) as step:
+            kept = await pairing.confirm(entry, book, step)
+        if not kept:
+            raise HostError("not_near", "%s could not be asked" % entry.name, "go beside it, touch it, try again")
+        out.print("%s is paired" % entry.name)
+
+
+def hand_over(
+    lock: common.Lock,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+) -> None:
+    """Hand a lock's keys to a gateway, sealed so that only this gateway can read them."""
+    run(_import(_entry(lock), broker, base, gateway))
+
+
+async def _import(entry: Entry, broker: str, base: str, gateway: str) -> None:
+    async with gateway_client.connect(broker, base) as gateways:
+        chosen = await gateways.choose(gateway)
+        with progress("gateway %s is checking the keys at the lock ..." % chosen):
+            result = await gateways.hand_over(chosen, entry)
+    common.show("gateway %s has the keys of %s" % (chosen, entry.name), result.get("data") or {})
+
+
+def forget(
+    lock: common.Lock,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+) -> None:
+    """Make a gateway forget a lock. The lock and your key book keep their keys."""
+    entry = _entry(lock)
+
+    async def work() -> str:
+        async with gateway_client.connect(broker, base) as gateways:
+            chosen = await gateways.choose(gateway, entry.id)
+            await gateways.forget(chosen, entry)
+            return chosen
+
+    out.print("gateway %s has forgotten %s" % (run(work()), entry.name))
+
+
+def remote_unlock(
+    lock: common.Lock,
+    on: Annotated[bool, typer.Option("--on/--off", help="Allow or forbid unlocking through a gateway")],
+) -> None:
+    """Change a lock's remote-unlock switch, beside the lock: no gateway can do this."""
+    entry = _entry(lock)
+
+    async def work() -> bool:
+        lock_link.use_air()
+        with progress("looking for %s ..." % entry.name):
+            return await pairing.set_remote_unlock(entry, on)
+
+    out.print("remote unlock of %s is %s" % (entry.name, "on" if run(work()) else "off"))
+
+
+def _entry(lock: str) -> Entry:
+    async def find() -> Entry:
+        return await asyncio.to_thread(key_book().find, lock)
+
+    return run(find())

@@ -1,0 +1,50 @@
+"""The command `gatehouse`: one place that names every command. What they do is in the modules beside this one."""
+
+from typing import Annotated
+
+import typer
+
+from firmware.version import VERSION
+from host_tools.cli import boards, control, keys, locks, watch
+
+app = typer.Typer(
+    name="gatehouse",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # rich tracebacks show local variables, keys among them
+    help="Locks of the TTLock family over your own gateway: pair, hand over the keys, open, watch.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo("gatehouse %s" % VERSION)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version")] = (
+        False
+    ),
+) -> None:
+    pass
+
+
+app.command("pair")(locks.pair)
+app.command("import")(locks.hand_over)
+app.command("forget")(locks.forget)
+app.command("remote-unlock")(locks.remote_unlock)
+app.command("unlock")(control.unlock)
+app.command("lock")(control.lock)
+app.command("state")(control.state)
+app.command("info")(control.info)
+app.add_typer(keys.app, name="keys")
+app.add_typer(control.time_app, name="time")
+app.add_typer(control.autolock_app, name="autolock")
+app.add_typer(control.passcode_app, name="passcode")
+app.command("records")(watch.records)
+app.command("monitor")(watch.monitor)
+app.command("provision")(boards.provision)
+app.command("flash")(boards.flash)
+app.add_typer(boards.sim_app, name="sim")
