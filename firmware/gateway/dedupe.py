@@ -1,0 +1,104 @@
+"""Request ids seen before, with their results: each id acts once, also across a reset (security.md CMD-4, CMD-5).
+
+Owns a journal of "started" and "done" entries and a table of fixed size over it. An entry of the journal is one kind
+byte, 8 bytes of the id's hash, 8 bytes of the content's hash and, when done, the result's payload. What the journal
+holds at start is remembered for another ten minutes from then on, because the age of an entry dies with the ticks.
+"""
+
+import hashlib
+import struct
+
+from firmware.lib.compat import const
+
+_STARTED = const(1)
+_DONE = const(2)
+_KEEP_S = const(600)
+_ROW = "<8s8sII"  # id hash, content hash, second it came, sequence number in the journal (0 while it runs)
+_ROW_LEN = const(24)
+_SLOTS = const(320)
+
+NEW = const(0)
+RUNNING = const(1)
+KNOWN = const(2)
+CONFLICT = const(3)
+INTERRUPTED = const(4)  # began before the last reset, and nobody knows how it ended
+
+
+class Dedupe:
+    """`journal` is a `system.journal.Journal` that keeps at least 320 entries; `now_s` a clock that only rises."""
+
+    def __init__(self, journal, now_s, slots=_SLOTS):
+        self._journal = journal
+        self._now_s = now_s
+        self._slots = slots
+        self._rows = bytearray(slots * _ROW_LEN)
+        self._next = 0
+        self._interrupted = set()
+        for seq, entry in journal.records():
+            kind, id_hash, digest = entry[0], entry[1:9], entry[9:17]
+            if kind == _STARTED:
+                self._interrupted.add(id_hash)
+            else:
+                self._interrupted.discard(id_hash)
+            self._put(id_hash, digest, seq)
+
+    def _put(self, id_hash, digest, seq):
+        at = self._find(id_hash)
+        if at is None:
+            at = self._next
+            self._next = (at + 1) % self._slots
+        struct.pack_into(_ROW, self._rows, at * _ROW_LEN, id_hash, digest, self._now_s(), seq)
+        return at
+
+    def _find(self, id_hash):
+        rows = self._rows
+        at = rows.find(id_hash)
+        while at >= 0:
+            if at % _ROW_LEN == 0:
+                return at // _ROW_LEN
+            at = rows.find(id_hash, at + 1)
+        return None
+
+    def look(self, id, digest):
+        """What is known of request `id` with content hash `digest` -> (NEW | RUNNING | KNOWN | CONFLICT | INTERRUPTED,
+        payload of the stored result or None). NEW takes the id: `done` or `drop` must follow.
+        """
+        id_hash = _hash(id)
+        at = self._find(id_hash)
+        if at is not None:
+            _, known, since_s, seq = struct.unpack_from(_ROW, self._rows, at * _ROW_LEN)
+            if seq == 0 or self._now_s() - since_s < _KEEP_S:
+                if known != digest[:8]:
+                    return CONFLICT, None
+                if id_hash in self._interrupted:
+                    return INTERRUPTED, None
+                if seq == 0:
+                    return RUNNING, None
+                entry = self._journal.get(seq)
+                if entry is not None and entry[1:9] == id_hash:
+                    return KNOWN, entry[17:]
+        self._interrupted.discard(id_hash)
+        self._put(id_hash, digest[:8], 0)
+        return NEW, None
+
+    def start(self, id, digest):
+        """Note durably that the request is about to act; after a reset it is INTERRUPTED, not NEW."""
+        self._journal.append(bytes((_STARTED,)) + _hash(id) + digest[:8])
+
+    def done(self, id, digest, payload):
+        """Keep the result of the request (bytes of its `rsp`)."""
+        id_hash = _hash(id)
+        seq = self._journal.append(bytes((_DONE,)) + id_hash + digest[:8] + payload)
+        self._interrupted.discard(id_hash)
+        self._put(id_hash, digest[:8], seq)
+
+    def drop(self, id):
+        """Forget an id that was NEW and did not act: it may come again."""
+        at = self._find(_hash(id))
+        if at is not None:
+            for place in range(at * _ROW_LEN, (at + 1) * _ROW_LEN):
+                self._rows[place] = 0
+
+
+def _hash(id):
+    return hashlib.sha256(id.encode()).digest()[:8]

@@ -1,0 +1,126 @@
+"""One known lock: its keys and what was learned of it (kept on flash), and its state as last heard (not kept).
+
+Owns the file format; who may use the keys is decided elsewhere. Secrets leave this object only into a session.
+"""
+
+from firmware.lib.errors import BadRequest
+from firmware.lib.messages import session_client
+
+LOCKED = session_client.STATE_LOCKED
+UNLOCKED = session_client.STATE_UNLOCKED
+WORDS = ("LOCKED", "UNLOCKED", None, "LOCKED")  # by state byte of 0x14; dead-locked is a way of being locked
+DOORS = ("open", "closed", None)
+OWN_MODEL = "GATEHOUSE-"  # what device info item 1 of our own lock begins with (domain.md 3.4)
+SWITCH_FEATURE = 14
+GATEWAY_FEATURE = 10
+
+_KEPT = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "utc_offset_min", "model", "hardware", "firmware")
+_KEPT += ("verified", "epoch", "addr_type", "clock_s")
+
+
+class Lock:
+    """`address` is six bytes in printed order, `id` its 12 hex digits, `aes` 16 bytes, `features` a mask or None."""
+
+    def __init__(self, address, aes):
+        self.address = address
+        self.id = address.hex()
+        self.aes = aes
+        self.name = ""
+        self.admin_ps = self.unlock_key = 0
+        self.scene, self.group, self.org = 2, 1, 1
+        self.utc_offset_min = 0
+        self.features = None
+        self.model = self.hardware = self.firmware = ""
+        self.verified = False  # the lock has accepted these keys
+        self.epoch = 0
+        self.addr_type = 0
+        self.clock_s = 0  # Unix time of the last clock check
+        # heard, not kept
+        self.advert = None  # manufacturer data heard last
+        self.seen_s = None
+        self.rssi_dbm = None
+        self.state = None  # state byte, or None before the first news
+        self.jammed = False
+        self.door = None
+        self.battery = None
+        self.switch = None  # remote-unlock switch, and when it was read
+        self.switch_s = None
+        self.auto_lock_s = None
+        self.has_records = False
+        self.last = None
+        self.src = None
+        self.seq = 0
+        self.changed_s = None
+
+    @property
+    def is_own(self):
+        """True for our own lock image, known by its device information."""
+        return self.model.startswith(OWN_MODEL)
+
+    def has_feature(self, bit):
+        """The feature bit; None while the features are not known."""
+        return None if self.features is None else bool(self.features >> bit & 1)
+
+    def word(self):
+        """LOCKED, UNLOCKED, JAMMED or None, as in `…/state`."""
+        if self.jammed:
+            return "JAMMED"
+        return None if self.state is None else WORDS[self.state]
+
+    def as_dict(self):
+        """What is kept on flash."""
+        kept = {key: getattr(self, key) for key in _KEPT}
+        kept["mac"] = self.id
+        kept["aes"] = self.aes.hex()
+        kept["features"] = None if self.features is None else "%x" % self.features
+        return kept
+
+
+def from_dict(kept):
+    """A Lock from what `as_dict` gave. Raises KeyError, ValueError for a file of another make."""
+    lock = Lock(bytes.fromhex(kept["mac"]), bytes.fromhex(kept["aes"]))
+    for key in _KEPT:
+        setattr(lock, key, kept[key])
+    lock.features = None if kept["features"] is None else int(kept["features"], 16)
+    return lock
+
+
+def _number(args, key, low, high, default=None):
+    value = args.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise BadRequest("%s must be a whole number from %d to %d" % (key, low, high))
+    return value
+
+
+def _octets(args, key, size):
+    value = args.get(key)
+    if isinstance(value, str):
+        text = value.replace(":", "").lower()
+        if len(text) == 2 * size and all(c in "0123456789abcdef" for c in text):
+            return bytes.fromhex(text)
+    raise BadRequest("%s must be %d hex digits" % (key, 2 * size))
+
+
+def address_of(args):
+    """Argument `mac` (with or without colons) -> six bytes. Raises BadRequest."""
+    return _octets(args, "mac", 6)
+
+
+def from_bundle(args):
+    """Arguments of `import` -> Lock. Raises BadRequest that names the key and never the value."""
+    known = ("mac", "aes", "admin_ps", "unlock_key", "scene", "group", "org", "name", "utc_offset_min")
+    for key in args:
+        if key not in known:
+            raise BadRequest("unknown argument in the bundle")
+    lock = Lock(address_of(args), _octets(args, "aes", 16))
+    lock.admin_ps = _number(args, "admin_ps", 0, 0xFFFFFFFF)
+    lock.unlock_key = _number(args, "unlock_key", 0, 0xFFFFFFFF)
+    lock.scene = _number(args, "scene", 0, 255, 2)
+    lock.group = _number(args, "group", 0, 0xFFFF, 1)
+    lock.org = _number(args, "org", 0, 0xFFFF, 1)
+    lock.utc_offset_min = _number(args, "utc_offset_min", -16 * 60, 16 * 60, 0)
+    name = args.get("name", "")
+    if not isinstance(name, str) or len(name.encode()) > 48:
+        raise BadRequest("name must be a text of at most 48 bytes")
+    lock.name = name
+    return lock

@@ -1,0 +1,211 @@
+"""The locks this gateway serves. Owns their files and what is known of each from advertisements, pushes and answers.
+
+An advertisement tells state, battery, strength and unread records without a connection (lock-ble-link.md 2). Locks of
+other owners are not kept and not reported (domain.md 6.2).
+"""
+
+import asyncio
+import os
+
+from firmware.gateway import lock as locks
+from firmware.lib import advert, opcodes
+from firmware.lib.compat import const
+from firmware.lib.errors import ProtocolError
+from firmware.lib.messages import session_client
+from firmware.system import store
+
+MAX_LOCKS = const(64)
+_NEAR_S = const(1800)  # a lock unseen for longer is "not near" (domain.md 6.2)
+_RSSI_STEP_DBM = const(8)  # a change of strength below this is no news
+
+
+class Registry:
+    """`now_s` is a clock that only rises. Callbacks, plain functions set by the composition root: `on_change(lock)` when
+    something worth publishing changed, `on_records(lock)` when the lock says that it has unread records,
+    `on_sight(lock)` when a lock is heard for the first time since start or after it was away.
+    """
+
+    def __init__(self, folder, now_s, log, presence_s=_NEAR_S):
+        self._folder = folder
+        self._now_s = now_s
+        self._log = log.area("registry")
+        self._presence_s = presence_s
+        self._locks = {}
+        self._sighted = asyncio.Event()
+        self._candidate = None  # a lock about to be imported: listened for, not yet served
+        self.on_change = self.on_records = self.on_sight = None
+        self._load()
+
+    def _load(self):
+        store.make_folder(self._folder)
+        for name in os.listdir(self._folder):
+            if not name.endswith(".json"):
+                continue
+            try:
+                lock = locks.from_dict(store.load(self._folder + "/" + name))
+            except (KeyError, TypeError, ValueError):
+                self._log.error("lock_file_damaged", file=name)
+                continue
+            self._locks[lock.address] = lock
+
+    def __len__(self):
+        return len(self._locks)
+
+    def all(self):
+        """Every known lock, in the order of ids."""
+        return [self._locks[address] for address in sorted(self._locks)]
+
+    def get(self, address):
+        """The lock with this address (six bytes), or None."""
+        return self._locks.get(address)
+
+    def by_id(self, id):
+        """The lock with this id (12 hex digits), or None."""
+        return self._locks.get(bytes.fromhex(id))
+
+    def path(self, lock):
+        """The file of a lock."""
+        return self._folder + "/" + lock.id + ".json"
+
+    def save(self, lock):
+        """Keep what was learned of a lock that is served."""
+        if self._locks.get(lock.address) is lock:
+            store.save(self.path(lock), lock.as_dict())
+
+    def listen_for(self, lock):
+        """Note sightings of a lock that is not served yet (None: of nobody any more)."""
+        self._candidate = lock
+
+    def add(self, lock):
+        """Serve a lock from now on, in place of one with the same address."""
+        self._locks[lock.address] = lock
+        store.save(self.path(lock), lock.as_dict())
+        self._log.info("lock_added", addr=lock.address, locks=len(self._locks))
+        self.changed(lock, lock.src)
+
+    def remove(self, lock):
+        """Serve a lock no more, and forget its keys."""
+        if self._locks.pop(lock.address, None):
+            store.remove(self.path(lock))
+            self._log.info("lock_removed", addr=lock.address, locks=len(self._locks))
+
+    # --- presence
+
+    def is_present(self, lock):
+        """Heard within the presence time (availability)."""
+        return lock.seen_s is not None and self._now_s() - lock.seen_s <= self._presence_s
+
+    def is_near(self, lock):
+        """False when the lock has not been heard for 30 minutes; before that it is worth a try."""
+        heard_s = lock.seen_s if lock.seen_s is not None else 0
+        return self._now_s() - heard_s <= _NEAR_S
+
+    def age_s(self, lock):
+        """Seconds since the lock was last heard, or None."""
+        return None if lock.seen_s is None else self._now_s() - lock.seen_s
+
+    async def until_sighted(self, lock):
+        """Return once the lock has been heard since start. The caller brings the deadline."""
+        while lock.seen_s is None:
+            self._sighted.clear()
+            await self._sighted.wait()
+
+    def heard(self, lock):
+        """The lock was heard by other means than an advertisement: a link to it is up."""
+        lock.seen_s = self._now_s()
+
+    def sighting(self, address, addr_type, rssi_dbm, manufacturer, name):
+        """An advertisement with manufacturer data; called for every one of them, so the unchanged case is short."""
+        lock = self._locks.get(address)
+        if lock is None:
+            lock = self._candidate
+            if lock is None or lock.address != address:
+                return
+        first = not self.is_present(lock)
+        lock.seen_s = self._now_s()
+        lock.addr_type = addr_type
+        news = first
+        if lock.rssi_dbm is None or abs(lock.rssi_dbm - rssi_dbm) >= _RSSI_STEP_DBM:
+            lock.rssi_dbm = rssi_dbm
+            news = True
+        if manufacturer != lock.advert:
+            lock.advert = manufacturer
+            seen = advert.decode_manufacturer(manufacturer)
+            if seen is not None and seen.is_stated and seen.address == address:
+                news = self._advertised(lock, seen) or news
+        self._sighted.set()
+        if lock is self._candidate:
+            return
+        if news:
+            self.changed(lock, "advert")
+        if first:
+            self._log.info("sighted", addr=address, rssi_dbm=rssi_dbm)
+            if self.on_sight:
+                self.on_sight(lock)
+        elif lock.has_records and self.on_records:
+            self.on_records(lock)
+
+    def _advertised(self, lock, seen):
+        if seen.settable:
+            self._log.warn("lock_was_reset", addr=lock.address)
+        lock.has_records = seen.has_records
+        return self._note(lock, locks.UNLOCKED if seen.unlocked else locks.LOCKED, None, seen.battery)
+
+    # --- state
+
+    def _note(self, lock, state, door, battery):
+        """Take over what is not None; True if something changed."""
+        news = False
+        # The advertisement knows locked and unlocked only, and shows "unlocked" as 0 for a bolt that is stuck
+        if state is not None and not (lock.jammed and state == locks.LOCKED and lock.state == locks.LOCKED):
+            news = lock.state != state or lock.jammed
+            lock.state = state
+            lock.jammed = False
+        if door is not None and lock.door != door:
+            lock.door = door
+            news = True
+        if battery is not None and lock.battery != battery:
+            lock.battery = battery
+            news = True
+        return news
+
+    def note(self, lock, state=None, door=None, battery=None, src="command"):
+        """What a lock answered or pushed: state and door bytes of 0x14, battery percent; None for what it did not say."""
+        if door is not None:
+            door = locks.DOORS[door]
+        self.heard(lock)
+        if self._note(lock, state, door, battery):
+            self.changed(lock, src)
+
+    def note_jam(self, lock):
+        """The bolt did not arrive. Stays until the lock tells of a bolt in another place."""
+        lock.jammed = True
+        self.changed(lock, "command")
+
+    def note_last(self, lock, last):
+        """`last` of `…/state`: a dict of method, who, ts."""
+        lock.last = last
+        self.changed(lock, "record")
+
+    def pushed(self, lock, echo, data):
+        """A frame that answers no request (lock-ble-link.md 8.12)."""
+        try:
+            found = session_client.pushed(echo, data)
+        except ProtocolError as err:
+            self._log.debug("push_ignored", addr=lock.address, err=err)
+            return
+        if found[0] == "status":
+            self.note(lock, found[2], found[3], found[1], "push")
+        elif echo != opcodes.LOG:
+            self.note(lock, battery=found[1], src="push")
+            if found[0] == "operated" and self.on_records:
+                lock.has_records = True
+                self.on_records(lock)
+
+    def changed(self, lock, src):
+        """Something about the lock is news."""
+        lock.src = src
+        lock.seq += 1
+        lock.changed_s = self._now_s()
+        if self._locks.get(lock.address) is lock and self.on_change:
+            self.on_change(lock)
