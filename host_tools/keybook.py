@@ -13,7 +13,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -44,7 +44,9 @@ def lock_id(mac: str) -> str:
 
 @dataclass
 class Entry:
-    """One lock. `provisional`: the pairing was not seen to finish, but these keys may already be the lock's."""
+    """One lock. `provisional`: the pairing was not seen to finish, but these keys may already be the lock's; `earlier`
+    then holds what the book had for this address before.
+    """
 
     mac: str
     name: str
@@ -60,6 +62,7 @@ class Entry:
     paired_at: int = 0
     utc_offset_min: int = 0
     provisional: bool = False
+    earlier: dict | None = None
 
     def __post_init__(self) -> None:
         digits = lock_id(self.mac)
@@ -122,6 +125,25 @@ class KeyBook:
         """Add or replace; on the disk when it returns."""
         with self._changing() as book:
             book[entry.mac] = entry
+
+    def put_provisional(self, entry: Entry) -> None:
+        """Add an entry that waits for its confirmation; what it takes the place of is kept inside it."""
+        with self._changing() as book:
+            known = book.get(entry.mac)
+            earlier = None
+            if known is not None:
+                earlier = known.earlier if known.provisional else asdict(known)
+            book[entry.mac] = replace(entry, provisional=True, earlier=earlier)
+
+    def withdraw(self, mac: str) -> None:
+        """Drop a provisional entry and put back what it took the place of; other entries stay."""
+        with self._changing() as book:
+            known = book.get(mac)
+            if known is None or not known.provisional:
+                return
+            del book[mac]
+            if known.earlier is not None:
+                book[mac] = Entry(**known.earlier)
 
     def remove(self, mac: str) -> bool:
         """Forget a lock; False if it was not there."""

@@ -18,6 +18,8 @@ from host_tools.keybook import Entry, KeyBook
 from host_tools.lock_link import Found, LockLink, connect, scan
 
 FEATURE_AUTO_LOCK, FEATURE_SCREEN, FEATURE_REMOTE_UNLOCK, FEATURE_SOUND, FEATURE_ADMIN_CODE = 4, 9, 14, 15, 18
+_CONFIRM_S = 10
+_NOT_PAIRED_WITH_US = (0x06, 0x07)
 _SECRET_BELOW = 99_999_999  # public clients draw both numbers below 10^8, and refuse 0
 _ITEMS = {session_client.ITEM_MODEL: "model", session_client.ITEM_HARDWARE: "hardware"}
 _ITEMS.update({session_client.ITEM_FIRMWARE: "firmware", session_client.ITEM_MADE: "made"})
@@ -61,40 +63,37 @@ async def pair(
     have kept it too, and then the entry stays, marked provisional.
     """
     offset = offset_min() if utc_offset_min is None else utc_offset_min
-    entry: Entry | None = None
+    outcome: Outcome | None = None
+    is_done = False
     try:
         progress("connecting to %s" % found.mac)
         async with connect(found, crypto.DEFAULT_KEY) as link:
-            outcome = await _agree(link, name, offset, allow_remote, progress)
-            entry = outcome.entry
+            agreed = await _agree(link, name, offset, allow_remote, progress)
             progress("storing the keys")
-            book.put(replace(entry, provisional=True))
+            book.put_provisional(agreed.entry)
+            outcome = agreed
             progress("telling the lock to keep the pairing")
             await link.exchange(opcodes.PAIRING_DONE, pairing_client.finished())
-            book.put(entry)
+            is_done = True
+            book.put(outcome.entry)
             await _describe(link, outcome, progress)
-    except LinkError as err:
-        if entry is None:
-            raise HostError(err.code, str(err), "nothing was kept; touch the keypad and pair again")
-        if entry.provisional or not await confirm(found, entry, book, progress):
-            raise HostError(
-                "outcome_unknown", str(err), "the keys are kept; run `gatehouse pair --confirm %s`" % found.mac
-            )
-    except LockRefused as err:
-        if entry is not None:
-            book.remove(entry.mac)
-        if err.reason == "already_paired":
-            todo = "it is paired, or nobody touched it: touch the keypad; a paired lock must be reset first"
-        else:
-            todo = "touch the keypad and pair again"
-        raise HostError(err.code, "the lock refused (%s)" % err.reason, todo)
     except FirmwareError as err:
-        if entry is not None:
-            book.remove(entry.mac)
-        raise HostError(err.code, str(err), "touch the keypad and pair again")
-    if entry != outcome.entry:
-        book.put(outcome.entry)
+        if outcome is None:
+            raise _nothing_kept(err)
+        if not is_done and not await confirm(outcome.entry, book, progress):
+            todo = "the keys are kept; run `gatehouse pair --confirm --mac %s`" % found.mac
+            raise HostError("outcome_unknown", "the pairing was cut off (%s)" % err, todo)
+    book.put(outcome.entry)
     return outcome
+
+
+def _nothing_kept(err: FirmwareError) -> HostError:
+    """A failure before any key was stored; the lock rolls back by itself (8.3)."""
+    if isinstance(err, LockRefused) and err.reason == "already_paired":
+        todo = "it is paired, or nobody touched it: touch the keypad; a paired lock must be reset first"
+        return HostError(err.code, "the lock refused (%s)" % err.reason, todo)
+    text = "the lock refused (%s)" % err.reason if isinstance(err, LockRefused) else str(err)
+    return HostError(err.code, text, "nothing was kept; touch the keypad and pair again")
 
 
 async def _agree(link: LockLink, name: str, offset: int, allow_remote: bool | None, progress: Progress) -> Outcome:
@@ -181,25 +180,34 @@ async def _optional(link: LockLink, outcome: Outcome, what: str, command: int, p
         return None
 
 
-async def confirm(found: Found, entry: Entry, book: KeyBook, progress: Progress = lambda step: None) -> bool:
+async def confirm(entry: Entry, book: KeyBook, progress: Progress = lambda step: None) -> bool:
     """Find out whether the lock kept a pairing that was cut off; then the entry is no longer provisional.
 
-    A lock that is settable has rolled back: the entry goes, and HostError says so. False: it could not be reached.
+    False: it could not be reached. HostError: it did not keep the pairing (it can be paired again, or says that it is
+    not ours), and the entry is gone; or it does not take the keys for a reason that proves nothing, and the entry stays.
     """
     progress("asking the lock whether it kept the pairing")
-    again = await scan(lambda heard: heard.mac == entry.mac, 10)
+    found = await scan(lambda heard: heard.mac == entry.mac, _CONFIRM_S)
+    if found is None:
+        return False
+    if found.advert.settable:
+        raise _rolled_back(entry, book)
     try:
-        if again is None:
-            return False
-        async with connect(again, bytes.fromhex(entry.aes)) as link:
+        async with connect(found, bytes.fromhex(entry.aes)) as link:
             await link.login(entry.admin_ps, entry.unlock_key)
     except LinkError:
         return False
     except FirmwareError as err:
-        book.remove(entry.mac)
-        raise HostError(err.code, "the lock did not keep the pairing", "touch the keypad and pair again")
-    book.put(replace(entry, provisional=False))
+        if getattr(err, "ble", None) in _NOT_PAIRED_WITH_US:
+            raise _rolled_back(entry, book)
+        raise HostError(err.code, "the lock did not take the keys", "they are kept; touch the lock and confirm again")
+    book.put(replace(entry, provisional=False, earlier=None))
     return True
+
+
+def _rolled_back(entry: Entry, book: KeyBook) -> HostError:
+    book.withdraw(entry.mac)
+    return HostError("refused", "the lock did not keep the pairing", "touch the keypad and pair again")
 
 
 async def set_remote_unlock(entry: Entry, allow: bool, timeout_s: float = 20) -> bool:
