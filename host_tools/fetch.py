@@ -31,7 +31,10 @@ def pip_setting(name: str) -> list[str]:
     value = os.environ.get("PIP_" + name.upper().replace("-", "_"))
     if value is None:
         listed = subprocess.run(
-            [sys.executable, "-m", "pip", "config", "get", "global." + name], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "pip", "config", "get", "global." + name],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         value = listed.stdout.strip() if listed.returncode == 0 else ""
     return value.split()
