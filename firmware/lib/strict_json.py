@@ -97,7 +97,7 @@ class Reader:
 
     def _array(self, depth):
         self._at += 1
-        items = []
+        items: list = []
         if self._peek() == 0x5D:
             self._at += 1
             return items

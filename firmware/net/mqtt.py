@@ -165,8 +165,6 @@ class Mqtt(MQTTClient):
             raise NetError("broker silent at connect")
         except MQTTException as err:
             raise NetError("broker refused, code %d" % err.args[0])
-        except OSError as err:
-            raise NetError("connection lost: %s" % err)
         except ProtocolError as err:
             raise NetError("broker broke the protocol: %s" % err)
 
@@ -210,7 +208,10 @@ class Mqtt(MQTTClient):
 
     async def _next(self, session):
         while not session.packets:
-            part = await session.reader.read(_READ)
+            try:
+                part = await session.reader.read(_READ)
+            except (OSError, ValueError) as err:
+                raise _lost(err)
             if not part:
                 raise NetError("broker closed the connection")
             session.packets = session.parser.feed(part)
@@ -218,8 +219,11 @@ class Mqtt(MQTTClient):
         return session.packets.pop(0)
 
     async def _write(self, session, part):
-        session.writer.write(part)
-        await session.writer.drain()
+        try:
+            session.writer.write(part)
+            await session.writer.drain()
+        except (OSError, ValueError) as err:
+            raise _lost(err)
 
     async def _receive(self, session):
         while True:
@@ -268,10 +272,15 @@ async def _guarded(session, job):
     """Run one job of a session; its failure, whatever it is, ends the session."""
     try:
         await job(session)
-    except (MQTTException, OSError, ProtocolError) as err:
+    except (MQTTException, ProtocolError) as err:
         session.end(NetError("%s: %s" % (type(err).__name__, err)))
     except Exception as err:  # NetError, or a fault of ours that `run` hands to the supervisor
         session.end(err)
+
+
+def _lost(err):
+    """The NetError for what a stream raised. A TLS handshake that fails does so as ValueError (MicroPython 1.29)."""
+    return NetError("connection lost: %s" % str(err).strip())
 
 
 def _tls_context(ca):

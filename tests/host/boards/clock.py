@@ -1,4 +1,4 @@
-"""Runs `net/clock` on MicroPython for test_clock_ntp.py: `clock.py PORT`. Prints its log and, once trusted, the time."""
+"""Runs `net/clock` on MicroPython for test_clock_ntp.py: `clock.py PORT`. Prints its log and the time once trusted."""
 
 import asyncio
 import sys

@@ -1,5 +1,5 @@
-"""Runs `net/mqtt` on MicroPython for test_mqtt_real_broker.py: `mqtt_client.py PORT KEEPALIVE_S MESSAGES`. Prints
-one word and its values per event; publishes MESSAGES QoS 1 messages to `t/out/N`, all at once, at every connect.
+"""Runs `net/mqtt` on MicroPython for test_mqtt_real_broker.py: `mqtt_client.py PORT KEEPALIVE_S MESSAGES [CA]`.
+With CA, a DER file, it connects to "localhost" by TLS. Prints one word and its values per event; publishes MESSAGES QoS 1 messages to `t/out/N`, all at once, at every connect.
 """
 
 import asyncio
@@ -14,7 +14,11 @@ _PORT, _KEEPALIVE_S, _MESSAGES = [int(arg) for arg in sys.argv[1:4]]
 
 async def main():
     log = Log(sink=lambda line: print("LOG", line))
-    client = Mqtt("board", "127.0.0.1", _PORT, log, keepalive_s=_KEEPALIVE_S, insecure=True)
+    if len(sys.argv) > 4:
+        with open(sys.argv[4], "rb") as file:
+            client = Mqtt("board", "localhost", _PORT, log, keepalive_s=_KEEPALIVE_S, ca=file.read())
+    else:
+        client = Mqtt("board", "127.0.0.1", _PORT, log, keepalive_s=_KEEPALIVE_S, insecure=True)
     client.set_last_will("t/status", "offline", True, 1)
     client.subscribe(["t/in/+", "t/big"])
     client.set_callback(

@@ -1,0 +1,105 @@
+"""`net/mqtt` on MicroPython over TLS: the owner's authority and the broker's name are verified (security.md TLS-1, 3)."""
+
+import datetime
+import os
+import socket
+import ssl
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from firmware.lib import mqtt_packet
+from tests.micropython import LIBRARY, ROOT, interpreter
+
+Signed = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]
+
+
+def certificate(name: str, signer: Signed | None = None) -> Signed:
+    """A certificate of an authority, or one for host `name` when there is a signer."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(signer[1].subject if signer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(signer is None, None), True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False)
+    )
+    return key, builder.sign(signer[0] if signer else key, hashes.SHA256())
+
+
+class TlsBroker:
+    """Answers CONNECT and SUBSCRIBE, sends one message of 1 KiB in one TLS record, then only reads."""
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey, chain: x509.Certificate, directory: Path) -> None:
+        path = directory / "server.pem"
+        secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        path.write_bytes(chain.public_bytes(Encoding.PEM) + secret)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(path)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.heard: list[bytes] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                with self._context.wrap_socket(peer, server_side=True) as stream:
+                    self.heard.append(stream.recv(2048))
+                    stream.sendall(b"\x20\x02\x00\x00")
+                    subscribe = stream.recv(2048)
+                    stream.sendall(b"\x90\x04" + subscribe[2:4] + b"\x01\x01")
+                    stream.sendall(mqtt_packet.encode_publish("t/in/long", bytes(1024), qos=1, pid=9))
+                    while part := stream.recv(2048):
+                        self.heard.append(part)
+            except OSError:
+                continue
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def run_board(port: int, authority: x509.Certificate, directory: Path) -> str:
+    path = directory / "ca.der"
+    path.write_bytes(authority.public_bytes(Encoding.DER))
+    env = dict(os.environ, MICROPYPATH=".frozen:%s:%s" % (ROOT, LIBRARY))
+    command = [interpreter(), str(ROOT / "tests/host/boards/mqtt_client.py"), str(port), "30", "0", str(path)]
+    try:
+        subprocess.run(command, env=env, capture_output=True, text=True, timeout=3, check=False)
+    except subprocess.TimeoutExpired as err:
+        return (err.stdout or b"").decode()
+    raise AssertionError("the client ended by itself")
+
+
+@pytest.mark.parametrize("case", ["right", "other_authority", "other_name"])
+def test_only_the_right_broker_is_talked_to(case: str, tmp_path: Path) -> None:
+    authority = certificate("authority")
+    broker = TlsBroker(*certificate("wrong.example" if case == "other_name" else "localhost", authority), tmp_path)
+    trusted = certificate("authority")[1] if case == "other_authority" else authority[1]
+    out = run_board(broker.port, trusted, tmp_path)
+    broker.close()
+    if case == "right":
+        assert "MESSAGE t/in/long 1024" in out
+        assert broker.heard[0][0] == 0x10
+        assert mqtt_packet.encode_puback(9) in b"".join(broker.heard)
+    else:
+        assert "UP" not in out
+        assert "disconnected" in out
+        assert not broker.heard
