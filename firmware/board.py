@@ -129,6 +129,17 @@ class Input:
         return not self._pin.value()
 
 
+class Gauge:
+    """An analogue input, such as a battery behind a divider."""
+
+    def __init__(self, number):
+        self._adc = machine.ADC(machine.Pin(number))
+
+    def level_pct(self):
+        """The voltage as 0 to 100 per cent of the range."""
+        return self._adc.read_u16() * 100 // 65535
+
+
 class Light:
     """One lamp, or three for red, green and blue; `pins` holds their numbers and may be empty."""
 
