@@ -184,7 +184,7 @@ async def confirm(entry: Entry, book: KeyBook, progress: Progress = lambda step:
     """Find out whether the lock kept a pairing that was cut off; then the entry is no longer provisional.
 
     False: it could not be reached. HostError: it did not keep the pairing (it can be paired again, or says that it is
-    not ours), and the entry is gone; or it does not take the keys for a reason that proves nothing, and the entry stays.
+    not ours), and the entry is gone; or it refuses the keys for a reason that proves nothing, and the entry stays.
     """
     progress("asking the lock whether it kept the pairing")
     found = await scan(lambda heard: heard.mac == entry.mac, _CONFIRM_S)

@@ -1,0 +1,189 @@
+"""Puts the firmware of one role on a board that runs MicroPython, over its serial port; everything in /data stays.
+
+Owns the order of writing: main.py goes first and comes back last, so that a flashing that was cut off leaves a board
+that waits for the next one, and so that the watchdog of a running application is gone before the long copying. Leaves
+building the tree to `stage`.
+"""
+
+import ast
+import hashlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import serial
+from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport_serial import SerialTransport
+
+from host_tools.errors import HostError
+from host_tools.serial_console import SerialConsole
+from host_tools.stage import ROLES, SLOT, StageError, stage
+
+_OLDEST = (1, 25)
+_BACK_S = 20  # a board is back on its port after a reset
+_ANSWER_S = 60  # and its role answers
+_OWN = ("/" + SLOT, "/lib/aioble")  # directories that hold nothing but what we put there
+
+# Run on the board: every file below the directories given, with its SHA-256
+_LISTING = """
+import os, hashlib, binascii
+def w(d):
+    try:
+        found = list(os.ilistdir(d))
+    except OSError:
+        return
+    for e in found:
+        p = d + '/' + e[0]
+        if e[1] & 0x4000:
+            w(p)
+        else:
+            h = hashlib.sha256()
+            with open(p, 'rb') as f:
+                while True:
+                    b = f.read(512)
+                    if not b:
+                        break
+                    h.update(b)
+            print(repr((p, binascii.hexlify(h.digest()).decode())))
+"""
+
+Progress = Callable[[str], None]
+
+
+def flash(role: str, port: str, progress: Progress = lambda step: None) -> dict:
+    """Flash `role` to the board on `port`; the reply of the running role to `who` ({"role", "version", ...})."""
+    if role not in ROLES:
+        raise HostError("bad_request", "no role %r" % role, "choose one of: %s" % ", ".join(ROLES))
+    with tempfile.TemporaryDirectory() as folder:
+        progress("building the %s image" % role)
+        try:
+            tree = stage(role, Path(folder) / "tree")
+        except StageError as err:
+            raise HostError("config", str(err))
+        try:
+            _put(role, tree, port, progress)
+        except (TransportError, OSError, serial.SerialException) as err:
+            raise HostError("link", "the board on %s stopped answering (%s)" % (port, _short(err)), "flash it again")
+    progress("waiting for the %s to answer" % role)
+    with SerialConsole(port, _BACK_S) as console:
+        answer = console.ask({"do": "who"}, _ANSWER_S, repeat=True)
+    if answer.get("role") != role:
+        raise HostError("internal", "the board says it is %r" % answer.get("role"), "flash it again")
+    return answer
+
+
+def _put(role: str, tree: Path, port: str, progress: Progress) -> None:
+    progress("stopping what runs on the board")
+    with _board(port) as board:
+        _check(board, role)
+        was_running = board.fs_exists("/main.py")
+        if was_running:
+            board.fs_rmfile("/main.py")
+            _reset(board)
+    with _board(port) as board:
+        _copy(board, tree, progress)
+    if not (tree / "lib" / "aioble").is_dir():
+        progress("fetching aioble")
+        _install_aioble(port)
+    progress("starting it")
+    with _board(port) as board:
+        board.fs_writefile("/main.py", (tree / "main.py").read_bytes())
+        board.exec("import os; os.sync() if hasattr(os, 'sync') else None")
+        _reset(board)
+
+
+@contextmanager
+def _board(port: str) -> Iterator[SerialTransport]:
+    """The raw REPL of the board on `port`, whatever ran there."""
+    until_s = time.monotonic() + _BACK_S
+    board: SerialTransport | None = None
+    while board is None:
+        try:
+            board = SerialTransport(port, baudrate=115200)
+            board.enter_raw_repl(soft_reset=False, timeout_overall=5)
+        except (TransportError, OSError, serial.SerialException) as err:
+            if board is not None:
+                board.close()
+                board = None
+            if time.monotonic() > until_s:
+                todo = "is it plugged in and free, with MicroPython on it? (esptool write_flash, see README)"
+                raise HostError("link", "no MicroPython answers on %s (%s)" % (port, _short(err)), todo)
+            time.sleep(0.3)
+    try:
+        yield board
+    finally:
+        with suppress(OSError, serial.SerialException):
+            board.close()
+
+
+def _check(board: SerialTransport, role: str) -> None:
+    version = board.exec("import sys; print(sys.implementation[1][:2])").decode().strip()
+    try:
+        found = ast.literal_eval(version)
+    except (ValueError, SyntaxError):
+        found = ()
+    if tuple(found) < _OLDEST:
+        raise HostError("unsupported", "the board runs MicroPython %s" % version, "put 1.25 or newer on it (README)")
+    if board.fs_exists("/role"):
+        present = board.fs_readfile("/role").decode(errors="replace").strip()
+        if present in ROLES and present != role:
+            todo = "erase the board first (esptool erase_flash): what it keeps belongs to the other role"
+            raise HostError("refused", "the board is a %s" % present, todo)
+
+
+def _copy(board: SerialTransport, tree: Path, progress: Progress) -> None:
+    """Write what differs, remove what is no longer part of the image."""
+    wanted = {"/" + str(path.relative_to(tree)): path for path in sorted(tree.rglob("*")) if path.is_file()}
+    wanted.pop("/main.py")
+    progress("comparing")
+    script = _LISTING + "".join("w(%r)\n" % folder for folder in _OWN)
+    present = dict(ast.literal_eval(line) for line in board.exec(script).decode().splitlines() if line.startswith("("))
+    for name in sorted(set(present) - set(wanted)):
+        if name.startswith("/" + SLOT + "/") or (tree / "lib" / "aioble").is_dir():
+            board.fs_rmfile(name)
+    todo = [name for name in wanted if present.get(name) != hashlib.sha256(wanted[name].read_bytes()).hexdigest()]
+    made: set[str] = set()
+    for name in (tree / "data", *(wanted[name].parent for name in todo)):
+        for folder in _with_parents(name.relative_to(tree)):
+            if folder not in made and not board.fs_exists(folder):
+                board.fs_mkdir(folder)
+            made.add(folder)
+    for done, name in enumerate(todo):
+        progress("writing %d of %d: %s" % (done + 1, len(todo), name))
+        board.fs_writefile(name, wanted[name].read_bytes(), chunk_size=512)
+
+
+def _with_parents(path: Path) -> list[str]:
+    parts = [part for part in path.parts if part != "."]
+    return ["/" + "/".join(parts[: count + 1]) for count in range(len(parts))]
+
+
+def _reset(board: SerialTransport) -> None:
+    """Reset, hard; the port may vanish for a moment."""
+    with suppress(TransportError, OSError, serial.SerialException):
+        board.exec_raw_no_follow("import machine; machine.reset()")
+        time.sleep(0.5)
+
+
+def _install_aioble(port: str) -> None:
+    command = [sys.executable, "-m", "mpremote", "connect", port, "resume", "mip", "install", "aioble"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    except subprocess.TimeoutExpired:
+        raise HostError("net", "aioble was not fetched in time", "set GATEHOUSE_AIOBLE to a copy of its directory")
+    if done.returncode:
+        lines = (done.stderr + done.stdout).strip().splitlines() or [""]
+        todo = "connect this computer to the internet, or set GATEHOUSE_AIOBLE to a copy of its directory"
+        raise HostError("net", "aioble was not fetched (%s)" % lines[-1], todo)
+
+
+def _short(err: Exception) -> str:
+    if isinstance(err, TransportExecError):
+        lines = err.error_output.strip().splitlines()
+        return lines[-1] if lines else "error"
+    return re.sub(r"\s+", " ", str(err)) or type(err).__name__

@@ -1,0 +1,72 @@
+"""A board's console on its serial port: one JSON object per line there, one back. Log lines in between are passed over.
+
+Source: `firmware.system.console`.
+"""
+
+import json
+import time
+
+import serial
+
+from host_tools.errors import HostError
+
+_BAUD = 115200
+_AGAIN_S = 1.0
+_MAX_LINE = 65536
+
+
+class SerialConsole:
+    """Use as a context manager; opening waits up to `wait_s` for a port that is coming back after a reset."""
+
+    def __init__(self, port: str, wait_s: float = 0.0) -> None:
+        self.port = port
+        until_s = time.monotonic() + wait_s
+        while True:
+            try:
+                self._serial = serial.Serial(port, _BAUD, timeout=0.1, write_timeout=5, exclusive=True)
+                break
+            except (OSError, serial.SerialException) as err:
+                if time.monotonic() >= until_s:
+                    raise HostError("link", "cannot open %s (%s)" % (port, err), "is the board plugged in, and free?")
+                time.sleep(0.2)
+        self._line = bytearray()
+
+    def __enter__(self) -> "SerialConsole":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._serial.close()
+
+    def ask(self, request: dict, timeout_s: float = 10.0, repeat: bool = False) -> dict:
+        """Send a request, return its reply. `repeat`: again each second, for a board that is starting."""
+        text = json.dumps(request, separators=(",", ":")).encode() + b"\n"
+        until_s = time.monotonic() + timeout_s
+        again_s = 0.0
+        try:
+            while time.monotonic() < until_s:
+                if time.monotonic() >= again_s:
+                    self._serial.write(text)
+                    again_s = time.monotonic() + _AGAIN_S if repeat else until_s
+                reply = self._reply(request)
+                if reply is not None:
+                    return reply
+        except (OSError, serial.SerialException) as err:
+            raise HostError("link", "%s is gone (%s)" % (self.port, err), "plug the board in again")
+        raise HostError("link_timeout", "no answer from %s" % self.port, "is a Gatehouse board there? press its reset")
+
+    def _reply(self, request: dict) -> dict | None:
+        for octet in self._serial.read(max(1, self._serial.in_waiting)):
+            if octet not in b"\r\n":
+                if len(self._line) < _MAX_LINE:
+                    self._line.append(octet)
+                continue
+            line, self._line = bytes(self._line), bytearray()
+            if not line.startswith(b"{"):
+                continue
+            try:
+                value = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(value, dict) and value != request:  # a terminal may echo what we sent
+                return value
+        return None
