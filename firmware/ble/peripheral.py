@@ -22,8 +22,8 @@ _CLOSE_MS = const(2000)
 class Connection:
     """A link that a central opened. `epoch` is its number since start-up, so that state can be tied to it."""
 
-    def __init__(self, radio, served, epoch):
-        self._radio = radio
+    def __init__(self, server, served, epoch):
+        self._server = server
         self._served = served
         self.epoch = epoch
 
@@ -53,7 +53,7 @@ class Connection:
                 if not self._served.is_up():
                     raise LinkError("link lost")
                 try:
-                    self._radio.notify(self._served, chunk)
+                    self._server.notify(self._served, chunk)
                     break
                 except (OSError, TypeError):  # no buffer free; TypeError: aioble has just forgotten the link
                     if not remaining_ms(deadline_ms):
@@ -64,7 +64,7 @@ class Connection:
         """End the link and wait for its end, at most 2 s."""
         began_ms = ticks_ms()
         if self._served.is_up():
-            self._radio.drop(self._served)
+            self._server.drop(self._served)
         while self._served.is_up():
             if ticks_diff(ticks_ms(), began_ms) > _CLOSE_MS:
                 self._served.inbox.close()  # a stack that never reports the end must not keep the caller
@@ -76,14 +76,14 @@ class Peripheral:
     """`identity` has device_name, manufacturer, model, hardware and firmware, all texts. The radio has been started."""
 
     def __init__(self, radio, identity, log):
-        self._radio = radio
+        self._server = radio.server
         self._log = log.area("peripheral")
         self._adv = b""
         self._resp = b""
         self._interval_ms = 400
         self._epoch = 0
         radio.start(identity.device_name)
-        radio.serve(identity)
+        self._server.register(identity)
 
     def set_advert(self, manufacturer, name, interval_ms):
         """What to advertise; new content is on the air at once. Raises ValueError when it does not fit."""
@@ -97,17 +97,17 @@ class Peripheral:
         self._adv = adv
         self._resp = resp
         self._interval_ms = interval_ms
-        self._radio.refresh_advert(interval_ms, adv, resp)
+        self._server.refresh_advert(interval_ms, adv, resp)
 
     def set_battery(self, level_pct):
         """Level in the battery service, 0 to 100."""
-        self._radio.write_battery(max(0, min(100, level_pct)))
+        self._server.write_battery(max(0, min(100, level_pct)))
 
     async def accept(self):
         """Advertise until a central connects, and return the Connection."""
         while True:
-            served = await self._radio.advertise(self._interval_ms, self._adv, self._resp, _RENEW_MS)
+            served = await self._server.advertise(self._interval_ms, self._adv, self._resp, _RENEW_MS)
             if served is not None:
                 self._epoch += 1
                 self._log.info("connected", epoch=self._epoch)
-                return Connection(self._radio, served, self._epoch)
+                return Connection(self._server, served, self._epoch)

@@ -1,10 +1,10 @@
 """The Bluetooth radio. Owns the stack: only this module imports aioble and bluetooth. Moves bytes, interprets none.
 
-The lock's end (database, advertising, links that centrals open) is aioble's. The gateway's end drives the same
-`bluetooth.BLE` object directly, because in aioble 0.6 `scan` hands out reports in the wrong order and remembers every
-address for ever, and `Device.connect` sits out its whole time-out when the chip has long reported failure and leaves a
-link that comes late without an owner. Our interrupt handler runs before aioble's: aioble's raises when a link drops
-before `advertise` has resumed, and would hide that event from handlers registered after it.
+The lock's end (database, advertising, links that centrals open) is aioble's, in `server`. The gateway's end drives the
+same `bluetooth.BLE` object directly, because in aioble 0.6 `scan` hands out reports in the wrong order and remembers
+every address for ever, and `Device.connect` sits out its whole time-out when the chip has long reported failure and
+leaves a link that comes late without an owner. Our interrupt handler runs before aioble's: aioble's raises when a link
+drops before `advertise` has resumed, and would hide that event from handlers registered after it.
 """
 
 import asyncio
@@ -15,15 +15,13 @@ from aioble import core
 
 from firmware.ble import peer
 from firmware.ble.peer import Peer
+from firmware.ble.server import Server
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.inbox import Inbox
-from firmware.system.timing import sleep_ms, ticks_diff, ticks_ms, wait_for_ms
+from firmware.system.timing import ticks_diff, ticks_ms, wait_for_ms
 from firmware.system.turn import Turn
 
-_IRQ_CENTRAL_CONNECT = const(1)
-_IRQ_CENTRAL_DISCONNECT = const(2)
-_IRQ_GATTS_WRITE = const(3)
 _IRQ_SCAN_RESULT = const(5)
 _IRQ_SCAN_DONE = const(6)
 _IRQ_PERIPHERAL_CONNECT = const(7)
@@ -39,19 +37,6 @@ _INTERVAL_MIN_US = const(15000)  # connection interval we ask for
 _INTERVAL_MAX_US = const(30000)
 _GRACE_MS = const(300)  # beyond the stack's own time-out of an attempt
 _STALE_MS = const(1000)  # a cancelled attempt is reported as failed within this time
-_CHUNKS = const(64)
-
-
-class Served:
-    """A link that a central opened to us. `inbox` holds what it wrote, in order, and is closed when the link ends."""
-
-    def __init__(self, handle):
-        self.handle = handle
-        self.inbox = Inbox(_CHUNKS)
-        self.connection = None  # aioble's
-
-    def is_up(self):
-        return not self.inbox.is_closed
 
 
 class _Turn:
@@ -84,9 +69,7 @@ class Radio:
         self._opened = Inbox(4)  # its outcome: a Peer, or False
         self._cancelled_ms = None
         self._peers = {}
-        self._central = None
-        self._is_advertising = False
-        self._rx = self._tx = self._battery = None
+        self.server = Server(aioble, core.ble, bluetooth.UUID, core.ble_irq, self._log)
 
     def start(self, name=None):
         """Switch the radio on; `name` is the GAP device name, which must not be empty (lock-ble-link.md 3.1)."""
@@ -101,8 +84,7 @@ class Radio:
         for each in tuple(self._peers.values()):
             each.lose()
         self._peers.clear()
-        if self._central:
-            self._central.inbox.close()
+        self.server.stop()
 
     @property
     def address(self):
@@ -204,78 +186,6 @@ class Radio:
         except OSError:  # there is nothing left to cancel
             pass
 
-    # --- the lock's end
-
-    def serve(self, identity):
-        """Register the lock's database (lock-ble-link.md 3.1). Every readable value has at least one byte."""
-        lock = aioble.Service(bluetooth.UUID(peer.SERVICE))
-        # append: on a port that delivers interrupts late, a read returns all that was written since the last one.
-        self._rx = aioble.BufferedCharacteristic(
-            lock, bluetooth.UUID(0xFFF2), write=True, write_no_response=True, max_len=512, append=True
-        )
-        self._tx = aioble.Characteristic(lock, bluetooth.UUID(0xFFF4), notify=True)
-        device = aioble.Service(bluetooth.UUID(0x180A))
-        for number, text in (
-            (0x2A29, identity.manufacturer),
-            (0x2A24, identity.model),
-            (0x2A27, identity.hardware),
-            (0x2A26, identity.firmware),
-        ):
-            aioble.Characteristic(device, bluetooth.UUID(number), read=True, initial=(text or "-").encode())
-        battery = aioble.Service(bluetooth.UUID(0x180F))
-        self._battery = aioble.Characteristic(battery, bluetooth.UUID(0x2A19), read=True, initial=b"\x64")
-        aioble.register_services(lock, device, battery)
-
-    def write_battery(self, level_pct):
-        self._battery.write(bytes((level_pct,)))
-
-    async def advertise(self, interval_ms, adv, resp, timeout_ms):
-        """Advertise until a central connects -> Served, or None when none came or it has gone again."""
-        served = None
-        self._central = None
-        self._is_advertising = True
-        try:
-            connection = await aioble.advertise(interval_ms * 1000, adv_data=adv, resp_data=resp, timeout_ms=timeout_ms)
-            if connection is None:  # aioble 0.6 swallows the cancellation
-                raise asyncio.CancelledError
-            served, self._central = self._central, self._central
-        except asyncio.TimeoutError:
-            pass
-        except OSError as err:
-            self._log.warn("advertise_failed", err=err)
-            await sleep_ms(_STALE_MS)
-        finally:
-            self._is_advertising = False
-            if served is None and self._central is not None:
-                self.drop(self._central)
-        if served is None:
-            return None
-        served.connection = connection
-        if not served.is_up():  # gone before aioble could see it: tell it again, so that it forgets the link
-            core.ble_irq(_IRQ_CENTRAL_DISCONNECT, (served.handle, 0, bytes(6)))
-            return None
-        return served
-
-    def refresh_advert(self, interval_ms, adv, resp):
-        """New content at once, under the running `advertise`, whose wait for a central goes on undisturbed."""
-        if not self._is_advertising or self._central is not None:
-            return
-        try:
-            self._ble.gap_advertise(interval_ms * 1000, adv_data=adv, resp_data=resp, connectable=True)
-        except OSError as err:  # a central is connecting this moment; the next `advertise` has the new content
-            self._log.debug("refresh_failed", err=err)
-
-    def notify(self, served, octets):
-        """One notification. Raises OSError while the stack has no buffer."""
-        self._tx.notify(served.connection, octets)
-
-    def drop(self, served):
-        """Ask for the end of a link that a central opened."""
-        try:
-            self._ble.gap_disconnect(served.handle)
-        except OSError:
-            served.inbox.close()
-
     # --- interrupt handler: copy, queue, set, leave
 
     def _irq(self, event, args):
@@ -305,28 +215,8 @@ class Radio:
                     rest = rest[:-1] + (bytes(rest[-1]),)
                 link.take_event(event, rest)
         else:
-            return self._serve_irq(event, args)
+            return self.server.irq(event, args)
         return None
-
-    def _serve_irq(self, event, args):
-        central = self._central
-        if event == _IRQ_CENTRAL_CONNECT:
-            if central is not None or not self._is_advertising:  # one central at a time
-                self._ble.gap_disconnect(args[0])
-                return None
-            self._central = Served(args[0])
-        elif event == _IRQ_CENTRAL_DISCONNECT:
-            if central is not None and central.handle == args[0]:
-                central.inbox.close()
-        elif event == _IRQ_GATTS_WRITE:
-            octets = self._rx.read() if self._rx else b""
-            if octets and central is not None and central.handle == args[0]:
-                central.inbox.put(bytes(octets))
-            return None
-        try:
-            return core.ble_irq(event, args)
-        except AttributeError:  # aioble 0.6: the link dropped before advertise() resumed; `advertise` above mends it
-            return None
 
     def _connected(self, handle, address):
         if address != self._opening:

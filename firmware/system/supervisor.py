@@ -41,6 +41,7 @@ class Supervisor:
     def add(self, name, job, report_within_ms=None):
         """Run the async callable `job`; with `report_within_ms` it must call `alive(name)` at least that often."""
         self._jobs[name] = _Job(name, job, report_within_ms)
+        return self._jobs[name]
 
     def alive(self, name):
         """Job `name` reports that it still does its work."""
@@ -100,12 +101,13 @@ class Supervisor:
                 why = err
             ran_ms = ticks_diff(self._now_ms(), began_ms)
             pause_s = next_pause(pause_s, ran_ms)
-            self._report(job, why, ran_ms, pause_s)
+            self.note_end(job, why, ran_ms, pause_s)
             job.is_paused = True
             await sleep_ms(int(pause_s * 1000))
             job.is_paused = False
 
-    def _report(self, job, why, ran_ms, pause_s):
+    def note_end(self, job, why, ran_ms, pause_s):
+        """A run of `job` (as `add` returned it) has ended: log it, and count towards hopelessness."""
         job.failures = 1 if ran_ms >= _HEALTHY_MS else job.failures + 1
         job.restarts += 1
         if why is None:

@@ -1,0 +1,161 @@
+import asyncio
+import unittest
+
+from firmware.ble.link import Link
+from firmware.lib import crypto, frame
+from firmware.lib.errors import AuthError, LinkError, LinkTimeout
+from firmware.lib.reassembler import Reassembler
+from firmware.system.inbox import Inbox
+
+_KEY = bytes(range(16))
+
+
+def _answer(plain, group=10, org=12, key=_KEY):
+    return frame.encode(0x54, crypto.encrypt(key, plain) if plain else b"", 2, group, org)
+
+
+class _Channel:
+    """A lock at the other end of a channel: `script` maps a command to the frames it sends back."""
+
+    def __init__(self, script):
+        self.inbox = Inbox(64)
+        self.requests = []
+        self._script = script
+        self._reassembler = Reassembler()
+
+    def push(self, raw):
+        for part in frame.chunks(raw):
+            self.inbox.put(part)
+
+    async def write(self, octets):
+        if self.inbox.is_closed:
+            raise LinkError("link lost")
+        for raw in self._reassembler.feed(octets):
+            request = frame.decode(raw)
+            self.requests.append(request)
+            for reply in self._script.get(request.command, ()):
+                if reply is None:
+                    self.inbox.close()
+                else:
+                    self.push(reply)
+
+
+def _run(script, scenario, **options):
+    async def whole():
+        channel = _Channel(script)
+        return await scenario(channel, Link(channel, _KEY, **options))
+
+    return asyncio.run(whole())
+
+
+class _Failure:
+    def __init__(self, err):
+        self.kind = type(err)
+        self.code = err.code
+        self.sent = getattr(err, "sent", None)
+
+
+async def _attempt(awaitable):
+    try:
+        return await awaitable
+    except Exception as err:
+        return _Failure(err)
+
+
+class ExchangeTest(unittest.TestCase):
+    def test_answer_is_matched_by_its_echo_and_others_go_to_subscribers(self):
+        pushes = []
+
+        async def scenario(channel, link):
+            link.subscribe(lambda echo, data: pushes.append((echo, data)))
+            return await link.exchange(0x47, b"body", 500)
+
+        script = {0x47: [_answer(b"\x14\x01\x50\x01"), _answer(b"\x47\x01\x5a")]}
+        self.assertEqual(_run(script, scenario), b"\x5a")
+        self.assertEqual(pushes, [(0x14, b"\x50\x01")])
+
+    def test_request_has_vendor_crc_scene_and_learned_group(self):
+        async def scenario(channel, link):
+            await link.exchange(0x14, b"SCIENER", 500)
+            await link.exchange(0x14, b"SCIENER", 500)
+            return [(each.scene, each.group, each.org, crypto.decrypt(_KEY, each.payload)) for each in channel.requests]
+
+        got = _run({0x14: [_answer(b"\x14\x01\x50\x00")]}, scenario, header=(2, 1, 1))
+        self.assertEqual(got, [(2, 1, 1, b"SCIENER"), (2, 10, 12, b"SCIENER")])
+
+    def test_empty_body_in_both_forms(self):
+        async def scenario(channel, link):
+            await link.exchange(0x01, b"", 500)
+            return len(channel.requests[0].payload)
+
+        script = {0x01: [_answer(b"\x01\x01\x50\x00\x00\x00\x01")]}
+        self.assertEqual(_run(script, scenario, own_lock=True), 16)
+        self.assertEqual(_run(script, scenario, own_lock=False), 0)
+
+    def test_refusal_raises_what_the_error_byte_means(self):
+        async def scenario(channel, link):
+            return await _attempt(link.exchange(0x47, b"body", 500))
+
+        self.assertEqual(_run({0x47: [_answer(b"\x47\x00\x02")]}, scenario).kind, AuthError)
+
+    def test_empty_answer_to_reset_only(self):
+        async def scenario(channel, link):
+            return await link.exchange(0x52, b"", 500), await _attempt(link.exchange(0x01, b"", 30))
+
+        data, failure = _run({0x52: [_answer(b"")], 0x01: [_answer(b"")]}, scenario)
+        self.assertEqual((data, failure.code), (b"", "protocol"))
+
+    def test_silence_is_a_timeout_after_the_command_left(self):
+        async def scenario(channel, link):
+            return await _attempt(link.exchange(0x47, b"body", 30))
+
+        failure = _run({}, scenario)
+        self.assertEqual((failure.kind, failure.code, failure.sent), (LinkTimeout, "link_timeout", True))
+
+    def test_damaged_frames_are_dropped_and_named_when_nothing_better_comes(self):
+        good = _answer(b"\x47\x01\x5a")
+        bad = good[:-3] + bytes([good[-3] ^ 0xFF]) + good[-2:]
+
+        async def scenario(channel, link):
+            first = await link.exchange(0x47, b"body", 500)
+            return first, await _attempt(link.exchange(0x01, b"", 30)), link.dropped
+
+        data, failure, dropped = _run({0x47: [bad, good], 0x01: [bad, _answer(b"\x01\x01", key=bytes(16))]}, scenario)
+        self.assertEqual((data, failure.kind, failure.code, dropped), (b"\x5a", LinkTimeout, "protocol", 3))
+
+    def test_link_that_ends_before_and_after_the_command(self):
+        async def scenario(channel, link):
+            after = await _attempt(link.exchange(0x47, b"body", 500))
+            before = await _attempt(link.exchange(0x14, b"body", 500))
+            return after, before
+
+        after, before = _run({0x47: [None]}, scenario)
+        self.assertEqual((after.kind, after.code, after.sent), (LinkError, "link", True))
+        self.assertEqual((before.kind, before.sent), (LinkError, False))
+
+    def test_late_answer_is_not_taken_for_a_later_one(self):
+        pushes = []
+
+        async def scenario(channel, link):
+            link.subscribe(lambda echo, data: pushes.append(echo))
+            await _attempt(link.exchange(0x55, b"body", 20))
+            again = await _attempt(link.exchange(0x55, b"body", 20))
+            channel.push(_answer(b"\x55\x01late"))
+            other = await link.exchange(0x14, b"SCIENER", 500)
+            return again, other, len(channel.requests)
+
+        again, other, requests = _run({0x14: [_answer(b"\x14\x01\x50\x00")]}, scenario)
+        self.assertEqual((again.kind, again.sent, other, requests), (LinkError, False, b"\x50\x00", 2))
+        self.assertEqual(pushes, [0x55])
+
+    def test_listen_hands_on_pushes_until_its_time_is_up(self):
+        pushes = []
+
+        async def scenario(channel, link):
+            link.subscribe(lambda echo, data: pushes.append((echo, data)))
+            channel.push(_answer(b"\x05\x01\x01"))
+            await link.listen(20)
+            return await link.exchange(0x14, b"SCIENER", 500)
+
+        self.assertEqual(_run({0x14: [_answer(b"\x14\x01\x50\x00")]}, scenario), b"\x50\x00")
+        self.assertEqual(pushes, [(0x05, b"\x01")])
