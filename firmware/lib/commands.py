@@ -73,7 +73,7 @@ def _id_of(members):
 
 def _bad(text, id):
     err = BadRequest(text)
-    err.id = id
+    err.id = id  # type: ignore[attr-defined]
     return err
 
 

@@ -33,7 +33,18 @@ _INFO = (
     "flags",
 )
 _INFO_LOCK = ("mac", "name", "model", "features", "switch")
-_METRICS = ("uptime_s", "boot", "reason", "heap", "heap_low", "rssi", "queue", "success_pct", "operations", "drift_ms")
+_METRICS: tuple = (
+    "uptime_s",
+    "boot",
+    "reason",
+    "heap",
+    "heap_low",
+    "rssi",
+    "queue",
+    "success_pct",
+    "operations",
+    "drift_ms",
+)
 _METRICS += ("unlock_p50_ms", "unlock_p95_ms", "dropped", "reconnects", "ts")
 
 # Result word -> TTLock number; words without one are None. domain.md 5.5

@@ -2,7 +2,7 @@
 
 Layout: base64(epk[32] || ciphertext || tag[32]). epk is a fresh X25519 public key; HKDF-SHA-256 of the shared secret
 with salt = epk || gateway_public and info = "gatehouse-sealed-1|" id "|" op gives 16 bytes of AES key, 16 of IV and 32
-of MAC key; ciphertext is AES-128-CTR; tag = HMAC-SHA-256(MAC key, id "|" op "|" epk ciphertext). An op never contains "|".
+of MAC key; ciphertext is AES-128-CTR; tag = HMAC-SHA-256(MAC key, id "|" op "|" epk ciphertext). No op contains "|".
 """
 
 import binascii

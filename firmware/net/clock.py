@@ -96,7 +96,7 @@ class Clock:
             sent_ms = ticks_ms()
             sock.send(sntp.encode_request(token))
             reading = asyncio.StreamReader(sock).read(64)
-            reply = await asyncio.wait_for_ms(reading, _ANSWER_MS)
+            reply: bytes = await asyncio.wait_for_ms(reading, _ANSWER_MS)
         except asyncio.TimeoutError:
             raise NetError("no answer in %d ms" % _ANSWER_MS)
         except OSError as err:

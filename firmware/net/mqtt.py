@@ -69,7 +69,7 @@ class Mqtt(MQTTClient):
         self._topics = []
         self._session = None
 
-    def subscribe(self, topics):
+    def subscribe(self, topics):  # type: ignore[override]
         """Filters to subscribe to, with QoS 1, at every connect."""
         self._topics = list(topics)
 
@@ -88,7 +88,7 @@ class Mqtt(MQTTClient):
                 self._log.warn("disconnected", why=err, ran_ms=ran_ms, pause_s=pause_s)
             await asyncio.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
 
-    async def publish(self, topic, payload, retain=False, qos=0):
+    async def publish(self, topic, payload, retain=False, qos=0):  # type: ignore[override]
         """Send one message. QoS 0 returns once it is queued, QoS 1 once the broker has acknowledged it.
 
         Raises NetError at once while there is no connection, and when the connection ends before the PUBACK: the
@@ -108,7 +108,7 @@ class Mqtt(MQTTClient):
         else:
             await session.outbox.publish(topic, payload, retain)
 
-    async def disconnect(self):
+    async def disconnect(self):  # type: ignore[override]
         """End the session in order: the broker drops the last will. `run` will connect again unless cancelled."""
         session = self._session
         if session is not None:
@@ -150,12 +150,12 @@ class Mqtt(MQTTClient):
             opening = asyncio.open_connection(
                 self.server, self.port, ssl=ssl, server_hostname=self.server if ssl else None
             )
-            reader, writer = await asyncio.wait_for(opening, _CONNECT_S)
+            streams: tuple = await asyncio.wait_for(opening, _CONNECT_S)
         except asyncio.TimeoutError:
             raise NetError("no connection in %d s" % _CONNECT_S)
         except (OSError, ValueError) as err:
             raise NetError("cannot connect: %s" % err)
-        return _Session(reader, writer)
+        return _Session(*streams)
 
     async def _greet(self, session):
         """CONNECT and SUBSCRIBE, each under a deadline."""
@@ -168,7 +168,7 @@ class Mqtt(MQTTClient):
         except ProtocolError as err:
             raise NetError("broker broke the protocol: %s" % err)
 
-    async def connect(self, session):
+    async def connect(self, session):  # type: ignore[override]
         """The opening of a session: CONNECT, CONNACK, SUBSCRIBE, SUBACK. Raises MQTTException when refused."""
         will = (self.lw_topic, self.lw_msg, self.lw_retain, self.lw_qos) if self.lw_topic else None
         hello = mqtt_packet.encode_connect(self.client_id, self.keepalive, self.user, self.pswd, will)
@@ -187,7 +187,7 @@ class Mqtt(MQTTClient):
         for part in session.outbox.take():
             await self._write(session, part)
 
-    async def wait_msg(self, session):
+    async def wait_msg(self, session):  # type: ignore[override]
         """Read one packet and act on it."""
         packet = await self._next(session)
         if packet.type == mqtt_packet.PUBLISH:
@@ -288,6 +288,6 @@ def _tls_context(ca):
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_mode = ssl.CERT_REQUIRED  # type: ignore[attr-defined]
     context.load_verify_locations(cadata=ca)
     return context

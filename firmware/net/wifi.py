@@ -56,7 +56,7 @@ class Wifi:
                 self._log.info("connected", address=self._wlan.ifconfig()[0], rssi_dbm=self.rssi_dbm)
                 while self._wlan.isconnected():
                     await asyncio.sleep_ms(_WATCH_MS)
-                why = "lost"
+                why: object = "lost"
             except NetError as err:
                 why = err
             finally:

@@ -1,5 +1,7 @@
-"""Runs `net/mqtt` on MicroPython for test_mqtt_real_broker.py: `mqtt_client.py PORT KEEPALIVE_S MESSAGES [CA]`.
-With CA, a DER file, it connects to "localhost" by TLS. Prints one word and its values per event; publishes MESSAGES QoS 1 messages to `t/out/N`, all at once, at every connect.
+"""Runs `net/mqtt` on MicroPython for the tests of a real broker: `mqtt_client.py PORT KEEPALIVE_S MESSAGES [CA]`.
+
+With CA, a DER file, it connects to "localhost" by TLS. Prints one word and its values per event; publishes MESSAGES
+QoS 1 messages to `t/out/N`, all at once, at every connect.
 """
 
 import asyncio
