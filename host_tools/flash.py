@@ -56,7 +56,7 @@ Progress = Callable[[str], None]
 
 
 def flash(role: str, port: str, progress: Progress = lambda step: None) -> dict:
-    """Flash `role` to the board on `port`; the reply of the running role to `who` ({"role", "version", ...})."""
+    """Flash `role` to the board on `port`; the reply of the running role to `hello` ({"role", "version", ...})."""
     if role not in ROLES:
         raise HostError("bad_request", "no role %r" % role, "choose one of: %s" % ", ".join(ROLES))
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ def flash(role: str, port: str, progress: Progress = lambda step: None) -> dict:
             raise HostError("link", "the board on %s stopped answering (%s)" % (port, _short(err)), "flash it again")
     progress("waiting for the %s to answer" % role)
     with SerialConsole(port, _BACK_S) as console:
-        answer = console.ask({"do": "who"}, _ANSWER_S, repeat=True)
+        answer = console.ask({"do": "hello"}, _ANSWER_S, repeat=True)
     if answer.get("role") != role:
         raise HostError("internal", "the board says it is %r" % answer.get("role"), "flash it again")
     return answer
@@ -87,6 +87,8 @@ def _put(role: str, tree: Path, port: str, progress: Progress) -> None:
             _reset(board)
     with _board(port) as board:
         _copy(board, tree, progress)
+        if board.fs_exists("/slot"):
+            board.fs_rmfile("/slot")  # an update over the air had made the other slot the active one
     if not (tree / "lib" / "aioble").is_dir():
         progress("fetching aioble")
         _install_aioble(port)
