@@ -100,6 +100,8 @@ class Central:
         if handles is None:
             handles = await peer.discover(self._radio.service_uuid(), deadline_ms)
         await peer.subscribe(handles[1], handles[2], deadline_ms)
+        if not peer.is_up():
+            raise LinkError("link lost")
         if peer.address not in self._handles and len(self._handles) >= _REMEMBERED:
             self._handles.pop(next(iter(self._handles)))
         self._handles[peer.address] = handles

@@ -1,0 +1,217 @@
+import asyncio
+import unittest
+
+from firmware.ble import peer
+from firmware.ble.central import Central
+from firmware.ble.peer import Peer
+from firmware.lib.errors import LinkError, LinkTimeout
+from firmware.system.log import Log
+from firmware.system.timing import ticks_add, ticks_ms
+
+_ADDRESS = bytes.fromhex("240ac4000012")
+
+
+class _Stack:
+    """What a peer uses of bluetooth.BLE: a lock's database, or one with something missing."""
+
+    def __init__(self, characteristics=(b"\xf2\xff", b"\xf4\xff"), cccd_status=0, busy=0, lose_at=None):
+        self.calls = []
+        self.peer = None
+        self._characteristics = characteristics
+        self._cccd_status = cccd_status
+        self._busy = busy
+        self._lose_at = lose_at
+
+    def _note(self, name, *args):
+        self.calls.append((name,) + args)
+        if self._lose_at == name:
+            self.peer.lose()
+
+    def gattc_discover_services(self, handle, uuid):
+        self._note("services", uuid)
+        self.peer.take_event(peer.IRQ_SERVICE_RESULT, (10, 20, b"\x10\x19"))
+        self.peer.take_event(peer.IRQ_SERVICE_DONE, (0,))
+
+    def gattc_discover_characteristics(self, handle, start, end):
+        self._note("characteristics", start, end)
+        for place, uuid in enumerate(self._characteristics):
+            self.peer.take_event(peer.IRQ_CHARACTERISTIC_RESULT, (13 + 3 * place, 12 + 3 * place, 4, uuid))
+        self.peer.take_event(peer.IRQ_CHARACTERISTIC_DONE, (0,))
+
+    def gattc_discover_descriptors(self, handle, start, end):
+        self._note("descriptors", start, end)
+        self.peer.take_event(peer.IRQ_DESCRIPTOR_RESULT, (16, b"\x02\x29"))
+        self.peer.take_event(peer.IRQ_DESCRIPTOR_DONE, (0,))
+
+    def gattc_write(self, handle, value_handle, octets, mode):
+        if not mode and self._busy:
+            self._busy -= 1
+            raise OSError(12)
+        self._note("write", value_handle, bytes(octets), mode)
+        if mode:
+            self.peer.take_event(peer.IRQ_WRITE_DONE, (value_handle, self._cccd_status))
+
+    def gap_disconnect(self, handle):
+        self._note("disconnect")
+        self.peer.lose()
+
+    def count(self, name):
+        return len([call for call in self.calls if call[0] == name])
+
+
+class _Turn:
+    def __init__(self, radio):
+        self._radio = radio
+
+    async def __aenter__(self):
+        self._radio.turns += 1
+
+    async def __aexit__(self, kind, err, trace):
+        self._radio.turns -= 1
+
+
+class _Radio:
+    """Opens links to `stacks` in turn; an exception in their place fails that attempt."""
+
+    def __init__(self, *stacks):
+        self.turns = 0
+        self.attempts = 0
+        self._stacks = list(stacks)
+
+    def turn(self, timeout_ms):
+        return _Turn(self)
+
+    def service_uuid(self):
+        return b"\x10\x19"
+
+    async def open(self, address, addr_type, timeout_ms):
+        self.attempts += 1
+        stack = self._stacks.pop(0) if len(self._stacks) > 1 else self._stacks[0]
+        if isinstance(stack, Exception):
+            raise stack
+        stack.peer = Peer(stack, 1, address)
+        return stack.peer
+
+
+def _central(radio):
+    return Central(radio, Log(lambda: 0, lambda line: None))
+
+
+def _soon(timeout_ms=1000):
+    return ticks_add(ticks_ms(), timeout_ms)
+
+
+class CentralTest(unittest.TestCase):
+    def test_channel_is_subscribed_writes_in_chunks_and_is_closed(self):
+        stack = _Stack()
+        radio = _Radio(stack)
+
+        async def scenario():
+            async with _central(radio).connect(_ADDRESS, 0, _soon()) as channel:
+                self.assertEqual(radio.turns, 0)  # scanning goes on beside an open link
+                await channel.write(bytes(45))
+                stack.peer.take_notification(15, memoryview(b"first"))
+                stack.peer.take_notification(15, memoryview(b"second"))
+                stack.peer.take_notification(99, memoryview(b"not ours"))
+                return await channel.inbox.get(), await channel.inbox.get(), len(channel.inbox), channel.is_connected()
+
+        self.assertEqual(asyncio.run(scenario()), (b"first", b"second", 0, True))
+        writes = [call for call in stack.calls if call[0] == "write"]
+        self.assertEqual(writes[0], ("write", 16, b"\x01\x00", 1))
+        self.assertEqual([len(call[2]) for call in writes[1:]], [20, 20, 5])
+        self.assertEqual(stack.count("disconnect"), 1)
+
+    def test_failed_attempts_are_repeated_within_the_deadline(self):
+        radio = _Radio(LinkError("connection failed"), LinkTimeout("no connection"), _Stack())
+
+        async def scenario():
+            async with _central(radio).connect(_ADDRESS, 0, _soon()) as channel:
+                return channel.is_connected()
+
+        self.assertTrue(asyncio.run(scenario()))
+        self.assertEqual(radio.attempts, 3)
+
+    def test_deadline_ends_the_attempts(self):
+        radio = _Radio(LinkError("connection failed"))
+
+        async def scenario():
+            async with _central(radio).connect(_ADDRESS, 0, _soon(150)):
+                pass
+
+        self.assertRaises(LinkTimeout, asyncio.run, scenario())
+        self.assertEqual(radio.turns, 0)
+
+    def test_handles_are_remembered_once_the_lock_has_answered(self):
+        first, second, third = _Stack(), _Stack(), _Stack()
+        central = _central(_Radio(first, second, third))
+
+        async def scenario(stack, answers):
+            async with central.connect(_ADDRESS, 0, _soon()):
+                if answers:
+                    stack.peer.take_notification(15, b"x")
+
+        asyncio.run(scenario(first, True))
+        asyncio.run(scenario(second, False))
+        asyncio.run(scenario(third, True))
+        self.assertEqual([each.count("services") for each in (first, second, third)], [1, 0, 1])
+
+    def test_stale_handles_lead_to_a_fresh_look(self):
+        good, moved, again = _Stack(), _Stack(cccd_status=1), _Stack()
+        radio = _Radio(good, moved, again)
+        central = _central(radio)
+
+        async def scenario(stack):
+            async with central.connect(_ADDRESS, 0, _soon()) as channel:
+                stack.peer.take_notification(15, b"x")
+                return channel.is_connected()
+
+        asyncio.run(scenario(good))
+        self.assertTrue(asyncio.run(scenario(again)))
+        self.assertEqual((moved.count("disconnect"), again.count("services")), (1, 1))
+
+    def test_peer_without_the_lock_service_is_an_error_at_once(self):
+        stack = _Stack(characteristics=(b"\xf2\xff",))
+        radio = _Radio(stack)
+
+        async def scenario():
+            async with _central(radio).connect(_ADDRESS, 0, _soon()):
+                pass
+
+        self.assertRaises(LinkError, asyncio.run, scenario())
+        self.assertEqual((radio.attempts, stack.count("disconnect")), (1, 1))
+
+    def test_link_lost_while_looking_is_tried_again(self):
+        radio = _Radio(_Stack(lose_at="descriptors"), _Stack())
+
+        async def scenario():
+            async with _central(radio).connect(_ADDRESS, 0, _soon()) as channel:
+                return channel.is_connected()
+
+        self.assertTrue(asyncio.run(scenario()))
+
+    def test_error_and_cancellation_inside_leave_no_link(self):
+        for kind in (ValueError, asyncio.CancelledError):
+            stack = _Stack()
+
+            async def scenario(stack=stack, kind=kind):
+                try:
+                    async with _central(_Radio(stack)).connect(_ADDRESS, 0, _soon()):
+                        raise kind
+                except kind:
+                    return stack.count("disconnect")
+
+            self.assertEqual(asyncio.run(scenario()), 1)
+
+    def test_full_stack_is_waited_for_and_lost_link_is_an_error(self):
+        stack = _Stack(busy=2)
+
+        async def scenario():
+            async with _central(_Radio(stack)).connect(_ADDRESS, 0, _soon()) as channel:
+                await channel.write(b"late")
+                stack.peer.lose()
+                try:
+                    await channel.write(b"never")
+                except LinkError:
+                    return await channel.inbox.get(), stack.calls[-1]
+
+        self.assertEqual(asyncio.run(scenario()), (None, ("write", 12, b"late", 0)))

@@ -1,0 +1,64 @@
+import asyncio
+import unittest
+
+from firmware.system.turn import Turn
+
+
+class TurnTest(unittest.TestCase):
+    def test_one_holder_at_a_time(self):
+        async def scenario():
+            turn = Turn()
+            order = []
+
+            async def work(name):
+                await turn.take(1000)
+                order.append(name + " in")
+                await asyncio.sleep(0)
+                order.append(name + " out")
+                turn.give_back()
+
+            tasks = [asyncio.create_task(work(name)) for name in ("a", "b", "c")]
+            for task in tasks:
+                await task
+            return order, turn.is_taken()
+
+        order, is_taken = asyncio.run(scenario())
+        self.assertEqual(order, ["a in", "a out", "b in", "b out", "c in", "c out"])
+        self.assertFalse(is_taken)
+
+    def test_waiting_ends_at_the_deadline(self):
+        async def scenario():
+            turn = Turn()
+            await turn.take(1000)
+            try:
+                await turn.take(10)
+            except asyncio.TimeoutError:
+                return True
+
+        self.assertTrue(asyncio.run(scenario()))
+
+    def test_caller_cancelled_at_any_moment_keeps_nothing(self):
+        async def scenario(turns):
+            turn = Turn()
+
+            async def work():
+                await turn.take(1000)
+                try:
+                    await asyncio.sleep(10)
+                finally:
+                    turn.give_back()
+
+            first = asyncio.create_task(work())
+            second = asyncio.create_task(work())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for task in (second, first):
+                task.cancel()
+                try:
+                    await task
+                except asyncio.CancelledError:
+                    pass
+            return turn.is_taken()
+
+        for turns in range(6):
+            self.assertFalse(asyncio.run(scenario(turns)))
