@@ -8,6 +8,7 @@ from firmware.lib.messages import session_client
 
 LOCKED = session_client.STATE_LOCKED
 UNLOCKED = session_client.STATE_UNLOCKED
+UNKNOWN = session_client.STATE_UNKNOWN
 WORDS = ("LOCKED", "UNLOCKED", None, "LOCKED")  # by state byte of 0x14; dead-locked is a way of being locked
 DOORS = ("open", "closed", None)
 OWN_MODEL = "GATEHOUSE-"  # what device info item 1 of our own lock begins with (domain.md 3.4)

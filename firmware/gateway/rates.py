@@ -1,4 +1,5 @@
-"""How many requests are taken in a span of time (security.md CMD-7). Owns the counting; which span is the owner's choice.
+"""How many requests are taken in a span of time (security.md CMD-7). Owns the counting; the owner
+chooses the limits.
 
 A leaky bucket per limit instead of a list of times: one number each, however high the owner sets the limit.
 """

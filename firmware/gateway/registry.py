@@ -20,8 +20,8 @@ _RSSI_STEP_DBM = const(8)  # a change of strength below this is no news
 
 
 class Registry:
-    """`now_s` is a clock that only rises. Callbacks, plain functions set by the composition root: `on_change(lock)` when
-    something worth publishing changed, `on_records(lock)` when the lock says that it has unread records,
+    """`now_s` is a clock that only rises. Callbacks, plain functions set by the composition root: `on_change(lock)`
+    when something worth publishing changed, `on_records(lock)` when the lock says that it has unread records,
     `on_sight(lock)` when a lock is heard for the first time since start or after it was away.
     """
 
@@ -149,18 +149,21 @@ class Registry:
         if seen.settable:
             self._log.warn("lock_was_reset", addr=lock.address)
         lock.has_records = seen.has_records
-        return self._note(lock, locks.UNLOCKED if seen.unlocked else locks.LOCKED, None, seen.battery)
+        state = locks.UNLOCKED if seen.unlocked else locks.LOCKED
+        if lock.jammed and state == locks.LOCKED:
+            state = None  # the flag only says "not unlocked", which a stuck bolt is not either
+        return self._note(lock, state, None, seen.battery)
 
     # --- state
 
     def _note(self, lock, state, door, battery):
         """Take over what is not None; True if something changed."""
         news = False
-        # The advertisement knows locked and unlocked only, and shows "unlocked" as 0 for a bolt that is stuck
-        if state is not None and not (lock.jammed and state == locks.LOCKED and lock.state == locks.LOCKED):
-            news = lock.state != state or lock.jammed
+        if state is not None:
+            jammed = lock.is_own and state == locks.UNKNOWN  # the only case in which our lock does not know
+            news = lock.state != state or lock.jammed != jammed
             lock.state = state
-            lock.jammed = False
+            lock.jammed = jammed
         if door is not None and lock.door != door:
             lock.door = door
             news = True
@@ -170,17 +173,19 @@ class Registry:
         return news
 
     def note(self, lock, state=None, door=None, battery=None, src="command"):
-        """What a lock answered or pushed: state and door bytes of 0x14, battery percent; None for what it did not say."""
+        """What a lock answered or pushed: state and door bytes of 0x14, battery percent; None for what it left out."""
         if door is not None:
             door = locks.DOORS[door]
         self.heard(lock)
         if self._note(lock, state, door, battery):
             self.changed(lock, src)
 
-    def note_jam(self, lock):
-        """The bolt did not arrive. Stays until the lock tells of a bolt in another place."""
-        lock.jammed = True
-        self.changed(lock, "command")
+    def note_auto_lock(self, lock, seconds, battery):
+        """The lock told its auto-lock time, 0 for never."""
+        news = lock.auto_lock_s != seconds
+        lock.auto_lock_s = seconds
+        if self._note(lock, None, None, battery) or news:
+            self.changed(lock, "command")
 
     def note_last(self, lock, last):
         """`last` of `…/state`: a dict of method, who, ts."""

@@ -1,0 +1,117 @@
+"""Records of one lock, kept on flash from reading until the broker (or a consumer) has them. Owns their numbering.
+
+The reading cursor is not kept apart: it follows from the newest record stored, so that storing a record and moving the
+cursor are one write (security.md 4.3). `epoch` grows by one when the lock has new keys and when its numbers wrap.
+"""
+
+import hashlib
+import struct
+
+from firmware.lib.compat import const
+from firmware.system import store
+from firmware.system.journal import Journal
+
+_HEAD = ">HHI"  # epoch, number, records lost before this one
+_HEAD_LEN = const(8)
+_NUMBERS = const(65534)  # 0 to 65533 (lock-ble-link.md 9.1)
+_SEGMENT = const(64)
+_SEGMENTS = const(16)
+_FULL = const(960)
+
+
+class Entry:
+    """A stored record: `seq` in this buffer, `epoch` and `number` of the lock, `gap` records lost before it."""
+
+    __slots__ = ("epoch", "gap", "number", "raw", "seq")
+
+    def __init__(self, seq, stored):
+        self.seq = seq
+        self.epoch, self.number, self.gap = struct.unpack_from(_HEAD, stored)
+        self.raw = stored[_HEAD_LEN:]
+
+
+class Buffer:
+    """Lives in `folder`. `key` is the lock's AES key, of which a fingerprint tells whether the lock was paired anew."""
+
+    def __init__(self, folder, key):
+        self._meta_path = folder + "/meta.json"
+        self._journal = Journal(folder, _SEGMENT, _SEGMENTS)
+        meta = store.load(self._meta_path) or {}
+        self.epoch = meta.get("epoch", 0)
+        self.sent = meta.get("sent", self._journal.first_seq - 1)
+        self.cursor = 0
+        self._begun = False  # a record of this epoch is known, so that what is missing after it is a gap
+        last = self._last()
+        if last and last.epoch >= self.epoch:
+            self.epoch = last.epoch
+            self._set_cursor(last.number)
+        print_ = hashlib.sha256(b"gatehouse-epoch" + key).digest()[:6].hex()
+        if meta.get("key") != print_:
+            if "key" in meta:
+                self.epoch += 1
+                self.cursor = 0
+                self._begun = False
+            self._key = print_
+            self._save()
+        self._key = print_
+        self.offered = self.sent  # given to the broker, not necessarily acknowledged by the consumer
+
+    def _last(self):
+        seq = self._journal.next_seq - 1
+        stored = self._journal.get(seq) if len(self._journal) else None
+        return Entry(seq, stored) if stored else None
+
+    def _set_cursor(self, number):
+        self._begun = True
+        self.cursor = number + 1
+        if self.cursor >= _NUMBERS:
+            self.cursor = 0
+            self.epoch += 1
+
+    def _save(self):
+        store.save(self._meta_path, {"epoch": self.epoch, "sent": self.sent, "key": self._key})
+
+    def is_full(self):
+        """True when reading must wait: the lock keeps records better than we do."""
+        return self._journal.next_seq - 1 - self.sent >= _FULL
+
+    def pending(self):
+        """How many records wait to be acknowledged."""
+        return max(0, self._journal.next_seq - 1 - self.sent)
+
+    def append(self, number, raw):
+        """Store the record that the lock delivered for the cursor. `number` below the cursor: the numbers wrapped."""
+        gap = number - self.cursor
+        if gap < 0:
+            gap += _NUMBERS
+            self.epoch += 1
+        if not self._begun:
+            gap = 0  # what was before our time is not lost
+        self._journal.append(struct.pack(_HEAD, self.epoch, number, gap) + raw)
+        self._set_cursor(number)
+
+    def unsent(self, after):
+        """Generator of the entries behind `after`; numbers that flash damage took are added to the next one's gap."""
+        expected = after + 1
+        for seq, stored in self._journal.records(expected):
+            entry = Entry(seq, stored)
+            entry.gap += seq - expected
+            expected = seq + 1
+            yield entry
+
+    def acknowledge(self, seq):
+        """All up to `seq` have arrived where they should."""
+        if seq > self.sent:
+            self.sent = seq
+            self.offered = max(self.offered, seq)
+            self._save()
+            self._journal.trim_below(seq + 1)
+
+    def find(self, epoch, number):
+        """The sequence of a record offered and not yet acknowledged, or None."""
+        for entry in self.unsent(self.sent):
+            if entry.seq > self.offered:
+                break
+            if entry.epoch == epoch and entry.number == number:
+                return entry.seq
+        return None

@@ -1,0 +1,83 @@
+"""The clocks of the locks: reading them, and setting them right. Owns the policy of domain.md 3.7.
+
+A lock shows local time without a zone; the offset from UTC was given at the import. Clocks are set after an admin login
+and only while our own clock is trusted.
+"""
+
+from firmware.lib import dates, opcodes
+from firmware.lib.compat import const
+from firmware.lib.errors import FirmwareError, ProtocolError
+from firmware.lib.messages import session_client
+
+_UNIX_2000 = const(946684800)
+_DAY_S = const(86400)
+
+
+class NoClock(FirmwareError):
+    """Our own clock is not trusted."""
+
+    code = "no_clock"
+
+
+class Clocks:
+    """`clock` has `now()` (Unix seconds) and `trusted`; `max_drift_s` is what is left alone."""
+
+    def __init__(self, clock, registry, log, max_drift_s=30):
+        self._clock = clock
+        self._registry = registry
+        self._log = log.area("clocks")
+        self._max_drift_s = max_drift_s
+        self._asked = set()  # ids of locks to look at soon, whatever the day
+
+    def want(self, lock):
+        """Look at this clock soon: the lock was imported, or has been without power (record 14)."""
+        self._asked.add(lock.id)
+
+    def is_due(self, lock):
+        """True when the lock's clock should be looked at and can be."""
+        if not self._clock.trusted:
+            return False
+        return lock.id in self._asked or self._clock.now() - lock.clock_s >= _DAY_S or lock.clock_s > self._clock.now()
+
+    def unix_of(self, lock, date):
+        """date5 or date6 of the lock's clock -> Unix seconds."""
+        return dates.to_seconds(date) + _UNIX_2000 - 60 * lock.utc_offset_min
+
+    def _local(self, lock):
+        return dates.from_seconds(self._clock.now() - _UNIX_2000 + 60 * lock.utc_offset_min)
+
+    async def _read(self, session):
+        """(date6 or None when the clock shows none, seconds it is ahead or None)"""
+        data = await session.ask(opcodes.GET_CLOCK)
+        try:
+            date = session_client.clock(data)
+        except ProtocolError:  # never set since it lost its power
+            return None, None
+        return date, self.unix_of(session.lock, date) - self._clock.now()
+
+    async def look(self, session):
+        """Read the clock -> {"time": local time as text, "drift_s": seconds ahead, None while ours is not trusted}."""
+        date, drift_s = await self._read(session)
+        text = None if date is None else "%04d-%02d-%02dT%02d:%02d:%02d" % tuple(date)
+        return {"time": text, "drift_s": drift_s if self._clock.trusted else None}
+
+    async def correct(self, session, limit_s=None):
+        """Read the clock and set it if it is off by more than `limit_s` (default: the setting) -> {"drift_s" before,
+        "set", "left_s" after}. Raises NoClock while our own is not trusted.
+        """
+        if not self._clock.trusted:
+            raise NoClock("the gateway's clock is not trusted")
+        lock = session.lock
+        _, drift_s = await self._read(session)
+        left_s = drift_s
+        limit_s = self._max_drift_s if limit_s is None else limit_s
+        is_set = drift_s is None or not -limit_s <= drift_s <= limit_s
+        if is_set:
+            await session.login()
+            await session.ask_as_admin(opcodes.SET_CLOCK, session_client.set_clock(self._local(lock)))
+            _, left_s = await self._read(session)
+            self._log.info("clock_set", addr=lock.address, drift_s=drift_s, left_s=left_s)
+        lock.clock_s = self._clock.now()
+        self._registry.save(lock)
+        self._asked.discard(lock.id)
+        return {"drift_s": drift_s, "set": is_set, "left_s": left_s}

@@ -1,0 +1,55 @@
+"""Opens sessions: waits for the lock's first sign of life, connects, gives the link its keys. Owns no link for longer
+than the context it hands out.
+"""
+
+import asyncio
+
+from firmware.gateway.scheduler import NotNear
+from firmware.gateway.session import Session
+from firmware.lib.errors import LinkError, LinkTimeout
+from firmware.system.timing import remaining_ms, wait_for_ms
+
+
+class Links:
+    """`central` is a ble.central.Central, `make_link(channel, key, header, own_lock)` makes a ble.link.Link."""
+
+    def __init__(self, central, make_link, registry, now_s):
+        self._central = central
+        self._make_link = make_link
+        self._registry = registry
+        self._now_s = now_s
+
+    def open(self, lock, until_ms):
+        """`async with links.open(lock, until_ms) as session:` Raises NotNear, LinkError."""
+        return _Opening(self, lock, until_ms)
+
+    async def enter(self, lock, until_ms):
+        """(context to leave, Session)"""
+        try:
+            await wait_for_ms(self._registry.until_sighted(lock), remaining_ms(until_ms))
+        except asyncio.TimeoutError:
+            raise NotNear("no advertisement of the lock")
+        context = self._central.connect(lock.address, lock.addr_type, until_ms)
+        try:
+            channel = await context.__aenter__()
+        except LinkTimeout as err:
+            raise LinkError("could not connect: %s" % err)
+        header = (lock.scene, lock.group, lock.org)
+        link = self._make_link(channel, lock.aes, header, lock.is_own)
+        return context, Session(link, lock, self._registry, self._now_s, until_ms)
+
+
+class _Opening:
+    def __init__(self, links, lock, until_ms):
+        self._links = links
+        self._lock = lock
+        self._until_ms = until_ms
+        self._context = None
+
+    async def __aenter__(self):
+        self._context, session = await self._links.enter(self._lock, self._until_ms)
+        return session
+
+    async def __aexit__(self, kind, err, trace):
+        self._lock.advert = None  # what it advertises from now on is news, even if it looks as before
+        await self._context.__aexit__(kind, err, trace)

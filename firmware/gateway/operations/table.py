@@ -1,0 +1,51 @@
+"""What can be asked of a lock over MQTT: the module that does it, and the rules that hold for it. Owns no behaviour.
+
+A module of operations has `check(op, args)`, which returns the arguments or raises BadRequest before the radio is
+touched, and `async run(job, session)`, which returns the `data` of the result. It is imported when first asked for.
+Source: DESIGN 4; security.md CMD-9: unsigned requests may lock and query, the rest only if the owner allowed it.
+"""
+
+import sys
+
+from firmware.lib.compat import const
+
+VOLATILE = const(1)  # never queued beyond `exp`, never repeated
+GUARDED = const(2)  # needs the setting unsigned_unlock
+NEEDS_CLOCK = const(4)
+
+_LOCK_OPS = {
+    "unlock": ("motion", VOLATILE | GUARDED),
+    "lock": ("motion", VOLATILE),
+    "state": ("queries", 0),
+    "info": ("queries", 0),
+    "time_get": ("times", 0),
+    "time_sync": ("times", NEEDS_CLOCK),
+    "records_read": ("history", 0),
+    "passcode_add": ("passcodes", GUARDED),
+    "passcode_delete": ("passcodes", GUARDED),
+    "passcode_list": ("passcodes", 0),
+    "autolock_get": ("autolock", 0),
+    "autolock_set": ("autolock", GUARDED),
+}
+_GATEWAY_OPS = {
+    "ping": 0,
+    "info": 0,
+    "locks": 0,
+    "import": 0,
+    "forget": GUARDED,
+}
+
+
+def rules(op, is_lock_op):
+    """The flags of an operation, or None when there is none of that name on that topic."""
+    if is_lock_op:
+        found = _LOCK_OPS.get(op)
+        return None if found is None else found[1]
+    return _GATEWAY_OPS.get(op)
+
+
+def module(op):
+    """The module that does a lock's operation."""
+    name = "firmware.gateway.operations." + _LOCK_OPS[op][0]
+    __import__(name)
+    return sys.modules[name]

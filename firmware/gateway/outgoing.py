@@ -1,0 +1,53 @@
+"""Messages on their way to the broker: results and events. Owns a short queue that outlives a lost connection.
+
+Results are few, because commands come over the same broker; when there are too many the oldest are dropped and counted.
+"""
+
+import asyncio
+
+from firmware.lib.compat import const
+from firmware.lib.errors import NetError
+from firmware.system.timing import sleep_ms
+
+_DEPTH = const(32)
+_PAUSE_MS = const(250)
+
+
+class Outgoing:
+    """`mqtt` has `publish`, which raises NetError while there is no connection."""
+
+    def __init__(self, mqtt, log, depth=_DEPTH):
+        self._mqtt = mqtt
+        self._log = log.area("outgoing")
+        self._depth = depth
+        self._queue = []
+        self._filled = asyncio.Event()
+        self.dropped = 0
+
+    def put(self, topic, payload, retain=False):
+        """Publish with QoS 1, after all that was put before."""
+        if len(self._queue) >= self._depth:
+            self._queue.pop(0)
+            self.dropped += 1
+            self._log.warn("dropped", total=self.dropped)
+        self._queue.append((topic, payload, retain))
+        self._filled.set()
+
+    def __len__(self):
+        return len(self._queue)
+
+    async def run(self):
+        """Publish for ever; what was not acknowledged is sent again once the broker is back."""
+        while True:
+            if not self._queue:
+                self._filled.clear()
+                await self._filled.wait()
+                continue
+            item = self._queue[0]
+            try:
+                await self._mqtt.publish(item[0], item[1], item[2], 1)
+            except NetError:
+                await sleep_ms(_PAUSE_MS)
+                continue
+            if self._queue and self._queue[0] is item:
+                self._queue.pop(0)

@@ -1,0 +1,175 @@
+"""Reads the operation logs of the locks into buffers on flash. Owns when and how far; `uploads` sends them on.
+
+Asks by number from its own cursor, so that a phone's walk and ours do not disturb each other (lock-ble-link.md 9.1).
+"""
+
+from firmware.gateway.buffer import Buffer
+from firmware.lib import opcodes, records, reports
+from firmware.lib.compat import const
+from firmware.lib.errors import LockRefused, ProtocolError
+from firmware.lib.messages import log_client
+
+_POWERED_ON = const(14)
+_FRESH_S = const(60)  # older records are no events (DESIGN 4)
+_MIN_LEN = const(8)
+_RETRY_S = const(2)
+_RETRY_MAX_S = const(300)
+_IDLE_S = const(60)
+_IDLE_MAX_S = const(3600)
+
+
+class _Wish:
+    """That a lock's log be read, not before `due_s`."""
+
+    def __init__(self):
+        self.is_wanted = False
+        self.due_s = 0
+        self.failures = 0
+        self.in_vain = 0  # walks that found nothing, although the lock had advertised unread records
+
+
+class Records:
+    """`outgoing.put` takes events, `clocks` hears of locks that lost their power. `on_stored(lock)` is called when there
+    is something to upload."""
+
+    def __init__(self, folder, registry, clocks, clock, outgoing, topics, now_s, log):
+        self._folder = folder
+        self._registry = registry
+        self._clocks = clocks
+        self._clock = clock
+        self._outgoing = outgoing
+        self._topics = topics
+        self._now_s = now_s
+        self._log = log.area("records")
+        self._buffers = {}
+        self._wishes = {}
+        self.on_stored = None
+
+    def buffer(self, lock):
+        """The buffer of a lock, opened when first asked for."""
+        found = self._buffers.get(lock.id)
+        if found is None:
+            found = self._buffers[lock.id] = Buffer(self._folder + "/" + lock.id, lock.aes)
+        return found
+
+    def close(self, lock):
+        """The lock is served no more, or has other keys: open its buffer anew when it is needed."""
+        self._buffers.pop(lock.id, None)
+        self._wishes.pop(lock.id, None)
+
+    # --- when
+
+    def _wish(self, lock):
+        found = self._wishes.get(lock.id)
+        if found is None:
+            found = self._wishes[lock.id] = _Wish()
+        return found
+
+    def want(self, lock):
+        """Read this lock's log as soon as it may be."""
+        self._wish(lock).is_wanted = True
+
+    def flagged(self, lock):
+        """The lock advertises unread records."""
+        wish = self._wish(lock)
+        if not wish.is_wanted:
+            wish.is_wanted = True
+            if wish.in_vain:
+                wish.due_s = self._now_s() + min(_IDLE_S << min(wish.in_vain - 1, 6), _IDLE_MAX_S)
+
+    def is_due(self, lock):
+        """True when the log should be read now."""
+        wish = self._wishes.get(lock.id)
+        if wish is None or not wish.is_wanted or self._now_s() < wish.due_s:
+            return False
+        return not self.buffer(lock).is_full()
+
+    def failed(self, lock):
+        """A walk broke off: try again after a pause that doubles."""
+        wish = self._wish(lock)
+        wish.is_wanted = True
+        wish.due_s = self._now_s() + min(_RETRY_S << min(wish.failures, 8), _RETRY_MAX_S)
+        wish.failures += 1
+
+    # --- how far
+
+    async def read(self, session, must_yield):
+        """Walk the log from our cursor until its end, a full buffer, or `must_yield()` -> {"read", "epoch", "cursor",
+        "more"}. Every record is on flash before the next is asked for. Raises as `Session.ask`.
+        """
+        lock = session.lock
+        buffer = self.buffer(lock)
+        wish = self._wish(lock)
+        was_flagged = lock.has_records
+        count = 0
+        more = False
+        last = None
+        try:
+            while True:
+                if must_yield() or buffer.is_full():
+                    more = True
+                    break
+                found = await self._page(session, buffer.cursor)
+                if found is None:
+                    break
+                number, raw = found
+                buffer.append(number, raw)
+                count += 1
+                last = self._news(lock, number, raw) or last
+                if self.on_stored:
+                    self.on_stored(lock)
+        finally:
+            if count:
+                self._log.info("read", addr=lock.address, count=count, next=buffer.cursor, epoch=buffer.epoch)
+            if last:
+                self._registry.note_last(lock, last)
+        wish.failures = 0
+        wish.is_wanted = more
+        if not more:
+            wish.in_vain = 0 if count or not was_flagged else wish.in_vain + 1
+            lock.has_records = False
+        return {"read": count, "epoch": buffer.epoch, "cursor": buffer.cursor, "more": more}
+
+    async def _page(self, session, cursor):
+        """(number, raw record without digits) of the first record at or above the cursor, or None."""
+        try:
+            data = await session.ask(opcodes.LOG, log_client.request(cursor))
+        except LockRefused as err:
+            if err.reason == "not_found":
+                return None
+            raise
+        except ProtocolError as err:
+            if getattr(err, "ble", None) is None:
+                raise
+            return None  # error 01 is "no such record" on some locks (9.1)
+        after, found = log_client.page(data)
+        if not found:
+            return None
+        if not 0 < after < 0xFFFF or after == cursor:
+            raise ProtocolError("log page leads nowhere")
+        raw = found[0]
+        if len(raw) < _MIN_LEN:
+            raw = raw + bytes(_MIN_LEN - len(raw))  # cut off: kept, so that its number is not taken for lost
+        return after - 1, records.mask(raw)
+
+    def unix_of(self, lock, record):
+        """Unix seconds of a decoded record, or None when its date is none."""
+        if record.date is None:
+            return None
+        return self._clocks.unix_of(lock, record.date)
+
+    def _news(self, lock, number, raw):
+        """Tell of a record that has just been stored; -> `last` of the lock's state if it is about the bolt."""
+        record = records.decode(raw)
+        if record.type == _POWERED_ON:
+            self._clocks.want(lock)
+        at_s = self.unix_of(lock, record)
+        item = reports.record_item(number, record, at_s)
+        if at_s is not None and self._clock.trusted and -_FRESH_S < self._clock.now() - at_s < _FRESH_S:
+            payload = reports.event(
+                event_type=item["event"], method=item["method"], who=item["who"], rec=number, ts=item["ts"]
+            )
+            self._outgoing.put(self._topics.lock(lock.id, "event"), payload)
+        if item["event"] in ("unlock", "lock"):
+            return {"method": item["method"], "who": item["who"], "ts": item["ts"]}
+        return None

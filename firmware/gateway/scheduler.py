@@ -1,0 +1,230 @@
+"""The radio's work, one job at a time: unlock and lock first, then other commands, then records, then clocks.
+
+Owns order, deadlines, attempts and the open link, which is kept for a moment for what else there is to do with the same
+lock. What a job does, and what its end means, is the job's. Source: domain.md 6.7.
+"""
+
+import asyncio
+
+from firmware.lib.compat import const
+from firmware.lib.errors import AuthError, BadRequest, FirmwareError, LinkError, LinkTimeout
+from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_ms, wait_for_ms
+
+URGENT = const(0)
+COMMAND = const(1)
+RECORDS = const(2)
+CLOCK = const(3)
+
+_DEPTH = const(16)
+_CONNECT_MS = const(5000)  # of one attempt for a command; then something more urgent may have its turn
+_BACKGROUND_MS = const(3000)
+_PAUSE_MS = const(150)
+_REPORT_MS = const(2000)
+_SLICE_MS = const(100)
+_LISTEN_MS = const(25)
+
+
+class NotNear(LinkError):
+    """No advertisement of the lock for 30 minutes, or none before the deadline."""
+
+    code = "not_near"
+
+
+class Expired(FirmwareError):
+    """The deadline passed before anything was sent."""
+
+    code = "expired"
+
+
+class Unknown(FirmwareError):
+    """The command may have arrived, and what it did could not be read."""
+
+    code = "outcome_unknown"
+
+
+class Job:
+    """One piece of work with a lock, under one deadline. Derive: `run` does it, `finish` hears of its one end.
+
+    `run` may be called again on a new link after a LinkError; it sets `was_sent` itself once the frame that changes
+    something may have arrived. `is_persistent` jobs try again until the deadline; the others once, on one link.
+    """
+
+    priority = COMMAND
+    is_persistent = True
+
+    def __init__(self, lock, deadline_ms):
+        self.lock = lock
+        self.deadline_ms = deadline_ms
+        self.attempts = 0
+        self.was_sent = False
+        self.fault = None
+
+    async def run(self, session):
+        """Do the work and return its result."""
+        raise NotImplementedError
+
+    def finish(self, found, err):
+        """`err` is None or what went wrong; called exactly once, must not wait."""
+        raise NotImplementedError
+
+
+class Scheduler:
+    """`opener(lock, deadline_ms)` gives an async context that yields a Session. `on_alive()` is called every few seconds
+    while the scheduler does its work or waits for some."""
+
+    def __init__(self, opener, registry, log, linger_ms=2000, on_alive=None):
+        self._opener = opener
+        self._registry = registry
+        self._log = log.area("scheduler")
+        self._linger_ms = linger_ms
+        self._on_alive = on_alive
+        self._queue = []
+        self._filled = asyncio.Event()
+        self.current = None  # the job that has the radio
+        self.linked = None  # the lock to which a link is up
+
+    def __len__(self):
+        return len(self._queue) + (1 if self.current else 0)
+
+    def submit(self, job):
+        """Queue a job; False when there is no room. An urgent job finds room by displacing the least urgent one."""
+        if len(self._queue) >= _DEPTH:
+            last = self._queue[-1]
+            if last.priority <= job.priority:
+                return False
+            self._queue.pop()
+            self._end(last, None, LinkTimeout("displaced by more urgent work"))
+        self._insert(job)
+        return True
+
+    def _insert(self, job, before_equals=False):
+        at = len(self._queue)
+        while at and (
+            self._queue[at - 1].priority > job.priority
+            or (before_equals and self._queue[at - 1].priority == job.priority)
+        ):
+            at -= 1
+        self._queue.insert(at, job)
+        self._filled.set()
+
+    def is_wanted(self, priority):
+        """True when a job more urgent than `priority` waits: a long job ends its slice then."""
+        return bool(self._queue) and self._queue[0].priority < priority
+
+    def cancel(self, lock, err):
+        """End every waiting job of a lock that is no longer served."""
+        for job in [job for job in self._queue if job.lock is lock]:
+            self._queue.remove(job)
+            self._end(job, None, err)
+
+    async def run(self):
+        """Serve jobs for ever."""
+        while True:
+            self._report()
+            if not self._queue:
+                await self._wait(_REPORT_MS)
+                continue
+            await self._serve(self._queue.pop(0))
+
+    async def watch(self):
+        """End jobs whose deadline passes while they wait; a job of its own, as the radio may be busy for seconds."""
+        while True:
+            for job in [job for job in self._queue if remaining_ms(job.deadline_ms) <= 0]:
+                self._queue.remove(job)
+                self._end(job, None, self._too_late(job))
+            await sleep_ms(_SLICE_MS)
+
+    def _report(self):
+        if self._on_alive:
+            self._on_alive()
+
+    async def _wait(self, timeout_ms):
+        self._filled.clear()
+        try:
+            await wait_for_ms(self._filled.wait(), timeout_ms)
+        except asyncio.TimeoutError:
+            pass
+
+    def _too_late(self, job):
+        if job.was_sent:
+            return Unknown("no answer, and the state could not be read in time")
+        return job.fault or Expired("the deadline passed before the lock was reached")
+
+    def _end(self, job, found, err):
+        try:
+            job.finish(found, err)
+        except Exception as fault:  # the next job must not suffer from this one
+            self._log.crash("finish_failed", fault)
+
+    async def _serve(self, job):
+        """Run `job`, and what follows on the same link, to their ends; on a link fault try again or put it back."""
+        while job:
+            self.current = job
+            try:
+                if not self._registry.is_near(job.lock):
+                    raise NotNear("not heard for 30 minutes")
+                limit_ms = _CONNECT_MS if job.priority <= COMMAND else _BACKGROUND_MS
+                until_ms = ticks_add(ticks_ms(), min(remaining_ms(job.deadline_ms), limit_ms))
+                async with self._opener(job.lock, until_ms) as session:
+                    self.linked = job.lock
+                    while job:
+                        lock = job.lock
+                        self.current = job
+                        await self._run(job, session)
+                        self.current = job = None
+                        job = await self._next_for(lock, session)
+                return
+            except LinkError as err:
+                if not job:
+                    return  # the link broke after all work was done
+                job.fault = err
+                self._log.warn("attempt_failed", addr=job.lock.address, attempts=job.attempts, err=err)
+                if not job.is_persistent or isinstance(err, NotNear) or remaining_ms(job.deadline_ms) <= _PAUSE_MS:
+                    self._end(job, None, self._too_late(job))
+                    return
+            except Exception as err:  # what the opener raises besides: the lock refuses or answers nonsense
+                if job:
+                    self._fail(job, err)
+                return
+            finally:
+                self.current = self.linked = None
+            self._report()
+            await sleep_ms(_PAUSE_MS)
+            if self.is_wanted(job.priority):
+                self._insert(job, True)
+                return
+
+    async def _run(self, job, session):
+        """One attempt. A LinkError goes to the caller; every other end is the job's."""
+        job.attempts += 1
+        if remaining_ms(job.deadline_ms) <= 0:
+            self._end(job, None, self._too_late(job))
+            return
+        session.deadline_ms = job.deadline_ms
+        try:
+            found = await job.run(session)
+        except LinkError:
+            raise
+        except Exception as err:
+            self._fail(job, err)
+            return
+        self._end(job, found, None)
+
+    def _fail(self, job, err):
+        if not isinstance(err, FirmwareError):
+            self._log.crash("job_failed", err)
+        elif not isinstance(err, (AuthError, BadRequest)):
+            self._log.info("job_refused", addr=job.lock.address, err=err)
+        self._end(job, None, err)
+
+    async def _next_for(self, lock, session):
+        """The next job if it is for the same lock, waiting a moment for one; None when the link should be closed."""
+        until_ms = ticks_add(ticks_ms(), self._linger_ms)
+        while True:
+            self._report()
+            if self._queue:
+                return self._queue.pop(0) if self._queue[0].lock is lock else None
+            left_ms = remaining_ms(until_ms)
+            if not left_ms:
+                return None
+            await session.link.listen(min(left_ms, _LISTEN_MS))

@@ -1,0 +1,134 @@
+"""A link to one lock with what has been proven on it. Owns logins; what is asked after them is the operations' business.
+
+Source: lock-ble-link.md 8.4-8.10. A login holds for 120 s; it is renewed before that, and once when the lock says "no
+permission" in the middle of a long job.
+"""
+
+from firmware.gateway import lock as locks
+from firmware.lib import opcodes
+from firmware.lib.compat import const
+from firmware.lib.errors import AuthError, FirmwareError, LinkTimeout
+from firmware.lib.messages import session_client, settings_client
+from firmware.system.timing import remaining_ms, ticks_diff, ticks_ms
+
+GATEWAY_UID = const(0x47415445)  # domain.md 3.4: a label for the lock's records, it gives no right
+_ANSWER_MS = const(6000)
+_LOGIN_MS = const(100000)
+_SWITCH_S = const(86400)  # REM-3: the switch is believed for at most a day
+_SWITCH_FRESH_S = const(43200)
+_NO_PERMISSION = const(0x02)
+
+
+class Session:
+    """`deadline_ms` is the tick until which exchanges may take; whoever uses the session next sets it anew."""
+
+    def __init__(self, link, lock, registry, now_s, deadline_ms):
+        self.link = link
+        self.lock = lock
+        self.deadline_ms = deadline_ms
+        self._registry = registry
+        self._now_s = now_s
+        self._admin_ms = None
+        link.subscribe(self._pushed)
+        registry.heard(lock)
+
+    def _pushed(self, echo, data):
+        self._registry.pushed(self.lock, echo, data)
+
+    @property
+    def uid(self):
+        """The uid to show: the gateways' reserved one to our own locks, 0 to others."""
+        return GATEWAY_UID if self.lock.is_own else 0
+
+    async def ask(self, command, plain=b""):
+        """One request within the deadline -> data of the answer. Raises as `Link.exchange`."""
+        left_ms = remaining_ms(self.deadline_ms)
+        if left_ms <= 0:
+            raise LinkTimeout("no time left")
+        return await self.link.exchange(command, plain, min(left_ms, _ANSWER_MS))
+
+    async def login(self):
+        """Be the lock's administrator, as far as not already proven. Raises AuthError."""
+        if self._admin_ms is not None and ticks_diff(ticks_ms(), self._admin_ms) < _LOGIN_MS:
+            return
+        self._admin_ms = None
+        lock = self.lock
+        challenge = session_client.challenge(
+            await self.ask(opcodes.CHECK_ADMIN, session_client.check_admin(lock.admin_ps, uid=self.uid))
+        )
+        await self.ask(opcodes.CHECK_RANDOM, session_client.check_random(challenge, lock.unlock_key))
+        self._admin_ms = ticks_ms()
+
+    async def ask_as_admin(self, command, plain=b""):
+        """As `ask`, after a login."""
+        await self.login()
+        try:
+            return await self.ask(command, plain)
+        except AuthError as err:
+            if err.ble != _NO_PERMISSION:
+                raise
+        self._admin_ms = None
+        await self.login()
+        return await self.ask(command, plain)
+
+    async def user_challenge(self):
+        """The lock's number for a movement as a user (0x55), so that a double-locked door can refuse."""
+        return session_client.challenge(await self.ask(opcodes.CHECK_USER, session_client.check_user(uid=self.uid)))
+
+    async def status(self):
+        """Ask for the state and note it -> (battery, state byte, door byte)."""
+        found = session_client.status(await self.ask(opcodes.STATUS, session_client.status_request()))
+        self._registry.note(self.lock, found[1], found[2], found[0])
+        return found
+
+    # --- knowing the lock
+
+    async def get_to_know(self):
+        """Read features and device info of a lock whose model is not known yet, and prove the keys; keep them."""
+        lock = self.lock
+        if not lock.verified:
+            await self.login()
+        if lock.features is None:
+            battery, lock.features = session_client.features(await self.ask(opcodes.FEATURES))
+            self._registry.note(lock, battery=battery)
+        if not lock.model:
+            for item, name in ((1, "model"), (2, "hardware"), (3, "firmware")):
+                setattr(lock, name, await self._device_text(item))
+        lock.verified = True
+        self._registry.save(lock)
+
+    async def _device_text(self, item):
+        try:
+            return (
+                session_client.device_text(await self.ask(opcodes.DEVICE_INFO, session_client.device_item(item)))
+                or "unknown"
+            )
+        except FirmwareError as err:
+            if getattr(err, "ble", None) is None:
+                raise
+            return "unknown"  # the lock refuses the item: not every one has all
+
+    async def may_unlock_remotely(self, refresh=False):
+        """The remote-unlock switch as True, False, or None when it cannot be known (security.md 3.7).
+
+        Asked when the last answer is older than a day (`refresh`: than half a day, to spare a later unlock the time).
+        A lock without the switch's feature bit has none to consult.
+        """
+        lock = self.lock
+        if lock.has_feature(locks.SWITCH_FEATURE) is False:
+            return lock.has_feature(locks.GATEWAY_FEATURE)
+        limit_s = _SWITCH_FRESH_S if refresh else _SWITCH_S
+        if lock.switch is None or self._now_s() - lock.switch_s >= limit_s:
+            lock.switch = None
+            try:
+                battery, allowed = settings_client.remote_unlock(
+                    await self.ask(opcodes.REMOTE_UNLOCK, settings_client.remote_unlock_query())
+                )
+            except FirmwareError as err:
+                if getattr(err, "ble", None) is None:
+                    raise
+                return None
+            lock.switch = allowed
+            lock.switch_s = self._now_s()
+            self._registry.note(lock, battery=battery)
+        return lock.switch

@@ -1,0 +1,107 @@
+"""Publishes what is known of each lock: `…/state` and `…/availability`, retained. Owns when; what is known is the
+registry's. A change waits only for the broker: several changes of a lock meanwhile become one message.
+"""
+
+import asyncio
+
+from firmware.lib import reports
+from firmware.lib.compat import const
+from firmware.lib.errors import NetError, ProtocolError
+from firmware.system.timing import sleep_ms, wait_for_ms
+
+_LOOK_MS = const(1000)
+_PAUSE_MS = const(250)
+
+
+class States:
+    """`clock` has `now()` and `trusted`; `topics` is a lib.topics.Topics."""
+
+    def __init__(self, registry, topics, mqtt, clock):
+        self._registry = registry
+        self._topics = topics
+        self._mqtt = mqtt
+        self._clock = clock
+        self._dirty = set()  # ids of locks whose state is to be published
+        self._shown = {}  # id -> availability published last
+        self._gone = set()
+        self._woken = asyncio.Event()
+
+    def mark(self, lock):
+        """The lock's state is news."""
+        self._dirty.add(lock.id)
+        self._woken.set()
+
+    def mark_all(self):
+        """The broker may have lost what it kept: publish everything again."""
+        self._shown.clear()
+        for lock in self._registry.all():
+            self._dirty.add(lock.id)
+        self._woken.set()
+
+    def withdraw(self, lock):
+        """Take back what is retained for a lock that is served no more."""
+        self._dirty.discard(lock.id)
+        self._shown.pop(lock.id, None)
+        self._gone.add(lock.id)
+        self._woken.set()
+
+    async def run(self):
+        """Publish for ever."""
+        while True:
+            try:
+                await self._publish()
+            except NetError:
+                await sleep_ms(_PAUSE_MS)
+                continue
+            self._woken.clear()
+            if self._dirty or self._gone:
+                continue
+            try:
+                await wait_for_ms(self._woken.wait(), _LOOK_MS)
+            except asyncio.TimeoutError:
+                pass
+
+    async def _publish(self):
+        while self._gone:
+            id = next(iter(self._gone))
+            for leaf in ("state", "availability"):
+                await self._mqtt.publish(self._topics.lock(id, leaf), b"", True, 1)
+            self._gone.discard(id)
+        for lock in self._registry.all():
+            word = "online" if self._registry.is_present(lock) else "offline"
+            if self._shown.get(lock.id) != word:
+                await self._mqtt.publish(self._topics.lock(lock.id, "availability"), word, True, 1)
+                self._shown[lock.id] = word
+            if lock.id in self._dirty:
+                self._dirty.discard(lock.id)
+                try:
+                    await self._mqtt.publish(self._topics.lock(lock.id, "state"), self._payload(lock), True, 1)
+                except NetError:
+                    self._dirty.add(lock.id)
+                    raise
+
+    def _payload(self, lock):
+        members = {
+            "lock": lock.word(),
+            "door": lock.door,
+            "battery": lock.battery,
+            "rssi": lock.rssi_dbm,
+            "last": lock.last,
+            "src": lock.src,
+            "seq": lock.seq,
+            "ts": self.now_text(),
+        }
+        if lock.auto_lock_s is not None:
+            members["auto_lock_s"] = lock.auto_lock_s
+        if lock.switch is not None:
+            members["settings"] = {"remote_unlock": lock.switch}
+        return reports.state(**members)
+
+    def now_text(self):
+        """The time as text, or None while the clock is not trusted."""
+        if not self._clock.trusted:
+            return None
+        try:
+            return reports.iso(self._clock.now())
+        except ProtocolError:
+            return None

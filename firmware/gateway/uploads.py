@@ -1,0 +1,105 @@
+"""Sends stored records on, in batches, and keeps each until it is acknowledged (security.md EVT-1). At least once: a
+consumer tells repeats by (lock, epoch, rec).
+"""
+
+import asyncio
+import json
+
+from firmware.lib import records, reports
+from firmware.lib.compat import const
+from firmware.lib.errors import NetError
+from firmware.system.timing import sleep_ms, wait_for_ms
+
+_BATCH = const(10)  # more entries never fit 1 KiB
+_RESEND_S = const(30)
+_LOOK_MS = const(1000)
+_PAUSE_MS = const(250)
+
+
+class Uploads:
+    """`by_consumer`: a consumer's `…/records/ack` moves the cursor, else the broker's PUBACK does (DESIGN 4)."""
+
+    def __init__(self, registry, keeper, topics, mqtt, now_s, log, by_consumer=False):
+        self._registry = registry
+        self._keeper = keeper
+        self._topics = topics
+        self._mqtt = mqtt
+        self._now_s = now_s
+        self._log = log.area("uploads")
+        self._by_consumer = by_consumer
+        self._offered_s = {}
+        self._woken = asyncio.Event()
+
+    def wake(self, lock=None):
+        """There may be something to send."""
+        self._woken.set()
+
+    def acknowledged(self, lock, payload):
+        """`…/records/ack`: {"epoch","to"}. Anything else is ignored: an acknowledgement asks for nothing."""
+        try:
+            body = json.loads(payload)
+            epoch, number = body["epoch"], body["to"]
+        except (ValueError, KeyError, TypeError):
+            self._log.warn("ack_ignored", lock=lock.id)
+            return
+        if self._by_consumer:
+            buffer = self._keeper.buffer(lock)
+            seq = buffer.find(epoch, number)
+            if seq is not None:
+                buffer.acknowledge(seq)
+                self.wake()
+
+    async def run(self):
+        """Upload for ever, the locks in turns, one batch each."""
+        while True:
+            self._woken.clear()
+            try:
+                again = False
+                for lock in self._registry.all():
+                    again = await self._offer(lock) or again
+            except NetError:
+                await sleep_ms(_PAUSE_MS)
+                continue
+            if not again:
+                try:
+                    await wait_for_ms(self._woken.wait(), _LOOK_MS)
+                except asyncio.TimeoutError:
+                    pass
+
+    async def _offer(self, lock):
+        """Send the next batch of a lock; True if there may be more to send."""
+        buffer = self._keeper.buffer(lock)
+        if not buffer.pending():
+            return False
+        if self._by_consumer and buffer.offered > buffer.sent:
+            if self._now_s() - self._offered_s.get(lock.id, 0) < _RESEND_S:
+                return False
+            buffer.offered = buffer.sent  # nobody acknowledged it: offer it again
+        entries = self._next(buffer)
+        if not entries:
+            return False
+        items = [self._item(lock, entry) for entry in entries]
+        payload, count = reports.batch(entries[0].epoch, items, entries[0].gap)
+        last = entries[count - 1].seq
+        await self._mqtt.publish(self._topics.lock(lock.id, "records"), payload, False, 1)
+        if self._by_consumer:
+            buffer.offered = max(buffer.offered, last)
+            self._offered_s[lock.id] = self._now_s()
+        else:
+            buffer.acknowledge(last)
+        return buffer.pending() > 0
+
+    def _next(self, buffer):
+        """Up to a batch of entries without an epoch's end or a gap inside."""
+        entries = []
+        for entry in buffer.unsent(buffer.sent):
+            if entries and (entry.gap or entry.epoch != entries[0].epoch):
+                break
+            entries.append(entry)
+            if len(entries) == _BATCH:
+                break
+        return entries
+
+    def _item(self, lock, entry):
+        record = records.decode(entry.raw)
+        return reports.record_item(entry.number, record, self._keeper.unix_of(lock, record))
