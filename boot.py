@@ -34,7 +34,7 @@ def _starts():
         return 0
     if len(note) != 8 or note[:3] != _MARK:
         return 0
-    since_s = (time.time() - int.from_bytes(note[4:8], "big")) & 0xFFFFFFFF
+    since_s = (int(time.time()) - int.from_bytes(note[4:8], "big")) & 0xFFFFFFFF
     if since_s > _QUICK_S:
         machine.RTC().memory(b"")
         return 0
