@@ -116,7 +116,7 @@ class Link:
                     return answer
             left_ms = remaining_ms(deadline_ms)
             try:
-                part = await wait_for_ms(self._channel.inbox.get(), left_ms)
+                part = await self._channel.inbox.get_within(left_ms)
             except asyncio.TimeoutError:
                 raise LinkTimeout("no answer in time")
             if part is None:

@@ -141,7 +141,7 @@ class Peer:
 
     async def _next(self, deadline_ms):
         try:
-            item = await wait_for_ms(self._events.get(), remaining_ms(deadline_ms))
+            item = await self._events.get_within(remaining_ms(deadline_ms))
         except asyncio.TimeoutError:
             raise LinkTimeout("no answer from the peer's GATT server")
         if item is None:

@@ -5,7 +5,7 @@ import asyncio
 from firmware.lib import frame
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
-from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_diff, ticks_ms, wait_for_ms
+from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 # Flags; 16-bit service list with 0x1910; manufacturer data of 15 bytes follow (lock-ble-link.md 2.1).
 _HEAD = b"\x02\x01\x06\x03\x03\x10\x19\x10\xff"
@@ -38,7 +38,7 @@ class Connection:
     async def receive(self, timeout_ms):
         """The next chunk that the central wrote, in order. Raises LinkTimeout, or LinkError once the link has ended."""
         try:
-            octets = await wait_for_ms(self._served.inbox.get(), timeout_ms)
+            octets = await self._served.inbox.get_within(timeout_ms)
         except asyncio.TimeoutError:
             raise LinkTimeout("nothing was written")
         if octets is None:

@@ -19,7 +19,7 @@ from firmware.ble.server import Server
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.inbox import Inbox
-from firmware.system.timing import ticks_diff, ticks_ms, wait_for_ms
+from firmware.system.timing import ticks_diff, ticks_ms
 from firmware.system.turn import Turn
 
 _IRQ_SCAN_RESULT = const(5)
@@ -159,7 +159,7 @@ class Radio:
         link = None
         try:
             self._ble.gap_connect(addr_type, self._opening, timeout_ms, _INTERVAL_MIN_US, _INTERVAL_MAX_US)
-            link = await wait_for_ms(self._opened.get(), timeout_ms + _GRACE_MS)
+            link = await self._opened.get_within(timeout_ms + _GRACE_MS)
         except OSError as err:
             raise LinkError("radio refused: %s" % err)
         except asyncio.TimeoutError:

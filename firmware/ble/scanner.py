@@ -104,7 +104,7 @@ class Scanner:
         while remaining_ms(until_ms) and was_active == self.is_active:
             self._report()
             try:
-                item = await wait_for_ms(self._heard.get(), _REPORT_MS)
+                item = await self._heard.get_within(_REPORT_MS)
             except asyncio.TimeoutError:
                 continue
             while item is not None:

@@ -4,7 +4,9 @@ One producer (the handler), one consumer (the task): each moves only its own ind
 the radio's handler runs on another thread (ESP32).
 """
 
-from firmware.system.timing import ThreadSafeFlag
+import asyncio
+
+from firmware.system.timing import ThreadSafeFlag, remaining_ms, ticks_add, ticks_ms, wait_for_ms
 
 
 class Inbox:
@@ -53,6 +55,24 @@ class Inbox:
             if self.is_closed:
                 return None
             await self._flag.wait()
+
+    async def get_within(self, timeout_ms):
+        """`get` with a limit; raises asyncio.TimeoutError only when nothing is queued.
+
+        Not `wait_for(get())`: an item that arrives as the time runs out would go down with the cancelled task.
+        """
+        deadline_ms = ticks_add(ticks_ms(), timeout_ms)
+        while self._tail == self._head:
+            if self.is_closed:
+                return None
+            left_ms = remaining_ms(deadline_ms)
+            if not left_ms:
+                raise asyncio.TimeoutError
+            try:
+                await wait_for_ms(self._flag.wait(), left_ms)
+            except asyncio.TimeoutError:
+                pass  # the flag may have been taken with it: look once more
+        return self.get_nowait()
 
     def clear(self):
         """Forget what is queued. Only the consumer may call it."""

@@ -64,3 +64,42 @@ class InboxTest(unittest.TestCase):
             return first, inbox.get_nowait(), len(inbox)
 
         self.assertEqual(asyncio.run(scenario()), (1, None, 0))
+
+    def test_wait_with_a_limit(self):
+        async def scenario():
+            inbox = Inbox(4)
+            try:
+                await inbox.get_within(5)
+                return "got something"
+            except asyncio.TimeoutError:
+                pass
+            task = asyncio.create_task(inbox.get_within(5000))
+            await asyncio.sleep(0)
+            inbox.put(7)
+            first = await task
+            inbox.close()
+            return first, await inbox.get_within(5000)
+
+        self.assertEqual(asyncio.run(scenario()), (7, None))
+
+    def test_what_comes_as_the_time_runs_out_is_not_lost(self):
+        async def scenario():
+            inbox = Inbox(64)
+            got = []
+
+            async def produce():
+                for n in range(40):
+                    await asyncio.sleep(0.002)
+                    inbox.put(n)
+
+            task = asyncio.create_task(produce())
+            for _ in range(1000):
+                try:
+                    got.append(await inbox.get_within(2))
+                except asyncio.TimeoutError:
+                    if len(got) == 40:
+                        break
+            await task
+            return got
+
+        self.assertEqual(asyncio.run(scenario()), list(range(40)))
