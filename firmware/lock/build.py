@@ -104,6 +104,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     vendor_crc = settings.crc_default == "vendor"
     engine = Engine(device, identity, log, vendor_crc, settings.strict_empty, settings.push, settings.clock_backup)
     parts["engine"] = engine
+    device.auto_lock_changed(now_ms)  # a door that stood open when the power went
     button = Button(hardware.button, device, settings.reset_button)
     if hardware.lost_power and keys.is_paired:
         device.record(_POWERED_ON)
