@@ -68,7 +68,7 @@ class Central:
         """(Peer, its handles), subscribed. Raises as `connect`; the caller closes."""
         began_ms = ticks_ms()
         attempts = 0
-        why = LinkTimeout("the radio is busy")
+        why = LinkError("the radio was busy too long")
         async with self._radio.turn(remaining_ms(deadline_ms)):
             while remaining_ms(deadline_ms) > _LAST_MS:
                 attempts += 1

@@ -40,7 +40,7 @@ class Server:
         self._log = log
         self._central = None
         self._is_advertising = False
-        self._rx = self._tx = self._battery = None
+        self._rx = None
 
     def register(self, identity):
         """Register the lock's database (lock-ble-link.md 3.1). Every readable value has at least one byte."""
