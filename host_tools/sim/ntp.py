@@ -1,0 +1,46 @@
+"""An SNTP server for the simulated site: tells the site's time (real time plus leaps), the wrong time, or nothing."""
+
+import asyncio
+import struct
+import time
+from collections.abc import Callable
+
+_TO_1900 = 2208988800
+
+
+class NtpServer(asyncio.DatagramProtocol):
+    """`lie_s` is added to what it tells; while `is_silent` it answers nothing."""
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._transport: asyncio.DatagramTransport | None = None
+        self.host = ""
+        self.port = 0
+        self.is_silent = False
+        self.lie_s = 0.0
+        self.asked = 0
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Open the port; 0 takes a free one."""
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
+        self.host, self.port = self._transport.get_extra_info("sockname")[:2]
+
+    def stop(self) -> None:
+        """Close the port."""
+        if self._transport:
+            self._transport.close()
+            self._transport = None
+
+    def datagram_received(self, data: bytes, addr) -> None:
+        """Answer a client's packet (RFC 4330); anything else is dropped."""
+        if len(data) < 48 or data[0] & 7 != 3:
+            return
+        self.asked += 1
+        if self.is_silent or self._transport is None:
+            return
+        stamp = self._now() + self.lie_s + _TO_1900
+        wire = struct.pack(">II", int(stamp) & 0xFFFFFFFF, int(stamp % 1 * 0x100000000))
+        version = data[0] & 0x38
+        head = struct.pack(">BBbbII4s", version | 4, 2, 6, -20, 0, 0, b"SIM\0")
+        self._transport.sendto(head + wire + data[40:48] + wire + wire, addr)

@@ -1,0 +1,92 @@
+# The board's line to the simulated site: pins, watchdog, Wi-Fi, resets, leaps. JSON arrays, one a line, verb first.
+# Part of the shims; the site's end is host_tools/sim/board_line.py.
+#
+#   SIM_BOARD=host:port   where the site listens; without it the shims work alone: nothing moves, resets end the process
+#   SIM_MAC=12 hex        base MAC of the board
+#
+# Nothing here runs in a thread: the line is looked at while the board waits (asyncio, sleep) and when an input is read.
+import json
+import os
+import select
+import socket
+import sys
+
+_IPPROTO_TCP = 6
+_TCP_NODELAY = 1
+
+host = None  # a VfsPosix, for shims only, and the path of the flash image in it; sim_start sets both
+image = None
+handlers = {}  # verb -> function(arguments), run on the main thread
+
+_sock = None
+_poll = None
+_rest = b""
+_welcome = {}
+
+
+def mac():
+    return bytes(int((os.getenv("SIM_MAC") or "240ac4000000")[at : at + 2], 16) for at in range(0, 12, 2))
+
+
+def welcome():
+    # What the site says about this start: reset cause, leap, clock, inputs. Opens the line at first use.
+    global _sock, _poll, _welcome
+    if _sock is None and os.getenv("SIM_BOARD"):
+        name, port = os.getenv("SIM_BOARD").split(":")
+        _sock = socket.socket()
+        _sock.connect(socket.getaddrinfo(name, int(port))[0][-1])
+        _sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        _poll = select.poll()
+        _poll.register(_sock, select.POLLIN)
+        post("hello", os.getenv("SIM_MAC"))
+        line = _sock.readline()
+        if not line:
+            _gone()
+        _welcome = json.loads(line)[1]
+    return _welcome
+
+
+def stream():
+    # the socket, for the event loop to wait on, or None
+    return _sock
+
+
+def post(*message):
+    if _sock is not None:
+        try:
+            _sock.write(json.dumps(message) + "\n")
+        except OSError:
+            _gone()
+
+
+def pump():
+    # Act on whatever the site has sent. Never waits.
+    global _rest
+    while _sock is not None and _poll.poll(0):
+        part = _sock.recv(512)
+        if not part:
+            _gone()
+        lines = (_rest + part).split(b"\n")
+        _rest = lines.pop()
+        for line in lines:
+            message = json.loads(line)
+            handler = handlers.get(message[0])
+            if handler is not None:
+                handler(*message[1:])
+
+
+def end(how):
+    # Ask for the end of this process, "reset", "soft" or "cut", and wait for it: the site kills, as a chip's reset does,
+    # so no `finally` of the program runs.
+    if _sock is not None:
+        post("end", how)
+        while _sock.recv(64):
+            pass
+    sys.exit()
+
+
+def _gone():
+    # The site has ended: so does the board.
+    global _sock
+    _sock = None
+    sys.exit()

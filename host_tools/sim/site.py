@@ -1,0 +1,291 @@
+"""A simulated site: broker, time server, Wi-Fi, the air, gateways and locks, all started and ended together.
+
+    async with Site(SiteSpec(gateways=1, locks=2)) as site:
+        print(site.describe())
+        await site.locks[0].panel({"do": "touch"})
+
+Everything listens on 127.0.0.1 and on free ports. Boards' logs and flash images lie in `site.folder`.
+"""
+
+import asyncio
+import json
+import random
+import shutil
+import signal
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from host_tools.sim import control
+from host_tools.sim.access_point import AccessPoint
+from host_tools.sim.board import Board, BoardSpec
+from host_tools.sim.board_line import BoardLines
+from host_tools.sim.broker import HOST, Broker
+from host_tools.sim.interpreter import SimError
+from host_tools.sim.ntp import NtpServer
+from host_tools.sim.panel import JsonPort
+from host_tools.sim.radio import Radio
+from host_tools.sim.uplink import Uplink
+
+SSID, PASSWORD = "sim", "simulated"
+_LOCK_NAMES = ("Front door", "Back door", "Garage", "Cellar", "Shed", "Office")
+
+
+@dataclass
+class SiteSpec:
+    """What to build. `gateway_settings` and `lock_settings` are laid over the settings files of a demonstration site."""
+
+    gateways: int = 1
+    locks: int = 2
+    profile: str = "home"
+    seed: int | None = None
+    provisioned: bool = True  # gateways find Wi-Fi and broker in their settings
+    gateway_settings: dict = field(default_factory=dict)
+    lock_settings: dict = field(default_factory=dict)
+    gateway_heapsize: str | None = None
+    lock_heapsize: str | None = None
+    broker: str = "iotcore"  # or mosquitto
+    mpy: bool = True
+    folder: Path | None = None  # for logs and flash images; without it a temporary one
+    keep_folder: bool = False
+    clock_backup: bool = True  # a lock's clock runs on while its board is restarted
+
+
+class Site:
+    """Async context manager; entering starts everything, leaving ends it. `start=False` boards: see `Board.start`."""
+
+    def __init__(self, spec: SiteSpec | None = None) -> None:
+        self.spec = spec or SiteSpec()
+        self.seed = random.SystemRandom().randrange(1 << 31) if self.spec.seed is None else self.spec.seed
+        self.leap_s = 0.0
+        self.folder = Path()
+        self.gateways: list[Board] = []
+        self.locks: list[Board] = []
+        self.uplinks: list[Uplink] = []
+        self.panels: list[JsonPort] = []
+        self.keys: dict[str, str] = {}  # lock's MAC -> file of its bundle, once it is paired
+        self.broker = Broker(self.spec.broker)
+        self.ntp = NtpServer(self.now)
+        self.radio = Radio(self.seed, self.spec.profile)
+        self.control = JsonPort(lambda request: control.perform(self, request))
+        self._lines = BoardLines(self._by_base)
+        self._is_temporary = False
+
+    # --- names for what clients need
+
+    @property
+    def mqtt_host(self) -> str:
+        """Where the broker listens."""
+        return self.broker.host
+
+    @property
+    def mqtt_port(self) -> int:
+        """Where the broker listens."""
+        return self.broker.port
+
+    @property
+    def boards(self) -> list[Board]:
+        """Gateways, then locks."""
+        return self.gateways + self.locks
+
+    @property
+    def air(self) -> str:
+        """The HCI port as a Bumble transport name, for GATEHOUSE_AIR."""
+        return "tcp-client:%s:%d" % (HOST, self.radio.hci_port)
+
+    def now(self) -> float:
+        """The site's Unix time: real time plus all leaps."""
+        return time.time() + self.leap_s
+
+    def board(self, name: str) -> Board:
+        """A board by name, Bluetooth address or id. Raises SimError."""
+        for board in self.boards:
+            if name.lower() in (board.name.lower(), board.mac, board.id):
+                return board
+        raise SimError("no board %r; there are: %s" % (name, ", ".join(board.name for board in self.boards)))
+
+    def describe(self) -> dict:
+        """How to reach everything (DESIGN 3)."""
+        gateways = [{"id": each.id, "topic": "gatehouse/" + each.id, "console": each.console} for each in self.gateways]
+        locks = [
+            {"mac": lock.mac, "name": lock.name, "panel": "%s:%d" % (HOST, port.port), "console": lock.console}
+            | ({"keys": self.keys[lock.mac]} if lock.mac in self.keys else {})
+            for lock, port in zip(self.locks, self.panels, strict=True)
+        ]
+        return {
+            "mqtt": {"host": self.mqtt_host, "port": self.mqtt_port},
+            "air": {"hci": self.air},
+            "gateways": gateways,
+            "locks": locks,
+            "control": "%s:%d" % (HOST, self.control.port),
+            "logs": str(self.folder),
+            "seed": self.seed,
+        }
+
+    def state(self) -> dict:
+        """What goes on, for the control port."""
+        boards = [
+            {
+                "name": each.name,
+                "id": each.id,
+                "running": each.is_running,
+                "starts": each.starts,
+                "crashes": each.crashes,
+            }
+            for each in self.boards
+        ]
+        return {"leap_s": self.leap_s, "links_up": self.radio.links_up(), "wifi": self.wifi.is_up, "boards": boards}
+
+    # --- what a test or a story does to it
+
+    async def leap(self, seconds: float) -> None:
+        """Let every board's ticks and clock, and the time server, jump ahead. Raises SimError while a link is up."""
+        if seconds < 0:
+            raise SimError("time does not go back")
+        if self.radio.links_up():
+            raise SimError("a link is up; a leap would tear it")
+        self.leap_s += seconds
+        for board in self.boards:
+            board.post("leap", round(seconds * 1000))
+
+    def switch_wifi(self, is_up: bool) -> None:
+        """The access point, and with it every gateway's way to the broker."""
+        self.wifi.switch(is_up)
+        for uplink in self.uplinks:
+            uplink.switch(is_up)
+
+    # --- start and end
+
+    async def __aenter__(self) -> "Site":
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *exc) -> None:
+        await self._stop()
+
+    async def _start(self) -> None:
+        if self.spec.folder:
+            self.folder = Path(self.spec.folder).absolute()
+            self.folder.mkdir(parents=True, exist_ok=True)
+        else:
+            self.folder = Path(tempfile.mkdtemp(prefix="gatehouse-"))
+            self._is_temporary = True
+        self.wifi = AccessPoint(SSID, PASSWORD, self.seed)
+        await asyncio.gather(self.broker.start(), self.ntp.start(HOST), self.radio.start(HOST), self._lines.start(HOST))
+        for index in range(self.spec.gateways):
+            uplink = Uplink(HOST, self.broker.port)
+            await uplink.start()
+            self.uplinks.append(uplink)
+            self.gateways.append(self._make(self._gateway(index, uplink.port), index))
+        for index in range(self.spec.locks):
+            lock = self._make(self._lock(index), self.spec.gateways + index)
+            self.locks.append(lock)
+            self.panels.append(JsonPort(lock.panel))
+            await self.panels[-1].start(HOST)
+            self.radio.place(lock.mac, 2.0 + index % 4, float(index // 4))
+        await self.control.start(HOST)
+        for role in (self.locks, self.gateways):
+            for board in role[:1]:  # makes the role's flash image, which the others copy
+                await board.start()
+            await asyncio.gather(*(board.start() for board in role[1:]))
+
+    async def _stop(self) -> None:
+        for port in (*self.panels, self.control):
+            port.stop()
+        await asyncio.gather(*(board.close() for board in self.boards), return_exceptions=True)
+        self._lines.stop()
+        for uplink in self.uplinks:
+            await uplink.stop()
+        await self.radio.stop()
+        self.ntp.stop()
+        await self.broker.stop()
+        if self._is_temporary and not self.spec.keep_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _by_base(self, base_mac: str) -> Board | None:
+        return next((board for board in self.boards if board.spec.base_mac == base_mac), None)
+
+    def _make(self, spec: BoardSpec, index: int) -> Board:
+        board = Board(spec, index, self.folder, lambda: self.leap_s, self.wifi)
+        board.env = {"SIM_BOARD": "%s:%d" % (HOST, self._lines.port), "SIM_RADIO": "%s:%d" % (HOST, self.radio.port)}
+        return board
+
+    def _gateway(self, index: int, mqtt_port: int) -> BoardSpec:
+        settings: dict = {}
+        if self.spec.provisioned:
+            settings = {
+                "wifi_ssid": SSID,
+                "wifi_password": PASSWORD,
+                "mqtt_host": HOST,
+                "mqtt_port": mqtt_port,
+                "insecure_broker": True,
+                "unsigned_unlock": True,
+                "ntp_host": HOST,
+                "ntp_port": self.ntp.port,
+                "name": "Gateway" if self.spec.gateways == 1 else "Gateway %d" % (index + 1),
+            } | self.spec.gateway_settings
+        return BoardSpec(
+            name="Gateway" if self.spec.gateways == 1 else "Gateway %d" % (index + 1),
+            role="gateway",
+            base_mac="240ac4a0%04x" % (index * 4),
+            settings=settings,
+            heapsize=self.spec.gateway_heapsize,
+            mpy=self.spec.mpy,
+        )
+
+    def _lock(self, index: int) -> BoardSpec:
+        return BoardSpec(
+            name=_LOCK_NAMES[index] if index < len(_LOCK_NAMES) else "Lock %d" % (index + 1),
+            role="lock",
+            base_mac="240ac4b0%04x" % (index * 4),
+            settings={"panel": True, "clock_backup": self.spec.clock_backup} | self.spec.lock_settings,
+            heapsize=self.spec.lock_heapsize,
+            mpy=self.spec.mpy,
+            clock_backup=self.spec.clock_backup,
+        )
+
+
+def run_site(json_out: bool = False, **options) -> None:
+    """Start a site, say how to reach it, stay until SIGINT or SIGTERM. `options`: fields of SiteSpec."""
+    asyncio.run(_run(SiteSpec(**options), json_out))
+
+
+async def _run(spec: SiteSpec, json_out: bool) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, ended.set)
+    async with Site(spec) as site:
+        facts = site.describe()
+        if json_out:
+            print(json.dumps(facts), flush=True)
+        else:
+            _print_facts(site, facts)
+        reported = 0
+        while not ended.is_set():
+            crashes = [
+                "%s: %s; see %s" % (each.name, text, each.log_path) for each in site.boards for text in each.crashes
+            ]
+            for text in crashes[reported:]:
+                print(json.dumps({"crash": text}) if json_out else "board crashed: " + text, flush=True)
+            reported = len(crashes)
+            try:
+                await asyncio.wait_for(ended.wait(), 0.5)
+            except TimeoutError:
+                continue
+
+
+def _print_facts(site: Site, facts: dict) -> None:
+    print("broker    %(host)s:%(port)d" % facts["mqtt"])
+    print("air       %s" % facts["air"]["hci"])
+    for gateway, told in zip(site.gateways, facts["gateways"], strict=True):
+        print("gateway   %s  topic %s  console %s" % (gateway.name, told["topic"], told["console"]))
+    for told in facts["locks"]:
+        print("lock      %(name)s  %(mac)s  panel %(panel)s  console %(console)s" % told)
+    print("control   %(control)s\nlogs      %(logs)s\nseed      %(seed)d" % facts)
+    print("Ctrl-C ends the site.", flush=True)
