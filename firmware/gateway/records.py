@@ -29,8 +29,8 @@ class _Wish:
 
 
 class Records:
-    """`outgoing.put` takes events, `clocks` hears of locks that lost their power. `on_stored(lock)` is called when there
-    is something to upload."""
+    """`outgoing.put` takes events, `clocks` hears of locks that lost their power. `on_stored(lock)` is called when
+    there is something to upload."""
 
     def __init__(self, folder, registry, clocks, clock, outgoing, topics, now_s, log):
         self._folder = folder

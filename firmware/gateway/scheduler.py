@@ -69,8 +69,8 @@ class Job:
 
 
 class Scheduler:
-    """`opener(lock, deadline_ms)` gives an async context that yields a Session. `on_alive()` is called every few seconds
-    while the scheduler does its work or waits for some."""
+    """`opener(lock, deadline_ms)` gives an async context that yields a Session. `on_alive()` is called every few
+    seconds while the scheduler does its work or waits for some."""
 
     def __init__(self, opener, registry, log, linger_ms=2000, on_alive=None):
         self._opener = opener

@@ -1,4 +1,5 @@
-"""A link to one lock with what has been proven on it. Owns logins; what is asked after them is the operations' business.
+"""A link to one lock with what has been proven on it. Owns logins; what is asked after them is up to the
+operations.
 
 Source: lock-ble-link.md 8.4-8.10. A login holds for 120 s; it is renewed before that, and once when the lock says "no
 permission" in the middle of a long job.

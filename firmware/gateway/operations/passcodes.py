@@ -1,4 +1,5 @@
-"""passcode_add, passcode_delete, passcode_list (lock-ble-commands.md 3). Codes go in and never come out: lists are masked.
+"""passcode_add, passcode_delete, passcode_list (lock-ble-commands.md 3). Codes go in and never come out:
+lists are masked.
 
 Times in arguments are Unix seconds; the lock gets its own local time.
 """

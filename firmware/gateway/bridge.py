@@ -1,0 +1,250 @@
+"""MQTT requests in, jobs out, and for each request exactly one result. Owns the rules of DESIGN 4 on what is taken.
+
+Order of checks: retained, form, repeated id, rate, expiry, permission, lock, arguments, room in the queue. Nothing here
+touches the radio.
+"""
+
+import asyncio
+
+from firmware.gateway import dedupe
+from firmware.gateway.clocks import NoClock
+from firmware.gateway.operations import table
+from firmware.gateway.scheduler import COMMAND, URGENT, Expired, Job, Unknown
+from firmware.lib import commands, reports, topics
+from firmware.lib.compat import const
+from firmware.lib.errors import BadRequest, FirmwareError
+from firmware.system.timing import ticks_add, ticks_diff, ticks_ms
+
+_DEPTH = const(12)
+_COMMAND_S = const(30)
+_LONG_S = const(120)  # reading a whole log
+_MOST_VOLATILE_S = const(30)  # security.md CMD-3: however late `exp` is
+_MOST_S = const(120)
+
+
+class Retained(FirmwareError):
+    """The broker kept the message: it would come again at every connect."""
+
+    code = "retained"
+
+
+class Conflict(FirmwareError):
+    """The id was used for another request."""
+
+    code = "conflict"
+
+
+class RateLimited(FirmwareError):
+    """Too many requests."""
+
+    code = "rate_limited"
+
+
+class Forbidden(FirmwareError):
+    """Not allowed to an unsigned request."""
+
+    code = "forbidden"
+
+
+class UnknownLock(FirmwareError):
+    """This gateway has no keys for the lock."""
+
+    code = "unknown_lock"
+
+
+class Busy(FirmwareError):
+    """The queue is full."""
+
+    code = "busy"
+
+
+class CommandJob(Job):
+    """A lock's operation that somebody asked for."""
+
+    def __init__(self, lock, deadline_ms, request, tools, done):
+        super().__init__(lock, deadline_ms)
+        self.op = request.command.op
+        self.args = request.command.args
+        self.priority = URGENT if request.is_volatile else COMMAND
+        self.before = None
+        self.tools = tools
+        self.request = request
+        self._done = done
+
+    def start(self):
+        """About to act: a reset from here on must not lead to a second time (CMD-5)."""
+        if self.request.command.id is not None:
+            self.tools.dedupe.start(self.request.command.id, self.request.digest)
+
+    async def run(self, session):
+        return await table.module(self.op).run(self, session)
+
+    def finish(self, found, err):
+        self._done(self, found, err)
+
+
+class Request:
+    """A command on its way, with where it came from and when."""
+
+    __slots__ = ("began_ms", "command", "digest", "is_volatile", "lock_id")
+
+    def __init__(self, command, lock_id, began_ms):
+        self.command = command
+        self.lock_id = lock_id
+        self.began_ms = began_ms
+        self.digest = b""
+        self.is_volatile = False
+
+
+class Bridge:
+    """`tools` holds the collaborators: settings, registry, scheduler, dedupe, rates, clock, outgoing, topics, uploads,
+    metrics, now_s, and `gateway_ops`, which carries out what is asked of the gateway itself."""
+
+    def __init__(self, tools, log):
+        self._tools = tools
+        self._log = log.area("bridge")
+        self._inbox = []
+        self._filled = asyncio.Event()
+        self.dropped = 0
+
+    def take(self, topic, payload, retained, qos):
+        """A message from the broker; called by the connection, so it only queues."""
+        if len(self._inbox) >= _DEPTH:
+            self.dropped += 1
+            self._log.warn("dropped", total=self.dropped)
+            return
+        self._inbox.append((topic, payload, retained, ticks_ms()))
+        self._filled.set()
+
+    async def run(self):
+        """Deal with messages for ever, one after the other."""
+        while True:
+            if not self._inbox:
+                self._filled.clear()
+                await self._filled.wait()
+                continue
+            topic, payload, retained, at_ms = self._inbox.pop(0)
+            where = self._tools.topics.parse_obeyed(topic)
+            if where is None:
+                continue
+            leaf, lock_id = where
+            if leaf == topics.HA_STATUS:
+                continue
+            if leaf == "records/ack":
+                lock = self._tools.registry.by_id(lock_id)
+                if lock and not retained:
+                    self._tools.uploads.acknowledged(lock, payload)
+                continue
+            await self._request(leaf, lock_id, payload, retained, at_ms)
+
+    async def _request(self, leaf, lock_id, payload, retained, at_ms):
+        request = None
+        try:
+            try:
+                command = commands.parse_set(payload) if leaf == "set" else commands.parse(payload)
+            except BadRequest as err:
+                request = Request(commands.Command(getattr(err, "id", None), None, {}), lock_id, at_ms)
+                if retained:
+                    raise Retained("the message was retained")
+                raise
+            request = Request(command, lock_id, at_ms)
+            if retained:
+                raise Retained("the message was retained")
+            if not self._is_new(request):
+                return
+        except FirmwareError as err:
+            self._answer(request, None, err, 0)
+            return
+        try:
+            await self._admit(request)
+        except FirmwareError as err:
+            self.conclude(request, None, err, 0)
+
+    def _is_new(self, request):
+        """Take the id. False when this request needs nothing more: it runs, or its result was sent again."""
+        command = request.command
+        if command.id is None:
+            return True
+        request.digest = command.digest(request.lock_id or "")
+        known, payload = self._tools.dedupe.look(command.id, request.digest)
+        if known == dedupe.CONFLICT:
+            raise Conflict("the id was used for another request")
+        if known == dedupe.KNOWN:
+            self._publish(request, payload)
+        elif known == dedupe.INTERRUPTED:
+            self.conclude(request, None, Unknown("the gateway was reset while it carried the command out"), 0)
+        return known == dedupe.NEW
+
+    async def _admit(self, request):
+        """Check a new request and queue its job. Raises what the result shall be."""
+        tools = self._tools
+        command = request.command
+        rules = table.rules(command.op, request.lock_id is not None)
+        if rules is None:
+            raise BadRequest("no such operation here")
+        request.is_volatile = bool(rules & table.VOLATILE)
+        if not tools.rates.take(command.op, request.lock_id, tools.now_s()):
+            raise RateLimited("too many requests")
+        deadline_ms = self._deadline(request)
+        if rules & table.GUARDED and not tools.settings.unsigned_unlock:
+            raise Forbidden("unsigned_unlock is off")
+        if request.lock_id is None:
+            await tools.gateway_ops.run(request, deadline_ms, self.conclude)
+            return
+        lock = tools.registry.by_id(request.lock_id)
+        if lock is None:
+            raise UnknownLock("no keys for this lock")
+        if command.sealed is not None:
+            command.args = await tools.gateway_ops.unseal(command)
+        command.args = table.module(command.op).check(command.op, command.args)
+        if rules & table.NEEDS_CLOCK and not tools.clock.trusted:
+            raise NoClock("the gateway's clock is not trusted")
+        if not tools.scheduler.submit(CommandJob(lock, deadline_ms, request, tools, self._done)):
+            raise Busy("the queue is full")
+
+    def _deadline(self, request):
+        """Tick until which the request may be worked on. Raises NoClock, Expired."""
+        tools = self._tools
+        command = request.command
+        if command.exp is None:
+            span_s = tools.settings.expiry_s if request.is_volatile else _COMMAND_S
+            if command.op == "records_read":
+                span_s = _LONG_S
+            return ticks_add(request.began_ms, span_s * 1000)
+        if not tools.clock.trusted:
+            raise NoClock("exp cannot be judged: the gateway's clock is not trusted")
+        left_s = command.exp - tools.clock.now()
+        if left_s <= 0:
+            raise Expired("past its exp")
+        return ticks_add(request.began_ms, min(left_s, _MOST_VOLATILE_S if request.is_volatile else _MOST_S) * 1000)
+
+    # --- results
+
+    def _done(self, job, found, err):
+        self.conclude(job.request, found, err, job.attempts)
+
+    def conclude(self, request, found, err, attempts):
+        """The one result of a request that was new: keep it under its id, publish it, count it."""
+        payload = self._answer(request, found, err, attempts)
+        command = request.command
+        if command.id is not None:
+            self._tools.dedupe.done(command.id, request.digest, payload.encode())
+
+    def _answer(self, request, found, err, attempts):
+        command = request.command
+        ms = ticks_diff(ticks_ms(), request.began_ms)
+        if err is None:
+            payload = reports.success(command.id, command.op, ms, attempts, found)
+            code = "ok"
+        else:
+            payload = reports.failure(command.id, command.op, err, ms, attempts, found)
+            code = err.code if isinstance(err, FirmwareError) else "internal"
+        self._publish(request, payload)
+        self._log.info("result", op=command.op, lock=request.lock_id or "-", code=code, ms=ms, attempts=attempts)
+        self._tools.metrics.note(command.op, code, ms)
+        return payload
+
+    def _publish(self, request, payload):
+        names = self._tools.topics
+        topic = names.lock(request.lock_id, "rsp") if request.lock_id else names.gateway("rsp")
+        self._tools.outgoing.put(topic, payload)

@@ -1,0 +1,85 @@
+"""Counts and times of what the gateway does, published each minute. Owns the numbers; `reports` owns their names."""
+
+from firmware.lib import reports
+from firmware.lib.compat import const
+from firmware.lib.errors import NetError
+from firmware.system.timing import sleep_ms
+
+_KEPT = const(32)  # durations per operation
+_PERIOD_MS = const(60000)
+_OPS = const(16)
+
+
+class Metrics:
+    """Successes, failures and the latest durations by operation."""
+
+    def __init__(self):
+        self._ops = {}
+        self.done = 0
+        self.ok = 0
+
+    def note(self, op, code, ms):
+        """One result."""
+        self.done += 1
+        if code == "ok":
+            self.ok += 1
+        if code != "ok" or op is None or (op not in self._ops and len(self._ops) >= _OPS):
+            return
+        times = self._ops.setdefault(op, [])
+        if len(times) >= _KEPT:
+            times.pop(0)
+        times.append(ms)
+
+    def percentile(self, op, share_pct):
+        """Duration that `share_pct` of the latest successful runs kept, or None."""
+        times = sorted(self._ops.get(op, ()))
+        return times[min(len(times) - 1, len(times) * share_pct // 100)] if times else None
+
+    def summary(self):
+        """{operation: [p50, p95]} in milliseconds."""
+        return {op: [self.percentile(op, 50), self.percentile(op, 95)] for op in self._ops}
+
+    def success_pct(self):
+        """Share of requests that ended well, or None before the first."""
+        return self.ok * 100 // self.done if self.done else None
+
+
+class Uptime:
+    """Seconds since start from a tick clock that wraps; ask it at least every few days."""
+
+    def __init__(self, ticks_ms, ticks_diff):
+        self._ticks_ms = ticks_ms
+        self._ticks_diff = ticks_diff
+        self._last_ms = ticks_ms()
+        self._up_ms = 0
+
+    def seconds(self):
+        """Whole seconds, only ever rising."""
+        now_ms = self._ticks_ms()
+        self._up_ms += self._ticks_diff(now_ms, self._last_ms)
+        self._last_ms = now_ms
+        return self._up_ms // 1000
+
+
+class Diagnostics:
+    """`gather()` returns the members of `metrics` that are not the Metrics' own."""
+
+    def __init__(self, metrics, gather, topics, mqtt):
+        self._metrics = metrics
+        self._gather = gather
+        self._topics = topics
+        self._mqtt = mqtt
+
+    async def run(self):
+        """Publish each minute."""
+        while True:
+            await sleep_ms(_PERIOD_MS)
+            members = self._gather()
+            members["success_pct"] = self._metrics.success_pct()
+            members["operations"] = self._metrics.summary()
+            members["unlock_p50_ms"] = self._metrics.percentile("unlock", 50)
+            members["unlock_p95_ms"] = self._metrics.percentile("unlock", 95)
+            try:
+                await self._mqtt.publish(self._topics.gateway("metrics"), reports.metrics(**members))
+            except NetError:
+                pass  # the next minute's will do
