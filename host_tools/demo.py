@@ -28,13 +28,14 @@ from host_tools.records_store import read_batch
 from host_tools.sim import bleak_air
 from host_tools.sim.board import Board
 from host_tools.sim.interpreter import SimError
-from host_tools.sim.site import Site
+from host_tools.sim.site import Site, SiteSpec
 
 JAM = "GATEHOUSE_DEMO_JAM"
 _NAMES = ("Front door", "Back door")
 _AUTO_LOCK_S = 2
 _WRONG_BY_S = 600
 _OPENINGS = 3  # while the broker is away
+_SPEC = SiteSpec(gateways=1, locks=2, profile="home", gateway_settings={"records_ack": "consumer"})
 _RECORD_PASSCODE, _RECORD_WRONG = 4, 7
 
 
@@ -158,8 +159,9 @@ class Demo:
         await self._broker_away()
 
     async def _panel(self, lock: Board, request: dict) -> dict:
-        reply = await self.site.panel(lock, request)
-        require("error" not in reply, "the panel of %s answered %s" % (lock.name, reply.get("error")))
+        reply = await lock.panel(request)
+        fault = reply.get("error") or (None if reply.get("ok", True) else reply.get("code"))
+        require(not fault, "the panel of %s answered %s" % (lock.name, fault))
         return reply
 
     async def _pair(self, lock: Board, name: str) -> None:
@@ -171,7 +173,7 @@ class Demo:
             outcome = await pairing.pair(found, self.book, name, allow_remote=True)
             shown = await self._panel(lock, {"do": "state"})
             require(shown.get("paired"), "the lock itself does not say that it is paired")
-            require(outcome.remote_unlock, "the remote-unlock switch is not on")
+            require(outcome.remote_unlock, "the remote-unlock switch is not on (%s)" % "; ".join(outcome.notes))
             self.entries.append(outcome.entry)
             self.story.saw("the lock says paired, model %s; keys in the key book" % outcome.entry.model)
 
@@ -339,7 +341,7 @@ def hints(site: Site, book: KeyBook, code: str) -> str:
         "The site stays up; Ctrl-C ends it. In another terminal:",
         "",
         "  export GATEHOUSE_MQTT=%s:%d" % (site.mqtt_host, site.mqtt_port),
-        "  export GATEHOUSE_AIR=127.0.0.1:%d" % site.radio.hci_port,
+        "  export GATEHOUSE_AIR=%s" % site.air,
         "  export GATEHOUSE_KEYS=%s" % book.path,
         "  %s monitor" % tool,
         "  %s unlock '%s'" % (tool, _NAMES[0]),
@@ -359,10 +361,10 @@ async def run(console: Console, once: bool, jam: bool) -> int:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 with story.step("A site starts: broker, virtual radio, one gateway, two locks"):
-                    site = await stack.enter_async_context(Site(gateways=1, locks=2, profile="home"))
+                    site = await stack.enter_async_context(Site(_SPEC))
                     await _listen(site)
                     story.saw("seed %s; MicroPython runs on all three boards" % site.seed)
-                bleak_air.install("127.0.0.1:%d" % site.radio.hci_port)
+                bleak_air.install(site.air)
                 if jam:
                     site.locks[0].jam()
                     console.print("  (the bolt of %s has been made to jam)" % _NAMES[0])
@@ -380,8 +382,8 @@ async def run(console: Console, once: bool, jam: bool) -> int:
 
 async def _listen(site: Site) -> None:
     """All boards answer on their consoles."""
-    asking: list[Awaitable[dict]] = [board.ask({"do": "hello"}, 30) for board in (*site.gateways, *site.locks)]
-    for board, reply in zip((*site.gateways, *site.locks), await asyncio.gather(*asking), strict=True):
+    asking: list[Awaitable[dict]] = [board.ask({"do": "hello"}, 30) for board in site.boards]
+    for board, reply in zip(site.boards, await asyncio.gather(*asking), strict=True):
         require(reply.get("role") == board.role, "%s says it is %r" % (board.name, reply.get("role")))
 
 

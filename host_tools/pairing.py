@@ -68,7 +68,7 @@ async def pair(
     try:
         progress("connecting to %s" % found.mac)
         async with connect(found, crypto.DEFAULT_KEY) as link:
-            agreed = await _agree(link, name, offset, allow_remote, progress)
+            agreed = await _agree(link, name, offset, progress)
             progress("storing the keys")
             book.put_provisional(agreed.entry)
             outcome = agreed
@@ -76,6 +76,7 @@ async def pair(
             await link.exchange(opcodes.PAIRING_DONE, pairing_client.finished())
             is_done = True
             book.put(outcome.entry)
+            await _switch(link, outcome, allow_remote, progress)
             await _describe(link, outcome, progress)
     except FirmwareError as err:
         if outcome is None:
@@ -96,8 +97,8 @@ def _nothing_kept(err: FirmwareError) -> HostError:
     return HostError(err.code, text, "nothing was kept; touch the keypad and pair again")
 
 
-async def _agree(link: LockLink, name: str, offset: int, allow_remote: bool | None, progress: Progress) -> Outcome:
-    """Everything before 0x57: keys, clock, features, admin code, switch."""
+async def _agree(link: LockLink, name: str, offset: int, progress: Progress) -> Outcome:
+    """Everything before 0x57: keys, clock, features, settings, admin code."""
     found = link.found
     progress("greeting")
     await link.exchange(opcodes.INIT, pairing_client.init())
@@ -122,8 +123,6 @@ async def _agree(link: LockLink, name: str, offset: int, allow_remote: bool | No
         data = await _optional(link, outcome, "auto-lock", opcodes.AUTO_LOCK, settings_client.auto_lock_query())
         outcome.autolock_s = settings_client.auto_lock(data)[1] if data else None
     await _admin_code(link, outcome, progress)
-    if _has(entry, FEATURE_REMOTE_UNLOCK):
-        await _switch(link, outcome, allow_remote, progress)
     entry.group, entry.org = link.group, link.org
     return outcome
 
@@ -141,15 +140,20 @@ async def _admin_code(link: LockLink, outcome: Outcome, progress: Progress) -> N
 
 
 async def _switch(link: LockLink, outcome: Outcome, allow: bool | None, progress: Progress) -> None:
+    """The switch needs an admin session (commands 1.3), so it comes after the pairing, which stands in any case."""
+    if not _has(outcome.entry, FEATURE_REMOTE_UNLOCK):
+        return
     progress("remote-unlock switch")
-    if allow is not None:
-        await _optional(link, outcome, "remote-unlock switch", opcodes.REMOTE_UNLOCK, remote_unlock.change(allow))
-    data = await _optional(
-        link, outcome, "remote-unlock switch", opcodes.REMOTE_UNLOCK, settings_client.remote_unlock_query()
-    )
-    outcome.remote_unlock = settings_client.remote_unlock(data)[1] if data else None
-    if allow is not None and outcome.remote_unlock not in (None, allow):
-        outcome.notes.append("the remote-unlock switch did not change")
+    try:
+        if allow is not None:
+            await link.login(outcome.entry.admin_ps, outcome.entry.unlock_key)
+            await link.exchange(opcodes.REMOTE_UNLOCK, remote_unlock.change(allow))
+        data = await link.exchange(opcodes.REMOTE_UNLOCK, settings_client.remote_unlock_query())
+        outcome.remote_unlock = settings_client.remote_unlock(data)[1]
+    except FirmwareError as err:
+        outcome.notes.append("remote-unlock switch: %s" % err.code)
+    if allow is not None and outcome.remote_unlock is not allow:
+        outcome.notes.append("set it again with `gatehouse remote-unlock`")
 
 
 async def _describe(link: LockLink, outcome: Outcome, progress: Progress) -> None:
