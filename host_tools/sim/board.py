@@ -1,7 +1,7 @@
 """One simulated board: a MicroPython process with a flash image, a serial console, pins, a watchdog and a clock.
 
-Owns the process: why it ended, what the next one is told (reset cause, clock), and that it never outlives the site. What
-is wired to the pins is `mechanics`; the radio and the broker are reached by the process itself.
+Owns the process: why it ended, what the next one is told (reset cause, clock), and that it never outlives the site.
+What is wired to the pins is `mechanics`; the radio and the broker are reached by the process itself.
 """
 
 import asyncio
@@ -255,7 +255,7 @@ class Board:
                 pass
 
     async def ask(self, request: dict, timeout_s: float = 10) -> dict:
-        """Send one JSON line to the program on the board's console and return its answer. Raises SimError on silence."""
+        """Send one JSON line to the program on the board's console, return its answer. Raises SimError on silence."""
         async with self._turn:
             if not self.is_running or not self._inner:
                 raise SimError("%s is without power" % self.name)
@@ -291,7 +291,7 @@ class Board:
         self._writer = writer
         ahead_s = self._clock_ahead_s
         clock_s = 0 if ahead_s is None else ahead_s + time.time() + self._leap_s()
-        told = {"cause": self._cause, "clock_s": clock_s, "rtc_memory": self._rtc_memory, "wifi": self._wifi.ssid}
+        told: dict = {"cause": self._cause, "clock_s": clock_s, "rtc_memory": self._rtc_memory, "wifi": self._wifi.ssid}
         told |= {"inputs": self.mechanics.inputs, "adc": self.mechanics.analog} if self.role == "lock" else {}
         self.post("welcome", told)
 

@@ -1,4 +1,4 @@
-"""The site's MQTT broker: iotcore's, or mosquitto when asked for. Both listen on 127.0.0.1 only and keep nothing on disk."""
+"""The site's MQTT broker: iotcore's, or mosquitto when asked for. On 127.0.0.1 only; nothing is kept on disk."""
 
 import asyncio
 import shutil

@@ -17,6 +17,6 @@ def die_with_parent() -> None:
 
 
 def own_terminal() -> None:
-    """For preexec_fn, in a new session: standard input becomes the controlling terminal, its hang-up the child's end."""
+    """For preexec_fn, in a new session: standard input is the controlling terminal, its hang-up the child's end."""
     die_with_parent()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

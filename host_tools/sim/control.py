@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 async def perform(site: "Site", request: dict) -> dict:
     """Do what `request` says; failures are answers with `ok` false, a `code` and a `msg`.
 
-    leap s; wifi up; ntp silent, lie_s; broker up; kill, start, restart with board (its name, MAC or id); place with board,
-    x, y (metres); state.
+    leap s; wifi up; ntp silent, lie_s; broker up; kill, start, restart with board (its name, MAC or id); place with
+    board, x, y (metres); state.
     """
     what = request.get("do")
     try:

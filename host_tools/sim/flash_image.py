@@ -19,7 +19,7 @@ BLOCK = 4096
 SIZE = 2 * 1024 * 1024
 _CACHE = stage.ROOT / ".cache" / "sim"
 
-# Runs under MicroPython: argv = shims, image, "new" or "old", directory to copy in, directory to copy out ("-" for none)
+# Runs under MicroPython: argv = shims, image, "new" or "old", directories to copy in and out ("-": none)
 _COPY = r"""
 import sys
 sys.path[:] = [sys.argv[1]]

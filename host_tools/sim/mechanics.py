@@ -34,7 +34,7 @@ class Movement(NamedTuple):
 
 
 class Mechanics:
-    """`put(pin, level)` and `put_analog(pin, level)` bring a change to the board; `on_pin` and `on_pwm` come from it."""
+    """`put(pin, level)` and `put_analog(pin, level)` tell the board; `on_pin` and `on_pwm` come from it."""
 
     def __init__(self, put: Callable[[int, int], None], put_analog: Callable[[int, int], None]) -> None:
         self._put = put

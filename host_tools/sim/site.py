@@ -34,7 +34,7 @@ _LOCK_NAMES = ("Front door", "Back door", "Garage", "Cellar", "Shed", "Office")
 
 @dataclass
 class SiteSpec:
-    """What to build. `gateway_settings` and `lock_settings` are laid over the settings files of a demonstration site."""
+    """What to build. `gateway_settings` and `lock_settings` are laid over those of a demonstration site."""
 
     gateways: int = 1
     locks: int = 2

@@ -76,8 +76,8 @@ def pump():
 
 
 def end(how):
-    # Ask for the end of this process, "reset", "soft" or "cut", and wait for it: the site kills, as a chip's reset does,
-    # so no `finally` of the program runs.
+    # Ask for the end of this process, "reset", "soft" or "cut", and wait for it. The site kills, as a chip's reset
+    # does, so no `finally` of the program runs.
     if _sock is not None:
         post("end", how)
         while _sock.recv(64):

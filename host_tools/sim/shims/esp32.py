@@ -1,5 +1,5 @@
-# MicroPython's `esp32` for simulated boards: the key-value store beside the flash image, which erasing the flash's files
-# does not touch and every kind of reset survives.
+# MicroPython's `esp32` for simulated boards: the key-value store, in a file beside the flash image, so that
+# every kind of reset and the erasing of the flash's files leave it alone.
 import json
 
 import _board

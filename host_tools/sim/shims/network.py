@@ -1,4 +1,4 @@
-# MicroPython's `network` for simulated boards: a Wi-Fi station whose access point is the site. Sockets are the host's own.
+# MicroPython's `network` for simulated boards: a Wi-Fi station; its access point is the site. Sockets are the host's.
 import _board
 
 STA_IF = 0

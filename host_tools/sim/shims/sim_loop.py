@@ -1,7 +1,8 @@
 # Makes MicroPython's asyncio see the site: it waits on the board's line too, and a leap wakes sleeping tasks.
 #
-# asyncio keeps its own times in the interpreter's ticks, not in the shim's: its queue is written in C and compares them
-# itself. So a leap of N ms makes every sleeping task due N ms earlier. Written against asyncio of MicroPython 1.25-1.29.
+# asyncio keeps its own times in the interpreter's ticks, not in the shim's: its queue is written in C and compares
+# them itself. So a leap of N ms makes every sleeping task due N ms earlier. Written against asyncio of MicroPython 1.25
+# to 1.29.
 import select
 import time
 from asyncio import core

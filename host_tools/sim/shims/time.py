@@ -1,5 +1,5 @@
-# MicroPython's `time` as an ESP32 has it: epoch 2000, ticks of 30 bits that start at boot. Ticks and clock are real time
-# plus the site's leaps (DESIGN 3). The clock survives a reset, not a power cut (the site keeps it, see machine.RTC).
+# MicroPython's `time` as an ESP32 has it: epoch 2000, ticks of 30 bits that start at boot. Ticks and clock are real
+# time plus the site's leaps (DESIGN 3). The clock survives a reset, not a power cut: the site keeps it.
 import _board
 import utime
 from micropython import const
