@@ -182,7 +182,7 @@ class Demo:
             result = await gateways.hand_over(self.gateway, entry)
 
             def known() -> bool:
-                return entry.mac in [each.get("mac") for each in gateways.info[self.gateway].get("locks", [])]
+                return entry.id in [str(each.get("mac")).replace(":", "") for each in gateways.info[self.gateway].get("locks", [])]
 
             await until(known, 10, "the gateway does not list the lock")
             self.story.saw("result ok after %s ms, listed in the gateway's info" % result.get("ms"))
