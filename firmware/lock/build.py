@@ -8,7 +8,7 @@ from firmware.lib.errors import ProtocolError
 from firmware.lock import settings as lock_settings
 from firmware.lock.bolt import Bolt
 from firmware.lock.clock import Clock
-from firmware.lock.credentials.keys import Keys
+from firmware.lock.credentials.keys import KEYS, Keys
 from firmware.lock.credentials.passcodes import Passcodes
 from firmware.lock.device import Device
 from firmware.lock.engine import Engine
@@ -67,7 +67,10 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     ring = Ring(Journal(folder + "/ring", 50, 11, 0), Journal(folder + "/cursor", 32, 2, 0))
     vault = Vault(folder + "/vault", hardware.nvs)
     keys = Keys(vault)
-    if vault.is_wiping or not keys.is_paired:  # or a pairing was cut before its last store
+    is_damaged = not vault.is_wiping and vault.is_damaged(KEYS)  # then nobody may pair it but by way of its button
+    if is_damaged and log is not None:
+        log.error("keys_damaged")
+    if vault.is_wiping or not (keys.is_paired or is_damaged):  # or a pairing was cut before its last store
         vault.wipe(("keys", "passcodes", "options", "seeds"), ring.erase if vault.is_wiping else _nothing)
         keys.reload()
     clock_path = folder + "/clock.json"
@@ -97,6 +100,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         parts["engine"].note("pairing_undone")
 
     pairing = Pairing(keys, vault, settings.pairing_over_air, paired, undone)
+    pairing.is_blocked = is_damaged
     bolt = Bolt(hardware.pins, settings.travel_ms)
     device = Device(
         vault, keys, options, passcodes, ring, clock, bolt, limits, feedback, pairing, settings.record_auto_lock

@@ -151,4 +151,5 @@ class Device:
         self.options.reload()
         self.passcodes.reload()
         self.clock.distrust()
+        self.pairing.is_blocked = False
         self.changes += 1

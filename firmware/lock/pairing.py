@@ -22,6 +22,7 @@ class Pairing:
         self._keys = keys
         self._vault = vault
         self._over_air = over_air
+        self.is_blocked = False  # until a reset: the keys of an owner are there and cannot be read
         self._on_done = on_done
         self._on_undo = on_undo
         self._opened_ms = None
@@ -47,7 +48,7 @@ class Pairing:
 
     def touch(self, now_ms):
         """Somebody stands at the lock: opens the window, or makes it last 15 s more."""
-        if self._keys.is_paired or not self._over_air:
+        if self._keys.is_paired or not self._over_air or self.is_blocked:
             return
         if not self.is_open(now_ms):
             self._opened_ms = now_ms

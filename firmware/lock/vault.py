@@ -73,6 +73,19 @@ class Vault:
         self._counters[name] = found[0]
         return bytes(found[1])
 
+    def is_damaged(self, name):
+        """True when something whole was stored for class `name` once and none of it can be opened any more."""
+        if self.load(name) is not None:
+            return False
+        for parity in (0, 1):
+            try:
+                size = os.stat(self._path(name, parity))[6]
+            except OSError:
+                continue
+            if size >= 4 + _IV_LEN + _TAG_LEN:  # a first write that was cut leaves less
+                return True
+        return False
+
     def save(self, name, plain):
         """Store `plain` (bytes) for class `name`; durable on return, or held back between begin and commit."""
         if self._held is not None:

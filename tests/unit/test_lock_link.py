@@ -110,6 +110,25 @@ class TestPairing(LinkCase):
         rig.disconnect()
         self.assertTrue(rig.device.keys.is_paired)
 
+    def test_damaged_keys_are_not_a_factory_state(self):
+        rig = self.rig.paired()
+        path = FOLDER + "/vault/keys.b"
+        with open(path, "rb") as file:
+            sealed = bytearray(file.read())
+        sealed[30] ^= 1
+        with open(path, "wb") as file:
+            file.write(sealed)
+        rig.start()
+        rig.lock.keypad.touch(rig.now_ms)
+        rig.connect()
+        self.refused(0x07, opcodes.INIT, empty=True)
+        rig.disconnect()
+        rig.button.active = True
+        rig.wait(5200)
+        rig.button.active = False
+        rig.type("000#")
+        rig.pair()
+
     def test_paired_lock_refuses_pairing(self):
         rig = self.rig.paired()
         rig.lock.keypad.touch(rig.now_ms)
