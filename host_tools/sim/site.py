@@ -53,7 +53,7 @@ class SiteSpec:
 
 
 class Site:
-    """Async context manager; entering starts everything, leaving ends it. `start=False` boards: see `Board.start`."""
+    """Async context manager; entering starts everything, leaving ends it."""
 
     def __init__(self, spec: SiteSpec | None = None) -> None:
         self.spec = spec or SiteSpec()
@@ -62,6 +62,7 @@ class Site:
         self.folder = Path()
         self.gateways: list[Board] = []
         self.locks: list[Board] = []
+        self.extra: list[Board] = []  # from `add`
         self.uplinks: list[Uplink] = []
         self.panels: list[JsonPort] = []
         self.keys: dict[str, str] = {}  # lock's MAC -> file of its bundle, once it is paired
@@ -86,8 +87,8 @@ class Site:
 
     @property
     def boards(self) -> list[Board]:
-        """Gateways, then locks."""
-        return self.gateways + self.locks
+        """Gateways, then locks, then those of `add`."""
+        return self.gateways + self.locks + self.extra
 
     @property
     def air(self) -> str:
@@ -104,6 +105,12 @@ class Site:
             if name.lower() in (board.name.lower(), board.mac, board.id):
                 return board
         raise SimError("no board %r; there are: %s" % (name, ", ".join(board.name for board in self.boards)))
+
+    def add(self, spec: BoardSpec) -> Board:
+        """One more board, without power yet; `Board.start` gives it. Its flash image may be put in place before."""
+        board = self._make(spec, len(self.boards))
+        self.extra.append(board)
+        return board
 
     def describe(self) -> dict:
         """How to reach everything (DESIGN 3)."""

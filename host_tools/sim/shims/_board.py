@@ -17,6 +17,9 @@ _TCP_NODELAY = 1
 host = None  # a VfsPosix, for shims only, and the path of the flash image in it; sim_start sets both
 image = None
 handlers = {}  # verb -> function(arguments), run on the main thread
+inputs = {}  # what the site has put on the pins: number -> level
+analog = {}  # and on the converters: number -> 0 to 65535
+on_input = None  # function(number, level) of the pins' interrupts, called on a change
 
 _sock = None
 _poll = None
@@ -43,7 +46,23 @@ def welcome():
         if not line:
             _gone()
         _welcome = json.loads(line)[1]
+        for into, name in ((inputs, "inputs"), (analog, "adc")):
+            for number, level in _welcome.get(name, {}).items():
+                into[int(number)] = level
+        handlers["in"] = _on_in
+        handlers["adc"] = _on_adc
     return _welcome
+
+
+def _on_in(number, level):
+    if inputs.get(number) != level:
+        inputs[number] = level
+        if on_input is not None:
+            on_input(number, level)
+
+
+def _on_adc(number, level):
+    analog[number] = level
 
 
 def stream():

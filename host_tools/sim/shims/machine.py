@@ -66,16 +66,13 @@ class Pin(PinBase):
     DRIVE_2 = 2
     DRIVE_3 = 3
     _made = {}
-    _levels = None  # what the site has put on the pins from outside
 
     def __new__(cls, id, *args, **more):
         if isinstance(id, Pin):
             return id
         if not isinstance(id, int) or not 0 <= id < _PINS:
             raise ValueError("invalid pin")
-        if Pin._levels is None:
-            Pin._levels = {int(number): level for number, level in _board.welcome().get("inputs", {}).items()}
-            _board.handlers["in"] = Pin._on_input
+        _board.on_input = Pin._on_input
         if id not in Pin._made:
             pin = super().__new__(cls)
             pin._id = id
@@ -109,10 +106,8 @@ class Pin(PinBase):
 
     @staticmethod
     def _on_input(number, level):
-        was = Pin._levels.get(number)
-        Pin._levels[number] = level
         pin = Pin._made.get(number)
-        if pin is not None and pin._irq is not None and was != level:
+        if pin is not None and pin._irq is not None:
             handler, trigger = pin._irq
             if handler is not None and trigger & (Pin.IRQ_RISING if level else Pin.IRQ_FALLING):
                 try:
@@ -126,7 +121,7 @@ class Pin(PinBase):
             return None
         if self._mode == Pin.IN:
             _board.pump()
-            level = Pin._levels.get(self._id)
+            level = _board.inputs.get(self._id)
             return (1 if self._pull == Pin.PULL_UP else 0) if level is None else level
         return self._out or 0
 
@@ -195,20 +190,12 @@ class ADC:
     ATTN_6DB = 2
     ATTN_11DB = 3
     WIDTH_12BIT = 3
-    _levels = None
 
     def __init__(self, pin, *, atten=0):
         number = pin._id if isinstance(pin, Pin) else pin
         if number not in (32, 33, 34, 35, 36, 37, 38, 39, 0, 2, 4, 12, 13, 14, 15, 25, 26, 27):
             raise ValueError("invalid pin")
         self._id = number
-        if ADC._levels is None:
-            ADC._levels = {int(at): level for at, level in _board.welcome().get("adc", {}).items()}
-            _board.handlers["adc"] = ADC._on_level
-
-    @staticmethod
-    def _on_level(number, level):
-        ADC._levels[number] = level
 
     def init(self, *, atten=0):
         pass
@@ -221,7 +208,7 @@ class ADC:
 
     def read_u16(self):
         _board.pump()
-        return ADC._levels.get(self._id, 0)
+        return _board.analog.get(self._id, 0)
 
     def read(self):
         return self.read_u16() >> 4

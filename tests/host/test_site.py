@@ -1,0 +1,185 @@
+"""The simulated site: broker, time server, Wi-Fi, ports, and that nothing of it survives its end."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import aiomqtt
+import pytest
+
+from host_tools.sim.access_point import AccessPoint
+from host_tools.sim.interpreter import SimError
+from host_tools.sim.site import PASSWORD, SSID, Site, SiteSpec
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_EMPTY = {"gateways": 0, "locks": 0, "profile": "ideal", "seed": 1}
+
+
+def _ask_time(port: int, timeout_s: float = 1) -> float:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(timeout_s)
+        client.sendto(b"\x1b" + bytes(39) + b"cookie!!", ("127.0.0.1", port))
+        answer = client.recv(100)
+    assert len(answer) == 48 and answer[0] == 0x1C and answer[1] == 2 and answer[24:32] == b"cookie!!"
+    seconds, fraction = struct.unpack(">II", answer[40:48])
+    return seconds - 2208988800 + fraction / 2**32
+
+
+async def _json(port: int, request) -> dict:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request if isinstance(request, bytes) else json.dumps(request).encode() + b"\n")
+    reply = json.loads(await reader.readline())
+    writer.close()
+    return reply
+
+
+def test_time_server_follows_leaps_lies_and_falls_silent(tmp_path):
+    async def run():
+        async with Site(SiteSpec(**_EMPTY, folder=tmp_path)) as site:
+            assert abs(await asyncio.to_thread(_ask_time, site.ntp.port) - time.time()) < 1
+            assert (await _json(site.control.port, {"do": "leap", "s": 100}))["ok"]
+            assert abs(await asyncio.to_thread(_ask_time, site.ntp.port) - time.time() - 100) < 1
+            assert (await _json(site.control.port, {"do": "ntp", "lie_s": -500}))["ok"]
+            assert abs(await asyncio.to_thread(_ask_time, site.ntp.port) - time.time() + 400) < 1
+            assert (await _json(site.control.port, {"do": "ntp", "silent": True}))["ok"]
+            with pytest.raises(TimeoutError):
+                await asyncio.to_thread(_ask_time, site.ntp.port, 0.2)
+
+    asyncio.run(run())
+
+
+def test_broker_comes_back_on_the_same_port_and_takes_large_payloads(tmp_path):
+    async def run():
+        async with Site(SiteSpec(**_EMPTY, folder=tmp_path)) as site:
+            for _ in range(2):
+                async with aiomqtt.Client(site.mqtt_host, site.mqtt_port) as client:
+                    await client.subscribe("a")
+                    await client.publish("a", b"x" * 100000, qos=1)
+                    async with asyncio.timeout(5):
+                        message = await anext(aiter(client.messages))
+                    assert len(message.payload) == 100000
+                assert (await _json(site.control.port, {"do": "broker", "up": False}))["ok"]
+                assert not site.broker.is_running
+                with pytest.raises(OSError):
+                    await asyncio.open_connection(site.mqtt_host, site.mqtt_port)
+                assert (await _json(site.control.port, {"do": "broker", "up": True}))["ok"]
+
+    asyncio.run(run())
+
+
+def test_leap_is_refused_while_a_link_is_up(tmp_path, monkeypatch):
+    async def run():
+        async with Site(SiteSpec(**_EMPTY, folder=tmp_path)) as site:
+            monkeypatch.setattr(site.radio, "links_up", lambda: 1)
+            with pytest.raises(SimError):
+                await site.leap(5)
+            assert (await _json(site.control.port, {"do": "leap", "s": 5}))["code"] == "refused"
+            assert site.leap_s == 0
+
+    asyncio.run(run())
+
+
+def test_control_port_answers_nonsense_with_a_code(tmp_path):
+    async def run():
+        async with Site(SiteSpec(**_EMPTY, folder=tmp_path)) as site:
+            for request in (b"no json\n", b"[1]\n", {"do": "dance"}, {"do": "leap"}, {"do": "leap", "s": "soon"}, {}):
+                assert (await _json(site.control.port, request))["code"] == "bad_request"
+            assert (await _json(site.control.port, {"do": "kill", "board": "nobody"}))["code"] == "refused"
+
+    asyncio.run(run())
+
+
+class _Station:
+    def __init__(self) -> None:
+        self.index = 1
+        self.rssi_dbm = -50
+        self.told: asyncio.Queue = asyncio.Queue()
+
+    def post(self, *message) -> None:
+        self.told.put_nowait(message)
+
+
+def test_access_point_refuses_strangers_and_throws_out_when_it_goes_down():
+    async def run():
+        air, station = AccessPoint(SSID, PASSWORD, 1), _Station()
+
+        async def told():
+            return await asyncio.wait_for(station.told.get(), 3)
+
+        air.join(station, SSID, "wrong", 0)
+        assert await told() == ("wifi", "gone", 202)
+        air.join(station, "elsewhere", PASSWORD, 0)
+        assert await told() == ("wifi", "gone", 201)
+        began = time.monotonic()
+        air.join(station, SSID, PASSWORD, -1)
+        assert (await told())[1] == "up" and 0.04 < time.monotonic() - began < 1
+        air.switch(False)
+        assert await told() == ("wifi", "down", 200)
+        assert await told() == ("wifi", "down", 201)
+        air.switch(True)
+        assert (await told())[1] == "up"
+        air.leave(station)
+
+    asyncio.run(run())
+
+
+def test_mqtt_of_a_gateway_holds_its_breath_while_the_wifi_is_down(tmp_path):
+    async def run():
+        async with Site(SiteSpec(**_EMPTY | {"gateways": 1}, folder=tmp_path)) as site:
+            await site.gateways[0].wait_line("mqtt connected", 20)
+            async with aiomqtt.Client(site.mqtt_host, site.uplinks[0].port) as far:
+                async with aiomqtt.Client(site.mqtt_host, site.mqtt_port) as near:
+                    await near.subscribe("a", qos=1)
+                    site.switch_wifi(False)
+                    sent = asyncio.create_task(far.publish("a", b"1", qos=1))
+                    await site.gateways[0].wait_line("wifi (lost|disconnected|down)", 20)
+                    assert not sent.done()
+                    site.switch_wifi(True)
+                    await asyncio.wait_for(sent, 5)
+                    async with asyncio.timeout(5):
+                        await anext(aiter(near.messages))
+
+    asyncio.run(run())
+
+
+def _running(pid: int) -> bool:
+    try:
+        return Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.exists("/proc"), reason="looks for processes in /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_survives_the_end_of_a_site(tmp_path, how):
+    code = "from host_tools.sim.site import run_site; run_site(json_out=True, seed=1, gateways=1, locks=1)"
+    site = subprocess.Popen([sys.executable, "-c", code], cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        facts = json.loads(site.stdout.readline())
+        assert facts["locks"][0]["panel"].startswith("127.0.0.1:") and facts["gateways"][0]["console"]
+        children = Path("/proc/%d/task/%d/children" % (site.pid, site.pid)).read_text().split()
+        children += [
+            pid
+            for task in Path("/proc/%d/task" % site.pid).iterdir()
+            for pid in (task / "children").read_text().split()
+            if pid not in children
+        ]
+        assert len(children) == 3  # the broker and two boards
+        site.send_signal(how)
+        status = site.wait(15)
+        assert status == (-9 if how == signal.SIGKILL else 0)
+        deadline = time.monotonic() + 10
+        while any(_running(int(pid)) for pid in children) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not [pid for pid in children if _running(int(pid))]
+    finally:
+        site.kill()
+        site.wait()
+        site.stdout.close()
