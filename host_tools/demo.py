@@ -182,7 +182,9 @@ class Demo:
             result = await gateways.hand_over(self.gateway, entry)
 
             def known() -> bool:
-                return entry.id in [str(each.get("mac")).replace(":", "") for each in gateways.info[self.gateway].get("locks", [])]
+                return entry.id in [
+                    str(each.get("mac")).replace(":", "") for each in gateways.info[self.gateway].get("locks", [])
+                ]
 
             await until(known, 10, "the gateway does not list the lock")
             self.story.saw("result ok after %s ms, listed in the gateway's info" % result.get("ms"))
@@ -345,7 +347,7 @@ def hints(site: Site, book: KeyBook, code: str) -> str:
         "  export GATEHOUSE_KEYS=%s" % book.path,
         "  %s monitor" % tool,
         "  %s unlock '%s'" % (tool, _NAMES[0]),
-        "  %s records '%s'" % (tool, _NAMES[0]),
+        "  %s records '%s' --follow" % (tool, _NAMES[0]),
         "  %s passcode add '%s' --generate 6" % (tool, _NAMES[1]),
         '  %s sim panel %s \'{"do":"keys","digits":"%s#"}\'' % (tool, panel, code),
     )

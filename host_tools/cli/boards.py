@@ -1,5 +1,7 @@
 """`gatehouse flash`, `provision` and `sim up`: boards on a cable, and boards that are only simulated."""
 
+import json
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -90,3 +92,24 @@ def up(
             run_site(gateways=gateways, locks=locks, json_out=as_json, profile=profile, seed=seed)
         except KeyboardInterrupt:
             pass
+
+
+@sim_app.command("panel")
+def panel(
+    port: Annotated[str, typer.Argument(help="HOST:PORT of a lock's panel, as the site printed it")],
+    request: Annotated[str, typer.Argument(help='JSON, such as {"do":"touch"} or {"do":"keys","digits":"123456#"}')],
+) -> None:
+    """Touch a simulated lock: keys, door, battery, jam; prints what it answers."""
+    with reporting():
+        host, _, number = port.rpartition(":")
+        try:
+            json.loads(request)
+            with socket.create_connection((host or "127.0.0.1", int(number)), 5) as line, line.makefile("rw") as stream:
+                stream.write(request + "\n")
+                stream.flush()
+                answer = json.loads(stream.readline())
+        except OSError as error:
+            raise HostError("link", "no panel at %s (%s)" % (port, error.strerror or error), "is the site still up?")
+        except ValueError:
+            raise HostError("bad_request", "not a request: HOST:PORT and one JSON object are needed")
+    out.print_json(data=answer)

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,3 +124,11 @@ def _text(key: str, value: Any) -> str:
 def when(unix_s: float) -> str:
     """Local date and time."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_s))
+
+
+def local(text: str) -> str:
+    """ISO 8601 in UTC, as gateways publish it, as local date and time; anything else as it is."""
+    try:
+        return when(datetime.fromisoformat(text).timestamp())
+    except (ValueError, OverflowError):
+        return text

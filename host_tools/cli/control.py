@@ -220,13 +220,32 @@ def passcode_list(
     as_json: common.Json = False,
 ) -> None:
     """Passcodes in the lock, masked."""
-    name, result = _ask(lock, broker, base, gateway, "passcode_list")
-    found = (result.get("data") or {}).get("items") or []
+    with common.reporting():
+        ident, name = target(lock)
+    found = run(_list_passcodes(ident, name, broker, base, gateway))
     if as_json:
-        out.print_json(data=result)
+        out.print_json(data=found)
         return
     table = Table("passcode", "type", "from", "until", title=name, title_justify="left")
     for each in found:
-        dates = [common.when(each[key]) if each.get(key) else "" for key in ("start", "end")]
+        dates = [common.local(str(each[key])) if each.get(key) else "" for key in ("start", "end")]
         table.add_row(str(each.get("code")), str(each.get("type")), *dates)
     out.print(table if found else "%s has no passcodes" % name)
+
+
+async def _list_passcodes(ident: str, name: str, broker: str, base: str, gateway: str) -> list[dict]:
+    found: list[dict] = []
+    async with gateway_client.connect(broker, base) as gateways:
+        with progress("%s: reading its passcodes ..." % name) as step:
+            chosen = await gateways.choose(gateway, ident)
+            cursor: int | None = 0
+            while cursor is not None:
+                result = await gateways.command(chosen, ident, "passcode_list", {"cursor": cursor} if cursor else None)
+                page = result.get("data") or {}
+                found += page.get("items") or []
+                after = page.get("next")
+                if after is not None and after <= cursor:
+                    raise HostError("protocol", "the list of passcodes has no end", "look at the gateway's log")
+                cursor = after
+                step("%s: %d passcodes so far ..." % (name, len(found)))
+    return found

@@ -49,7 +49,9 @@ def records(
 
 def _cell(record: dict, key: str) -> str:
     value = record.get(key)
-    return "" if value is None else "%s %%" % value if key == "battery" else str(value)
+    if value is None:
+        return ""
+    return "%s %%" % value if key == "battery" else common.local(value) if key == "ts" else str(value)
 
 
 async def _fetch(store: RecordStore, ident: str, name: str, broker: str, base: str, gateway: str, follow: bool) -> None:
@@ -69,7 +71,10 @@ async def _fetch(store: RecordStore, ident: str, name: str, broker: str, base: s
             await gateways.acknowledge(sender, ident, batch.epoch, batch.last)
             if follow:
                 for item in batch.items:
-                    out.print("%s  %s %s %s" % (item.get("ts"), name, item.get("event"), item.get("method")))
+                    out.print(
+                        "%s  %s %s %s"
+                        % (common.local(str(item.get("ts"))), name, item.get("event"), item.get("method"))
+                    )
 
     async with gateway_client.connect(broker, base) as gateways:
         await gateways.watch(("records",), heard, ident)
@@ -77,6 +82,8 @@ async def _fetch(store: RecordStore, ident: str, name: str, broker: str, base: s
         with common.progress("reading the records of %s ..." % name):
             await gateways.command(chosen, ident, "records_read", wait_s=120)
             await keep(_QUIET_S)
+        if not follow and "records_ack_consumer" in (gateways.info[chosen].get("flags") or []):
+            err.print("records offered before and not fetched come again within 30 s; --follow waits for them")
         if follow:
             await keep(None)
 
