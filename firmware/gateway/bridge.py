@@ -135,7 +135,8 @@ class Bridge:
                 if lock and not retained:
                     self._tools.uploads.acknowledged(lock, payload)
                 continue
-            await self._request(leaf, lock_id, payload, retained, at_ms)
+            if payload:  # an empty one only takes back a retained message
+                await self._request(leaf, lock_id, payload, retained, at_ms)
 
     async def _request(self, leaf, lock_id, payload, retained, at_ms):
         request = None

@@ -12,6 +12,7 @@ from firmware.lib.messages import log_client
 _POWERED_ON = const(14)
 _FRESH_S = const(60)  # older records are no events (DESIGN 4)
 _MIN_LEN = const(8)
+_TELL = const(10)  # records that make a batch
 _RETRY_S = const(2)
 _RETRY_MAX_S = const(300)
 _IDLE_S = const(60)
@@ -43,6 +44,7 @@ class Records:
         self._log = log.area("records")
         self._buffers = {}
         self._wishes = {}
+        self.reading = None  # the lock whose log is being read: more of its records are about to come
         self.on_stored = None
 
     def buffer(self, lock):
@@ -104,6 +106,7 @@ class Records:
         count = 0
         more = False
         last = None
+        self.reading = lock
         try:
             while True:
                 if must_yield() or buffer.is_full():
@@ -116,10 +119,12 @@ class Records:
                 buffer.append(number, raw)
                 count += 1
                 last = self._news(lock, number, raw) or last
-                if self.on_stored:
-                    self.on_stored(lock)
+                if buffer.pending() % _TELL == 0:
+                    self._tell(lock)
         finally:
+            self.reading = None
             if count:
+                self._tell(lock)
                 self._log.info("read", addr=lock.address, count=count, next=buffer.cursor, epoch=buffer.epoch)
             if last:
                 self._registry.note_last(lock, last)
@@ -129,6 +134,10 @@ class Records:
             wish.in_vain = 0 if count or not was_flagged else wish.in_vain + 1
             lock.has_records = False
         return {"read": count, "epoch": buffer.epoch, "cursor": buffer.cursor, "more": more}
+
+    def _tell(self, lock):
+        if self.on_stored:
+            self.on_stored(lock)
 
     async def _page(self, session, cursor):
         """(number, raw record without digits) of the first record at or above the cursor, or None."""

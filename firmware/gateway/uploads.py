@@ -69,7 +69,8 @@ class Uploads:
     async def _offer(self, lock):
         """Send the next batch of a lock; True if there may be more to send."""
         buffer = self._keeper.buffer(lock)
-        if not buffer.pending():
+        pending = buffer.pending()
+        if not pending or (pending < _BATCH and self._keeper.reading is lock):
             return False
         if self._by_consumer and buffer.offered > buffer.sent:
             if self._now_s() - self._offered_s.get(lock.id, 0) < _RESEND_S:
