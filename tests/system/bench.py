@@ -1,0 +1,213 @@
+"""The bench of the behaviour suite: one simulated site, an MQTT observer, and the owner's tool to pair locks with.
+
+Tests ask in the words of the project (lock, gateway, command, movement). What moved is told by the site's mechanics,
+which know nothing of the firmware; what was said is told by the broker.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import aiomqtt
+
+from host_tools import gateway_client, lock_link, pairing
+from host_tools.keybook import Entry, KeyBook
+from host_tools.sim import bleak_air
+from host_tools.sim.board import Board
+from host_tools.sim.site import Site, SiteSpec
+
+SOAK = bool(os.environ.get("GATEHOUSE_SOAK"))  # the full counts of `make soak`
+UNLIMITED = {"unlock_per_min": 10000, "unlock_per_h": 100000, "other_per_min": 10000}
+
+
+class Message:
+    """One MQTT message: its topic below the base, its text, when it came (monotonic seconds)."""
+
+    def __init__(self, topic: str, text: str, retained: bool) -> None:
+        self.topic = topic
+        self.text = text
+        self.retained = retained
+        self.at = time.monotonic()
+
+    @property
+    def value(self):
+        """The text as JSON."""
+        return json.loads(self.text)
+
+
+class Observer:
+    """Hears everything on the broker, connects again when the broker comes back, and publishes."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._client: aiomqtt.Client | None = None
+        self._ready = asyncio.Event()
+        self._news = asyncio.Condition()
+        self.messages: list[Message] = []
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(aiomqtt.MqttError, OSError):
+                async with aiomqtt.Client(*self._address) as client:
+                    await client.subscribe("gatehouse/#", qos=1)
+                    self._client = client
+                    self._ready.set()
+                    async for message in client.messages:
+                        text = bytes(message.payload or b"").decode()
+                        self.messages.append(Message(str(message.topic), text, bool(message.retain)))
+                        async with self._news:
+                            self._news.notify_all()
+            self._ready.clear()
+            await asyncio.sleep(0.2)
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def publish(self, topic: str, payload, retain: bool = False) -> None:
+        """Publish at QoS 1; a dict goes as JSON."""
+        await asyncio.wait_for(self._ready.wait(), 20)
+        assert self._client
+        text = payload if isinstance(payload, (str, bytes)) else json.dumps(payload)
+        await self._client.publish(topic, text, qos=1, retain=retain)
+
+    def heard(self, wanted: Callable[[Message], bool]) -> list[Message]:
+        """All messages so far that `wanted` accepts."""
+        return [message for message in self.messages if wanted(message)]
+
+    async def wait(self, wanted: Callable[[Message], bool], timeout_s: float = 30, after: int = 0) -> Message:
+        """The first accepted message among those that came after the first `after`."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            for message in self.messages[after:]:
+                if wanted(message):
+                    return message
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise AssertionError("no such message within %g s" % timeout_s)
+            async with self._news:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), left_s)
+
+
+class Bench:
+    """Async context manager around a site; see the module's docstring."""
+
+    def __init__(self, folder: Path, **spec) -> None:
+        spec.setdefault("profile", "ideal")
+        spec.setdefault("seed", 1)
+        spec.setdefault("locks", 1)
+        spec["gateway_settings"] = UNLIMITED | spec.get("gateway_settings", {})
+        self.site = Site(SiteSpec(folder=folder / "site", **spec))
+        self.book = KeyBook(folder / "keys.json")
+        self.entries: dict[str, Entry] = {}
+
+    async def __aenter__(self) -> "Bench":
+        await self.site.__aenter__()
+        print("seed", self.site.seed)
+        bleak_air.install(self.site.radio.hci_port)
+        self.mqtt = Observer(self.site.mqtt_host, self.site.mqtt_port)
+        return self
+
+    async def __aexit__(self, *exc) -> None:
+        await self.mqtt.close()
+        for board in self.site.boards:
+            print("crashes of %s: %s" % (board.name, board.crashes))
+            if exc[0]:
+                print("--- %s\n%s" % (board.name, "\n".join(list(board.lines)[-60:])))
+        await self.site.__aexit__(*exc)
+
+    @property
+    def gateway(self) -> Board:
+        return self.site.gateways[0]
+
+    @property
+    def lock(self) -> Board:
+        return self.site.locks[0]
+
+    def topic(self, leaf: str, lock: Board | None = None) -> str:
+        """A topic of the first gateway's, about a lock."""
+        return "gatehouse/%s/lock/%s/%s" % (self.gateway.id, (lock or self.lock).id, leaf)
+
+    # --- the owner beside the lock
+
+    async def pair(self, lock: Board | None = None, remote_unlock: bool = True) -> Entry:
+        """Touch the lock and pair with it, as `gatehouse pair` does."""
+        lock = lock or self.lock
+        await lock.wait_line("lock started", 20)
+        await lock.panel({"do": "touch"})
+        found = await lock_link.scan(lambda heard: heard.mac == lock.mac and heard.advert.settable, 15)
+        assert found, "%s does not advertise that it can be paired" % lock.mac
+        outcome = await pairing.pair(found, self.book, lock.name, utc_offset_min=0)
+        if remote_unlock:
+            assert await pairing.set_remote_unlock(outcome.entry, True)
+        self.entries[lock.mac] = outcome.entry
+        return outcome.entry
+
+    @contextlib.asynccontextmanager
+    async def beside(self, entry: Entry):
+        """A local link to a paired lock, logged in as its administrator."""
+        found = await lock_link.scan(lambda heard: heard.mac == entry.mac, 20)
+        assert found, "%s is not heard" % entry.mac
+        async with lock_link.connect(found, bytes.fromhex(entry.aes)) as link:
+            await link.login(entry.admin_ps, entry.unlock_key)
+            yield link
+
+    async def adopt(self, lock: Board | None = None, remote_unlock: bool = True) -> Entry:
+        """Pair, then hand the keys to the gateway."""
+        entry = await self.pair(lock, remote_unlock)
+        async with gateway_client.connect("%s:%d" % (self.site.mqtt_host, self.site.mqtt_port)) as gateways:
+            gateway = await gateways.choose(wait_s=30)
+            await gateways.hand_over(gateway, entry)
+        return entry
+
+    # --- the owner at MQTT
+
+    async def ask(self, op: str, args: dict | None = None, lock: Board | None = None, timeout_s: float = 45, **more):
+        """Send a command and return its one result."""
+        ident = more.pop("id", None) or secrets.token_hex(6)
+        request = {"id": ident, "op": op} | ({"args": args} if args is not None else {}) | more
+        seen = len(self.mqtt.messages)
+        await self.mqtt.publish(self.topic("cmd", lock), request)
+        reply = await self.mqtt.wait(
+            lambda message: message.topic == self.topic("rsp", lock) and message.value["id"] == ident, timeout_s, seen
+        )
+        return reply.value
+
+    def results(self, ident: str | None, lock: Board | None = None) -> list[dict]:
+        """Every result so far with this id."""
+        topic = self.topic("rsp", lock)
+        return [m.value for m in self.mqtt.messages if m.topic == topic and m.value["id"] == ident]
+
+    def records(self, lock: Board | None = None) -> list[dict]:
+        """Every record so far, as (epoch, item) pairs flattened, doubles included."""
+        found = []
+        for message in self.mqtt.messages:
+            if message.topic == self.topic("records", lock):
+                batch = message.value
+                found += [{"epoch": batch["epoch"], "gap": batch.get("gap"), **item} for item in batch["items"]]
+        return found
+
+    # --- evidence
+
+    def moves(self, lock: Board | None = None, since: int = 0) -> list[tuple[str, str]]:
+        """What the bolt did, by the mechanics: (from, to) of every movement after the first `since`."""
+        return [(move[1], move[2]) for move in (lock or self.lock).movements[since:]]
+
+    async def until(self, true: Callable[[], object], what: str, timeout_s: float = 20) -> None:
+        """Wait for something that no message tells."""
+        deadline = time.monotonic() + timeout_s
+        while not true():
+            assert time.monotonic() < deadline, "not within %g s: %s" % (timeout_s, what)
+            await asyncio.sleep(0.02)
+
+    async def until_linkless(self) -> None:
+        """Wait until nobody is connected to anybody."""
+        await self.until(lambda: not self.site.radio.links_up(), "all links down", 40)
