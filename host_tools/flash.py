@@ -29,27 +29,28 @@ _BACK_S = 20  # a board is back on its port after a reset
 _ANSWER_S = 60  # and its role answers
 _OWN = ("/" + SLOT, "/lib/aioble")  # directories that hold nothing but what we put there
 
-# Run on the board: every file below the directories given, with its SHA-256
+# Run on the board: prints every file below a directory (w), or one file (f), with its SHA-256
 _LISTING = """
 import os, hashlib, binascii
+def f(p):
+    h = hashlib.sha256()
+    try:
+        with open(p, 'rb') as s:
+            while True:
+                b = s.read(512)
+                if not b:
+                    break
+                h.update(b)
+    except OSError:
+        return
+    print(repr((p, binascii.hexlify(h.digest()).decode())))
 def w(d):
     try:
         found = list(os.ilistdir(d))
     except OSError:
         return
     for e in found:
-        p = d + '/' + e[0]
-        if e[1] & 0x4000:
-            w(p)
-        else:
-            h = hashlib.sha256()
-            with open(p, 'rb') as f:
-                while True:
-                    b = f.read(512)
-                    if not b:
-                        break
-                    h.update(b)
-            print(repr((p, binascii.hexlify(h.digest()).decode())))
+        w(d + '/' + e[0]) if e[1] & 0x4000 else f(d + '/' + e[0])
 """
 
 Progress = Callable[[str], None]
@@ -87,9 +88,10 @@ def _put(role: str, tree: Path, port: str, progress: Progress) -> None:
             _reset(board)
     with _board(port) as board:
         _copy(board, tree, progress)
+        has_aioble = board.fs_exists("/lib/aioble/__init__.mpy") or board.fs_exists("/lib/aioble/__init__.py")
         if board.fs_exists("/slot"):
             board.fs_rmfile("/slot")  # an update over the air had made the other slot the active one
-    if not (tree / "lib" / "aioble").is_dir():
+    if not has_aioble:
         progress("fetching aioble")
         _install_aioble(port)
     progress("starting it")
@@ -144,6 +146,7 @@ def _copy(board: SerialTransport, tree: Path, progress: Progress) -> None:
     wanted.pop("/main.py")
     progress("comparing")
     script = _LISTING + "".join("w(%r)\n" % folder for folder in _OWN)
+    script += "".join("f(%r)\n" % name for name in wanted if name.count("/") == 1)
     present = dict(ast.literal_eval(line) for line in board.exec(script).decode().splitlines() if line.startswith("("))
     for name in sorted(set(present) - set(wanted)):
         if name.startswith("/" + SLOT + "/") or (tree / "lib" / "aioble").is_dir():
