@@ -32,12 +32,12 @@ def _role():
 def _application(role):
     """The application's main function, or None for a role that does not exist."""
     if role == "gateway":
-        from firmware.gateway import app
+        from firmware.gateway.app import main
     elif role == "lock":
-        from firmware.lock import app
+        from firmware.lock.app import main
     else:
         return None
-    return app.main
+    return main
 
 
 def _run():

@@ -4,6 +4,6 @@ try:
     from micropython import const
 except ImportError:
 
-    def const(value):
+    def const(value):  # type: ignore[misc]
         """CPython: the value itself. MicroPython folds the call away when compiling."""
         return value
