@@ -80,13 +80,13 @@ def flash(role: str, port: str, progress: Progress = lambda step: None) -> dict:
 
 def _put(role: str, tree: Path, port: str, progress: Progress) -> None:
     progress("stopping what runs on the board")
-    with _board(port) as board:
+    with raw_repl(port) as board:
         _check(board, role)
         was_running = board.fs_exists("/main.py")
         if was_running:
             board.fs_rmfile("/main.py")
             _reset(board)
-    with _board(port) as board:
+    with raw_repl(port) as board:
         _copy(board, tree, progress)
         has_aioble = board.fs_exists("/lib/aioble/__init__.mpy") or board.fs_exists("/lib/aioble/__init__.py")
         if board.fs_exists("/slot"):
@@ -95,14 +95,14 @@ def _put(role: str, tree: Path, port: str, progress: Progress) -> None:
         progress("fetching aioble")
         _install_aioble(port)
     progress("starting it")
-    with _board(port) as board:
+    with raw_repl(port) as board:
         board.fs_writefile("/main.py", (tree / "main.py").read_bytes())
         board.exec("import os; os.sync() if hasattr(os, 'sync') else None")
         _reset(board)
 
 
 @contextmanager
-def _board(port: str) -> Iterator[SerialTransport]:
+def raw_repl(port: str) -> Iterator[SerialTransport]:
     """The raw REPL of the board on `port`, whatever ran there."""
     until_s = time.monotonic() + _BACK_S
     board: SerialTransport | None = None

@@ -1,0 +1,127 @@
+"""Flashing and provisioning simulated boards behind their ptys."""
+
+import asyncio
+import threading
+
+import pytest
+
+from host_tools import flash, provision
+from host_tools.errors import HostError
+from host_tools.serial_console import SerialConsole
+from host_tools.sim.site import Site, SiteSpec
+
+
+def on_site(spec, work):
+    """Run the blocking `work(site)` in a thread while the site lives."""
+
+    async def run():
+        async with Site(spec) as site:
+            for board in site.boards:
+                await board.ask({"do": "hello"}, 30)
+            await asyncio.to_thread(work, site)
+
+    asyncio.run(run())
+
+
+def test_flashing_replaces_what_differs_and_keeps_what_the_owner_set():
+    def work(site):
+        port = site.locks[0].console
+        with flash.raw_repl(port) as board:
+            board.exec("import os")
+            board.fs_rmfile("/a/firmware/lib/frame.mpy")
+            board.fs_writefile("/a/firmware/leftover.py", b"1/0")
+            board.fs_writefile("/data/kept", b"the owner's")
+        steps = []
+        answer = flash.flash("lock", port, steps.append)
+        assert answer["role"] == "lock"
+        assert [step for step in steps if step.startswith("writing")] == ["writing 1 of 1: /a/firmware/lib/frame.mpy"]
+        with flash.raw_repl(port) as board:
+            assert board.fs_readfile("/data/kept") == b"the owner's"
+            assert not board.fs_exists("/a/firmware/leftover.py")
+
+    on_site(SiteSpec(gateways=0, locks=1, profile="ideal"), work)
+
+
+def test_a_flashing_that_was_cut_off_is_simply_repeated():
+    def work(site):
+        port = site.locks[0].console
+        with flash.raw_repl(port) as board:
+            board.fs_rmfile("/main.py")
+            board.fs_rmfile("/a/firmware/lib/frame.mpy")
+        assert flash.flash("lock", port)["role"] == "lock"
+
+    on_site(SiteSpec(gateways=0, locks=1, profile="ideal"), work)
+
+
+def test_a_board_of_the_other_role_is_left_alone():
+    def work(site):
+        port = site.locks[0].console
+        with pytest.raises(HostError) as caught:
+            flash.flash("gateway", port)
+        assert "erase" in caught.value.todo
+
+    on_site(SiteSpec(gateways=0, locks=1, profile="ideal"), work)
+
+
+def test_flashing_names_what_is_wrong():
+    with pytest.raises(HostError) as caught:
+        flash.flash("toaster", "/dev/null")
+    assert "gateway, lock" in caught.value.todo
+
+
+def test_provisioning_writes_settings_that_the_gateway_accepts_and_no_others():
+    def work(site):
+        port = site.gateways[0].console
+        wanted = {"wifi_ssid": "sim", "wifi_password": "simulated", "mqtt_host": "127.0.0.1", "mqtt_port": 1883}
+        with pytest.raises(HostError) as caught:
+            provision.provision(port, wanted)
+        assert "mqtt_ca" in str(caught.value)
+        about = provision.provision(port, dict(wanted, insecure_broker=True))
+        assert about["id"] == site.gateways[0].id
+        with SerialConsole(port, 20) as console:
+            shown = console.ask({"do": "settings"}, 20, repeat=True)["settings"]
+        assert shown["wifi_ssid"] == "sim"
+        assert shown["wifi_password"] is True
+
+    on_site(SiteSpec(gateways=1, locks=0, profile="ideal", provisioned=False), work)
+
+
+def test_provisioning_refuses_a_lock():
+    def work(site):
+        with pytest.raises(HostError) as caught:
+            provision.provision(site.locks[0].console, {"wifi_ssid": "x"})
+        assert "no gateway" in str(caught.value)
+
+    on_site(SiteSpec(gateways=0, locks=1, profile="ideal"), work)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"a":'])
+def test_settings_must_be_an_object(text):
+    with pytest.raises(HostError):
+        provision.read_settings(text)
+
+
+def test_the_console_passes_over_log_lines_echoes_and_broken_lines():
+    import os
+    import pty
+    import tty
+
+    control, terminal = pty.openpty()
+    tty.setraw(terminal)
+    try:
+        with SerialConsole(os.ttyname(terminal)) as console:
+
+            def board():
+                asked = os.read(control, 200)
+                os.write(control, asked + b"  1.0 I link connected\r\n{broken\r\n" + b'{"ok":true}\r\n')
+
+            thread = threading.Thread(target=board)
+            thread.start()
+            assert console.ask({"do": "hello"}, 5) == {"ok": True}
+            thread.join()
+            with pytest.raises(HostError) as caught:
+                console.ask({"do": "hello"}, 0.3)
+            assert caught.value.code == "link_timeout"
+    finally:
+        os.close(control)
+        os.close(terminal)
