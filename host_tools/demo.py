@@ -308,6 +308,11 @@ class Demo:
                 await self._opens_by_code(lock)
                 await until(lambda: lock.bolt == "locked", _AUTO_LOCK_S + 8, "the bolt stays %s" % lock.bolt)
             self.story.saw("%d times in and out, by the mechanics" % _OPENINGS)
+        with self.story.step("The gateway fetches and keeps these records"):
+            fetched = await lock_link.scan(lambda heard: heard.mac == lock.mac and not heard.advert.has_records, 60)
+            require(fetched, "the lock still advertises unread records")
+            require(self.witness.of_type(entry.id, _RECORD_PASSCODE) == opened, "records came without a broker")
+            self.story.saw("the lock advertises no unread records; none has arrived anywhere")
         with self.story.step("The broker is started again, and the gateway returns"):
             await self.site.broker.start()
             connection = self._broker()
