@@ -12,6 +12,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from host_tools.sim.access_point import AccessPoint
 from host_tools.sim.child import own_terminal
 from host_tools.sim.interpreter import SHIMS, SimError, command
 from host_tools.sim.mechanics import Mechanics
-from host_tools.sim.pty_end import PtyEnd, open_pty
+from host_tools.sim.pty_end import ProgramEnd, PtyEnd, open_pty, with_crlf
 
 PWRON, HARD, WDT, SOFT = 1, 2, 3, 5
 _RAW = b"raw REPL; CTRL-B to exit\r\n"
@@ -28,6 +29,7 @@ _FRIENDLY = b'Type "help()" for more information.\r\n'
 _STALE = 256 * 1024  # nobody reads the console: drop what waits
 _HASTY_S = 0.5
 _MAX_HASTY = 5
+_NOTICE_S = 1.0
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Board:
         self._wifi = wifi
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task | None = None
-        self._inner: PtyEnd | None = None
+        self._inner: ProgramEnd | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._why = ""  # what the site is about to kill the process for
         self._cause = PWRON
@@ -84,10 +86,10 @@ class Board:
         self._tail = b""
         self._line = b""
         self._log = open(self.log_path, "ab", buffering=0)  # noqa: SIM115, closed in close()
-        control, self._terminal = open_pty(interrupts=False)
+        control, self._terminal = open_pty()
         self._outer = PtyEnd(control, self._typed)
         self.console = os.ttyname(self._terminal)
-        self._arrived: asyncio.Condition = asyncio.Condition()
+        self._leapt = asyncio.Event()
         self._reply: asyncio.Future | None = None
         self._turn = asyncio.Lock()
 
@@ -147,7 +149,7 @@ class Board:
             self._process.send_signal(signal.SIGKILL)
 
     async def _spawn(self) -> None:
-        control, terminal = open_pty(interrupts=True)
+        control, terminal = open_pty()
         env = {key: value for key, value in os.environ.items() if not key.startswith(("SIM_", "MICROPY"))}
         env |= {"SIM_FLASH": str(self.image), "SIM_MAC": self.spec.base_mac, "SIM_NAME": self.name}
         env |= self.env | self.spec.env | ({"SIM_RAW": "1"} if self._is_raw else {})
@@ -156,7 +158,7 @@ class Board:
         if self._is_raw:
             self._swallow = b">>> "  # back into the raw REPL before anybody sees the other one
         self.starts += 1
-        self._inner = PtyEnd(control, self._printed)
+        self._inner = ProgramEnd(control, self._printed)
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *command(self.spec.heapsize, "-i", str(SHIMS / "sim_boot.py")),
@@ -217,7 +219,7 @@ class Board:
         if self._outer.backlog > _STALE:
             self._outer.drop()
         if self._inner:
-            self._inner.write(part)
+            self._inner.send(part)
 
     def _printed(self, part: bytes) -> None:
         if self._swallow:
@@ -227,7 +229,7 @@ class Board:
             if self._swallow != _RAW:
                 self._swallow, self._tail = _RAW, b""
                 if self._inner:
-                    self._inner.write(b"\x01")
+                    self._inner.send_to_repl(b"\x01")
                 return
             part = self._tail[self._tail.index(_RAW) :]
             self._swallow = self._tail = b""
@@ -236,9 +238,8 @@ class Board:
         raw, friendly = recent.rfind(_RAW), recent.rfind(_FRIENDLY)
         if raw != friendly:
             self._is_raw = raw > friendly
-        # boards end lines with CR LF, the unix port's programs with LF
         if self._outer.backlog < _STALE:
-            self._outer.write(re.sub(rb"(?<!\r)\n", b"\r\n", self._tail[-1:] + part)[len(self._tail[-1:]) :])
+            self._outer.write(with_crlf(self._tail, part))
         else:
             self._outer.drop()
         self._tail = recent[-64:]
@@ -260,7 +261,7 @@ class Board:
             if not self.is_running or not self._inner:
                 raise SimError("%s is without power" % self.name)
             self._reply = asyncio.get_running_loop().create_future()
-            self._inner.write(json.dumps(request).encode() + b"\n")
+            self._inner.send(json.dumps(request).encode() + b"\n")
             try:
                 return await asyncio.wait_for(self._reply, timeout_s)
             except TimeoutError:
@@ -294,6 +295,8 @@ class Board:
         told: dict = {"cause": self._cause, "clock_s": clock_s, "rtc_memory": self._rtc_memory, "wifi": self._wifi.ssid}
         told |= {"inputs": self.mechanics.inputs, "adc": self.mechanics.analog} if self.role == "lock" else {}
         self.post("welcome", told)
+        if self._inner:
+            self._inner.ready()
 
     def detach(self, writer: asyncio.StreamWriter) -> None:
         """That connection is over."""
@@ -324,6 +327,8 @@ class Board:
             self._wifi.join(self, *args[1:])
         elif verb == "wifi":
             self._wifi.leave(self)
+        elif verb == "leapt":
+            self._leapt.set()
         elif verb == "end":
             self._end(args[0])
 
@@ -337,6 +342,14 @@ class Board:
 
     def _put_analog(self, pin: int, level: int) -> None:
         self.post("adc", pin, level)
+
+    async def leap(self, seconds: float) -> None:
+        """Move its ticks and clock, and wait until it has noticed; one that is busy notices when it next waits."""
+        if self._writer:
+            self._leapt.clear()
+            self.post("leap", round(seconds * 1000))
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._leapt.wait(), _NOTICE_S)
 
     # --- what a lock's tests look at
 

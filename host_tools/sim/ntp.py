@@ -17,6 +17,7 @@ class NtpServer(asyncio.DatagramProtocol):
         self.host = ""
         self.port = 0
         self.is_silent = False
+        self.is_reachable = True  # by Wi-Fi
         self.lie_s = 0.0
         self.asked = 0
 
@@ -34,7 +35,7 @@ class NtpServer(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr) -> None:
         """Answer a client's packet (RFC 4330); anything else is dropped."""
-        if len(data) < 48 or data[0] & 7 != 3:
+        if not self.is_reachable or len(data) < 48 or data[0] & 7 != 3:
             return
         self.asked += 1
         if self.is_silent or self._transport is None:

@@ -3,33 +3,38 @@
 import asyncio
 import os
 import pty
+import re
 import termios
 from collections.abc import Callable
 
 _CHUNK = 4096
+_LOOK_S = 0.005
+_PATIENCE_S = 3.0
 
 
-def open_pty(interrupts: bool) -> tuple[int, int]:
-    """A terminal that passes every byte as it is -> (controlling end, terminal end).
-
-    With `interrupts` Ctrl-C becomes SIGINT for the program that runs on it, until that program turns this off, which
-    MicroPython does while its REPL reads: just what a board's serial port does.
-    """
+def open_pty() -> tuple[int, int]:
+    """A terminal that passes every byte as it is -> (controlling end, terminal end)."""
     control, terminal = pty.openpty()
     modes = termios.tcgetattr(terminal)
     modes[0] = modes[1] = 0
-    modes[3] = termios.ISIG | termios.NOFLSH if interrupts else 0
+    modes[3] = 0
     modes[6][termios.VMIN], modes[6][termios.VTIME] = 1, 0
     termios.tcsetattr(terminal, termios.TCSANOW, modes)
     os.set_blocking(control, False)
     return control, terminal
 
 
+def with_crlf(before: bytes, part: bytes) -> bytes:
+    """`part`, which came after `before`, with lines that end as a board's do: the unix port's programs write LF alone."""
+    last = before[-1:] if before.endswith(b"\r") else b""
+    return re.sub(rb"(?<!\r)\n", b"\r\n", last + part)[len(last) :]
+
+
 class PtyEnd:
     """Owns the descriptor. `on_bytes(part)` gets what arrives, `on_end()` comes once when the other end is gone."""
 
     def __init__(self, fd: int, on_bytes: Callable[[bytes], None], on_end: Callable[[], None] | None = None) -> None:
-        self._fd = fd
+        self.fd = fd
         self._on_bytes = on_bytes
         self._on_end = on_end
         self._out = bytearray()
@@ -43,10 +48,10 @@ class PtyEnd:
 
     def write(self, part: bytes) -> None:
         """Send, now or when there is room. Nothing happens after `close`."""
-        if self._fd < 0 or not part:
+        if self.fd < 0 or not part:
             return
         if not self._out:
-            self._loop.add_writer(self._fd, self._flush)
+            self._loop.add_writer(self.fd, self._flush)
         self._out += part
         self._flush()
 
@@ -54,33 +59,33 @@ class PtyEnd:
         """Forget what has not been read by the other end."""
         if self._out:
             self._out.clear()
-            self._loop.remove_writer(self._fd)
-        termios.tcflush(self._fd, termios.TCOFLUSH)
+            self._loop.remove_writer(self.fd)
+        termios.tcflush(self.fd, termios.TCOFLUSH)
 
     def close(self) -> None:
         """Give the descriptor back."""
-        if self._fd >= 0:
-            self._loop.remove_reader(self._fd)
-            self._loop.remove_writer(self._fd)
-            os.close(self._fd)
-            self._fd = -1
+        if self.fd >= 0:
+            self._loop.remove_reader(self.fd)
+            self._loop.remove_writer(self.fd)
+            os.close(self.fd)
+            self.fd = -1
 
     def _flush(self) -> None:
         while self._out:
             try:
-                done = os.write(self._fd, self._out[:_CHUNK])
+                done = os.write(self.fd, self._out[:_CHUNK])
             except BlockingIOError:
                 return
             except OSError:  # the program is gone
                 self._out.clear()
                 break
             del self._out[:done]
-        self._loop.remove_writer(self._fd)
+        self._loop.remove_writer(self.fd)
 
     def read(self) -> None:
         """Take what has arrived; the event loop calls it, too."""
         try:
-            part = os.read(self._fd, _CHUNK)
+            part = os.read(self.fd, _CHUNK)
         except BlockingIOError:
             return
         except OSError:
@@ -88,6 +93,61 @@ class PtyEnd:
         if part:
             self._on_bytes(part)
             return
-        self._loop.remove_reader(self._fd)
+        self._loop.remove_reader(self.fd)
         if self._on_end:
             self._on_end()
+
+
+class ProgramEnd(PtyEnd):
+    """The end that types for a MicroPython process.
+
+    From `ready` on, Ctrl-C is SIGINT for the program that runs, and a byte like others while the REPL reads, as on a
+    board: MicroPython switches its terminal's modes so. It then throws away what has been typed meanwhile, and a
+    second SIGINT kills it; therefore what follows Ctrl-C waits here until the REPL reads.
+    """
+
+    def __init__(self, fd: int, on_bytes: Callable[[bytes], None]) -> None:
+        super().__init__(fd, on_bytes)
+        self._waiting: bytearray | None = bytearray()
+        self._until = 0.0
+
+    def ready(self) -> None:
+        """The program has begun and can be interrupted."""
+        modes = termios.tcgetattr(self.fd)
+        modes[3] = termios.ISIG | termios.NOFLSH
+        termios.tcsetattr(self.fd, termios.TCSANOW, modes)
+        self._release()
+
+    def send(self, part: bytes) -> None:
+        """Type for whoever reads: the program or the REPL."""
+        if self._waiting is not None:
+            self._waiting += part
+            return
+        at = -1 if self._repl_reads() else part.find(b"\x03")
+        if at < 0:
+            self.write(part)
+        else:
+            self.write(part[: at + 1])
+            self.send_to_repl(part[at + 1 :])
+
+    def send_to_repl(self, part: bytes) -> None:
+        """Type once the REPL reads; after a while, for a program that will not be interrupted, in any case."""
+        self._waiting = (self._waiting or bytearray()) + part
+        self._until = self._loop.time() + _PATIENCE_S
+        self._loop.call_later(_LOOK_S, self._look)
+
+    def _repl_reads(self) -> bool:
+        return not termios.tcgetattr(self.fd)[3] & termios.ISIG
+
+    def _look(self) -> None:
+        if self.fd < 0:
+            return
+        if self._repl_reads() or self._loop.time() > self._until:
+            self._release()
+        else:
+            self._loop.call_later(_LOOK_S, self._look)
+
+    def _release(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting:
+            self.send(bytes(waiting))

@@ -147,18 +147,21 @@ class Site:
     # --- what a test or a story does to it
 
     async def leap(self, seconds: float) -> None:
-        """Let every board's ticks and clock, and the time server, jump ahead. Raises SimError while a link is up."""
+        """Let every board's ticks and clock, and the time server, jump ahead. Raises SimError while a link is up.
+
+        Ticks wrap after 12.4 days and compare over half of that, so take several leaps for more than a few days.
+        """
         if seconds < 0:
             raise SimError("time does not go back")
         if self.radio.links_up():
             raise SimError("a link is up; a leap would tear it")
         self.leap_s += seconds
-        for board in self.boards:
-            board.post("leap", round(seconds * 1000))
+        await asyncio.gather(*(board.leap(seconds) for board in self.boards))
 
     def switch_wifi(self, is_up: bool) -> None:
         """The access point, and with it every gateway's way to the broker."""
         self.wifi.switch(is_up)
+        self.ntp.is_reachable = is_up
         for uplink in self.uplinks:
             uplink.switch(is_up)
 

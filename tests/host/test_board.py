@@ -10,6 +10,7 @@ import pytest
 
 from host_tools.sim import flash_image
 from host_tools.sim.board import Board, BoardSpec
+from host_tools.sim.pty_end import with_crlf
 from host_tools.sim.site import Site, SiteSpec
 
 _PROGRAM = """
@@ -273,6 +274,13 @@ def test_mpremote_interrupts_copies_runs_and_resets(tmp_path):
             assert not board.crashes
 
     asyncio.run(run())
+
+
+def test_lines_end_like_a_boards_wherever_the_output_is_torn():
+    printed, wanted = b"a\nb\r\nc\n\nd\r\n>", b"a\r\nb\r\nc\r\n\r\nd\r\n>"
+    for at in range(len(printed) + 1):
+        before, after = printed[:at], printed[at:]
+        assert with_crlf(b"", before) + with_crlf(before, after) == wanted
 
 
 def test_broken_main_leaves_the_repl(tmp_path):

@@ -159,8 +159,8 @@ def _running(pid: int) -> bool:
 @pytest.mark.skipif(not os.path.exists("/proc"), reason="looks for processes in /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_survives_the_end_of_a_site(tmp_path, how):
-    code = "from host_tools.sim.site import run_site; run_site(json_out=True, seed=1, gateways=1, locks=1)"
-    site = subprocess.Popen([sys.executable, "-c", code], cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+    code = "from host_tools.sim.site import run_site; run_site(json_out=True, seed=1, gateways=1, locks=1, folder=%r)"
+    site = subprocess.Popen([sys.executable, "-c", code % str(tmp_path)], cwd=_ROOT, stdout=subprocess.PIPE, text=True)
     try:
         facts = json.loads(site.stdout.readline())
         assert facts["locks"][0]["panel"].startswith("127.0.0.1:") and facts["gateways"][0]["console"]

@@ -29,6 +29,7 @@ def _leap(ms):
     _leap_ms += ms
     if on_leap is not None:
         on_leap(ms)
+    _board.post("leapt")
 
 
 def _elapsed_us():
