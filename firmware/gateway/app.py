@@ -8,7 +8,7 @@ import os
 import sys
 
 from firmware import board
-from firmware.gateway import light, provisioning, settings
+from firmware.gateway import identity, light, provisioning, settings
 from firmware.gateway.diagnostics import Diagnostics, Metrics, Uptime
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError
@@ -22,7 +22,6 @@ from firmware.version import VERSION
 _LOCKS = "/data/locks"
 _RECORDS = "/data/records"
 _IDS = "/data/ids"
-_SPACE = "gatehouse"  # in NVS
 _LIGHT = (18, 19, 21)
 _IDS_SEGMENT = const(64)
 _IDS_SEGMENTS = const(11)
@@ -30,44 +29,6 @@ _WATCHDOG_MS = const(60000)
 _REPORT_MS = const(30000)
 _LOOK_MS = const(500)
 _REBOOT_MS = const(500)  # the answer gets out before
-
-
-class Tools:
-    """What the gateway's modules share, by name."""
-
-
-def _own_key():
-    """(secret, public) of this gateway, made at the first start and kept in NVS."""
-    from firmware.lib import x25519
-
-    secret = board.nvs_get(_SPACE, "x25519")
-    if secret is None or len(secret) != 32:
-        secret = os.urandom(32)
-        board.nvs_set(_SPACE, "x25519", secret)
-        board.nvs_erase(_SPACE, "x25519_public")
-    public = board.nvs_get(_SPACE, "x25519_public")
-    if public is None or len(public) != 32:
-        public = x25519.public_key(secret)
-        board.nvs_set(_SPACE, "x25519_public", public)
-    return secret, public
-
-
-def _boot_number():
-    """How often this board has started, this time included."""
-    stored = board.nvs_get(_SPACE, "boot")
-    number = (int.from_bytes(stored, "big") if stored else 0) + 1
-    board.nvs_set(_SPACE, "boot", number.to_bytes(4, "big"))
-    return number
-
-
-def _ca(path):
-    if not path:
-        return None
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        raise ConfigError("mqtt_ca names no readable file")
 
 
 class App:
@@ -79,7 +40,7 @@ class App:
         self._uptime = Uptime(ticks_ms, ticks_diff)
         self._id = board.unique_id().hex()
         self._reset = board.reset_cause()
-        self._boot = _boot_number()
+        self._boot = identity.boot_number(board)
         self._reboot_ms = None
         self._nonce = ""
         self._heap_low = None
@@ -127,6 +88,7 @@ class App:
         from firmware.gateway.registry import MAX_LOCKS, Registry
         from firmware.gateway.scheduler import Scheduler
         from firmware.gateway.states import States
+        from firmware.gateway.tools import Tools
         from firmware.gateway.uploads import Uploads
         from firmware.lib.topics import Topics
         from firmware.net.clock import Clock
@@ -153,12 +115,12 @@ class App:
         by_consumer = values.records_ack == "consumer"
         tools.uploads = Uploads(registry, records, tools.topics, mqtt, now_s, log, by_consumer)
         records.on_stored = tools.uploads.wake
-        tools.states = States(registry, tools.topics, mqtt, tools.clock)
+        tools.states = States(registry, tools.topics, mqtt, tools.clock, now_s)
         central = self._radio(log)
         links = Links(central, self._make_link, registry, now_s)
         tools.scheduler = Scheduler(links.open, registry, log, values.linger_ms, self._alive("scheduler"))
         tools.on_locks = self._publish_info
-        self._secret, self._public = _own_key()
+        self._secret, self._public = identity.own_key(board)
         tools.gateway_ops = GatewayOps(tools, self._secret, self._public, self._about)
         bridge = Bridge(tools, log)
         background = Background(registry, tools.scheduler, records, tools.clocks, now_s, log)
@@ -195,7 +157,7 @@ class App:
             values.mqtt_user or None,
             values.mqtt_password or None,
             values.keepalive_s,
-            _ca(values.mqtt_ca),
+            identity.authority(values.mqtt_ca),
             values.insecure_broker,
         )
         topics = self._tools.topics

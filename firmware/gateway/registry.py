@@ -97,8 +97,9 @@ class Registry:
 
     def is_near(self, lock):
         """False when the lock has not been heard for 30 minutes; before that it is worth a try."""
-        heard_s = lock.seen_s if lock.seen_s is not None else 0
-        return self._now_s() - heard_s <= _NEAR_S
+        if lock.seen_s is None:
+            return lock is self._candidate or self._now_s() <= _NEAR_S
+        return self._now_s() - lock.seen_s <= _NEAR_S
 
     def age_s(self, lock):
         """Seconds since the lock was last heard, or None."""

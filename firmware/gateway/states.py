@@ -11,31 +11,35 @@ from firmware.system.timing import sleep_ms, wait_for_ms
 
 _LOOK_MS = const(1000)
 _PAUSE_MS = const(250)
+_GRACE_S = const(30)  # after a start: a lock that has not been heard yet need not be away
 
 
 class States:
     """`clock` has `now()` and `trusted`; `topics` is a lib.topics.Topics."""
 
-    def __init__(self, registry, topics, mqtt, clock):
+    def __init__(self, registry, topics, mqtt, clock, now_s):
         self._registry = registry
         self._topics = topics
         self._mqtt = mqtt
         self._clock = clock
+        self._now_s = now_s
         self._dirty = set()  # ids of locks whose state is to be published
         self._shown = {}  # id -> availability published last
         self._gone = set()
         self._woken = asyncio.Event()
 
     def mark(self, lock):
-        """The lock's state is news."""
-        self._dirty.add(lock.id)
-        self._woken.set()
+        """The lock's state is news. Before the lock was heard there is none to tell."""
+        if lock.seen_s is not None:
+            self._dirty.add(lock.id)
+            self._woken.set()
 
     def mark_all(self):
-        """The broker may have lost what it kept: publish everything again."""
+        """The broker may have lost what it kept: publish again all that is known."""
         self._shown.clear()
         for lock in self._registry.all():
-            self._dirty.add(lock.id)
+            if lock.seen_s is not None:
+                self._dirty.add(lock.id)
         self._woken.set()
 
     def withdraw(self, lock):
@@ -49,7 +53,7 @@ class States:
         """Publish for ever."""
         while True:
             try:
-                await self._publish()
+                await self.publish()
             except NetError:
                 await sleep_ms(_PAUSE_MS)
                 continue
@@ -61,7 +65,8 @@ class States:
             except asyncio.TimeoutError:
                 pass
 
-    async def _publish(self):
+    async def publish(self):
+        """One round. Raises NetError while there is no broker; what was not sent stays news."""
         while self._gone:
             id = next(iter(self._gone))
             for leaf in ("state", "availability"):
@@ -69,7 +74,8 @@ class States:
             self._gone.discard(id)
         for lock in self._registry.all():
             word = "online" if self._registry.is_present(lock) else "offline"
-            if self._shown.get(lock.id) != word:
+            is_sure = lock.seen_s is not None or self._now_s() >= _GRACE_S
+            if self._shown.get(lock.id) != word and is_sure:
                 await self._mqtt.publish(self._topics.lock(lock.id, "availability"), word, True, 1)
                 self._shown[lock.id] = word
             if lock.id in self._dirty:

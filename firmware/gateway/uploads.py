@@ -56,7 +56,7 @@ class Uploads:
             try:
                 again = False
                 for lock in self._registry.all():
-                    again = await self._offer(lock) or again
+                    again = await self.offer(lock) or again
             except NetError:
                 await sleep_ms(_PAUSE_MS)
                 continue
@@ -66,7 +66,7 @@ class Uploads:
                 except asyncio.TimeoutError:
                     pass
 
-    async def _offer(self, lock):
+    async def offer(self, lock):
         """Send the next batch of a lock; True if there may be more to send."""
         buffer = self._keeper.buffer(lock)
         pending = buffer.pending()

@@ -1,0 +1,170 @@
+"""What the gateway's unit tests stand on: a folder of their own, a clock to turn, a quiet log, a lock that answers.
+
+Fakes are at the outer seams only: the link to a lock and the broker.
+"""
+
+import asyncio
+import os
+
+from firmware.gateway.lock import Lock
+from firmware.lib import opcodes
+from firmware.lib.errors import NetError
+from firmware.lib.messages import log_lock, session_lock
+from firmware.system import store
+from firmware.system.log import ERROR, Log
+
+ADDRESS = b"\xaa\xbb\xcc\x11\x22\x33"
+FEATURES = 1 << 0 | 1 << 4 | 1 << 8 | 1 << 10 | 1 << 14
+
+
+_LOOP = asyncio.new_event_loop()  # one for all: CPython's events stay with the loop on which they first waited
+
+
+def run(job):
+    """Run a coroutine to its end."""
+    return _LOOP.run_until_complete(job)
+
+
+def fresh_folder(name):
+    """An empty folder for one test."""
+    path = "/tmp/gatehouse-test-gateway/" + name
+    _empty(path)
+    store.make_folder(path)
+    return path
+
+
+def _empty(path):
+    if not store.exists(path):
+        return
+    for name in os.listdir(path):
+        inner = path + "/" + name
+        try:
+            os.remove(inner)
+        except OSError:
+            _empty(inner)
+            os.rmdir(inner)
+
+
+def quiet_log():
+    """A log that writes nothing."""
+    return Log(clock_ms=lambda: 0, sink=lambda line: None, level=ERROR)
+
+
+class Now:
+    """A clock of seconds that stands until it is turned."""
+
+    def __init__(self, s=1000):
+        self.s = s
+
+    def __call__(self):
+        return self.s
+
+
+class UnixClock:
+    """What `net.clock.Clock` shows the others."""
+
+    def __init__(self, unix_s=1790000000, trusted=True):
+        self.unix_s = unix_s
+        self.trusted = trusted
+        self.drift_ms = 0
+
+    def now(self):
+        return self.unix_s
+
+
+class Broker:
+    """Takes messages while it is up."""
+
+    def __init__(self):
+        self.is_up = True
+        self.sent = []
+
+    async def publish(self, topic, payload, retain=False, qos=0):
+        if not self.is_up:
+            raise NetError("no broker")
+        self.sent.append((topic, payload, retain, qos))
+
+
+class Outbox:
+    """Stands for `Outgoing`: keeps what was put."""
+
+    def __init__(self):
+        self.put_in = []
+
+    def put(self, topic, payload, retain=False):
+        self.put_in.append((topic, payload))
+
+
+def known_lock(address=ADDRESS):
+    """A lock that needs no getting to know."""
+    lock = Lock(address, bytes(range(16)))
+    lock.admin_ps, lock.unlock_key = 1234, 5678
+    lock.features = FEATURES
+    lock.model = "GATEHOUSE-L1"
+    lock.verified = True
+    return lock
+
+
+class LinkedLock:
+    """A lock at the other end of a link, by plain bodies: answers with the mirror of the gateway's messages.
+
+    `faults` maps a command to an exception raised in place of the answer, once.
+    """
+
+    def __init__(self):
+        self.state = 0
+        self.door = 2
+        self.switch = 1
+        self.records = []
+        self.first = 0
+        self.asked = []
+        self.moved = 0
+        self.faults = {}
+        self.clock6 = (2026, 9, 21, 14, 13, 20)
+
+    def subscribe(self, callback):
+        self.callback = callback
+
+    async def listen(self, timeout_ms):
+        pass
+
+    async def exchange(self, command, plain=b"", timeout_ms=6000):
+        self.asked.append(command)
+        if command in (opcodes.UNLOCK, opcodes.LOCK) and not isinstance(self.faults.get(command), Refusal):
+            self.state = 1 if command == opcodes.UNLOCK else 0
+            self.moved += 1
+        fault = self.faults.pop(command, None)
+        if fault:
+            raise fault.err if isinstance(fault, Refusal) else fault
+        return self._answer(command, plain)
+
+    def _answer(self, command, plain):
+        if command in (opcodes.CHECK_ADMIN, opcodes.CHECK_USER):
+            return session_lock.encode_challenge(77)
+        if command in (opcodes.UNLOCK, opcodes.LOCK):
+            return session_lock.encode_operated(88, 0, 0, self.clock6)
+        if command == opcodes.STATUS:
+            return session_lock.encode_status(88, self.state, self.door)
+        if command == opcodes.REMOTE_UNLOCK:
+            return bytes((88, 1, self.switch))
+        if command == opcodes.GET_CLOCK:
+            return session_lock.encode_clock(self.clock6)
+        if command == opcodes.SET_CLOCK:
+            self.clock6 = session_lock.decode_set_clock(plain)
+            return b""
+        if command == opcodes.LOG:
+            return self._page(log_lock.decode_request(plain))
+        return b""
+
+    def _page(self, cursor):
+        number = max(cursor, self.first)
+        if number - self.first >= len(self.records):
+            return log_lock.encode_page(0, None)
+        return log_lock.encode_page(number, self.records[number - self.first])
+
+
+class Refusal:
+    """A fault that means: the lock answered no, and did not move."""
+
+    def __init__(self, err):
+        self.err = err

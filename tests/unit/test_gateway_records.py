@@ -1,0 +1,256 @@
+"""Reading a lock's log, keeping it over resets, sending it on: every record once by (lock, epoch, number)."""
+
+import json
+import unittest
+
+from firmware.gateway.buffer import Buffer
+from firmware.gateway.clocks import Clocks
+from firmware.gateway.records import Records
+from firmware.gateway.registry import Registry
+from firmware.gateway.session import Session
+from firmware.gateway.uploads import Uploads
+from firmware.lib import dates, records
+from firmware.lib.errors import LinkError, NetError
+from firmware.lib.topics import Topics
+from firmware.system.timing import ticks_add, ticks_ms
+from tests.unit.gateway_rig import (
+    Broker,
+    LinkedLock,
+    Now,
+    Outbox,
+    UnixClock,
+    fresh_folder,
+    known_lock,
+    quiet_log,
+    run,
+)
+
+_KEY = bytes(16)
+_UNIX_2000 = 946684800
+
+
+def unlocked(number, unix_s=1780000000):
+    return records.encode(4, dates.from_seconds(unix_s - _UNIX_2000), 90, records.by_code(b"%06d" % number))
+
+
+class BufferTest(unittest.TestCase):
+    def test_the_cursor_follows_from_what_is_stored(self):
+        folder = fresh_folder("buffer")
+        buffer = Buffer(folder, _KEY)
+        self.assertEqual(buffer.cursor, 0)
+        for number in (300, 301, 305):
+            buffer.append(number, unlocked(number))
+        found = [(entry.number, entry.gap) for entry in buffer.unsent(0)]
+        self.assertEqual(found, [(300, 0), (301, 0), (305, 3)])
+        buffer.acknowledge(2)
+        again = Buffer(folder, _KEY)
+        self.assertEqual((again.cursor, again.pending(), again.epoch), (306, 1, 0))
+
+    def test_new_keys_begin_a_new_epoch(self):
+        folder = fresh_folder("buffer2")
+        Buffer(folder, _KEY).append(41, unlocked(1))
+        buffer = Buffer(folder, b"another key     ")
+        self.assertEqual((buffer.epoch, buffer.cursor), (1, 0))
+        buffer.append(0, unlocked(2))
+        buffer = Buffer(folder, b"another key     ")
+        self.assertEqual((buffer.epoch, buffer.cursor), (1, 1))
+        self.assertEqual(
+            [(entry.epoch, entry.number, entry.gap) for entry in buffer.unsent(0)], [(0, 41, 0), (1, 0, 0)]
+        )
+
+    def test_numbers_wrap_into_a_new_epoch(self):
+        folder = fresh_folder("buffer3")
+        buffer = Buffer(folder, _KEY)
+        for number in (65532, 65533, 0, 2):
+            buffer.append(number, unlocked(number))
+        found = [(entry.epoch, entry.number, entry.gap) for entry in buffer.unsent(0)]
+        self.assertEqual(found, [(0, 65532, 0), (0, 65533, 0), (1, 0, 0), (1, 2, 1)])
+        self.assertEqual(Buffer(folder, _KEY).cursor, 3)
+
+    def test_a_wrap_that_skips_the_last_numbers_is_a_gap(self):
+        buffer = Buffer(fresh_folder("buffer4"), _KEY)
+        buffer.append(65530, unlocked(1))
+        buffer.append(1, unlocked(2))
+        self.assertEqual([(entry.epoch, entry.gap) for entry in buffer.unsent(1)], [(1, 4)])
+
+
+class Rig:
+    def __init__(self, name, by_consumer=False):
+        folder = fresh_folder(name)
+        self.now = Now()
+        self.clock = UnixClock()
+        self.broker = Broker()
+        self.events = Outbox()
+        self.far = LinkedLock()
+        self.lock = known_lock()
+        log = quiet_log()
+        self.registry = Registry(folder + "/locks", self.now, log)
+        self.registry.add(self.lock)
+        topics = Topics("001122334455")
+        self.clocks = Clocks(self.clock, self.registry, log)
+        self.folder = folder + "/records"
+        self.keeper = Records(self.folder, self.registry, self.clocks, self.clock, self.events, topics, self.now, log)
+        self.uploads = Uploads(self.registry, self.keeper, topics, self.broker, self.now, log, by_consumer)
+
+    def session(self):
+        return Session(self.far, self.lock, self.registry, self.now, ticks_add(ticks_ms(), 60000))
+
+    def read(self, must_yield=lambda: False):
+        return run(self.keeper.read(self.session(), must_yield))
+
+    def upload(self):
+        async def work():
+            while await self.uploads.offer(self.lock):
+                pass
+
+        run(work())
+
+    def batches(self):
+        return [json.loads(payload) for _, payload, _, _ in self.broker.sent]
+
+
+class ReadingTest(unittest.TestCase):
+    def test_a_log_is_read_once_and_arrives_in_batches(self):
+        rig = Rig("reading")
+        rig.far.records = [unlocked(number) for number in range(40)]
+        self.assertEqual(rig.read(), {"read": 40, "epoch": 0, "cursor": 40, "more": False})
+        self.assertEqual(rig.read()["read"], 0)
+        rig.upload()
+        items = [item["rec"] for batch in rig.batches() for item in batch["items"]]
+        self.assertEqual(items, list(range(40)))
+        for _, payload, _, qos in rig.broker.sent:
+            self.assertTrue(len(payload) < 1024)
+            self.assertEqual(qos, 1)
+        self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 0)
+
+    def test_no_digits_are_kept_or_sent(self):
+        rig = Rig("digits")
+        rig.far.records = [unlocked(number + 987650) for number in range(3)]
+        rig.read()
+        for entry in rig.keeper.buffer(rig.lock).unsent(0):
+            self.assertFalse(b"98765" in entry.raw)
+        rig.upload()
+        self.assertFalse("98765" in "".join(payload for _, payload, _, _ in rig.broker.sent))
+
+    def test_a_broken_walk_goes_on_where_it_stopped(self):
+        rig = Rig("broken")
+        rig.far.records = [unlocked(number) for number in range(20)]
+        rig.far.faults = {}
+        count = [0]
+        plain = rig.far._page
+
+        def page(cursor):
+            count[0] += 1
+            if count[0] == 8:
+                raise LinkError("link lost")
+            return plain(cursor)
+
+        rig.far._page = page
+        with self.assertRaises(LinkError):
+            rig.read()
+        rig.keeper.close(rig.lock)  # as after a reset
+        self.assertEqual(rig.read(), {"read": 13, "epoch": 0, "cursor": 20, "more": False})
+        rig.upload()
+        self.assertEqual([batch["gap"] for batch in rig.batches()], [0] * len(rig.batches()))
+
+    def test_a_walk_gives_way(self):
+        rig = Rig("yield")
+        rig.far.records = [unlocked(number) for number in range(20)]
+        turns = [0]
+
+        def wanted():
+            turns[0] += 1
+            return turns[0] > 5
+
+        self.assertEqual(rig.read(wanted), {"read": 5, "epoch": 0, "cursor": 5, "more": True})
+        self.assertTrue(rig.keeper.is_due(rig.lock))
+        self.assertEqual(rig.read()["read"], 15)
+
+    def test_what_the_lock_has_overwritten_is_a_gap(self):
+        rig = Rig("gap")
+        rig.far.records = [unlocked(number) for number in range(3)]
+        rig.read()
+        rig.upload()
+        rig.far.first = 50
+        rig.far.records = [unlocked(number) for number in range(50, 53)]
+        rig.read()
+        rig.upload()
+        last = rig.batches()[-1]
+        self.assertEqual((last["from"], last["to"], last["gap"]), (50, 52, 47))
+
+    def test_young_records_are_events_and_old_ones_are_not(self):
+        rig = Rig("events")
+        rig.far.records = [unlocked(1, rig.clock.unix_s - 3600), unlocked(2, rig.clock.unix_s - 5)]
+        rig.read()
+        self.assertEqual(len(rig.events.put_in), 1)
+        event = json.loads(rig.events.put_in[0][1])
+        self.assertEqual((event["event_type"], event["method"], event["rec"]), ("unlock", "passcode", 1))
+        self.assertEqual(rig.lock.last["method"], "passcode")
+
+    def test_a_power_on_record_asks_for_the_clock(self):
+        rig = Rig("poweron")
+        rig.lock.clock_s = rig.clock.unix_s
+        self.assertFalse(rig.clocks.is_due(rig.lock))
+        rig.far.records = [records.encode(14, (2000, 1, 1, 0, 0, 0), 90)]
+        rig.read()
+        self.assertTrue(rig.clocks.is_due(rig.lock))
+
+    def test_a_flag_that_leads_to_nothing_is_followed_ever_more_rarely(self):
+        rig = Rig("vain")
+        pauses = []
+        for _ in range(4):
+            rig.lock.has_records = True
+            rig.keeper.flagged(rig.lock)
+            began_s = rig.now.s
+            while not rig.keeper.is_due(rig.lock):
+                rig.now.s += 10
+            pauses.append(rig.now.s - began_s)
+            rig.read()
+        self.assertEqual(pauses, [0, 60, 120, 240])
+
+
+class UploadTest(unittest.TestCase):
+    def test_records_wait_for_the_broker(self):
+        rig = Rig("away")
+        rig.far.records = [unlocked(number) for number in range(12)]
+        rig.read()
+        rig.broker.is_up = False
+        with self.assertRaises(NetError):
+            rig.upload()
+        rig.keeper.close(rig.lock)
+        rig.broker.is_up = True
+        rig.upload()
+        self.assertEqual([item["rec"] for batch in rig.batches() for item in batch["items"]], list(range(12)))
+
+    def test_a_consumer_moves_the_cursor_and_is_asked_again(self):
+        rig = Rig("consumer", True)
+        rig.far.records = [unlocked(number) for number in range(3)]
+        rig.read()
+        rig.upload()
+        rig.upload()
+        self.assertEqual(len(rig.broker.sent), 1)
+        rig.uploads.acknowledged(rig.lock, b'{"epoch":0,"to":9}')
+        rig.uploads.acknowledged(rig.lock, b"nonsense")
+        self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 3)
+        rig.now.s += 31
+        rig.upload()
+        self.assertEqual(len(rig.broker.sent), 2)
+        rig.uploads.acknowledged(rig.lock, b'{"epoch":0,"to":2}')
+        self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 0)
+
+
+class ClocksTest(unittest.TestCase):
+    def test_a_clock_is_set_only_when_it_is_off(self):
+        rig = Rig("clocks")
+        rig.lock.utc_offset_min = 60
+        local = dates.from_seconds(rig.clock.unix_s + 3600 - _UNIX_2000)
+        rig.far.clock6 = dates.from_seconds(rig.clock.unix_s + 3600 - 20 - _UNIX_2000)
+        self.assertEqual(run(rig.clocks.correct(rig.session())), {"drift_s": -20, "set": False, "left_s": -20})
+        rig.far.clock6 = (2000, 1, 1, 0, 0, 0)
+        self.assertTrue(run(rig.clocks.correct(rig.session()))["set"])
+        self.assertEqual(rig.far.clock6, local)
+        self.assertFalse(rig.clocks.is_due(rig.lock))
+        rig.clock.unix_s += 86400
+        self.assertTrue(rig.clocks.is_due(rig.lock))
+        rig.clock.trusted = False
+        self.assertFalse(rig.clocks.is_due(rig.lock))

@@ -1,0 +1,113 @@
+"""What advertisements alone tell: state, battery, strength, unread records, presence."""
+
+import json
+import unittest
+
+from firmware.gateway.registry import Registry
+from firmware.gateway.states import States
+from firmware.lib import advert, opcodes
+from firmware.lib.topics import Topics
+from tests.unit.gateway_rig import ADDRESS, Broker, Now, UnixClock, fresh_folder, known_lock, quiet_log, run
+
+
+class RegistryTest(unittest.TestCase):
+    def setUp(self):
+        self.now = Now(5000)
+        self.registry = Registry(fresh_folder("registry"), self.now, quiet_log(), 60)
+        self.lock = known_lock()
+        self.registry.add(self.lock)
+        self.changes = []
+        self.flagged = []
+        self.sights = []
+        self.registry.on_change = lambda lock: self.changes.append(lock.word())
+        self.registry.on_records = self.flagged.append
+        self.registry.on_sight = self.sights.append
+
+    def hear(self, flags=0, battery=90, rssi_dbm=-60, address=ADDRESS):
+        content = advert.encode_manufacturer(address, 2, flags, battery)
+        self.registry.sighting(address, 0, rssi_dbm, content, None)
+
+    def test_state_and_battery_follow_the_advertisement(self):
+        self.hear()
+        self.hear(advert.UNLOCKED)
+        self.hear(advert.UNLOCKED)
+        self.hear(advert.UNLOCKED, 80)
+        self.assertEqual(self.changes, ["LOCKED", "UNLOCKED", "UNLOCKED"])
+        self.assertEqual((self.lock.battery, self.lock.rssi_dbm, self.lock.src), (80, -60, "advert"))
+
+    def test_strength_alone_is_news_only_when_it_changes_much(self):
+        for rssi_dbm in (-60, -63, -57, -75):
+            self.hear(rssi_dbm=rssi_dbm)
+        self.assertEqual(len(self.changes), 2)
+
+    def test_unread_records_are_reported_as_long_as_they_are_advertised(self):
+        self.hear()
+        self.hear(advert.RECORDS)
+        self.hear(advert.RECORDS)
+        self.assertEqual(len(self.flagged), 2)
+
+    def test_a_lock_goes_and_comes_back(self):
+        self.assertFalse(self.registry.is_present(self.lock))
+        self.hear()
+        self.assertTrue(self.registry.is_present(self.lock))
+        self.now.s += 61
+        self.assertFalse(self.registry.is_present(self.lock))
+        self.assertTrue(self.registry.is_near(self.lock))
+        self.now.s += 1800
+        self.assertFalse(self.registry.is_near(self.lock))
+        self.hear()
+        self.assertEqual(len(self.sights), 2)
+
+    def test_other_locks_and_nonsense_are_ignored(self):
+        self.hear(address=b"\x01\x02\x03\x04\x05\x06")
+        self.registry.sighting(ADDRESS, 0, -60, bytes(15), None)
+        self.assertEqual(self.lock.state, None)
+
+    def test_a_jam_shows_until_the_lock_tells_of_another_state(self):
+        self.hear()
+        self.registry.note(self.lock, 2, 2, 90)
+        self.hear(battery=89)
+        self.assertEqual(self.lock.word(), "JAMMED")
+        self.registry.note(self.lock, 0, 2, 89)
+        self.assertEqual(self.lock.word(), "LOCKED")
+
+    def test_pushes_tell_state_and_new_records(self):
+        self.hear()
+        self.registry.pushed(self.lock, opcodes.STATUS, b"\x5a\x01\x00")
+        self.assertEqual((self.lock.word(), self.lock.door), ("UNLOCKED", "open"))
+        self.registry.pushed(self.lock, opcodes.STATUS, b"\x5a" + bytes(8) + b"\x1a\x01\x02\x03\x04\x05")
+        self.assertEqual(len(self.flagged), 1)
+        self.registry.pushed(self.lock, opcodes.STATUS, b"")
+
+    def test_locks_survive_a_restart_and_a_damaged_file_costs_one(self):
+        folder = fresh_folder("registry2")
+        registry = Registry(folder, self.now, quiet_log())
+        registry.add(known_lock())
+        registry.add(known_lock(b"\x01\x02\x03\x04\x05\x06"))
+        with open(folder + "/010203040506.json", "wb") as file:
+            file.write(b"{}")
+        self.assertEqual([lock.id for lock in Registry(folder, self.now, quiet_log()).all()], [ADDRESS.hex()])
+
+
+class StatesTest(unittest.TestCase):
+    def test_state_and_availability_are_retained(self):
+        now = Now(100)
+        registry = Registry(fresh_folder("states"), now, quiet_log(), 60)
+        broker = Broker()
+        states = States(registry, Topics("001122334455"), broker, UnixClock(1790000000), now)
+        registry.on_change = states.mark
+        lock = known_lock()
+        registry.add(lock)
+        run(states.publish())
+        registry.sighting(ADDRESS, 0, -60, advert.encode_manufacturer(ADDRESS, 2, advert.UNLOCKED, 77), None)
+        run(states.publish())
+        run(states.publish())
+        found = [(topic.split("/")[-1], payload) for topic, payload, retain, qos in broker.sent if retain and qos == 1]
+        self.assertEqual([leaf for leaf, _ in found], ["availability", "availability", "state"])
+        self.assertEqual([payload for _, payload in found[:2]], ["offline", "online"])
+        state = json.loads(found[2][1])
+        self.assertEqual((state["lock"], state["battery"], state["rssi"]), ("UNLOCKED", 77, -60))
+        registry.remove(lock)
+        states.withdraw(lock)
+        run(states.publish())
+        self.assertEqual([payload for _, payload, _, _ in broker.sent[-2:]].count(b""), 2)

@@ -1,0 +1,146 @@
+"""rates, dedupe, light, arguments, lock bundles, provisioning: the small parts of the gateway."""
+
+import unittest
+
+from firmware.gateway import dedupe, light
+from firmware.gateway.dedupe import Dedupe
+from firmware.gateway.lock import from_bundle, from_dict
+from firmware.gateway.provisioning import Provisioning
+from firmware.gateway.rates import Rates
+from firmware.lib.errors import BadRequest, ConfigError
+from firmware.system.journal import Journal
+from tests.unit.gateway_rig import Now, fresh_folder
+
+
+def refusal(call):
+    """The text of the error that `call` raises."""
+    try:
+        call()
+    except (BadRequest, ConfigError) as err:
+        return str(err)
+    return ""
+
+
+class RatesTest(unittest.TestCase):
+    def test_a_minute_has_six_unlocks_and_each_lock_its_own(self):
+        rates = Rates(6, 60, 30)
+        taken = [rates.take("unlock", "a", 100) for _ in range(7)]
+        self.assertEqual(taken, [True] * 6 + [False])
+        self.assertTrue(rates.take("unlock", "b", 100))
+        self.assertTrue(rates.take("unlock", "a", 110))
+        self.assertFalse(rates.take("unlock", "a", 111))
+
+    def test_an_hour_has_sixty_unlocks(self):
+        rates = Rates(1000, 60, 30)
+        taken = [rates.take("unlock", "a", 100 + 3 * turn) for turn in range(80)]
+        self.assertTrue(60 <= sum(taken) <= 65)
+
+    def test_other_requests_share_a_limit(self):
+        rates = Rates(6, 60, 30)
+        self.assertEqual(sum(rates.take("state", "ab"[turn % 2], 5) for turn in range(40)), 30)
+
+
+class DedupeTest(unittest.TestCase):
+    def open(self, name, now, slots=320):
+        return Dedupe(Journal("/tmp/gatehouse-test-gateway/" + name, 16, 40), now, slots)
+
+    def test_a_result_is_kept_for_ten_minutes(self):
+        fresh_folder("ids")
+        now = Now()
+        ids = self.open("ids", now)
+        self.assertEqual(ids.look("one", b"digest-1"), (dedupe.NEW, None))
+        self.assertEqual(ids.look("one", b"digest-1"), (dedupe.RUNNING, None))
+        ids.done("one", b"digest-1", b"{}")
+        self.assertEqual(ids.look("one", b"digest-1"), (dedupe.KNOWN, b"{}"))
+        self.assertEqual(ids.look("one", b"digest-2"), (dedupe.CONFLICT, None))
+        now.s += 601
+        self.assertEqual(ids.look("one", b"digest-2"), (dedupe.NEW, None))
+
+    def test_results_outlive_a_reset_and_a_started_one_is_interrupted(self):
+        fresh_folder("ids2")
+        ids = self.open("ids2", Now())
+        for name in ("done", "begun"):
+            ids.look(name, b"digest-1")
+            ids.start(name, b"digest-1")
+        ids.done("done", b"digest-1", b"{}")
+        ids = self.open("ids2", Now(0))
+        self.assertEqual(ids.look("done", b"digest-1"), (dedupe.KNOWN, b"{}"))
+        self.assertEqual(ids.look("begun", b"digest-1"), (dedupe.INTERRUPTED, None))
+        self.assertEqual(ids.look("begun", b"digest-9"), (dedupe.CONFLICT, None))
+        ids.done("begun", b"digest-1", b"unknown")
+        self.assertEqual(ids.look("begun", b"digest-1"), (dedupe.KNOWN, b"unknown"))
+
+    def test_the_latest_ids_are_remembered_however_many_come(self):
+        fresh_folder("ids3")
+        ids = self.open("ids3", Now(), 20)
+        for number in range(50):
+            ids.look("id%d" % number, b"digest-1")
+            ids.done("id%d" % number, b"digest-1", b"%d" % number)
+        self.assertEqual(ids.look("id49", b"digest-1"), (dedupe.KNOWN, b"49"))
+        self.assertEqual(ids.look("id31", b"digest-1"), (dedupe.KNOWN, b"31"))
+        self.assertEqual(ids.look("id0", b"digest-1"), (dedupe.NEW, None))
+
+
+class LightTest(unittest.TestCase):
+    def test_every_state_shows_a_colour_at_every_step(self):
+        for state in (light.UNPROVISIONED, light.JOINING, light.NO_BROKER, light.ONLINE, light.BUSY):
+            shown = {light.colour(state, step) for step in range(16)}
+            self.assertEqual(len(shown), 1 if state == light.ONLINE else 2)
+
+
+class BundleTest(unittest.TestCase):
+    def bundle(self, **changes):
+        args = {"mac": "AA:bb:cc:11:22:33", "aes": "00" * 16, "admin_ps": 1, "unlock_key": 2, "name": "Door"}
+        args.update(changes)
+        return args
+
+    def test_a_bundle_becomes_a_lock_and_survives_its_file(self):
+        lock = from_bundle(self.bundle(utc_offset_min=60, scene=5))
+        lock.features = 1 << 40 | 5
+        again = from_dict(lock.as_dict())
+        self.assertEqual(again.id, "aabbcc112233")
+        self.assertEqual((again.scene, again.utc_offset_min, again.name), (5, 60, "Door"))
+        self.assertEqual(again.features, 1 << 40 | 5)
+        self.assertEqual(again.aes, bytes(16))
+
+    def test_what_does_not_fit_is_named_and_not_shown(self):
+        for key, value in (("mac", "aa"), ("aes", "secret"), ("admin_ps", -1), ("unlock_key", "7"), ("name", 5)):
+            text = refusal(lambda: from_bundle(self.bundle(**{key: value})))
+            self.assertTrue(key in text)
+            self.assertFalse("secret" in text)
+        with self.assertRaises(BadRequest):
+            from_bundle(self.bundle(more=1))
+
+
+class ProvisioningTest(unittest.TestCase):
+    def setUp(self):
+        self.path = fresh_folder("settings") + "/settings.json"
+        self.reboots = []
+        self.console = Provisioning("aabbccddeeff", lambda: self.reboots.append(1), self.path)
+
+    def test_a_board_without_settings_says_what_is_missing(self):
+        reply = self.console.handle({"do": "hello"})
+        self.assertEqual((reply["role"], reply["provisioned"]), ("gateway", False))
+        self.assertTrue(any("wifi_ssid" in fault for fault in reply["faults"]))
+
+    def test_settings_are_taken_whole_or_not_at_all(self):
+        good = {"wifi_ssid": "home", "wifi_password": "secret", "mqtt_host": "broker", "insecure_broker": True}
+        with self.assertRaises(ConfigError):
+            self.console.handle({"do": "set", "settings": dict(good, mqtt_port=0)})
+        self.assertFalse(self.console.handle({"do": "hello"})["provisioned"])
+        self.assertEqual(self.console.handle({"do": "set", "settings": good}), {"ok": True})
+        self.assertTrue(self.console.handle({"do": "hello"})["provisioned"])
+        shown = self.console.handle({"do": "settings"})["settings"]
+        self.assertEqual((shown["wifi_ssid"], shown["wifi_password"]), ("home", True))
+
+    def test_no_broker_without_tls_unless_the_owner_says_so(self):
+        request = {"do": "set", "settings": {"wifi_ssid": "home", "mqtt_host": "broker"}}
+        self.assertTrue("insecure_broker" in refusal(lambda: self.console.handle(request)))
+
+    def test_reboot_and_nonsense(self):
+        self.assertEqual(self.console.handle({"do": "reboot"}), {"ok": True})
+        self.assertEqual(self.reboots, [1])
+        with self.assertRaises(BadRequest):
+            self.console.handle({"do": "dance"})
+        with self.assertRaises(BadRequest):
+            self.console.handle({"do": "info"})
