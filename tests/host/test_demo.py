@@ -1,0 +1,67 @@
+"""The demo believes its witnesses: it fails, in words, when a step did not happen."""
+
+import asyncio
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from host_tools import demo
+
+
+def quiet():
+    return Console(file=io.StringIO(), width=200)
+
+
+def test_a_bolt_that_jams_fails_the_demo():
+    console = quiet()
+    assert asyncio.run(demo.run(console, once=True, jam=True)) == 1
+    told = console.file.getvalue()
+    assert "The demo failed. MQTT UNLOCK opens Front door: refused" in told
+    assert "jammed" in told
+    assert "A door opens" not in told
+
+
+def test_a_step_that_did_not_happen_is_not_counted():
+    story = demo.Story(quiet())
+    with story.step("one"):
+        story.saw("it")
+    with pytest.raises(demo.NotTrue) as caught, story.step("two"):
+        demo.require(False, "it was dark")
+    assert str(caught.value) == "two: it was dark"
+    assert [row[:2] for row in story.rows] == [("one", "it")]
+
+
+def test_waiting_ends_with_what_was_seen_instead():
+    with pytest.raises(demo.NotTrue, match="still shut"):
+        asyncio.run(demo.until(lambda: False, 0.05, "still shut"))
+
+
+class Gateways:
+    """Hands out batches and takes acknowledgements."""
+
+    def __init__(self):
+        self.acknowledged = []
+
+    async def watch(self, leaves, watcher):
+        self.tell = watcher
+
+    async def acknowledge(self, gateway, lock, epoch, to):
+        self.acknowledged.append((gateway, lock, epoch, to))
+
+
+def test_the_witness_tells_repeats_from_new_records_and_acknowledges_all():
+    async def work():
+        gateways, witness = Gateways(), demo.Witness()
+        await witness.attach(gateways)
+        items = [{"rec": number, "type": 4} for number in (1, 2)]
+        for epoch, gap in ((1, 0), (1, 0), (2, 5)):
+            batch = {"epoch": epoch, "from": 1, "to": 2, "gap": gap, "items": items}
+            gateways.tell("gw", "lock", "records", json.dumps(batch))
+        await asyncio.sleep(0)
+        assert (witness.count("lock"), witness.repeats("lock"), witness.lost) == (4, 2, 5)
+        assert (witness.of_type("lock", 4), witness.of_type("lock", 7), witness.count("other")) == (4, 0, 0)
+        assert gateways.acknowledged == [("gw", "lock", 1, 2), ("gw", "lock", 1, 2), ("gw", "lock", 2, 2)]
+
+    asyncio.run(work())
