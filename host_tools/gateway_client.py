@@ -79,7 +79,18 @@ class Gateways:
         await self._client.publish(Topics(gateway, self._base).lock(lock, "records/ack"), text, qos=1)
 
     async def listen(self) -> None:
-        """Take messages until cancelled; started by `connect`."""
+        """Take messages until cancelled; started by `connect`. Whoever waits is told when the connection breaks."""
+        try:
+            await self._listen()
+        except aiomqtt.MqttError as err:
+            for waiter in self._waiting.values():
+                if not waiter.done():
+                    waiter.set_exception(
+                        HostError("outcome_unknown", "the broker went away (%s)" % err, _TODO["outcome_unknown"])
+                    )
+            raise
+
+    async def _listen(self) -> None:
         async for message in self._client.messages:
             try:
                 gateway, lock, leaf = parse(str(message.topic), self._base)

@@ -1,4 +1,4 @@
-"""The demo believes its witnesses: it fails, in words, when a step did not happen."""
+"""The demo believes its witnesses, and they count right. Whole runs of the demo are in tests/system."""
 
 import asyncio
 import io
@@ -12,15 +12,6 @@ from host_tools import demo
 
 def quiet():
     return Console(file=io.StringIO(), width=200)
-
-
-def test_a_bolt_that_jams_fails_the_demo():
-    console = quiet()
-    assert asyncio.run(demo.run(console, once=True, jam=True)) == 1
-    told = console.file.getvalue()
-    assert "The demo failed. MQTT UNLOCK opens Front door: refused" in told
-    assert "jammed" in told
-    assert "A door opens" not in told
 
 
 def test_a_step_that_did_not_happen_is_not_counted():

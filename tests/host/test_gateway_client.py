@@ -1,0 +1,142 @@
+"""Finding gateways and sending commands, over a real broker with a scripted gateway."""
+
+import asyncio
+import contextlib
+import json
+
+import aiomqtt
+import pytest
+
+from firmware.lib import sealed, x25519
+from host_tools import gateway_client
+from host_tools.errors import HostError
+from host_tools.keybook import Entry
+from host_tools.sim.broker import Broker
+
+GATEWAY, OTHER, LOCK = "240ac4a00000", "240ac4a00004", "240ac4b00002"
+SECRET = bytes(range(1, 33))
+ENTRY = Entry("24:0a:c4:b0:00:02", "Front door", "00" * 16, 11, 22)
+
+
+def with_gateway(work, reply=None, others=()):
+    """Run `work(gateways, asked, broker)` beside a gateway that answers `reply(request)` and notes these."""
+
+    async def serve(broker, asked):
+        async with aiomqtt.Client(broker.host, broker.port) as client:
+            await client.subscribe("gatehouse/%s/#" % GATEWAY, qos=1)
+            for gateway in (GATEWAY, *others):
+                info = {"id": gateway, "x25519": x25519.public_key(SECRET).hex(), "locks": [{"mac": LOCK}]}
+                await client.publish("gatehouse/%s/status" % gateway, "online", qos=1, retain=True)
+                await client.publish("gatehouse/%s/info" % gateway, json.dumps(info), qos=1, retain=True)
+            async for message in client.messages:
+                topic = str(message.topic)
+                if topic.endswith("/cmd"):
+                    request = json.loads(message.payload)
+                    asked.append((topic, request))
+                    body = reply(request) if reply else {}
+                    if body is not None:
+                        text = json.dumps({"id": request["id"], "op": request["op"], "ok": True, "code": "ok"} | body)
+                        await client.publish(topic[:-3] + "rsp", text, qos=1)
+
+    async def run():
+        broker = Broker()
+        await broker.start()
+        asked = []
+        serving = asyncio.create_task(serve(broker, asked))
+        try:
+            async with gateway_client.connect("%s:%d" % (broker.host, broker.port)) as gateways:
+                await asyncio.wait_for(work(gateways, asked, broker), 30)
+        finally:
+            serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
+                await serving
+            await broker.stop()
+
+    asyncio.run(run())
+
+
+def refusal(work):
+    """The HostError that awaiting `work` ends with."""
+
+    async def caught():
+        with pytest.raises(HostError) as info:
+            await work
+        return info.value
+
+    return caught()
+
+
+def test_the_only_gateway_is_found_and_its_answer_is_returned():
+    async def work(gateways, asked, _broker):
+        chosen = await gateways.choose(lock=LOCK)
+        assert chosen == GATEWAY
+        result = await gateways.command(chosen, LOCK, "state")
+        assert result["data"] == {"lock": "LOCKED"}
+        ((topic, request),) = asked
+        assert topic == "gatehouse/%s/lock/%s/cmd" % (GATEWAY, LOCK)
+        assert set(request) == {"id", "op"}
+
+    with_gateway(work, lambda request: {"data": {"lock": "LOCKED"}})
+
+
+def test_unlocking_expires_by_itself():
+    async def work(gateways, asked, _broker):
+        await gateways.command(await gateways.choose(), LOCK, "unlock")
+        assert asked[0][1]["exp"] > 1_700_000_000
+
+    with_gateway(work)
+
+
+def test_several_gateways_must_be_told_apart_and_unknown_locks_named():
+    async def work(gateways, _asked, _broker):
+        assert (await refusal(gateways.choose())).todo == "choose one with --gateway"
+        assert await gateways.choose(OTHER) == OTHER
+        err = await refusal(gateways.choose(lock="000000000000", wait_s=0.3))
+        assert err.code == "unknown_lock"
+        assert "gatehouse import" in err.todo
+
+    with_gateway(work, others=(OTHER,))
+
+
+def test_keys_are_handed_over_so_that_only_the_gateway_can_read_them():
+    async def work(gateways, asked, _broker):
+        await gateways.choose()
+        await gateways.hand_over(GATEWAY, ENTRY)
+        topic, request = asked[0]
+        assert topic == "gatehouse/%s/cmd" % GATEWAY
+        assert ENTRY.aes not in json.dumps(request)
+        public = x25519.public_key(SECRET)
+        opened = json.loads(sealed.unseal(request["sealed"], SECRET, public, request["id"], "import"))
+        assert (opened["mac"], opened["aes"], opened["admin_ps"]) == (ENTRY.mac, ENTRY.aes, 11)
+
+    with_gateway(work)
+
+
+def test_a_refusal_says_why_and_what_to_do():
+    async def work(gateways, _asked, _broker):
+        err = await refusal(gateways.command(await gateways.choose(), LOCK, "unlock"))
+        assert (err.code, err.todo) == ("refused", "change the lock's batteries")
+        assert "low_battery" in err.line()
+
+    with_gateway(work, lambda request: {"ok": False, "code": "refused", "data": {"reason": "low_battery"}})
+
+
+def test_silence_is_an_unknown_outcome():
+    async def work(gateways, _asked, _broker):
+        err = await refusal(gateways.command(await gateways.choose(), LOCK, "unlock", wait_s=0.3))
+        assert err.code == "outcome_unknown"
+
+    with_gateway(work, lambda request: None)
+
+
+def test_a_broker_that_goes_away_is_told_at_once():
+    async def work(gateways, asked, broker):
+        waiting = asyncio.create_task(gateways.command(await gateways.choose(), LOCK, "unlock"))
+        while not asked:
+            await asyncio.sleep(0.02)
+        await broker.stop()
+        err = await asyncio.wait_for(refusal(waiting), 10)
+        assert err.code == "outcome_unknown"
+        assert "broker" in str(err)
+
+    with_gateway(work, lambda request: None)
