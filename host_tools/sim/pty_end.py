@@ -25,7 +25,7 @@ def open_pty() -> tuple[int, int]:
 
 
 def with_crlf(before: bytes, part: bytes) -> bytes:
-    """`part`, which came after `before`, with lines that end as a board's do: the unix port's programs write LF alone."""
+    """`part`, which came after `before`, lines ended as a board ends them: the unix port writes LF alone."""
     last = before[-1:] if before.endswith(b"\r") else b""
     return re.sub(rb"(?<!\r)\n", b"\r\n", last + part)[len(last) :]
 

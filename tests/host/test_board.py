@@ -133,7 +133,7 @@ def test_board_starts_with_the_paths_epoch_and_files_of_an_esp32(tmp_path):
     async def run():
         async with OneBoard(tmp_path) as board:
             line = await board.wait_line("^at ")
-            assert line == "at ['/.sim', '', '.frozen', '/lib'] / (2000, 1, 1) 762523200"
+            assert line == "at ['', '.frozen', '/lib', '/.sim'] / (2000, 1, 1) 762523200"
             state = await board.ask({"do": "state"})
             assert state["cause"] == 1 and state["clock"] < 10 and state["ticks"] < 10000
             assert "main.py" in state["files"] and "etc" not in state["files"]

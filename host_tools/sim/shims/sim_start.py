@@ -39,7 +39,7 @@ def prepare(shims):
     vfs.mount(_flash.Flash(file, blocks), "/")
     vfs.mount(own, "/.sim", readonly=True)
     os.chdir("/")
-    sys.path[:] = ["/.sim", "", ".frozen", "/lib"]
+    sys.path[:] = ["", ".frozen", "/lib", "/.sim"]  # last: the board's own aioble wins over the stand-in
     del sys.argv[:]
 
 
