@@ -7,6 +7,7 @@ lock-ble-link.md 2, 3, 6, 8.2, 8.4.
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ WRITE = "0000fff2-0000-1000-8000-00805f9b34fb"
 NOTIFY = "0000fff4-0000-1000-8000-00805f9b34fb"
 OWN_PREFIX = "GH1_"
 OWN_MODEL = "GATEHOUSE-L1"
+_PAUSE_S = 0.3
 
 
 @dataclass
@@ -154,9 +156,8 @@ def _link(kind: type[LinkError], text: str, sent: bool) -> LinkError:
     return err
 
 
-@contextlib.asynccontextmanager
-async def connect(found: Found, key: bytes, timeout_s: float = 10.0) -> AsyncIterator[LockLink]:
-    """A subscribed connection to `found`; disconnected on leaving."""
+async def _open(found: Found, key: bytes, timeout_s: float) -> tuple[BleakClient, LockLink]:
+    """One attempt to connect and subscribe. LinkError when it fails."""
     link: LockLink | None = None
 
     def dropped(client) -> None:
@@ -172,6 +173,24 @@ async def connect(found: Found, key: bytes, timeout_s: float = 10.0) -> AsyncIte
         with contextlib.suppress(Exception):
             await client.disconnect()
         raise _link(LinkError, "cannot connect to %s (%s)" % (found.mac, err or type(err).__name__), False)
+    return client, link
+
+
+@contextlib.asynccontextmanager
+async def connect(found: Found, key: bytes, timeout_s: float = 15.0) -> AsyncIterator[LockLink]:
+    """A subscribed connection to `found`; disconnected on leaving.
+
+    Tried again until `timeout_s` has passed: on the air one attempt in some fails, and nothing has been sent yet.
+    """
+    until_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            client, link = await _open(found, key, max(1.0, until_s - time.monotonic()))
+            break
+        except LinkError:
+            if time.monotonic() + _PAUSE_S >= until_s:
+                raise
+            await asyncio.sleep(_PAUSE_S)
     try:
         yield link
     finally:

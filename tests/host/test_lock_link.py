@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from bleak.exc import BleakError
 
 from firmware.lib import advert, crypto, frame, opcodes
 from firmware.lib.errors import AuthError, LinkError, LinkTimeout, LockRefused
@@ -97,3 +98,37 @@ def test_an_answer_under_an_unknown_key_means_paired_only_while_pairing():
     with pytest.raises(LockRefused) as caught:
         ask(foreign, key=crypto.DEFAULT_KEY)
     assert caught.value.reason == "already_paired"
+
+
+class Flaky:
+    """A bleak client that fails to connect so many times."""
+
+    failures = 0
+
+    def __init__(self, *_arguments, **_options):
+        pass
+
+    async def connect(self):
+        Flaky.failures -= 1
+        if Flaky.failures >= 0:
+            raise BleakError("disconnected")
+
+    async def start_notify(self, *_arguments):
+        pass
+
+    async def disconnect(self):
+        pass
+
+
+async def _connect(failures, timeout_s):
+    Flaky.failures = failures
+    async with lock_link.connect(heard(advert.encode_manufacturer(ADDRESS, 2, 0, 80)), KEY, timeout_s) as link:
+        return link
+
+
+def test_connecting_is_tried_again_until_the_deadline(monkeypatch):
+    monkeypatch.setattr(lock_link, "BleakClient", Flaky)
+    assert asyncio.run(_connect(1, 5)).key == KEY
+    with pytest.raises(LinkError) as caught:
+        asyncio.run(_connect(100, 0.5))
+    assert not caught.value.sent
