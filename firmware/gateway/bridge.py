@@ -5,6 +5,7 @@ touches the radio.
 """
 
 import asyncio
+import json
 
 from firmware.gateway import dedupe
 from firmware.gateway.clocks import NoClock
@@ -73,8 +74,10 @@ class CommandJob(Job):
 
     def start(self):
         """About to act: a reset from here on must not lead to a second time (CMD-5)."""
-        if self.request.command.id is not None:
-            self.tools.dedupe.start(self.request.command.id, self.request.digest)
+        command = self.request.command
+        if command.id is not None:
+            note = json.dumps([command.id, command.op, self.request.lock_id]).encode()
+            self.tools.dedupe.start(command.id, self.request.digest, note)
 
     async def run(self, session):
         return await table.module(self.op).run(self, session)
@@ -117,7 +120,12 @@ class Bridge:
         self._filled.set()
 
     async def run(self):
-        """Deal with messages for ever, one after the other."""
+        """Deal with messages for ever, one after the other; first with what a reset cut off."""
+        for digest, note in self._tools.dedupe.interrupted():
+            id, op, lock_id = json.loads(note)
+            request = Request(commands.Command(id, op, {}), lock_id, ticks_ms())
+            request.digest = digest
+            self.conclude(request, None, Unknown("the gateway was reset while it carried the command out"), 0)
         while True:
             if not self._inbox:
                 self._filled.clear()
@@ -172,8 +180,6 @@ class Bridge:
             raise Conflict("the id was used for another request")
         if known == dedupe.KNOWN:
             self._publish(request, payload)
-        elif known == dedupe.INTERRUPTED:
-            self.conclude(request, None, Unknown("the gateway was reset while it carried the command out"), 0)
         return known == dedupe.NEW
 
     async def _admit(self, request):

@@ -1,8 +1,9 @@
 """Request ids seen before, with their results: each id acts once, also across a reset (security.md CMD-4, CMD-5).
 
 Owns a journal of "started" and "done" entries and a table of fixed size over it. An entry of the journal is one kind
-byte, 8 bytes of the id's hash, 8 bytes of the content's hash and, when done, the result's payload. What the journal
-holds at start is remembered for another ten minutes from then on, because the age of an entry dies with the ticks.
+byte, 8 bytes of the id's hash, 8 bytes of the content's hash, then what is to be known of the request if it is cut off
+(when started) or the result's payload (when done). What the journal holds at start is remembered for another ten
+minutes from then on, because the age of an entry dies with the ticks.
 """
 
 import hashlib
@@ -21,7 +22,6 @@ NEW = const(0)
 RUNNING = const(1)
 KNOWN = const(2)
 CONFLICT = const(3)
-INTERRUPTED = const(4)  # began before the last reset, and nobody knows how it ended
 
 
 class Dedupe:
@@ -33,13 +33,14 @@ class Dedupe:
         self._slots = slots
         self._rows = bytearray(slots * _ROW_LEN)
         self._next = 0
-        self._interrupted = set()
+        self._interrupted = {}
         for seq, entry in journal.records():
-            kind, id_hash, digest = entry[0], entry[1:9], entry[9:17]
-            if kind == _STARTED:
-                self._interrupted.add(id_hash)
+            id_hash, digest = entry[1:9], entry[9:17]
+            if entry[0] == _STARTED:
+                self._interrupted[id_hash] = digest, entry[17:]
+                seq = 0
             else:
-                self._interrupted.discard(id_hash)
+                self._interrupted.pop(id_hash, None)
             self._put(id_hash, digest, seq)
 
     def _put(self, id_hash, digest, seq):
@@ -60,8 +61,8 @@ class Dedupe:
         return None
 
     def look(self, id, digest):
-        """What is known of request `id` with content hash `digest` -> (NEW | RUNNING | KNOWN | CONFLICT | INTERRUPTED,
-        payload of the stored result or None). NEW takes the id: `done` or `drop` must follow.
+        """What is known of request `id` with content hash `digest` -> (NEW | RUNNING | KNOWN | CONFLICT, payload of the
+        stored result or None). NEW takes the id: `done` or `drop` must follow.
         """
         id_hash = _hash(id)
         at = self._find(id_hash)
@@ -70,26 +71,28 @@ class Dedupe:
             if seq == 0 or self._now_s() - since_s < _KEEP_S:
                 if known != digest[:8]:
                     return CONFLICT, None
-                if id_hash in self._interrupted:
-                    return INTERRUPTED, None
                 if seq == 0:
                     return RUNNING, None
                 entry = self._journal.get(seq)
                 if entry is not None and entry[1:9] == id_hash:
                     return KNOWN, entry[17:]
-        self._interrupted.discard(id_hash)
         self._put(id_hash, digest[:8], 0)
         return NEW, None
 
-    def start(self, id, digest):
-        """Note durably that the request is about to act; after a reset it is INTERRUPTED, not NEW."""
-        self._journal.append(bytes((_STARTED,)) + _hash(id) + digest[:8])
+    def interrupted(self):
+        """(digest, note) of requests that had begun to act when the board was last reset, once; `done` must follow."""
+        found = list(self._interrupted.values())
+        self._interrupted.clear()
+        return found
+
+    def start(self, id, digest, note):
+        """Note durably that the request is about to act; after a reset `interrupted` tells of it, with `note`."""
+        self._journal.append(bytes((_STARTED,)) + _hash(id) + digest[:8] + note)
 
     def done(self, id, digest, payload):
         """Keep the result of the request (bytes of its `rsp`)."""
         id_hash = _hash(id)
         seq = self._journal.append(bytes((_DONE,)) + id_hash + digest[:8] + payload)
-        self._interrupted.discard(id_hash)
         self._put(id_hash, digest[:8], seq)
 
     def drop(self, id):

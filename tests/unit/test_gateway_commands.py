@@ -170,8 +170,10 @@ class RulesTest(unittest.TestCase):
         rig.ask("unlock", id="one")
         self.assertEqual(rig.far.moved, 1)
         again = Rig("cut", rig.folder)
-        self.assertEqual(again.ask("unlock", id="one")["code"], "outcome_unknown")
-        self.assertEqual(again.ask("unlock", id="one")["code"], "outcome_unknown")
+        told = again.work(1)
+        self.assertEqual([(result["id"], result["code"]) for result in told], [("one", "outcome_unknown")])
+        self.assertEqual(again.out.put_in[0][0], "gatehouse/%s/lock/%s/rsp" % (_GATEWAY, _LOCK))
+        self.assertEqual(again.ask("unlock", id="one"), told[0])
         self.assertEqual(again.far.moved, 0)
 
     def test_retained_expired_and_clockless_requests_do_not_move(self):
