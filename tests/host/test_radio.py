@@ -1,11 +1,16 @@
 """The virtual radio: boards on real MicroPython, bleak programs, and the Bumble internals it stands on."""
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import inspect
 import os
+import shutil
+import tempfile
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from bleak import BleakClient, BleakScanner
@@ -18,10 +23,21 @@ from host_tools.sim.radio import Radio, parse_address
 from tests.micropython import ROOT, interpreter
 
 SHIMS = ROOT / "host_tools/sim/shims"
+RADIO_SHIMS = ("bluetooth.py", "_air_stream.py", "aioble")
 PROGRAMS = ROOT / "tests/host"
 VALUE = "00000000-1111-2222-3333-444444444444"
 LOCK, GATEWAY = "240ac4000010", "240ac4000020"
 LOCK_ADDRESS = "24:0a:c4:00:00:12"  # base + 2
+
+
+@functools.cache
+def _radio_shims() -> str:
+    """A folder with the radio's shims alone: these boards have the host's clock, and no site."""
+    folder = Path(tempfile.mkdtemp(prefix="gatehouse-shims-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in RADIO_SHIMS:
+        (folder / name).symlink_to(SHIMS / name)
+    return str(folder)
 
 
 class Board:
@@ -31,7 +47,7 @@ class Board:
         self._command = (interpreter(), str(PROGRAMS / program), *args)
         self._env = {
             **os.environ,
-            "MICROPYPATH": f".frozen:{SHIMS}",
+            "MICROPYPATH": f".frozen:{_radio_shims()}",
             "SIM_RADIO": f"127.0.0.1:{radio.port}",
             "SIM_MAC": mac,
         }
