@@ -117,7 +117,7 @@ class App:
         records.on_stored = tools.uploads.wake
         tools.states = States(registry, tools.topics, mqtt, tools.clock, now_s)
         central = self._radio(log)
-        links = Links(central, self._make_link, registry, now_s)
+        links = Links(central, self._make_link, registry)
         tools.scheduler = Scheduler(links.open, registry, log, values.linger_ms, self._alive("scheduler"))
         tools.on_locks = self._publish_info
         self._secret, self._public = identity.own_key(board)

@@ -25,7 +25,6 @@ class RecordsJob(Job):
     async def run(self, session):
         plan = self._plan
         await session.get_to_know()
-        await session.may_unlock_remotely(True)
         if self.lock.jammed:
             await session.status()
         return await plan.records.read(session, lambda: plan.scheduler.is_wanted(RECORDS))

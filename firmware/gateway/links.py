@@ -13,11 +13,10 @@ from firmware.system.timing import remaining_ms, wait_for_ms
 class Links:
     """`central` is a ble.central.Central, `make_link(channel, key, header, own_lock)` makes a ble.link.Link."""
 
-    def __init__(self, central, make_link, registry, now_s):
+    def __init__(self, central, make_link, registry):
         self._central = central
         self._make_link = make_link
         self._registry = registry
-        self._now_s = now_s
 
     def open(self, lock, until_ms):
         """`async with links.open(lock, until_ms) as session:` Raises NotNear, LinkError."""
@@ -36,7 +35,7 @@ class Links:
             raise LinkError("could not connect: %s" % err)
         header = (lock.scene, lock.group, lock.org)
         link = self._make_link(channel, lock.aes, header, lock.is_own)
-        return context, Session(link, lock, self._registry, self._now_s, until_ms)
+        return context, Session(link, lock, self._registry, until_ms)
 
 
 class _Opening:

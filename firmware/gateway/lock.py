@@ -44,8 +44,7 @@ class Lock:
         self.jammed = False
         self.door = None
         self.battery = None
-        self.switch = None  # remote-unlock switch, and when it was read
-        self.switch_s = None
+        self.switch = None  # remote-unlock switch when it was read last
         self.auto_lock_s = None
         self.has_records = False
         self.last = None

@@ -15,21 +15,19 @@ from firmware.system.timing import remaining_ms, ticks_diff, ticks_ms
 GATEWAY_UID = const(0x47415445)  # domain.md 3.4: a label for the lock's records, it gives no right
 _ANSWER_MS = const(6000)
 _LOGIN_MS = const(100000)
-_SWITCH_S = const(86400)  # REM-3: the switch is believed for at most a day
-_SWITCH_FRESH_S = const(43200)
 _NO_PERMISSION = const(0x02)
 
 
 class Session:
     """`deadline_ms` is the tick until which exchanges may take; whoever uses the session next sets it anew."""
 
-    def __init__(self, link, lock, registry, now_s, deadline_ms):
+    def __init__(self, link, lock, registry, deadline_ms):
         self.link = link
         self.lock = lock
         self.deadline_ms = deadline_ms
         self._registry = registry
-        self._now_s = now_s
         self._admin_ms = None
+        self._switch_is_fresh = False
         link.subscribe(self._pushed)
         registry.heard(lock)
 
@@ -109,17 +107,17 @@ class Session:
                 raise
             return "unknown"  # the lock refuses the item: not every one has all
 
-    async def may_unlock_remotely(self, refresh=False):
+    async def may_unlock_remotely(self):
         """The remote-unlock switch as True, False, or None when it cannot be known (security.md 3.7).
 
-        Asked when the last answer is older than a day (`refresh`: than half a day, to spare a later unlock the time).
-        A lock without the switch's feature bit has none to consult.
+        Asked once on each link and believed for as long as it is up: a lock serves one client at a time, so nobody can
+        have changed it meanwhile. (REM-3 would allow a day; but who switches it off beside the door expects it to
+        count at once.) A lock without the switch's feature bit has none to consult.
         """
         lock = self.lock
         if lock.has_feature(locks.SWITCH_FEATURE) is False:
             return lock.has_feature(locks.GATEWAY_FEATURE)
-        limit_s = _SWITCH_FRESH_S if refresh else _SWITCH_S
-        if lock.switch is None or self._now_s() - lock.switch_s >= limit_s:
+        if not self._switch_is_fresh:
             lock.switch = None
             try:
                 battery, allowed = settings_client.remote_unlock(
@@ -130,6 +128,6 @@ class Session:
                     raise
                 return None
             lock.switch = allowed
-            lock.switch_s = self._now_s()
+            self._switch_is_fresh = True
             self._registry.note(lock, battery=battery)
         return lock.switch

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from host_tools import pairing
 from tests.system.bench import Bench
 
 
@@ -55,6 +56,21 @@ def test_no_unlock_while_the_remote_unlock_switch_is_off(tmp_path):
             still = len(bench.lock.movements)
             result = await bench.ask("unlock")
             assert (result["ok"], result["code"], result["ttlock"]) == (False, "remote_unlock_disabled", -3046), result
+            assert len(bench.lock.movements) == still
+
+    asyncio.run(story())
+
+
+def test_a_switch_turned_off_beside_the_lock_counts_at_once(tmp_path):
+    async def story():
+        async with Bench(tmp_path) as bench:
+            entry = await bench.adopt()
+            assert (await bench.ask("autolock_set", {"seconds": 0}))["ok"]
+            assert (await bench.ask("unlock"))["ok"] and (await bench.ask("lock"))["ok"]
+            await bench.until_linkless()
+            assert not await pairing.set_remote_unlock(entry, False)
+            still = len(bench.lock.movements)
+            assert (await bench.ask("unlock"))["code"] == "remote_unlock_disabled"
             assert len(bench.lock.movements) == still
 
     asyncio.run(story())

@@ -93,7 +93,7 @@ class Rig:
         self.uploads = Uploads(self.registry, self.keeper, topics, self.broker, self.now, log, by_consumer)
 
     def session(self):
-        return Session(self.far, self.lock, self.registry, self.now, ticks_add(ticks_ms(), 60000))
+        return Session(self.far, self.lock, self.registry, ticks_add(ticks_ms(), 60000))
 
     def read(self, must_yield=lambda: False):
         return run(self.keeper.read(self.session(), must_yield))
