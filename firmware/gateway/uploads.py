@@ -49,6 +49,12 @@ class Uploads:
                 buffer.acknowledge(seq)
                 self.wake()
 
+    def offer_again(self, lock):
+        """Somebody asks for the records: what was offered and not acknowledged goes out again now."""
+        buffer = self._keeper.buffer(lock)
+        buffer.offered = buffer.sent
+        self.wake()
+
     async def run(self):
         """Upload for ever, the locks in turns, one batch each."""
         while True:

@@ -82,8 +82,6 @@ async def _fetch(store: RecordStore, ident: str, name: str, broker: str, base: s
         with common.progress("reading the records of %s ..." % name):
             await gateways.command(chosen, ident, "records_read", wait_s=120)
             await keep(_QUIET_S)
-        if not follow and "records_ack_consumer" in (gateways.info[chosen].get("flags") or []):
-            err.print("records offered before and not fetched come again within 30 s; --follow waits for them")
         if follow:
             await keep(None)
 

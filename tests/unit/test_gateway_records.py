@@ -132,6 +132,15 @@ class ReadingTest(unittest.TestCase):
         rig.upload()
         self.assertFalse("98765" in "".join(payload for _, payload, _, _ in rig.broker.sent))
 
+    def test_a_clock_that_was_never_set_costs_the_date_and_not_the_record(self):
+        rig = Rig("unset")
+        rig.lock.utc_offset_min = 120
+        rig.far.records = [unlocked(0, _UNIX_2000 + 60), unlocked(1)]
+        self.assertEqual(rig.read()["read"], 2)
+        rig.upload()
+        items = rig.batches()[0]["items"]
+        self.assertEqual([(item["rec"], item["ts"] is None) for item in items], [(0, True), (1, False)])
+
     def test_a_broken_walk_goes_on_where_it_stopped(self):
         rig = Rig("broken")
         rig.far.records = [unlocked(number) for number in range(20)]
@@ -235,6 +244,9 @@ class UploadTest(unittest.TestCase):
         rig.now.s += 31
         rig.upload()
         self.assertEqual(len(rig.broker.sent), 2)
+        rig.uploads.offer_again(rig.lock)  # `records_read` was asked for
+        rig.upload()
+        self.assertEqual(len(rig.broker.sent), 3)
         rig.uploads.acknowledged(rig.lock, b'{"epoch":0,"to":2}')
         self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 0)
 

@@ -1,6 +1,7 @@
 """records_read: read now what the lock has recorded. The records themselves go to `…/records`, as always."""
 
 from firmware.gateway.operations.arguments import nothing
+from firmware.gateway.scheduler import COMMAND
 
 
 def check(op, args):
@@ -9,6 +10,7 @@ def check(op, args):
 
 
 async def run(job, session):
-    """Walk the log to its end, giving way to nothing but the deadline."""
+    """Walk the log to its end, giving way to the deadline and to unlock and lock; `more` tells, and the rest follows."""
+    job.tools.uploads.offer_again(session.lock)
     await session.get_to_know()
-    return await job.tools.records.read(session, lambda: False)
+    return await job.tools.records.read(session, lambda: job.tools.scheduler.is_wanted(COMMAND))
