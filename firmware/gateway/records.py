@@ -10,6 +10,8 @@ from firmware.lib.errors import LockRefused, ProtocolError
 from firmware.lib.messages import log_client
 
 _POWERED_ON = const(14)
+_UNIX_2000 = const(946684800)
+_UNIX_2100 = const(4102444800)
 _FRESH_S = const(60)  # older records are no events (DESIGN 4)
 _MIN_LEN = const(8)
 _TELL = const(10)  # records that make a batch
@@ -162,10 +164,12 @@ class Records:
         return after - 1, records.mask(raw)
 
     def unix_of(self, lock, record):
-        """Unix seconds of a decoded record, or None when its date is none."""
+        """Unix seconds of a decoded record, or None when its date is none: a clock that was never set shows the first
+        hours of 2000, which the offset from UTC moves into a year that has no text."""
         if record.date is None:
             return None
-        return self._clocks.unix_of(lock, record.date)
+        at_s = self._clocks.unix_of(lock, record.date)
+        return at_s if _UNIX_2000 <= at_s < _UNIX_2100 else None
 
     def _news(self, lock, number, raw):
         """Tell of a record that has just been stored; -> `last` of the lock's state if it is about the bolt."""
