@@ -65,6 +65,7 @@ def _local(lock, unix_s):
 
 async def _change(job, session, plain):
     """0x03, noting that it may have arrived."""
+    await session.login()  # a link that breaks here says nothing of the change
     sent_before = job.was_sent
     job.was_sent = True
     try:
@@ -122,7 +123,8 @@ def _masked(lock, entry):
     item = {"code": "*" * len(entry.code), "type": _NAMES.get(entry.kind, "type %d" % entry.kind)}
     for key, date in (("start", entry.start), ("end", entry.end)):
         if date is not None and date not in (dates.NO_START, dates.NO_END):
-            item[key] = reports.iso(dates.to_seconds(date) + _UNIX_2000 - 60 * lock.utc_offset_min)
+            at_s = dates.to_seconds(date) + _UNIX_2000 - 60 * lock.utc_offset_min
+            item[key] = reports.iso(min(max(at_s, _UNIX_2000), _UNIX_2100 - 1))  # the offset may lead out of 2000-2099
     if entry.schedule is not None:
         item["schedule"] = entry.schedule
     return item
