@@ -151,8 +151,8 @@ class Registry:
             self._log.warn("lock_was_reset", addr=lock.address)
         lock.has_records = seen.has_records
         state = locks.UNLOCKED if seen.unlocked else locks.LOCKED
-        if lock.jammed and state == locks.LOCKED:
-            state = None  # the flag only says "not unlocked", which a stuck bolt is not either
+        if lock.jammed and state == locks.UNLOCKED:
+            state = None  # the flag only says "not known to be locked", which is so of a stuck bolt, too
         return self._note(lock, state, None, seen.battery)
 
     # --- state

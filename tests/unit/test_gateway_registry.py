@@ -66,8 +66,11 @@ class RegistryTest(unittest.TestCase):
     def test_a_jam_shows_until_the_lock_tells_of_another_state(self):
         self.hear()
         self.registry.note(self.lock, 2, 2, 90)
-        self.hear(battery=89)
-        self.assertEqual(self.lock.word(), "JAMMED")
+        self.hear(advert.UNLOCKED, battery=89)  # what a stuck bolt advertises
+        self.assertEqual((self.lock.word(), self.lock.battery), ("JAMMED", 89))
+        self.hear()
+        self.assertEqual(self.lock.word(), "LOCKED")
+        self.registry.note(self.lock, 2, 2, 90)
         self.registry.note(self.lock, 0, 2, 89)
         self.assertEqual(self.lock.word(), "LOCKED")
 
