@@ -168,6 +168,9 @@ class Bridge:
             await self._admit(request)
         except FirmwareError as err:
             self.conclude(request, None, err, 0)
+        except Exception as err:  # every request gets its result, also one that meets a fault of ours
+            self._log.crash("request_failed", err, op=command.op)
+            self.conclude(request, None, err, 0)
 
     def _is_new(self, request):
         """Take the id. False when this request needs nothing more: it runs, or its result was sent again."""

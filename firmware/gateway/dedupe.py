@@ -17,6 +17,7 @@ _KEEP_S = const(600)
 _ROW = "<8s8sII"  # id hash, content hash, second it came, sequence number in the journal (0 while it runs)
 _ROW_LEN = const(24)
 _SLOTS = const(320)
+_MOST = const(1024 - 17)  # what fits an entry of the journal beside kind and hashes
 
 NEW = const(0)
 RUNNING = const(1)
@@ -90,7 +91,11 @@ class Dedupe:
         self._journal.append(bytes((_STARTED,)) + _hash(id) + digest[:8] + note)
 
     def done(self, id, digest, payload):
-        """Keep the result of the request (bytes of its `rsp`)."""
+        """Keep the result of the request (bytes of its `rsp`). One too long to keep, which only queries have, is
+        forgotten with its id: a repeat asks again."""
+        if len(payload) > _MOST:
+            self.drop(id)
+            return
         id_hash = _hash(id)
         seq = self._journal.append(bytes((_DONE,)) + id_hash + digest[:8] + payload)
         self._put(id_hash, digest[:8], seq)

@@ -331,6 +331,27 @@ class OperationsTest(unittest.TestCase):
         result = rig.ask("passcode_add", {"code": "123456"})
         self.assertEqual((result["code"], result["ttlock"], result["data"]["reason"]), ("refused", -3007, "exists"))
 
+    def test_a_link_that_broke_at_the_login_does_not_make_an_existing_code_ours(self):
+        rig = Rig("exists")
+        lost = LinkError("link lost")
+        lost.sent = True
+        rig.far.faults[opcodes.CHECK_ADMIN] = lost
+        rig.far.faults[opcodes.PASSCODE] = from_ble(opcodes.PASSCODE, 0x14)
+        self.assertEqual(rig.ask("passcode_add", {"code": "123456"})["code"], "refused")
+
+    def test_codes_whose_end_the_offset_moves_out_of_the_calendar_are_listed(self):
+        rig = Rig("century")
+        rig.lock.utc_offset_min = -300
+        item = b"\x03\x06123456\x06123456\x1a\x01\x01\x00\x00\x63\x0c\x1f\x17\x3b"
+        page = b"\x00\x01" + bytes((len(item),)) + item
+        pages = [bytes((0, len(page))) + page, b"\x00\x00"]
+        plain = rig.far._answer
+        rig.far._answer = lambda command, body: (
+            pages.pop(0) if command == opcodes.PASSCODE_LIST else plain(command, body)
+        )
+        found = rig.ask("passcode_list")["data"]["items"]
+        self.assertEqual(found[0]["end"], "2099-12-31T23:59:59Z")
+
     def test_the_lock_says_no_permission_and_is_asked_again_after_a_login(self):
         rig = Rig("login")
         rig.far._answer_plain = rig.far._answer
@@ -358,6 +379,12 @@ class GatewayOpsTest(unittest.TestCase):
         self.assertEqual(self.ask(rig, "info")["data"], {"id": _GATEWAY})
         self.assertEqual(self.ask(rig, "locks")["data"]["items"][0]["mac"], _LOCK)
         self.assertEqual(self.ask(rig, "unlock")["code"], "bad_request")
+
+    def test_a_fault_of_ours_is_answered_too(self):
+        rig = Rig("fault")
+        rig.tools.gateway_ops._about = lambda: [][0]
+        self.assertEqual(self.ask(rig, "info")["code"], "internal")
+        self.assertEqual(self.ask(rig, "ping")["code"], "ok")
 
     def test_forget_ends_service(self):
         rig = Rig("forget")

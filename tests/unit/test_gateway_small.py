@@ -72,6 +72,14 @@ class DedupeTest(unittest.TestCase):
         ids.done("begun", b"digest-1", b"unknown")
         self.assertEqual(ids.look("begun", b"digest-1"), (dedupe.KNOWN, b"unknown"))
 
+    def test_a_result_too_long_to_keep_is_asked_for_again(self):
+        fresh_folder("ids4")
+        ids = self.open("ids4", Now())
+        for size, known in ((1007, dedupe.KNOWN), (1008, dedupe.NEW), (5000, dedupe.NEW)):
+            ids.look("id%d" % size, b"digest-1")
+            ids.done("id%d" % size, b"digest-1", b"x" * size)
+            self.assertEqual(ids.look("id%d" % size, b"digest-1")[0], known)
+
     def test_the_latest_ids_are_remembered_however_many_come(self):
         fresh_folder("ids3")
         ids = self.open("ids3", Now(), 20)
