@@ -108,7 +108,8 @@ class Scheduler:
         self._filled.set()
 
     def is_wanted(self, priority):
-        """True when a job more urgent than `priority` waits: a long job ends its slice then."""
+        """True when a job more urgent than `priority` waits: a long job, which asks often, ends its slice then."""
+        self._report()
         return bool(self._queue) and self._queue[0].priority < priority
 
     def cancel(self, lock, err):

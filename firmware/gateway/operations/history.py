@@ -10,7 +10,7 @@ def check(op, args):
 
 
 async def run(job, session):
-    """Walk the log to its end, giving way to the deadline and to unlock and lock; `more` tells, and the rest follows."""
+    """Walk the log to its end, giving way to the deadline, to unlock and to lock; `more` tells of a rest."""
     job.tools.uploads.offer_again(session.lock)
     await session.get_to_know()
     return await job.tools.records.read(session, lambda: job.tools.scheduler.is_wanted(COMMAND))
