@@ -63,6 +63,7 @@ class Scanner:
         self._log = log.area("scanner")
         self._heard = Inbox(_DEPTH)
         self._names = {}
+        self._is_over = False
         self.is_active = False
 
     @property
@@ -79,6 +80,7 @@ class Scanner:
             while True:
                 await self._until_idle()
                 self._heard.clear()
+                self._is_over = False
                 was_active = self.is_active
                 radio.start_scan(was_active)
                 await self._listen(was_active)
@@ -112,6 +114,8 @@ class Scanner:
                     return
                 self._hand_on(*item)
                 item = self._heard.get_nowait()
+            if self._is_over:  # its mark found the inbox full
+                return
             await sleep_ms(0)
         self._radio.on_scan_end = None  # this end is our own
         self._radio.stop_scan()
@@ -132,6 +136,7 @@ class Scanner:
     # --- in the interrupt handler
 
     def _wake(self):
+        self._is_over = True
         self._heard.put(False)
 
     def _take(self, addr_type, address, kind, rssi_dbm, payload):

@@ -125,6 +125,16 @@ class ScannerTest(unittest.TestCase):
 
         self.assertEqual(len(_run(scenario).sightings), 1)
 
+    def test_scan_comes_back_though_its_end_found_the_inbox_full(self):
+        async def scenario(bench, task):
+            for _ in range(100):
+                bench.hear(_LOCK)
+            bench.radio.stop_scan()
+            await _turns()
+            self.assertEqual(len(bench.radio.starts), 2)
+
+        _run(scenario)
+
     def test_names_are_asked_for_only_when_wanted_and_then_remembered(self):
         async def scenario(bench, task):
             bench.hear(b"\x0b\x09GH1_120000", _RSP)
