@@ -126,14 +126,15 @@ def _template(role: str, mpy: bool, size: int) -> Path:
 
 def _fingerprint(role: str, mpy: bool, size: int) -> str:
     root = stage.ROOT
-    sources = [root / "boot.py", root / "main.py", Path(stage.__file__), Path(__file__)]
+    sources = [root / "boot.py", root / "main.py", Path(stage.__file__).resolve(), Path(__file__).resolve()]
     sources += sorted((root / "firmware").rglob("*.py"))
     sources += sorted((root / ".cache" / "micropython-lib" / "umqtt").rglob("*.py"))
-    aioble = stage.find_aioble(simulator=True)
+    named = [(str(path.relative_to(root)), path) for path in sources]
+    aioble = stage.find_aioble(simulator=True)  # anywhere: what it holds counts, not where it lies
     if aioble:
-        sources += sorted(path for path in aioble.rglob("*") if path.is_file())
+        named += [("aioble/%s" % path.relative_to(aioble), path) for path in sorted(aioble.rglob("*"))]
     digest = hashlib.sha256(("%s %s %d" % (role, mpy, size)).encode())
-    for path in sources:
+    for name, path in named:
         if path.is_file():
-            digest.update(str(path).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+            digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:20]
