@@ -3,8 +3,8 @@
 The lock's end (database, advertising, links that centrals open) is aioble's, in `server`. The gateway's end drives the
 same `bluetooth.BLE` object directly, because in aioble 0.6 `scan` hands out reports in the wrong order and remembers
 every address for ever, and `Device.connect` sits out its whole time-out when the chip has long reported failure and
-leaves a link that comes late without an owner. Our interrupt handler runs before aioble's: aioble's raises when a link
-drops before `advertise` has resumed, and would hide that event from handlers registered after it.
+leaves a link that comes late without an owner. Our interrupt handler runs before aioble's: 0.6 takes every central that
+connects, also a second one or one for which nobody advertises, for the one that the next `advertise` is to return.
 """
 
 import asyncio

@@ -140,5 +140,5 @@ class Server:
             return None
         try:
             return self._forward(event, args)
-        except AttributeError:  # aioble 0.6: the link dropped before its advertise() resumed; `advertise` mends it
+        except AttributeError:  # aioble from before micropython-lib #471: the link dropped before advertise() resumed
             return None

@@ -44,7 +44,7 @@ class _Characteristic:
 
 
 class _Aioble:
-    """aioble's server part as 0.6 behaves: its handler raises when a link drops before `advertise` has resumed."""
+    """aioble's server part at its worst: before micropython-lib #471 its handler raised when a link dropped early."""
 
     def __init__(self):
         self.services = []
