@@ -81,15 +81,16 @@ def up(
     gateways: Annotated[int, typer.Option("--gateways", min=0)] = 1,
     locks: Annotated[int, typer.Option("--locks", min=0)] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON first: where everything is")] = False,
-    profile: Annotated[str, typer.Option("--profile", help="Air: ideal, home or bad")] = "home",
+    profile: Annotated[str, typer.Option("--profile", help="Air: ideal or home")] = "home",
     seed: Annotated[int | None, typer.Option("--seed", help="Repeat a run's draws of loss and delay")] = None,
+    paired: Annotated[bool, typer.Option("--paired", help="Pair the locks and hand their keys to a gateway")] = False,
 ) -> None:
     """Start a site (broker, virtual radio, gateways, locks) and stay until Ctrl-C."""
     from host_tools.sim.site import run_site
 
     with reporting():
         try:
-            run_site(gateways=gateways, locks=locks, json_out=as_json, profile=profile, seed=seed)
+            run_site(as_json, paired, gateways=gateways, locks=locks, profile=profile, seed=seed)
         except KeyboardInterrupt:
             pass
 

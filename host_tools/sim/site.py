@@ -65,7 +65,6 @@ class Site:
         self.extra: list[Board] = []  # from `add`
         self.uplinks: list[Uplink] = []
         self.panels: list[JsonPort] = []
-        self.keys: dict[str, str] = {}  # lock's MAC -> file of its bundle, once it is paired
         self.broker = Broker(self.spec.broker)
         self.ntp = NtpServer(self.now)
         self.radio = Radio(self.seed, self.spec.profile)
@@ -95,6 +94,15 @@ class Site:
         """The HCI port as a Bumble transport name, for GATEHOUSE_AIR."""
         return "tcp-client:%s:%d" % (HOST, self.radio.hci_port)
 
+    @property
+    def key_book(self) -> Path:
+        """The key book of the site's owner, for GATEHOUSE_KEYS."""
+        return self.folder / "keys.json"
+
+    def keys_file(self, lock: Board, kind: str = "virtualkey") -> Path:
+        """Where a lock's bundle lies once the site's owner has paired it; `kind`: virtualkey or lockdata."""
+        return self.folder / ("%s-%s.json" % (lock.id, kind))
+
     def now(self) -> float:
         """The site's Unix time: real time plus all leaps."""
         return time.time() + self.leap_s
@@ -116,8 +124,14 @@ class Site:
         """How to reach everything (DESIGN 3)."""
         gateways = [{"id": each.id, "topic": "gatehouse/" + each.id, "console": each.console} for each in self.gateways]
         locks = [
-            {"mac": lock.mac, "name": lock.name, "panel": "%s:%d" % (HOST, port.port), "console": lock.console}
-            | ({"keys": self.keys[lock.mac]} if lock.mac in self.keys else {})
+            {
+                "mac": lock.mac,
+                "name": lock.name,
+                "panel": "%s:%d" % (HOST, port.port),
+                "console": lock.console,
+                "keys": str(self.keys_file(lock)),
+                "lockdata": str(self.keys_file(lock, "lockdata")),
+            }
             for lock, port in zip(self.locks, self.panels, strict=True)
         ]
         return {
@@ -126,6 +140,7 @@ class Site:
             "gateways": gateways,
             "locks": locks,
             "control": "%s:%d" % (HOST, self.control.port),
+            "keybook": str(self.key_book),
             "logs": str(self.folder),
             "seed": self.seed,
         }
@@ -260,17 +275,24 @@ class Site:
         )
 
 
-def run_site(json_out: bool = False, **options) -> None:
-    """Start a site, say how to reach it, stay until SIGINT or SIGTERM. `options`: fields of SiteSpec."""
-    asyncio.run(_run(SiteSpec(**options), json_out))
+def run_site(json_out: bool = False, paired: bool = False, **options) -> None:
+    """Start a site, say how to reach it, stay until SIGINT or SIGTERM. `options`: fields of SiteSpec.
+
+    `paired`: pair the locks and hand their keys to the first gateway before anything is said.
+    """
+    asyncio.run(_run(SiteSpec(**options), json_out, paired))
 
 
-async def _run(spec: SiteSpec, json_out: bool) -> None:
+async def _run(spec: SiteSpec, json_out: bool, paired: bool) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, ended.set)
     async with Site(spec) as site:
+        if paired:
+            from host_tools.sim.owner import adopt_all
+
+            await adopt_all(site)
         facts = site.describe()
         if json_out:
             print(json.dumps(facts), flush=True)
@@ -297,5 +319,6 @@ def _print_facts(site: Site, facts: dict) -> None:
         print("gateway   %s  topic %s  console %s" % (gateway.name, told["topic"], told["console"]))
     for told in facts["locks"]:
         print("lock      %(name)s  %(mac)s  panel %(panel)s  console %(console)s" % told)
+    print("key book  %(keybook)s" % facts)
     print("control   %(control)s\nlogs      %(logs)s\nseed      %(seed)d" % facts)
     print("Ctrl-C ends the site.", flush=True)

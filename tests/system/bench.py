@@ -15,9 +15,9 @@ from pathlib import Path
 
 import aiomqtt
 
-from host_tools import gateway_client, lock_link, pairing
+from host_tools import lock_link
 from host_tools.keybook import Entry, KeyBook
-from host_tools.sim import bleak_air
+from host_tools.sim import bleak_air, owner
 from host_tools.sim.board import Board
 from host_tools.sim.site import Site, SiteSpec
 
@@ -107,7 +107,6 @@ class Bench:
         spec["gateway_settings"] = UNLIMITED | spec.get("gateway_settings", {})
         self.site = Site(SiteSpec(folder=folder / "site", **spec))
         self.book = KeyBook(folder / "keys.json")
-        self.entries: dict[str, Entry] = {}
 
     async def __aenter__(self) -> "Bench":
         await self.site.__aenter__()
@@ -140,16 +139,7 @@ class Bench:
 
     async def pair(self, lock: Board | None = None, remote_unlock: bool = True) -> Entry:
         """Touch the lock and pair with it, as `gatehouse pair` does."""
-        lock = lock or self.lock
-        await lock.wait_line("lock started", 20)
-        await lock.panel({"do": "touch"})
-        found = await lock_link.scan(lambda heard: heard.mac == lock.mac and heard.advert.settable, 15)
-        assert found, "%s does not advertise that it can be paired" % lock.mac
-        outcome = await pairing.pair(found, self.book, lock.name, utc_offset_min=0)
-        if remote_unlock:
-            assert await pairing.set_remote_unlock(outcome.entry, True)
-        self.entries[lock.mac] = outcome.entry
-        return outcome.entry
+        return await owner.pair(self.site, lock or self.lock, self.book, remote_unlock)
 
     @contextlib.asynccontextmanager
     async def beside(self, entry: Entry):
@@ -163,9 +153,7 @@ class Bench:
     async def adopt(self, lock: Board | None = None, remote_unlock: bool = True) -> Entry:
         """Pair, then hand the keys to the gateway."""
         entry = await self.pair(lock, remote_unlock)
-        async with gateway_client.connect("%s:%d" % (self.site.mqtt_host, self.site.mqtt_port)) as gateways:
-            gateway = await gateways.choose(wait_s=30)
-            await gateways.hand_over(gateway, entry)
+        await owner.hand_over(self.site, self.gateway, entry)
         return entry
 
     # --- the owner at MQTT
