@@ -64,17 +64,18 @@ class Background:
         self._now_s = now_s
         self._log = log.area("background")
         self._busy = set()  # (lock id, kind) of jobs that wait or run
-        self._not_before_s = {}
+        self._not_before_s = {}  # (lock id, kind) -> the lock with the keys that did not do, second
 
     async def run(self):
         """Look round for ever."""
         while True:
             for lock in self.registry.all():
                 if lock.seen_s is not None and self.registry.is_near(lock):
-                    self._plan(lock)
+                    self.look(lock)
             await sleep_ms(_LOOK_MS)
 
-    def _plan(self, lock):
+    def look(self, lock):
+        """Submit what is due for one lock."""
         if self.records.is_due(lock):
             self._submit(lock, RecordsJob)
         if self.clocks.is_due(lock):
@@ -82,7 +83,8 @@ class Background:
 
     def _submit(self, lock, kind):
         key = (lock.id, kind.priority)
-        if key in self._busy or self._now_s() < self._not_before_s.get(key, 0):
+        put_off, until_s = self._not_before_s.get(key, (None, 0))
+        if key in self._busy or (put_off is lock and self._now_s() < until_s):  # imported anew, it is another object
             return
         job = kind(self, lock)
         self._busy.add(key)
@@ -101,6 +103,6 @@ class Background:
             elif job.priority == CLOCK:
                 pause_s = _CLOCK_RETRY_S
             if pause_s:
-                self._not_before_s[key] = self._now_s() + pause_s
+                self._not_before_s[key] = job.lock, self._now_s() + pause_s
             code = err.code if isinstance(err, FirmwareError) else "internal"
             self._log.info("put_off", addr=job.lock.address, job=type(job).__name__, code=code, pause_s=pause_s)
