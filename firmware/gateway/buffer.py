@@ -45,16 +45,20 @@ class Buffer:
         if last and last.epoch >= self.epoch:
             self.epoch = last.epoch
             self._set_cursor(last.number)
+        self._key = meta.get("key")
+        self.rekey(key)
+        self.offered = self.sent  # given to the broker, not necessarily acknowledged by the consumer
+
+    def rekey(self, key):
+        """The lock has this key from now on; a new one begins a new epoch."""
         print_ = hashlib.sha256(b"gatehouse-epoch" + key).digest()[:6].hex()
-        if meta.get("key") != print_:
-            if "key" in meta:
+        if self._key != print_:
+            if self._key is not None:
                 self.epoch += 1
                 self.cursor = 0
                 self._begun = False
             self._key = print_
             self._save()
-        self._key = print_
-        self.offered = self.sent  # given to the broker, not necessarily acknowledged by the consumer
 
     def _last(self):
         seq = self._journal.next_seq - 1

@@ -143,7 +143,7 @@ class GatewayOps:
         if known:
             tools.scheduler.cancel(known, Cancelled("the lock was imported anew"))
             lock.seq = known.seq
-        tools.records.close(lock)
+        tools.records.renew(lock)
         tools.registry.add(lock)
         tools.records.want(lock)
         tools.clocks.want(lock)

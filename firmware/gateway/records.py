@@ -57,9 +57,14 @@ class Records:
         return found
 
     def close(self, lock):
-        """The lock is served no more, or has other keys: open its buffer anew when it is needed."""
+        """The lock is served no more."""
         self._buffers.pop(lock.id, None)
         self._wishes.pop(lock.id, None)
+
+    def renew(self, lock):
+        """The lock was imported anew. An open buffer stays the only one: a batch of it may be on its way."""
+        self._wishes.pop(lock.id, None)
+        self.buffer(lock).rekey(lock.aes)
 
     # --- when
 

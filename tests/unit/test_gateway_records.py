@@ -231,6 +231,29 @@ class UploadTest(unittest.TestCase):
         rig.upload()
         self.assertEqual([item["rec"] for batch in rig.batches() for item in batch["items"]], list(range(12)))
 
+    def test_a_lock_imported_anew_while_a_batch_is_on_its_way_keeps_one_buffer(self):
+        rig = Rig("anew")
+        rig.far.records = [unlocked(number) for number in range(70)]
+        rig.read()
+        plain = rig.broker.publish
+
+        async def publish(topic, payload, retain=False, qos=0):
+            rig.broker.publish = plain
+            renewed = known_lock()
+            renewed.aes = b"another key     "
+            rig.keeper.renew(renewed)
+            await plain(topic, payload, retain, qos)
+
+        rig.broker.publish = publish
+        rig.upload()
+        self.assertEqual([item["rec"] for batch in rig.batches() for item in batch["items"]], list(range(70)))
+        rig.far.records = [unlocked(number) for number in range(3)]
+        self.assertEqual(rig.read(), {"read": 3, "epoch": 1, "cursor": 3, "more": False})
+        rig.upload()
+        self.assertEqual(rig.batches()[-1]["epoch"], 1)
+        again = Buffer(rig.folder + "/" + rig.lock.id, b"another key     ")
+        self.assertEqual((again.epoch, again.cursor, again.pending()), (1, 3, 0))
+
     def test_a_consumer_moves_the_cursor_and_is_asked_again(self):
         rig = Rig("consumer", True)
         rig.far.records = [unlocked(number) for number in range(3)]
