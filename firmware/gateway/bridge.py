@@ -193,7 +193,9 @@ class Bridge:
         if rules is None:
             raise BadRequest("no such operation here")
         request.is_volatile = bool(rules & table.VOLATILE)
-        if not tools.rates.take(command.op, request.lock_id, tools.now_s()):
+        lock = tools.registry.by_id(request.lock_id) if request.lock_id is not None else None
+        limited_as = command.op if lock else None  # made-up ids share one limit: there is no end of them
+        if not tools.rates.take(limited_as, request.lock_id, tools.now_s()):
             raise RateLimited("too many requests")
         deadline_ms = self._deadline(request)
         if rules & table.GUARDED and not tools.settings.unsigned_unlock:
@@ -201,7 +203,6 @@ class Bridge:
         if request.lock_id is None:
             await tools.gateway_ops.run(request, deadline_ms, self.conclude)
             return
-        lock = tools.registry.by_id(request.lock_id)
         if lock is None:
             raise UnknownLock("no keys for this lock")
         if command.sealed is not None:

@@ -39,7 +39,7 @@ class Rates:
         self._other = Rate(other_per_min, 60)
 
     def take(self, op, lock_id, now_s):
-        """Count a request for operation `op` on a lock (id or None); False when it is over the limit."""
+        """Count a request for operation `op` on a lock we serve (else `op` is None); False when over the limit."""
         if op != "unlock":
             limits = (self._other,)
         else:

@@ -208,6 +208,15 @@ class RulesTest(unittest.TestCase):
         self.assertEqual(codes, ["ok"] * 6 + ["rate_limited"] * 2)
         self.assertEqual(rig.ask("state")["code"], "ok")
 
+    def test_locks_that_are_not_ours_share_one_limit(self):
+        rig = Rig("made-up")
+        codes = []
+        for number in range(31):
+            rig.send("set", b"UNLOCK", lock="%012x" % number)
+            codes.append(rig.work(number + 1)[-1]["code"])
+        self.assertEqual(codes, ["unknown_lock"] * 30 + ["rate_limited"])
+        self.assertEqual(rig.ask("unlock")["code"], "ok")
+
     def test_unsigned_requests_may_only_lock_and_query(self):
         rig = Rig("unsigned")
         rig.tools.settings.unsigned_unlock = False
