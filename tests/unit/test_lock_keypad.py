@@ -93,6 +93,9 @@ class TestCodes(KeypadCase):
     def test_code_for_one_use(self):
         now = self.rig.device.clock.date6()
         self.assertEqual(self.manage(codes.add(codes.ONCE, "445566", now[:3] + (0, 0), now[:3] + (23, 0))), 0)
+        self.rig.device.battery_pct = 3  # too flat to move: the code is not used up by that
+        self.assertFalse(self.try_code("445566#"))
+        self.rig.device.battery_pct = 90
         self.assertTrue(self.try_code("445566#"))
         self.assertFalse(self.try_code("445566#"))
 

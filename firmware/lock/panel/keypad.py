@@ -81,7 +81,7 @@ class Keypad:
             thing.feedback.show("refused", now_ms)
         else:
             guard.succeed()
-            if found[1][0] == passcodes.ONCE:
+            if found[1][0] == passcodes.ONCE and thing.battery_pct >= device.MIN_BATTERY_PCT:
                 thing.passcodes.delete(digits)  # durable before the bolt moves (DEL-3)
             self._open(_BY_PASSCODE, digits, now_ms)
 
