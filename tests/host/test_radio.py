@@ -20,10 +20,11 @@ from bumble import controller, gatt_client, hci, link
 from host_tools.sim import bleak_air, codec
 from host_tools.sim.air import Air
 from host_tools.sim.radio import Radio, parse_address
+from host_tools.stage import find_aioble
 from tests.micropython import ROOT, interpreter
 
 SHIMS = ROOT / "host_tools/sim/shims"
-RADIO_SHIMS = ("bluetooth.py", "_air_stream.py", "aioble")
+RADIO_SHIMS = ("bluetooth.py", "_air_stream.py")
 PROGRAMS = ROOT / "tests/host"
 VALUE = "00000000-1111-2222-3333-444444444444"
 LOCK, GATEWAY = "240ac4000010", "240ac4000020"
@@ -32,11 +33,12 @@ LOCK_ADDRESS = "24:0a:c4:00:00:12"  # base + 2
 
 @functools.cache
 def _radio_shims() -> str:
-    """A folder with the radio's shims alone: these boards have the host's clock, and no site."""
+    """A folder with the radio's shims and this run's aioble: these boards have the host's clock, and no site."""
     folder = Path(tempfile.mkdtemp(prefix="gatehouse-shims-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in RADIO_SHIMS:
         (folder / name).symlink_to(SHIMS / name)
+    (folder / "aioble").symlink_to(find_aioble(simulator=True))
     return str(folder)
 
 
