@@ -1,8 +1,8 @@
 """A lock that we are connected to as central: its GATT handles, its notifications. Owns one link's two inboxes.
 
-aioble 0.6 is not used for this part: its discovery neither ends when the link is lost nor has a time-out, its
-descriptor writes carry no acknowledgement, and it keeps one notification per characteristic. `radio` feeds the inboxes
-from its interrupt handler; every wait here ends at a deadline or when the link does.
+aioble 0.6 is not used for this part: its discovery neither ends when the link is lost nor has a time-out, and it keeps
+one notification per characteristic. `radio` feeds the inboxes from its interrupt handler; every wait here ends at a
+deadline or when the link does.
 """
 
 import asyncio
