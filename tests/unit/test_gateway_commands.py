@@ -268,6 +268,13 @@ class MotionTest(unittest.TestCase):
         self.assertEqual((result["code"], result["attempts"]), ("ok", 2))
         self.assertEqual(rig.far.moved, 1)
 
+    def test_a_movement_told_without_readable_details_is_done_all_the_same(self):
+        rig = Rig("details")
+        plain = rig.far._answer
+        rig.far._answer = lambda command, body: b"" if command == opcodes.UNLOCK else plain(command, body)
+        result = rig.ask("unlock")
+        self.assertEqual((result["code"], result["data"]["lock"]), ("ok", "UNLOCKED"))
+
     def test_a_state_that_proves_nothing_is_an_unknown_outcome(self):
         rig = Rig("lost2")
         rig.lock.state = rig.far.state = 1  # unlocked already: to find it so proves nothing

@@ -5,7 +5,7 @@ from firmware.gateway.operations.arguments import nothing
 from firmware.gateway.scheduler import Unknown
 from firmware.lib import opcodes
 from firmware.lib.compat import const
-from firmware.lib.errors import FirmwareError, LinkError, LockRefused, Unsupported
+from firmware.lib.errors import FirmwareError, LinkError, LockRefused, ProtocolError, Unsupported
 from firmware.lib.messages import session_client
 
 _FAILED = const(0x13)
@@ -50,7 +50,10 @@ async def run(job, session):
     except FirmwareError:  # the lock has answered, so it has not moved
         job.was_sent = False
         raise
-    battery = session_client.operated(data)[0]
+    try:
+        battery = session_client.operated(data)[0]
+    except ProtocolError:  # "done" with details that cannot be read is done all the same
+        battery = None
     job.tools.registry.note(lock, state=wanted, battery=battery)
     job.tools.records.want(lock)
     return {"lock": lock.word(), "battery": battery}
