@@ -143,8 +143,12 @@ class GatewayOps:
         if known:
             tools.scheduler.cancel(known, Cancelled("the lock was imported anew"))
             lock.seq = known.seq
-        tools.records.renew(lock)
-        tools.registry.add(lock)
+        try:
+            tools.registry.add(lock)
+            tools.records.renew(lock)
+        except Exception as fault:  # the flash refuses: who asked must hear of it, too
+            conclude(request, None, fault, attempts)
+            raise
         tools.records.want(lock)
         tools.clocks.want(lock)
         tools.on_locks()

@@ -78,8 +78,8 @@ class Registry:
 
     def add(self, lock):
         """Serve a lock from now on, in place of one with the same address."""
-        self._locks[lock.address] = lock
         store.save(self.path(lock), lock.as_dict())
+        self._locks[lock.address] = lock
         self._log.info("lock_added", addr=lock.address, locks=len(self._locks))
         self.changed(lock, lock.src)
 

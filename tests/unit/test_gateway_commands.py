@@ -18,10 +18,12 @@ from firmware.gateway.states import States
 from firmware.gateway.tools import Tools
 from firmware.lib import opcodes, sealed, x25519
 from firmware.lib.errors import LinkError, LinkTimeout, from_ble
+from firmware.lib.messages import session_lock
 from firmware.lib.topics import Topics
 from firmware.system.journal import Journal
 from tests.unit.gateway_rig import (
     ADDRESS,
+    FEATURES,
     Broker,
     LinkedLock,
     Now,
@@ -408,6 +410,23 @@ class GatewayOpsTest(unittest.TestCase):
         self.assertEqual(self.ask(rig, "forget", {"mac": _LOCK})["code"], "ok")
         self.assertEqual(rig.ask("state")["code"], "unknown_lock")
         self.assertEqual(len(Registry(rig.folder + "/locks", rig.now, quiet_log())), 0)
+
+    def test_an_import_that_the_flash_refuses_is_answered_and_not_served(self):
+        rig = Rig("sealed")
+        address = "010203040506"
+        bundle = {"mac": address, "aes": "11" * 16, "admin_ps": 1, "unlock_key": 2}
+        text = sealed.seal(json.dumps(bundle).encode(), rig.public, "s", "import")
+        answers = {
+            opcodes.FEATURES: session_lock.encode_features(88, FEATURES),
+            opcodes.DEVICE_INFO: session_lock.encode_text("X"),
+        }
+        plain = rig.far._answer
+        rig.far._answer = lambda command, body: answers[command] if command in answers else plain(command, body)
+        with open(rig.folder + "/file", "wb"):
+            rig.registry.path = lambda lock: rig.folder + "/file/" + lock.id
+        rig.send("cmd", {"id": "s", "op": "import", "sealed": text}, False, None)
+        self.assertEqual(rig.work(1)[-1]["code"], "internal")
+        self.assertEqual(rig.registry.by_id(address), None)
 
     def test_keys_come_sealed_only_and_are_tried_on_the_lock(self):
         rig = Rig("sealed")
