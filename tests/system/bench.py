@@ -154,6 +154,7 @@ class Bench:
         """Pair, then hand the keys to the gateway."""
         entry = await self.pair(lock, remote_unlock)
         await owner.hand_over(self.site, self.gateway, entry)
+        await self.gateway.wait_line("clock synced", 30)  # `exp` and drift mean nothing before
         return entry
 
     # --- the owner at MQTT
