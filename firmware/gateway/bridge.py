@@ -115,9 +115,29 @@ class Bridge:
         if len(self._inbox) >= _DEPTH:
             self.dropped += 1
             self._log.warn("dropped", total=self.dropped)
+            self._turn_away(topic, payload, retained)
             return
         self._inbox.append((topic, payload, retained, ticks_ms()))
         self._filled.set()
+
+    def _turn_away(self, topic, payload, retained):
+        """There is no room for a request: it is answered, and not remembered, so that its id may be used again."""
+        leaf, lock_id = self._tools.topics.parse_obeyed(topic) or (None, None)
+        if leaf in ("cmd", "set") and payload:
+            request, err = self._read(leaf, lock_id, payload, retained, ticks_ms())
+            self._answer(request, None, err or Busy("too many requests at once"), 0)
+
+    def _read(self, leaf, lock_id, payload, retained, at_ms):
+        """(request, None), or (what could be read of it, why it is refused)."""
+        err = None
+        try:
+            command = commands.parse_set(payload) if leaf == "set" else commands.parse(payload)
+        except BadRequest as bad:
+            command = commands.Command(getattr(bad, "id", None), None, {})
+            err = bad
+        if retained:
+            err = Retained("the message was retained")
+        return Request(command, lock_id, at_ms), err
 
     async def run(self):
         """Deal with messages for ever, one after the other; first with what a reset cut off."""
@@ -147,29 +167,21 @@ class Bridge:
                 await self._request(leaf, lock_id, payload, retained, at_ms)
 
     async def _request(self, leaf, lock_id, payload, retained, at_ms):
-        request = None
+        request, err = self._read(leaf, lock_id, payload, retained, at_ms)
         try:
-            try:
-                command = commands.parse_set(payload) if leaf == "set" else commands.parse(payload)
-            except BadRequest as err:
-                request = Request(commands.Command(getattr(err, "id", None), None, {}), lock_id, at_ms)
-                if retained:
-                    raise Retained("the message was retained")
-                raise
-            request = Request(command, lock_id, at_ms)
-            if retained:
-                raise Retained("the message was retained")
+            if err is not None:
+                raise err
             if not self._is_new(request):
                 return
-        except FirmwareError as err:
-            self._answer(request, None, err, 0)
+        except FirmwareError as refusal:
+            self._answer(request, None, refusal, 0)
             return
         try:
             await self._admit(request)
         except FirmwareError as err:
             self.conclude(request, None, err, 0)
         except Exception as err:  # every request gets its result, also one that meets a fault of ours
-            self._log.crash("request_failed", err, op=command.op)
+            self._log.crash("request_failed", err, op=request.command.op)
             self.conclude(request, None, err, 0)
 
     def _is_new(self, request):

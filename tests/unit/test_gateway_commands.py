@@ -144,6 +144,16 @@ class Rig:
 
 
 class RulesTest(unittest.TestCase):
+    def test_requests_beyond_the_inbox_are_answered_busy(self):
+        rig = Rig("flood")
+        for number in range(15):
+            rig.send("cmd", {"id": "f-%d" % number, "op": "ping"}, False, None)
+        rig.send("set", b"UNLOCK")
+        found = [(result["id"], result["code"]) for result in rig.work(16)]
+        self.assertEqual(found[:4], [("f-12", "busy"), ("f-13", "busy"), ("f-14", "busy"), (None, "busy")])
+        self.assertEqual(found[4:], [("f-%d" % number, "ok") for number in range(12)])
+        self.assertEqual(rig.far.moved, 0)
+
     def test_unlock_moves_the_bolt_once_and_says_so(self):
         rig = Rig("unlock")
         result = rig.ask("unlock", id="one", exp=rig.clock.unix_s + 10)
