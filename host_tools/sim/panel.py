@@ -6,11 +6,11 @@ firmware over its serial console, as on a real board. `state` brings the firmwar
 
 import asyncio
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from host_tools.sim import mechanics
 from host_tools.sim.interpreter import SimError
+from host_tools.sim.line_port import LinePort
 
 if TYPE_CHECKING:
     from host_tools.sim.board import Board
@@ -62,29 +62,14 @@ def _wrong(text: str) -> dict:
     return {"ok": False, "code": "bad_request", "msg": text}
 
 
-class JsonPort:
+class JsonPort(LinePort):
     """A TCP port: one JSON object per line in, `answer(object)` as one line out."""
 
     def __init__(self, answer) -> None:
+        super().__init__()
         self._answer = answer
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self.port = 0
 
-    async def start(self, host: str = "127.0.0.1") -> None:
-        """Listen on a free port."""
-        self._server = await asyncio.start_server(self._serve, host, 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def stop(self) -> None:
-        """Close the port and every connection."""
-        if self._server:
-            self._server.close()
-        for writer in tuple(self._writers):
-            writer.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while line := await reader.readline():
                 try:
@@ -96,7 +81,3 @@ class JsonPort:
                 await writer.drain()
         except (ConnectionError, ValueError):
             pass  # gone, or a line beyond any sense
-        finally:
-            self._writers.discard(writer)
-            with suppress(OSError):
-                writer.close()
