@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test soak sim lint bench clean setup
+.PHONY: demo test soak faults sim lint bench clean setup
 
 setup: $(STAMP)
 
@@ -27,6 +27,10 @@ test: lint
 # The counts that a release must show: minutes, not seconds
 soak: $(STAMP)
 	@GATEHOUSE_SOAK=1 $(PY) -m pytest -q -s --timeout 1800 tests/system
+
+# The fault matrix at full counts: prints failures / N of each row; SEED=n repeats a run
+faults: $(STAMP)
+	@GATEHOUSE_FAULTS=1 $(if $(SEED),GATEHOUSE_SEED=$(SEED)) $(PY) -m pytest -q --timeout 7200 tests/faults
 
 sim: $(STAMP)
 	@$(PY) -m host_tools.cli sim up
