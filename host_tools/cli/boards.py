@@ -81,7 +81,7 @@ def up(
     gateways: Annotated[int, typer.Option("--gateways", min=0)] = 1,
     locks: Annotated[int, typer.Option("--locks", min=0)] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON first: where everything is")] = False,
-    profile: Annotated[str, typer.Option("--profile", help="Air: ideal or home")] = "home",
+    profile: Annotated[str, typer.Option("--profile", help="Air: ideal, home or bad")] = "home",
     seed: Annotated[int | None, typer.Option("--seed", help="Repeat a run's draws of loss and delay")] = None,
     paired: Annotated[bool, typer.Option("--paired", help="Pair the locks and hand their keys to a gateway")] = False,
 ) -> None:

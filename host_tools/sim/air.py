@@ -21,7 +21,11 @@ _ESTABLISH_EVENTS = 6  # events without an answer after which a new link counts 
 
 @dataclass(frozen=True)
 class Profile:
-    """What an air does to packets. A further profile is one more line in PROFILES."""
+    """What an air does to packets. A further profile is one more line in PROFILES.
+
+    Intervals are nobody's business here: the advertising interval is the lock image's choice, the connection interval
+    the central's (DESIGN 3).
+    """
 
     name: str
     paced: bool = True  # False: packets leave at once instead of at connection events
@@ -36,6 +40,7 @@ class Profile:
 PROFILES = {
     "ideal": Profile("ideal", paced=False, by_distance=False, noise_db=0.0),
     "home": Profile("home", packet_loss=0.05, advert_loss=0.05, connect_loss=0.05),
+    "bad": Profile("bad", packet_loss=0.20, advert_loss=0.20, connect_loss=0.50),
 }
 
 
