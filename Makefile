@@ -8,7 +8,7 @@ STAMP := $(VENV)/.ready
 
 setup: $(STAMP)
 
-$(STAMP): requirements.lock requirements-stubs.lock pyproject.toml host_tools/fetch.py
+$(STAMP): requirements.lock requirements-stubs.lock pyproject.toml host_tools/fetch.py host_tools/fetch32.py
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Gatehouse needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	@echo "setting up $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)

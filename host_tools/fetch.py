@@ -3,7 +3,8 @@
 umqtt.simple is frozen into every ESP32 build and `unittest` is what MicroPython runs our unit suite with; both exist
 only as source archives whose build backend pip cannot run, so `unearth` finds, checks and unpacks them from the index
 that pip itself is configured for. Upstream aioble is in no package index: MicroPython's own `mip` is asked for it once,
-and where the machine does not reach mip's index the simulator falls back to the stand-in (`DESIGN` section 3).
+and where the machine does not reach mip's index the simulator falls back to the stand-in (`DESIGN` section 3). The
+32-bit interpreter is `fetch32`'s.
 """
 
 import os
@@ -12,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from host_tools import fetch32
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
@@ -90,6 +93,7 @@ def main() -> None:
     for pinned in PINNED:
         fetch_pinned(*pinned)
     fetch_aioble(os.environ.get("GATEHOUSE_MICROPYTHON") or str(Path(sys.executable).parent / "micropython"))
+    fetch32.main()
 
 
 if __name__ == "__main__":
