@@ -4,8 +4,7 @@ The tables live with their role (`gateway/settings.py`, `lock/settings.py`). A v
 with all others that are wrong, by key and reason, and never by the value itself: it may be a password.
 """
 
-import json
-
+from firmware.lib.compat import loads_object
 from firmware.lib.errors import ConfigError
 from firmware.system import store
 
@@ -123,8 +122,8 @@ def read(path):
     if value is None and store.exists(path):
         try:
             with open(path) as file:
-                value = json.load(file)
-        except (OSError, ValueError):
+                value = loads_object(file.read())
+        except (OSError, ValueError, UnicodeError):
             raise ConfigError("%s is neither intact nor plain JSON" % path)
     return {} if value is None else value
 

@@ -9,7 +9,7 @@ import json
 import select
 import sys
 
-from firmware.lib.compat import const
+from firmware.lib.compat import const, loads_object
 from firmware.lib.errors import FirmwareError
 from firmware.system.timing import sleep_ms
 
@@ -36,13 +36,12 @@ class Lines:
             return None
         line, self._line = self._line, bytearray()
         is_overlong, self._is_overlong = self._is_overlong, False
-        if is_overlong or not line.strip().startswith(b"{"):
+        if is_overlong:
             return None
         try:
-            value = json.loads(bytes(line).decode())
+            return loads_object(bytes(line).decode())
         except (ValueError, UnicodeError):
             return None
-        return value if isinstance(value, dict) else None
 
 
 async def answer(handler, request):

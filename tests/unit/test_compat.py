@@ -1,0 +1,20 @@
+import unittest
+
+from firmware.lib.compat import loads_object
+
+
+class LoadsObjectTest(unittest.TestCase):
+    def test_objects(self):
+        self.assertEqual(loads_object("{}"), {})
+        self.assertEqual(loads_object(' {"a": {"b": [1, 2]}}\r\n'), {"a": {"b": [1, 2]}})
+
+    def test_what_ends_too_early_is_refused_by_every_release(self):
+        whole = '{"a": {"b": [1, "x"]}, "c": null}'
+        for length in range(len(whole)):
+            with self.assertRaises(ValueError):
+                loads_object(whole[:length])
+
+    def test_other_values_are_no_objects(self):
+        for text in ("", " ", "1", "null", '"{}"', '["a"]', "[{}]", "{} x", "{}}", "}{", "{},{}", "{}],[{}"):
+            with self.assertRaises(ValueError):
+                loads_object(text)
