@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from host_tools.fetch32 import find32
+
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / ".cache" / "micropython-lib"
 _RUN = """
@@ -27,12 +29,18 @@ def interpreter() -> str:
     return os.environ.get("GATEHOUSE_MICROPYTHON") or str(Path(sys.executable).parent / "micropython")
 
 
-def run_module(path: Path, timeout_s: int = 100) -> subprocess.CompletedProcess:
-    """Run one test module; exit status 0 only if it ran at least one test and none failed."""
+def interpreters() -> list[str]:
+    """That one, and the 32-bit MicroPython beside it when set-up could fetch it."""
+    beside = find32()
+    return [interpreter(), *([str(beside)] if beside and str(beside) != interpreter() else [])]
+
+
+def run_module(path: Path, timeout_s: int = 100, on: str | None = None) -> subprocess.CompletedProcess:
+    """Run one test module; exit status 0 only if it ran a test and none failed. `on`: another interpreter."""
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     env = dict(os.environ, MICROPYPATH=".frozen:%s:%s" % (ROOT, LIBRARY))
     return subprocess.run(
-        [interpreter(), "-X", "heapsize=64M", "-c", _RUN % {"module": module}],
+        [on or interpreter(), "-X", "heapsize=64M", "-c", _RUN % {"module": module}],
         cwd=ROOT,
         env=env,
         capture_output=True,
