@@ -85,7 +85,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     feedback = Feedback(hardware.light, hardware.buzzer)
     options = lock_settings.Options(vault)
     passcodes = Passcodes(vault)
-    limits = Limits(Journal(folder + "/limits", 64, 2, 0), now_ms // 1000)
+    limits = Limits(Journal(folder + "/limits", 64, 2, 0), now_ms)
     parts = {}
 
     def paired():

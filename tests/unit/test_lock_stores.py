@@ -3,7 +3,7 @@
 import unittest
 
 from firmware.lock import authority
-from firmware.lock.limits import Guard, Limits
+from firmware.lock.limits import Limits
 from firmware.lock.ring import NEXT_UNREAD, Ring
 from firmware.lock.vault import Vault
 from firmware.system import store
@@ -198,16 +198,6 @@ class TestVault(StoreCase):
 
 
 class TestLimits(StoreCase):
-    def test_pauses_double_up_to_an_hour(self):
-        guard = Guard(5, 300, 1000, lambda consecutive, spent: None)
-        now_s = 0
-        pauses = []
-        for _ in range(10):
-            self.assertTrue(guard.begin(now_s))
-            pauses.append(guard.wait_s(now_s))
-            now_s += pauses[-1]
-        self.assertEqual(pauses, [0, 0, 0, 0, 300, 600, 1200, 2400, 3600, 3600])
-
     def test_an_attempt_is_on_flash_before_it_is_judged(self):
         limits = Limits(Journal(FOLDER + "/limits", 64, 2, 0))
         for _ in range(5):
@@ -215,7 +205,7 @@ class TestLimits(StoreCase):
         limits.user.begin(0)
         again = Limits(Journal(FOLDER + "/limits", 64, 2, 0))
         self.assertEqual((again.keypad.consecutive, again.user.consecutive, again.admin.consecutive), (5, 1, 0))
-        self.assertEqual(again.keypad.wait_s(0), 300)
+        self.assertEqual(again.keypad.wait_ms(0), 300000)
 
     def test_quiet_counters_survive_a_long_journal(self):
         limits = Limits(Journal(FOLDER + "/limits", 64, 2, 0))
@@ -226,14 +216,3 @@ class TestLimits(StoreCase):
             limits.user.succeed()
         again = Limits(Journal(FOLDER + "/limits", 64, 2, 0))
         self.assertEqual((again.keypad.consecutive, again.user.consecutive), (3, 0))
-
-    def test_success_clears_the_row_and_not_the_budget(self):
-        guard = Guard(5, 300, 30, lambda consecutive, spent: None)
-        now_s = 0
-        wrong = 0
-        while guard.begin(now_s):
-            wrong += 1
-            if wrong % 4 == 0 and guard.begin(now_s):
-                guard.succeed()
-        self.assertEqual(wrong, 30)
-        self.assertEqual(guard.wait_s(now_s), 3600)

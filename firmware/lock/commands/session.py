@@ -18,7 +18,7 @@ def check_admin(engine, plain):
     """0x41: the administrator's number for a challenge."""
     admin_ps, flag_pos, uid = session_lock.decode_check_admin(plain)
     guard = engine.device.limits.admin
-    if not guard.begin(engine.now_ms // 1000):
+    if not guard.begin(engine.now_ms):
         return common.failure(opcodes.CHECK_ADMIN, _NO_PERMISSION)
     keys = engine.device.keys
     if not crypto.equal(admin_ps.to_bytes(4, "big"), keys.admin_ps.to_bytes(4, "big")):
@@ -46,7 +46,7 @@ def sum_refusal(engine, challenge, given):
     """Judge the answer `given` to `challenge`: None, or the error byte. Counts it before looking at it (LIM-1)."""
     limits = engine.device.limits
     guard = limits.admin if challenge.opcode == opcodes.CHECK_ADMIN else limits.user
-    if not guard.begin(engine.now_ms // 1000):
+    if not guard.begin(engine.now_ms):
         return _NO_PERMISSION
     expected = (challenge.value + engine.device.keys.unlock_key) & 0xFFFFFFFF
     if not crypto.equal(expected.to_bytes(4, "big"), given.to_bytes(4, "big")):

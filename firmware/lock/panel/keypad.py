@@ -65,7 +65,7 @@ class Keypad:
             thing.feedback.show("refused", now_ms)  # nothing that could be a code: not counted
             return
         guard = thing.limits.keypad
-        if not guard.begin(now_ms // 1000):
+        if not guard.begin(now_ms):
             thing.feedback.show("lockout", now_ms)
             return
         is_admin = crypto.equal(thing.keys.admin_passcode, digits)
@@ -88,7 +88,7 @@ class Keypad:
     def _wrong(self, digits, now_ms):
         thing = self._device
         thing.record(_WRONG, records.by_wrong_code(digits))
-        if thing.limits.keypad.is_starting_pause():
+        if thing.limits.keypad.is_pausing:
             thing.record(_LOCKED_OUT)
             thing.feedback.show("lockout", now_ms)
         else:
