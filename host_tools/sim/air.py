@@ -6,17 +6,31 @@ pair of addresses, so that one seed gives each link the same draws whatever the 
 """
 
 import asyncio
+import collections
+import itertools
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bumble import hci, link
 
+from host_tools.sim.faults import CENTRAL, PERIPHERAL, Faults
+
 _SENSITIVITY_DBM = -95
+_EDGE_DBM = -87  # below this mean, noise takes single packets under the sensitivity
+_REMEMBERED = 10000  # links
 _FIRST_EVENT_S = 0.0025  # transmit window after CONNECT_IND (Core 5.x, Vol 6 Part B, 4.5.3)
 _ESTABLISH_EVENTS = 6  # events without an answer after which a new link counts as failed (same, 4.5.2)
+
+
+def parse_address(text: str) -> hci.Address:
+    """`aa:bb:cc:dd:ee:ff` or 12 hex digits -> public address. Raises ValueError."""
+    raw = bytes.fromhex(text.replace(":", ""))
+    if len(raw) != 6:
+        raise ValueError(f"{text!r} is not an address of six bytes")
+    return hci.Address(raw[::-1], hci.Address.PUBLIC_DEVICE_ADDRESS)
 
 
 @dataclass(frozen=True)
@@ -54,15 +68,34 @@ class Advert:
     response: bytes
 
 
-class AirLink:
-    """The common state of both ends of one LE connection."""
+@dataclass
+class LinkRecord:
+    """What passed on one link, or on an attempt that failed; it outlives the link. Times are the event loop's.
 
-    def __init__(self, air: "Air", ends: list, interval_s: float, timeout_s: float) -> None:
+    `packets`: data packets delivered, by sender (`central`, `peripheral`); `lost`: those that had to be sent again.
+    """
+
+    number: int
+    central: str
+    peripheral: str
+    began_s: float
+    ended_s: float | None = None
+    reason: int | None = None  # HCI error code that ended it
+    packets: dict[str, int] = field(default_factory=lambda: {CENTRAL: 0, PERIPHERAL: 0})
+    lost: dict[str, int] = field(default_factory=lambda: {CENTRAL: 0, PERIPHERAL: 0})
+
+
+class AirLink:
+    """The common state of both ends of one LE connection. `pair`: addresses of the central and the peripheral."""
+
+    def __init__(self, air: "Air", pair: tuple[str, str], ends: list, interval_s: float, timeout_s: float) -> None:
         self.air = air
         self.ends = ends  # controller.LinkEnd: one, when the other side missed CONNECT_IND
-        self.timeout_s = timeout_s
-        self.packets = 0  # data packets delivered, both directions
+        self.timeout_s = timeout_s if air.faults.supervision_s is None else air.faults.supervision_s
+        self.record = LinkRecord(next(air.numbers), *pair, asyncio.get_running_loop().time())
+        air.history.append(self.record)
         self.is_over = False
+        self._is_cut = False
         self._silence: asyncio.TimerHandle | None = None
         self.set_interval(interval_s)
 
@@ -93,15 +126,19 @@ class AirLink:
         """No packet passes, and the supervision timer runs."""
         return self._silence is not None
 
-    def fall_silent(self) -> None:
-        """From now on nothing passes. Unless `recover` comes first, the hosts learn of it by supervision time-out."""
+    def fall_silent(self, for_good: bool = False) -> None:
+        """From now on nothing passes. Unless `recover` comes first, the hosts learn of it by supervision time-out.
+
+        `for_good`: it was cut, or one end has lost power; there is nothing to recover.
+        """
+        self._is_cut = self._is_cut or for_good
         if not self.is_over and self._silence is None:
             reason = hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
             self._silence = asyncio.get_running_loop().call_later(self.timeout_s, self.end, reason)
 
     def recover(self) -> None:
         """Packets pass again."""
-        if self._silence is not None:
+        if self._silence is not None and not self._is_cut:
             self._silence.cancel()
             self._silence = None
             for end in self.ends:
@@ -112,6 +149,8 @@ class AirLink:
         if self.is_over:
             return
         self.is_over = True
+        self.record.ended_s = asyncio.get_running_loop().time()
+        self.record.reason = int(reason)
         if self._silence is not None:
             self._silence.cancel()
         self.air.links.discard(self)
@@ -130,6 +169,9 @@ class Air(link.LocalLink):
         self.seed = seed
         self.profile = PROFILES[profile]
         self.links: set[AirLink] = set()
+        self.history: collections.deque[LinkRecord] = collections.deque(maxlen=_REMEMBERED)
+        self.numbers = itertools.count(1)
+        self.faults = Faults(self.stream, self.review)
         self._places: dict[bytes, tuple[float, float]] = {}
         self._streams: dict[tuple, random.Random] = {}
 
@@ -142,13 +184,22 @@ class Air(link.LocalLink):
     def place(self, address: hci.Address, x_m: float, y_m: float) -> None:
         """Put the radio with this address somewhere. Links that leave or regain range notice."""
         self._places[bytes(address)] = (x_m, y_m)
+        self.review()
+
+    def review(self) -> None:
+        """Places or faults have changed: links lose or regain each other."""
         for each in tuple(self.links):
-            if len(each.ends) == 2 and all(end.controller.is_powered for end in each.ends):
-                (one, other) = (end.controller.public_address for end in each.ends)
-                if self._mean_dbm(one, other) >= _SENSITIVITY_DBM:
+            if len(each.ends) == 2:
+                if self._reach(*(end.controller.public_address for end in each.ends)):
                     each.recover()
                 else:
                     each.fall_silent()
+
+    def _reach(self, one: hci.Address, other: hci.Address) -> bool:
+        """Whether two radios can talk: both in range, neither jammed."""
+        if any(self.faults.is_jammed(self.position(each)) for each in (one, other)):
+            return False
+        return self._mean_dbm(one, other) >= _SENSITIVITY_DBM
 
     def position(self, address: hci.Address) -> tuple[float, float]:
         """Where a radio stands; until it is placed, somewhere within a room of 3 m by 3 m."""
@@ -169,6 +220,20 @@ class Air(link.LocalLink):
         mean = self._mean_dbm(sender, listener)
         return round(self.stream("rssi", sender, listener).gauss(mean, noise) if noise else mean)
 
+    def misses_connect(self, central: hci.Address, peripheral: hci.Address) -> bool:
+        """Draw whether the advertiser misses CONNECT_IND."""
+        lost = self.loses("connect", self.profile.connect_loss, central, peripheral)
+        return lost or self.faults.is_jammed(self.position(peripheral))
+
+    def loses_data(self, end: Any, other: Any) -> bool:
+        """Draw whether a data packet of this end of a link is lost, by the air, by distance or by a fault."""
+        pair = end.controller.public_address, other.controller.public_address
+        if self.loses("data", self.profile.packet_loss, *pair):
+            return True
+        if self._mean_dbm(*pair) < _EDGE_DBM and self.rssi_dbm(*pair) < _SENSITIVITY_DBM:
+            return True
+        return self.faults.loses(end.link_state.record.peripheral, end.side)
+
     def loses(self, what: str, chance: float, sender: hci.Address, listener: hci.Address) -> bool:
         """Draw whether this packet is lost."""
         return bool(chance) and self.stream(what, sender, listener).random() < chance
@@ -181,12 +246,25 @@ class Air(link.LocalLink):
         return None
 
     def advertise(self, sender: Any, advert: Advert) -> None:
-        """Let every listening radio in range hear one advertisement."""
+        """Let every listening radio in range hear one advertisement. Of several initiators the draw takes one."""
         loop = asyncio.get_running_loop()
+        if self.faults.is_asleep(sender.mac, loop.time()):
+            return
+        rivals = []
         for each in self.controllers:
             if each is sender or not each.is_listening():
+                continue
+            if self.faults.is_jammed(self.position(each.public_address)):
                 continue
             pair = sender.public_address, each.public_address
             rssi_dbm = self.rssi_dbm(*pair)
             if rssi_dbm >= _SENSITIVITY_DBM and not self.loses("advert", self.profile.advert_loss, *pair):
-                loop.call_soon(each.hear, advert, rssi_dbm)
+                if each.wants(advert):
+                    rivals.append((each.mac, each, rssi_dbm))
+                else:
+                    loop.call_soon(each.hear, advert, rssi_dbm)
+        if len(rivals) > 1:  # their CONNECT_INDs collide; who is stronger at that moment is received
+            rivals.sort(key=lambda rival: rival[0])
+            self.stream("race", sender.mac).shuffle(rivals)
+        for _, each, rssi_dbm in rivals:
+            loop.call_soon(each.hear, advert, rssi_dbm)

@@ -1,98 +1,27 @@
 """The radio chip of a simulated board: Bumble's controller with what its link leaves out.
 
-The only module that overrides Bumble's internals (0.0.236, pinned; `tests/host/test_radio.py` checks the signatures).
+With `link_end` the only module that overrides Bumble's internals (0.0.236, pinned; `tests/host/test_radio.py` checks
+the signatures).
 Bumble's own link delivers everything at once and to everybody. Here: PDU types and scan responses in reports, scan
 windows, signal strength and range, a radio that is off, connection events with loss, data in flight bounded by HCI
 flow control, supervision time-out, failed and cancelled connection attempts, two boards with one address in turn.
 """
 
 import asyncio
-import collections
 from collections.abc import Callable
 from typing import Any, cast
 
-from bumble import att, controller, hci, ll
+from bumble import att, controller, hci
 from bumble.core import PhysicalTransport
 from bumble.device import Connection as HostConnection
 
 from host_tools.sim.air import Advert, Air, AirLink
+from host_tools.sim.link_end import LinkEnd
 
 ADV_IND, ADV_SCAN_IND, ADV_NONCONN_IND, SCAN_RSP = 0, 2, 3, 4
 _ADVERT_DELAY_S = 0.010  # advDelay: up to 10 ms at random on top of the interval (Core, Vol 6 Part B, 4.4.2.2)
 _SLOT_S = 0.000625
 _UPDATE_EVENTS = 6  # events until new connection parameters hold
-
-
-class LinkEnd(controller.Connection):
-    """One end of a link: holds packets back until the connection event that carries them."""
-
-    link_state: AirLink
-    other: "LinkEnd | None" = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._queue: collections.deque[hci.HCI_AclDataPacket] = collections.deque()
-        self._timer: asyncio.Handle | None = None
-
-    def on_hci_acl_data_packet(self, packet: hci.HCI_AclDataPacket) -> None:
-        """One fragment from our host."""
-        self._queue.append(packet)
-        self.wake()
-
-    @property
-    def is_idle(self) -> bool:
-        """Nothing waits to be sent."""
-        return not self._queue
-
-    def wake(self) -> None:
-        """Take part in the next connection event, if there is something to send."""
-        state = self.link_state
-        if self._timer is None and self._queue and not state.is_silent and not state.is_over:
-            self._timer = state.at_next_event(self._event)
-
-    def _event(self, sent: int = 0) -> None:
-        self._timer = None
-        state = self.link_state
-        if state.is_silent or state.is_over or self.other is None or not self._queue:
-            return
-        profile = state.air.profile
-        pair = self.controller.public_address, self.other.controller.public_address
-        if sent >= profile.packets_per_event or state.air.loses("data", profile.packet_loss, *pair):
-            self.wake()  # the event is over, or closes because nobody acknowledged: go on at the next
-            return
-        packet = self._queue.popleft()
-        state.packets += 1
-        self.assembler.feed_packet(packet)
-        done = hci.HCI_Number_Of_Completed_Packets_Event(connection_handles=[self.handle], num_completed_packets=[1])
-        self.controller.send_hci_packet(done)
-        if not self._queue:
-            return
-        if not state.interval_s:
-            self.wake()
-            return
-        # 1M PHY: preamble to CRC 8 us per byte, two inter-frame spaces and the empty acknowledgement
-        on_air_s = (10 + packet.data_total_length) * 8e-6 + 380e-6
-        self._timer = asyncio.get_running_loop().call_later(on_air_s, self._event, sent + 1)
-
-    def on_acl_pdu(self, pdu: bytes) -> None:
-        """A whole L2CAP PDU has crossed: hand it to the other side's host."""
-        if self.other is not None:
-            self.other.controller.send_hci_packet(hci.HCI_AclDataPacket(self.other.handle, 2, 0, len(pdu), pdu))
-
-    def send_ll_control_pdu(self, packet: ll.ControlPdu) -> None:
-        self.link_state.at_next_event(self._deliver_control, packet)
-
-    def _deliver_control(self, packet: ll.ControlPdu) -> None:
-        state = self.link_state
-        if self.other is not None and not state.is_silent and not state.is_over:
-            self.other.controller.on_ll_control_pdu(self.self_address, packet)
-
-    def close(self, reason: int) -> None:
-        """The link is over; tell our host, if it still has power."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self.controller.le_connections.get(self.peer_address) is self:
-            self.controller.on_le_disconnected(self, reason)
 
 
 class Advertiser(controller.LegacyAdvertiser):
@@ -129,6 +58,7 @@ class RadioController(controller.Controller):
 
     def __init__(self, name: str, air: Air, public_address: hci.Address) -> None:
         super().__init__(name, link=air, public_address=public_address)
+        self.mac = bytes(public_address)[::-1].hex(":")
         self._random_address = hci.Address.ANY_RANDOM
         self.le_legacy_advertiser = Advertiser(self)
         self.is_powered = True
@@ -162,9 +92,13 @@ class RadioController(controller.Controller):
             self._report(advert, advert.kind, advert.data, rssi_dbm)
             if self.le_scan_type == 1 and advert.kind in (ADV_IND, ADV_SCAN_IND):
                 self._report(advert, SCAN_RSP, advert.response, rssi_dbm)
-        pending = self.pending_le_connection
-        if pending and advert.kind == ADV_IND and pending.peer_address == advert.address:
+        if self.wants(advert):
             self.create_le_connection(advert.address)
+
+    def wants(self, advert: Advert) -> bool:
+        """Whether we would answer this advertisement with CONNECT_IND."""
+        pending = self.pending_le_connection
+        return bool(pending) and advert.kind == ADV_IND and pending.peer_address == advert.address
 
     def _report(self, advert: Advert, kind: int, payload: bytes, rssi_dbm: int) -> None:
         if self.filter_duplicates:
@@ -223,12 +157,12 @@ class RadioController(controller.Controller):
         mine = self._open(hci.Role.CENTRAL, own_address, peer_address)
         ends = [mine]
         pair = self.public_address, other.public_address
-        if not self.link.loses("connect", self.link.profile.connect_loss, *pair):
+        if not self.link.misses_connect(*pair):
             theirs = other._open(hci.Role.PERIPHERAL, peer_address, own_address)
             mine.other, theirs.other = theirs, mine
             ends.append(theirs)
             other.le_legacy_advertiser.stop()
-        state = AirLink(self.link, ends, units * 0.00125, pending.supervision_timeout * 0.01)
+        state = AirLink(self.link, (self.mac, other.mac), ends, units * 0.00125, pending.supervision_timeout * 0.01)
         self.link.links.add(state)
         for end in ends:
             end.link_state = state
@@ -323,7 +257,7 @@ class RadioController(controller.Controller):
         self.le_scan_enable = False
         self.pending_le_connection = None
         for end in tuple(self.le_connections.values()):
-            end.link_state.fall_silent()
+            end.link_state.fall_silent(for_good=True)
         self.le_connections.clear()
 
 

@@ -22,23 +22,16 @@ import itertools
 import json
 import logging
 
-from bumble import hci
-
-from host_tools.sim.air import PROFILES, Air
+from host_tools.sim.air import PROFILES, Air, LinkRecord, parse_address
 from host_tools.sim.board_session import Session
 from host_tools.sim.codec import frame, read_frame
 from host_tools.sim.errno_words import EINVAL
+from host_tools.sim.faults import Faults
 from host_tools.sim.hci_server import HciServer
 
+_STEP_S = 0.2  # between two places of a board that moves
+
 log = logging.getLogger(__name__)
-
-
-def parse_address(text: str) -> hci.Address:
-    """`aa:bb:cc:dd:ee:ff` or 12 hex digits -> public address. Raises ValueError."""
-    raw = bytes.fromhex(text.replace(":", ""))
-    if len(raw) != 6:
-        raise ValueError(f"{text!r} is not an address of six bytes")
-    return hci.Address(raw[::-1], hci.Address.PUBLIC_DEVICE_ADDRESS)
 
 
 class Radio:
@@ -79,6 +72,23 @@ class Radio:
         await self._server.wait_closed()
         self._server = None
 
+    @property
+    def faults(self) -> Faults:
+        """What can be done to this air on request."""
+        return self.air.faults
+
+    def links(self, lock: str | None = None, after: int = 0) -> list[LinkRecord]:
+        """What passed on every link so far to `lock` (None: to anybody), failed attempts included, oldest first.
+
+        `after`: only those with a greater `number`; the newest one's is `last_link`.
+        """
+        return [each for each in self.air.history if each.number > after and lock in (None, each.peripheral)]
+
+    @property
+    def last_link(self) -> int:
+        """Number of the newest link or attempt, 0 before the first."""
+        return self.air.history[-1].number if self.air.history else 0
+
     def links_up(self) -> int:
         """How many links there are, those that have fallen silent but not yet timed out included."""
         return len(self.air.links)
@@ -86,6 +96,17 @@ class Radio:
     def place(self, address: str, x_m: float, y_m: float) -> None:
         """Put the board with this Bluetooth address somewhere, now or before it comes up."""
         self.air.place(parse_address(address), x_m, y_m)
+
+    async def walk(self, address: str, x_m: float, y_m: float, over_s: float) -> None:
+        """Move the board to a place within so many seconds, in a straight line."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        from_x, from_y = self.air.position(parse_address(address))
+        part = 0.0
+        while part < 1.0:
+            part = min(1.0, (loop.time() - began_s) / over_s) if over_s > 0 else 1.0
+            self.place(address, from_x + (x_m - from_x) * part, from_y + (y_m - from_y) * part)
+            await asyncio.sleep(min(_STEP_S, over_s))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = None

@@ -18,8 +18,8 @@ from bleak.exc import BleakError
 from bumble import controller, gatt_client, hci, link
 
 from host_tools.sim import bleak_air, codec
-from host_tools.sim.air import Air
-from host_tools.sim.radio import Radio, parse_address
+from host_tools.sim.air import Air, parse_address
+from host_tools.sim.radio import Radio
 from host_tools.stage import find_aioble
 from tests.micropython import ROOT, interpreter
 

@@ -1,0 +1,54 @@
+"""A Bumble host with a radio of its own on the air, inside the site's process: foreign devices, squatters, crowds."""
+
+from bumble import hci
+from bumble.device import AdvertisingType, Connection, ConnectionParametersPreferences, Device, DeviceConfiguration
+from bumble.host import Host
+from bumble.transport.common import AsyncPipeSink
+
+from host_tools.sim.air import Air, parse_address
+from host_tools.sim.controller import RadioController
+
+
+class AirHost:
+    """`device` is Bumble's, with all it can do; here are the ways of a plain host. `mac` as in `parse_address`."""
+
+    def __init__(self, air: Air, mac: str, name: str = "host") -> None:
+        self.address = parse_address(mac)
+        self.chip = RadioController(name, air, self.address)
+        setup = DeviceConfiguration(name=name, address=hci.Address.generate_static_address())
+        self.device = Device(config=setup, host=Host(self.chip, AsyncPipeSink(self.chip)))
+
+    async def start(self) -> "AirHost":
+        """Switch the radio on."""
+        await self.device.power_on()
+        return self
+
+    def stop(self) -> None:
+        """Power off: silence, whatever it was doing."""
+        self.chip.power_off()
+
+    async def advertise(self, interval_ms: float, data: bytes = b"\x02\x01\x06", response: bytes = b"") -> None:
+        """Advertise connectable, again after each link."""
+        await self.device.start_advertising(
+            advertising_type=AdvertisingType.UNDIRECTED_CONNECTABLE_SCANNABLE,
+            own_address_type=hci.OwnAddressType.PUBLIC,
+            advertising_data=data,
+            scan_response_data=response,
+            auto_restart=True,
+            advertising_interval_min=interval_ms,
+            advertising_interval_max=interval_ms,
+        )
+
+    async def connect(
+        self, mac: str, timeout_s: float, interval_ms: float = 30.0, supervision_ms: int = 2000
+    ) -> Connection:
+        """One attempt; a link that fails with 0x3E is returned first, as chips do. Raises Bumble's errors."""
+        wishes = ConnectionParametersPreferences(
+            connection_interval_min=interval_ms, connection_interval_max=interval_ms, supervision_timeout=supervision_ms
+        )
+        return await self.device.connect_le(
+            parse_address(mac),
+            {hci.Phy.LE_1M: wishes},
+            own_address_type=hci.OwnAddressType.PUBLIC,
+            timeout=timeout_s,
+        )
