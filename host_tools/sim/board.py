@@ -122,6 +122,10 @@ class Board:
         if self._keeper:
             await asyncio.wait([self._keeper])
 
+    def reset(self) -> None:
+        """Press its reset button: the program ends this moment, and starts again with empty memory."""
+        self._end("reset")
+
     async def restart(self) -> None:
         """Cut the power and give it back."""
         await self.kill()

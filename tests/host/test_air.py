@@ -12,6 +12,7 @@ from bumble.gatt import Characteristic, Service
 from host_tools.sim.air import PROFILES, Air, parse_address
 from host_tools.sim.air_host import AirHost
 from host_tools.sim.faults import CENTRAL, PERIPHERAL, Sleep
+from host_tools.sim.squatter import Squatter
 
 LOCK, PHONE, OTHER = "24:0a:c4:00:00:12", "24:0a:c4:00:00:22", "24:0a:c4:00:00:32"
 TIMED_OUT = hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
@@ -349,6 +350,25 @@ def test_two_initiators_win_in_turn() -> None:
         for each in tasks:
             each.cancel()
         assert 10 <= sum(each.central == PHONE for each in air.history) <= 30
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("per_min, least", [(None, 3), (600, 10)])
+def test_squatter_takes_the_only_connection_again_and_again(per_min: float | None, least: int) -> None:
+    async def story() -> None:
+        air = Air(1, "ideal")
+        lock = await AirHost(air, LOCK).start()
+        await lock.advertise(20)
+        squatter = await Squatter(air, LOCK, per_min=per_min).start()
+        for _ in range(40):
+            await asyncio.sleep(0.05)
+            if per_min is None:  # thrown out by the lock
+                for link in tuple(lock.device.connections.values()):
+                    await link.disconnect()
+        assert len(squatter.stays_s) >= least
+        assert all(each.central == squatter.mac for each in air.history)
+        await squatter.stop()
 
     asyncio.run(story())
 
