@@ -27,6 +27,11 @@ class Connection:
         self._served = served
         self.epoch = epoch
 
+    @property
+    def link(self):
+        """(handle, epoch): the stack uses handles again, the pair is unique."""
+        return self._served.handle, self.epoch
+
     def is_connected(self):
         return self._served.is_up()
 

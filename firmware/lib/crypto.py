@@ -40,23 +40,32 @@ def encrypt(key, plain):
     return _cipher(key, _CBC, key, True, bytes(plain) + bytes((pad,)) * pad)
 
 
-def decrypt(key, cipher):
-    """The inverse of `encrypt`. Raises ProtocolError for a bad length or any bad padding byte.
+def try_decrypt(key, cipher):
+    """(plain text, True), or (bytes that mean nothing, False) for a bad length or any bad padding byte.
 
-    All padding bytes are looked at whatever the first ones say (security.md ORC-2).
+    Does the same work whichever it is: the whole is deciphered, filled up to blocks where the length is wrong, and
+    every padding byte is looked at whatever the first ones say (security.md ORC-2).
     """
-    size = len(cipher)
-    if size == 0 or size % _BLOCK:
-        raise ProtocolError("%d bytes cannot be decrypted" % size)
-    plain = _cipher(key, _CBC, key, False, cipher)
+    short = -len(cipher) % _BLOCK if len(cipher) else _BLOCK
+    plain = _cipher(key, _CBC, key, False, bytes(cipher) + bytes(short))
+    size = len(plain)
     pad = plain[size - 1]
-    wrong = 0 if 1 <= pad <= _BLOCK else 1
+    wrong = short
+    if not 1 <= pad <= _BLOCK:
+        wrong |= 1
+        pad = 1
     for place in range(1, _BLOCK + 1):
-        if place <= pad:
-            wrong |= plain[size - place] ^ pad
-    if wrong:
-        raise ProtocolError("bad padding")
-    return plain[: size - pad]
+        differs = plain[size - place] ^ pad
+        wrong |= differs if place <= pad else 0
+    return plain[: size - pad], wrong == 0
+
+
+def decrypt(key, cipher):
+    """The inverse of `encrypt`. Raises ProtocolError for a bad length or any bad padding byte."""
+    plain, is_right = try_decrypt(key, cipher)
+    if not is_right:
+        raise ProtocolError("%d bytes cannot be decrypted" % len(cipher))
+    return plain
 
 
 def equal(a, b):

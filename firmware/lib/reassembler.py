@@ -15,14 +15,17 @@ _FIRST_TYPE = const(5)
 class Reassembler:
     """`feed` it every chunk in order. `dropped` counts bytes thrown away, `pending` those that wait for the rest.
 
-    The caller, who has a clock, calls `reset` when a part has waited longer than 2 s (PAR-1).
+    `damaged` counts what began and was no frame: a header that led to none, or a run of bytes before one. The caller,
+    who has a clock, calls `reset` when a part has waited longer than 2 s (PAR-1).
     """
 
     def __init__(self):
         self._buf = bytearray(_SIZE)
         self._view = memoryview(self._buf)
         self._used = 0
+        self._in_noise = False
         self.dropped = 0
+        self.damaged = 0
 
     @property
     def pending(self):
@@ -33,6 +36,7 @@ class Reassembler:
         """Forget what is held (link gone, or the part grew too old)."""
         self.dropped += self._used
         self._used = 0
+        self._in_noise = False
 
     def feed(self, part):
         """Take one chunk; return the complete raw frames it finished, as a list of bytes."""
@@ -66,6 +70,7 @@ class Reassembler:
                 start = self._skip(start)
                 continue
             frames.append(bytes(self._view[start:end]))
+            self._in_noise = False
             start = end
         if start:
             rest = self._used - start
@@ -74,6 +79,8 @@ class Reassembler:
 
     def _skip(self, start):
         self.dropped += 2
+        self.damaged += 1
+        self._in_noise = True
         return start + 2
 
     def _find_header(self, start):
@@ -83,5 +90,9 @@ class Reassembler:
         at = start
         while at <= last and not (buf[at] == 0x7F and (at == last or buf[at + 1] == 0x5A)):
             at += 1
-        self.dropped += at - start
+        if at > start:
+            self.dropped += at - start
+            if not self._in_noise:
+                self.damaged += 1
+                self._in_noise = True
         return at

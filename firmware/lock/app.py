@@ -1,7 +1,8 @@
 """The lock's composition root: board, stores and radio wired together, and the jobs that keep them going.
 
 Decides nothing about credentials or commands. Jobs: `link` (advertise, one client at a time), `mechanics` (bolt,
-button, light, advertisement, battery), `console` (panel and settings over the serial port).
+button, light, advertisement, battery), `guard` (the motor off when `mechanics` hangs), `console` (panel and settings
+over the serial port).
 """
 
 import asyncio
@@ -39,6 +40,7 @@ _MOVING_MS = const(10)
 _RESTING_MS = const(50)
 _LINKED_MS = const(60)
 _BATTERY_MS = const(10000)
+_GUARD_MS = const(250)
 _REPORT_MS = const(20000)
 _REBOOT_MS = const(500)  # the answer gets out before
 _WATCHDOG_MS = const(60000)
@@ -129,6 +131,7 @@ class App:
         self._supervisor = Supervisor(log, ticks_ms, self._watchdog(log), lambda name: board.reset())
         self._supervisor.add("link", self._links)
         self._supervisor.add("mechanics", self._mechanics, _REPORT_MS)
+        self._supervisor.add("guard", self._guard)
         self._supervisor.add("console", self._console)
         self._measure(self._uptime.now_ms())
         self._advertise(self._uptime.now_ms())
@@ -152,14 +155,14 @@ class App:
         while True:
             connection = await self._peripheral.accept()
             try:
-                self._engine.connected(self._uptime.now_ms())
+                self._engine.connected(connection.link, self._uptime.now_ms())
                 await self._serve(connection)
             except LinkError as err:
                 self._log.info("link_lost", why=str(err))
             finally:
                 await connection.disconnect()
                 now_ms = self._uptime.now_ms()
-                self._engine.disconnected(now_ms)
+                self._engine.disconnected(connection.link, now_ms)
                 self._advertise(now_ms)
                 self._log.info("disconnected", epoch=connection.epoch)
                 gc.collect()
@@ -170,7 +173,7 @@ class App:
             wait_ms = _MOVING_MS if engine.ticket is not None else _LINKED_MS
             try:
                 part = await connection.receive(wait_ms)
-                frames = engine.receive(part, self._uptime.now_ms())
+                frames = engine.receive(connection.link, part, self._uptime.now_ms())
             except LinkTimeout:
                 frames = engine.poll(self._uptime.now_ms())
             for raw in frames:
@@ -180,6 +183,17 @@ class App:
                 return
 
     async def _mechanics(self):
+        try:
+            await self._watch_mechanics()
+        finally:
+            self._device.give_up(self._uptime.now_ms())  # a job that ended drives no motor
+
+    async def _guard(self):
+        while True:  # should the other job hang
+            self._device.guard(self._uptime.now_ms())
+            await sleep_ms(_GUARD_MS)
+
+    async def _watch_mechanics(self):
         device = self._device
         while True:
             now_ms = self._uptime.now_ms()

@@ -52,7 +52,7 @@ _ROWS = {
     opcodes.UNLOCK: (CHALLENGE, 255, False, False, b"\x08"),
     opcodes.LOCK: (CHALLENGE, 8, False, False, b"\x08"),
     opcodes.SET_CLOCK: (S1, 255, False, False, b"\x06"),
-    opcodes.PAIRING_DONE: (S0, 255, True, True, b"\x00"),
+    opcodes.PAIRING_DONE: (S1, 255, True, True, b"\x00"),
     opcodes.AUTO_LOCK: (S1, 4, False, False, b"\x01\x03"),
     opcodes.REMOTE_UNLOCK: (S1, 14, False, False, b"\x01\x02"),
     opcodes.PASSCODE_DISPLAY: (S1, 9, False, False, b"\x01\x02"),
@@ -70,19 +70,20 @@ class Standing:
     """What the table is asked about: how far the lock and the connection are.
 
     stage: FACTORY to PAIRED; window_open: pairing is possible now; s3_age_ms: None without an admin session;
-    challenge_of: 0x41, 0x55 or 0 for none open.
+    challenge_of: 0x41, 0x55 or 0 for none open; has_key: a frame of this connection has decrypted under its key.
     """
 
-    __slots__ = ("stage", "window_open", "s3_age_ms", "challenge_of")
+    __slots__ = ("stage", "window_open", "s3_age_ms", "challenge_of", "has_key")
 
-    def __init__(self, stage=FACTORY, window_open=False, s3_age_ms=None, challenge_of=0):
+    def __init__(self, stage=FACTORY, window_open=False, s3_age_ms=None, challenge_of=0, has_key=False):
         self.stage = stage
         self.window_open = window_open
         self.s3_age_ms = s3_age_ms
         self.challenge_of = challenge_of
+        self.has_key = has_key
 
 
-def _state_refusal(level, standing):
+def _state_refusal(level, standing, length, may_be_empty):
     stage = standing.stage
     if level == PAIR_INIT or level == PAIR_KEY:
         return None if stage == FACTORY and standing.window_open else _NOT_SETTABLE
@@ -90,10 +91,12 @@ def _state_refusal(level, standing):
         return None if stage == KEYED else _NOT_SETTABLE
     if stage < PROVISIONAL:
         return _NOT_PAIRED
-    if level == S0 or level == S1:
+    if level == S0:
         return None
-    if level == CHALLENGE:
-        allowed = standing.challenge_of in (opcodes.CHECK_ADMIN, opcodes.CHECK_USER)
+    if level == S1:  # shown by this frame; an empty one shows nothing, so an earlier one must have
+        allowed = length > 0 or stage == PROVISIONAL or standing.has_key or not may_be_empty
+    elif level == CHALLENGE:  # the bolt rests while a pairing is under way (PAIR-3)
+        allowed = stage == PAIRED and standing.challenge_of in (opcodes.CHECK_ADMIN, opcodes.CHECK_USER)
     elif level == ADMIN_CHALLENGE:
         allowed = standing.challenge_of == opcodes.CHECK_ADMIN
     elif level == P_OR_S3 and stage == PROVISIONAL:
@@ -117,7 +120,7 @@ def refusal(command, length, standing, features, strict_empty=False):
     level, bit, empty_allowed, strict, _ = row
     if bit != _NO_BIT and not features >> bit & 1:
         return _UNKNOWN
-    error = _state_refusal(level, standing)
+    error = _state_refusal(level, standing, length, empty_allowed)
     if error is None and not length and (not empty_allowed or (strict and strict_empty)):
         return _BAD_LENGTH
     return error
@@ -125,8 +128,7 @@ def refusal(command, length, standing, features, strict_empty=False):
 
 def plain_length_allowed(command, length, standing):
     """True if a plain text of `length` bytes may be looked at here (ORC-4): below S3 and P a short list per opcode."""
-    row = _ROWS[command]
-    lengths = row[4]
+    lengths = _ROWS[command][4]
     if command == opcodes.ADD_ADMIN:
         return length == 15
     if command in (opcodes.INIT, opcodes.GET_AES_KEY):

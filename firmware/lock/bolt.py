@@ -15,6 +15,8 @@ JAMMED = "jammed"
 
 _SETTLE_MS = const(300)  # a hand-turned bolt must rest this long on a switch to be believed
 
+_OVERDUE_MS = const(500)
+
 
 class Bolt:
     """`poll` must be called at least every 50 ms while `is_moving`, else a few times a second."""
@@ -53,6 +55,18 @@ class Bolt:
 
     def _stop(self):
         self._pins.motor.drive(0)
+
+    def give_up(self):
+        """Stop the motor now, wherever the bolt is. True if it was moving; the state is then found out anew."""
+        self._stop()
+        if not self.is_moving:
+            return False
+        self.state = JAMMED
+        return True
+
+    def is_overdue(self, now_ms):
+        """True when `poll` should have ended a movement long ago: whoever calls it does so no more."""
+        return self.is_moving and now_ms >= self._deadline_ms + _OVERDUE_MS
 
     def poll(self, now_ms):
         """Look at the switches. Returns None, or what happened: "arrived", "jammed", "turned" (moved by hand)."""

@@ -15,14 +15,15 @@ from firmware.lock.engine import Engine
 from firmware.lock.feedback import Feedback
 from firmware.lock.limits import Limits
 from firmware.lock.pairing import Pairing
+from firmware.lock.panel import keypad
 from firmware.lock.panel.button import Button
-from firmware.lock.panel.keypad import Keypad
 from firmware.lock.ring import Ring
 from firmware.lock.vault import Vault
 from firmware.system import store
 from firmware.system.journal import Journal
 
 _POWERED_ON = 14
+_RECENT = 4
 
 
 class Hardware:
@@ -82,6 +83,8 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         hardware.lost_power and not settings.clock_backup,
         _newest_s(ring),
     )
+    if not keys.is_paired:  # set by a client whose pairing was cut
+        clock.distrust()
     feedback = Feedback(hardware.light, hardware.buzzer)
     options = lock_settings.Options(vault)
     passcodes = Passcodes(vault)
@@ -89,6 +92,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     parts = {}
 
     def paired():
+        parts["engine"].device.pairing_ended(True)
         feedback.show("paired", parts["engine"].now_ms)
         parts["engine"].note("paired")
 
@@ -96,6 +100,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         options.reload()
         passcodes.reload()
         clock.distrust()
+        parts["engine"].device.pairing_ended(False)
         feedback.show("pairing_undone", parts["engine"].now_ms)
         parts["engine"].note("pairing_undone")
 
@@ -110,9 +115,23 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     parts["engine"] = engine
     device.auto_lock_changed(now_ms)  # a door that stood open when the power went
     button = Button(hardware.button, device, settings.reset_button)
-    if hardware.lost_power and keys.is_paired:
-        device.record(_POWERED_ON)
-    return Lock(device, engine, Keypad(device, button), button)
+    if keys.is_paired:
+        if hardware.lost_power:
+            device.record(_POWERED_ON)
+        if limits.keypad.is_pausing and not _tells_lockout(ring):
+            device.record(keypad.LOCKED_OUT)  # it begins anew, or power was cut before it could be recorded (LIM-5)
+    return Lock(device, engine, keypad.Keypad(device, button), button)
+
+
+def _tells_lockout(ring):
+    """True if one of the few newest records says that the keypad is locked out."""
+    for raw in ring.newest(_RECENT):
+        try:
+            if records.decode(raw).type == keypad.LOCKED_OUT:
+                return True
+        except ProtocolError:
+            pass
+    return False
 
 
 def _nothing():

@@ -6,6 +6,7 @@ link's commands or the keypad. Source: domain.md 3.4, 3.6; lock-ble-link.md 2.4,
 
 from firmware.lib import advert, records
 from firmware.lib.compat import const
+from firmware.lock import authority
 from firmware.lock import bolt as bolts
 
 _UNLOCK_TIMED_OUT = const(65)
@@ -17,6 +18,7 @@ _KEY_LOCKED = const(36)
 _TOUCHED_MS = const(15000)
 _AWAKE_MS = const(60000)
 _LOW_PCT = const(20)
+_HELD = const(16)
 
 MIN_BATTERY_PCT = 5  # below it the motor is not started: 0x0A
 
@@ -39,16 +41,42 @@ class Device:
         self.pairing = pairing
         self.battery_pct = 100
         self.changes = 0  # grows with every change of state that a connected client is told
+        self.resets = 0  # grows with every reset: rights from before it are void
+        self.is_resetting = False
         self._record_auto_lock = record_auto_lock
         self._relock_ms = None
         self._waiting = []
+        self._held = []
         self._touched_ms = None
         self._active_ms = 0
 
+    @property
+    def is_pairing(self):
+        """True while a pairing is under way that may still be undone."""
+        return self.pairing.stage in (authority.KEYED, authority.PROVISIONAL)
+
+    @property
+    def is_usable(self):
+        """True if codes may open: paired for good, and not about to be reset."""
+        return self.pairing.stage == authority.PAIRED and not self.is_resetting
+
     def record(self, kind, tail=b""):
-        """Write one record at the present time; durable on return."""
-        self.ring.append(records.encode(kind, self.clock.date6(), self.battery_pct, tail))
+        """Write one record at the present time; durable on return, or held until a pairing is finished (PAIR-2)."""
+        raw = records.encode(kind, self.clock.date6(), self.battery_pct, tail)
+        if self.is_pairing:
+            self._held.append(raw)
+            self._held = self._held[-_HELD:]
+            return
+        self.ring.append(raw)
         self.clock.saw_record()
+
+    def pairing_ended(self, is_kept):
+        """What was recorded during a pairing is written, or forgotten with it."""
+        held = self._held
+        self._held = []
+        if is_kept:
+            for raw in held:
+                self.ring.append(raw)
 
     def touch(self, now_ms):
         """Somebody touched the lock."""
@@ -104,7 +132,7 @@ class Device:
             self.changes += 1
             self.wake(now_ms)
             self._after_movement(happened, was, now_ms)
-        elif self._relock_ms is not None and now_ms >= self._relock_ms and not self.bolt.is_moving:
+        elif self._relock_ms is not None and now_ms >= self._relock_ms and not (self.bolt.is_moving or self.is_pairing):
             self._relock_ms = None
             self.move(bolts.LOCKED, self._auto_locked, now_ms)
         self.feedback.poll(now_ms, bool(self.options.sound))
@@ -121,6 +149,18 @@ class Device:
         low = self.battery_pct <= _LOW_PCT
         self.feedback.show("low_battery" if low else self.bolt.state, now_ms)
         self._settle(True)
+
+    def guard(self, now_ms):
+        """For another job than the one that polls: end a movement that nobody watches any more."""
+        if self.bolt.is_overdue(now_ms):
+            self.give_up(now_ms)
+
+    def give_up(self, now_ms):
+        """Stop the motor at once; who waits for the bolt is told that it did not arrive."""
+        was = self.bolt.state
+        if self.bolt.give_up():
+            self.changes += 1
+            self._after_movement("jammed", was, now_ms)
 
     def _auto_locked(self, arrived):
         if arrived and self._record_auto_lock:
@@ -144,12 +184,22 @@ class Device:
             flags |= advert.TOUCHED
         return flags
 
+    def begin_reset(self):
+        """First phase of a reset: durably promised, and from here on nothing of the old owner's is valid (RST-2)."""
+        self.vault.mark_wipe()
+        self.is_resetting = True
+
     def wipe(self):
-        """Second phase of a reset: all credentials, options and records; wrong-answer counters stay (RST-3)."""
+        """Second phase: all credentials, options and records; wrong-answer counters stay (RST-3), so does the bolt."""
+        self._settle(False)
+        self._relock_ms = None
+        self._held = []
         self.vault.wipe(("keys", "passcodes", "options", "seeds"), self.ring.erase)
         self.keys.reload()
         self.options.reload()
         self.passcodes.reload()
         self.clock.distrust()
         self.pairing.is_blocked = False
+        self.is_resetting = False
+        self.resets += 1
         self.changes += 1

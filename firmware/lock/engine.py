@@ -7,40 +7,25 @@ wrap), sends what is returned and disconnects when `is_over` says so. What a com
 
 from firmware.lib import crypto, frame, opcodes
 from firmware.lib.compat import const
-from firmware.lib.errors import BadRequest, ProtocolError
+from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import common
-from firmware.lib.reassembler import Reassembler
-from firmware.lock import authority
-from firmware.lock.commands.table import HANDLERS, LATER
+from firmware.lock import authority, inspection
+from firmware.lock.commands.table import COMMANDS, LATER
+from firmware.lock.intake import Intake
 from firmware.lock.session import Session
+from firmware.lock.throttle import Throttle
 
-_PARTIAL_MS = const(2000)
-_REPEAT_MS = const(2000)
 _MAX_PLAIN = const(111)
 _NO_PERMISSION = const(0x02)
+_FAILED = const(0x13)
 _UNKNOWN_OPERATION = const(0x1B)
-_MINUTE_MS = const(60000)
-_THROTTLE_AFTER = const(5)
 
 # Feature bits of domain.md 3.12 whose commands work now; 9 because the value at pairing is always 1
 _BITS = (0, 4, 7, 8, 9, 10, 12, 14, 15, 18, 23)
 _NO_CLOCK_BACKUP = const(20)
 
-# Answered again to the same bytes coming next (lock-ble-commands.md 1.4), and for 2 s only (lock-ble-link.md 8.6)
-_CHANGING = (
-    opcodes.GET_AES_KEY,
-    opcodes.ADD_ADMIN,
-    opcodes.PASSCODE,
-    opcodes.SET_ADMIN_PASSCODE,
-    opcodes.INIT_PASSWORDS,
-    opcodes.AUTO_LOCK,
-    opcodes.REMOTE_UNLOCK,
-    opcodes.PASSCODE_DISPLAY,
-    opcodes.SOUND,
-    opcodes.RESET,
-)
+# A change of these is recognised below S3, and refused
 _QUERY_OR_CHANGE = (opcodes.AUTO_LOCK, opcodes.REMOTE_UNLOCK, opcodes.PASSCODE_DISPLAY, opcodes.SOUND)
-_ANSWERING = (opcodes.UNLOCK, opcodes.LOCK, opcodes.CHECK_RANDOM, opcodes.LOG)
 
 
 class Engine:
@@ -58,73 +43,84 @@ class Engine:
         self._vendor_crc = vendor_crc
         self._strict_empty = strict_empty
         self._push = push
-        self._reassembler = Reassembler()
-        self._queue = []
+        self._intake = Intake()
+        self._throttle = Throttle()
         self._open = None  # (command, key, raw, plain) of the request that waits for the bolt
         self._out = []
-        self._kicked_ms = []
+        self._last_epoch = None
 
-    # Life of a connection
+    # Life of a connection. `link` is (connection handle, epoch): the rights of one are of no use to another (SES-3).
 
-    def connected(self, now_ms):
-        """A client is there."""
+    def connected(self, link, now_ms):
+        """A client is there. Epochs grow; what comes late of an older link is ignored."""
+        if self._last_epoch is not None and link[1] <= self._last_epoch:
+            return
+        if self.session is not None:  # its end was never reported
+            self.disconnected(self.session.link, now_ms)
         self.now_ms = now_ms
-        self._reassembler.reset()
-        self._queue = []
+        self._last_epoch = link[1]
+        self._intake.clear()
         self._open = None
         self._out = []
-        self.session = Session(now_ms, self._vendor_crc)
+        self.session = Session(link, now_ms, self._vendor_crc)
         self.session.changes_seen = self.device.changes
+        self.session.resets_seen = self.device.resets
         self.device.wake(now_ms)
         self.device.pairing.link_up(now_ms)
 
-    def disconnected(self, now_ms):
+    def disconnected(self, link, now_ms):
         """The client is gone, for whatever reason. Undoes a pairing that was not finished, carries out a reset."""
         session = self.session
+        if session is None or session.link != link:
+            return
         self.session = None
         self._open = None
-        self._queue = []
-        if session is None:
-            return
+        self._intake.clear()
         self.now_ms = now_ms
         if session.was_bad:
-            self._kicked_ms.append(now_ms)
+            self._throttle.bad_link(now_ms)
         self.device.pairing.link_down(now_ms)
         self.device.ring.keep_cursor()
         self.device.wake(now_ms)
-        if session.reset_ms is not None:
+        if self.device.is_resetting:
             self.device.wipe()
             self.device.feedback.show("reset", now_ms)
             self.note("reset", by="link")
 
     def is_throttled(self, now_ms):
-        """True while the lock shall advertise slowly: five links in a minute that sent only garbage (LIM-3)."""
-        self._kicked_ms = [at_ms for at_ms in self._kicked_ms if now_ms - at_ms < _MINUTE_MS]
-        return len(self._kicked_ms) >= _THROTTLE_AFTER
+        """True while the lock shall advertise slowly (LIM-3)."""
+        return self._throttle.is_slow(now_ms)
 
     @property
     def is_over(self):
-        """True when the lock shall drop the link."""
+        """True when the lock shall drop the link, or there is none."""
+        if not self._is_valid() or self._intake.is_overrun:
+            return True
         pairing = self.device.pairing
-        in_pairing = pairing.stage in (authority.KEYED, authority.PROVISIONAL)
-        return self.session.is_over(self.now_ms, in_pairing) or pairing.is_overdue(self.now_ms)
+        return self.session.is_over(self.now_ms, self.device.is_pairing) or pairing.is_overdue(self.now_ms)
 
-    def receive(self, part, now_ms):
-        """Bytes the client wrote. Returns the whole frames to send, in order."""
-        session = self.session
+    def _is_valid(self):
+        """False also when the lock was reset by hand under the link."""
+        return self.session is not None and self.session.resets_seen == self.device.resets
+
+    def receive(self, link, part, now_ms):
+        """Bytes the client of `link` wrote. Returns the whole frames to send, in order."""
+        if not self._is_valid() or self.session.link != link:
+            return []
         self.now_ms = now_ms
-        if self._reassembler.pending and not session.is_fresh(now_ms, _PARTIAL_MS):
-            self._reassembler.reset()
-        session.traffic(now_ms)
-        dropped = self._reassembler.dropped
-        self._queue.extend(self._reassembler.feed(part))
-        if self._reassembler.dropped != dropped:
-            session.bad_frame(now_ms)
+        self.device.pairing.poll(now_ms)
+        self.session.traffic(now_ms)
+        self.session.bad_frame(now_ms, self._intake.feed(part, now_ms))
         return self._work()
 
     def poll(self, now_ms):
         """Time went by: an answer that waited for the bolt, or a push. Returns the frames to send."""
+        if not self._is_valid():
+            return []
         self.now_ms = now_ms
+        self._intake.expire(now_ms)
+        self.device.pairing.poll(now_ms)
+        self.device.guard(now_ms)  # the answer must not wait for a bolt that nobody watches (SES-2)
         out = self._work()
         if not out and self._open is None:
             self._push_state()
@@ -139,72 +135,80 @@ class Engine:
         return out
 
     def _work(self):
-        while self._queue and self._open is None:
-            self._one(self._queue.pop(0))
+        while self._open is None and not self.is_over:
+            raw = self._intake.take()
+            if raw is None:
+                break
+            self._one(raw)
         return self._take()
 
     # One frame, in the order of link 6.2
 
     def _one(self, raw):
         session = self.session
-        try:
-            request = frame.decode(raw)
-            if request.protocol != 5 or request.version != 3:
-                raise ProtocolError("version")
-        except ProtocolError:
-            session.bad_frame(self.now_ms)
+        standing = self._standing()
+        request = inspection.envelope(raw)
+        if request is None:
+            self._silence(raw, standing)
             return
         if request.crc_kind != frame.CRC_EITHER:
             session.vendor_crc = request.crc_kind == frame.CRC_VENDOR
-        if self._is_repeat(raw):
+        again = session.repeats.answer(raw, self.now_ms)
+        if again is not None:
+            session.good_frame(self.now_ms)
+            self._out.append(again)
             return
-        session.repeat = None
         command = request.command
-        length = len(request.payload)
-        standing = self._standing()
-        error = authority.refusal(command, length, standing, self.features, self._strict_empty)
+        payload = request.payload
+        error = authority.refusal(command, len(payload), standing, self.features, self._strict_empty)
         key = self._key_for(command, standing.stage)
         if error is not None:
             session.good_frame(self.now_ms)
             self.note("refused", cmd="%02x" % command, error="%02x" % error)
             self._send(key, common.failure(command, error))
             return
-        try:
-            plain = self._plain(command, request.payload, key, standing)
-            self._open = (command, key, raw, plain)
-            answer = HANDLERS[command](self, plain)
-        except BadRequest as err:
-            answer = self._bad_request(command, err.ble)
-        except ProtocolError:
-            answer = None
-        if answer is None:
-            self._open = None
+        decode, handle = COMMANDS[command]
+        is_right, wanted, error = inspection.request(command, payload, key, standing, decode)
+        refused = self._bad_request(command, error) if is_right and error is not None else None
+        if not is_right or (error is not None and refused is None):
             session.bad_frame(self.now_ms)
             return
         session.good_frame(self.now_ms)
-        session.has_key = session.has_key or length > 0
+        session.has_key = session.has_key or len(payload) > 0
+        if refused is not None:
+            self._send(key, refused)
+            return
+        self._open = (command, key, raw, wanted)
+        answer = self._answer(handle, wanted)
         if answer is not LATER:
             self._finish(answer)
 
-    def _is_repeat(self, raw):
-        repeat = self.session.repeat
-        if repeat is None or repeat[0] != raw:
-            return False
-        if repeat[3] is not None and self.now_ms - repeat[2] > repeat[3]:
-            return False
-        self.session.good_frame(self.now_ms)
-        self._out.append(repeat[1])
-        return True
+    def _silence(self, raw, standing):
+        """A frame of which not even the envelope is right; it costs what one costs whose content is wrong (ORC-2)."""
+        command = raw[9] if raw[9] in COMMANDS else opcodes.STATUS
+        key = self._key_for(command, standing.stage)
+        inspection.request(command, raw[12 : len(raw) - 3], key, standing, COMMANDS[command][0])
+        self.session.bad_frame(self.now_ms)
+
+    def _answer(self, handle, wanted):
+        try:
+            return handle(self, wanted)
+        except FirmwareError as err:  # such as no trustworthy random numbers
+            self.note("failed", code=err.code)
+            return common.failure(self._open[0], _FAILED)
 
     def _standing(self):
         session = self.session
         pairing = self.device.pairing
+        if self.device.is_resetting:  # promised: for everybody the lock is nobody's already (RST-2)
+            return authority.Standing()
         challenge = session.open_challenge(self.now_ms)
         return authority.Standing(
             pairing.stage,
             pairing.is_open(self.now_ms),
             session.s3_age_ms(self.now_ms),
             challenge.opcode if challenge is not None else 0,
+            session.has_key,
         )
 
     def _key_for(self, command, stage):
@@ -216,19 +220,13 @@ class Engine:
 
     def _bad_request(self, command, error):
         """The answer to a well-formed request with a wrong value; None for silence (link 6.2, lines six and seven)."""
+        if command == opcodes.ADD_ADMIN:
+            self.device.pairing.fail()
         if self.is_admin():
             return common.failure(command, error)
         if error == _UNKNOWN_OPERATION:
             return common.failure(command, error) if self.is_pairing else None
         return common.failure(command, _NO_PERMISSION if command in _QUERY_OR_CHANGE else error)
-
-    def _plain(self, command, payload, key, standing):
-        if not payload:
-            return b""
-        plain = crypto.decrypt(key, payload)
-        if not authority.plain_length_allowed(command, len(plain), standing):
-            raise ProtocolError("length for 0x%02x" % command)
-        return plain
 
     # Answers
 
@@ -252,17 +250,10 @@ class Engine:
         return self.device.pairing.stage == authority.PROVISIONAL
 
     def _finish(self, answer):
-        command, key, raw, plain = self._open
+        command, key, raw, wanted = self._open
         self._open = None
         self._send(key, answer)
-        holds_ms = None
-        if command in _ANSWERING:
-            if command == opcodes.LOG and plain != b"\xff\xff":
-                return
-            holds_ms = _REPEAT_MS
-        elif command not in _CHANGING:
-            return
-        self.session.repeat = (raw, self._out[-1], self.now_ms, holds_ms)
+        self.session.repeats.keep(command, wanted, raw, self._out[-1], self.now_ms)
 
     def _send(self, key, plain):
         """`plain` b"" is the empty payload of 0x52."""
@@ -278,7 +269,7 @@ class Engine:
         if session.changes_seen == device.changes or device.bolt.is_moving or not session.is_quiet(self.now_ms):
             return
         session.changes_seen = device.changes
-        if self._push and session.has_key and device.pairing.stage == authority.PAIRED and session.reset_ms is None:
+        if self._push and session.has_key and device.is_usable:
             state = bytes((device.battery_pct, device.status(), 2))
             self._send(device.keys.aes, common.success(opcodes.STATUS, state))
 

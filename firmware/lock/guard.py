@@ -1,8 +1,8 @@
 """Counting of wrong answers of one class: who has to wait before the next guess is looked at.
 
-Owns the arithmetic of security.md 3.5 LIM-1, LIM-2 and LIM-4: failures in a row, the budget of 24 hours, the pauses that
-follow. Keeps nothing on flash: `limits` does. A counter is durable before the answer is evaluated, so that no power
-cut refunds an attempt. Time is milliseconds since start, given by the caller: no setting of the clock touches a pause.
+Owns the arithmetic of security.md 3.5 LIM-1, LIM-2 and LIM-4: failures in a row, the budget of 24 hours, the pauses
+that follow. Keeps nothing on flash: `limits` does. A counter is durable before the answer is evaluated, so that no
+power cut refunds an attempt. Time is milliseconds since start, given by the caller: no setting of the clock touches it.
 """
 
 from firmware.lib.compat import const
@@ -17,9 +17,9 @@ class Guard:
     """One class of guesses.
 
     `rule` is (wrong answers in a row without a pause, seconds of the first pause, wrong answers in 24 hours). Each
-    further failure doubles the pause up to an hour; with the budget used up, one is looked at per hour. `save(consecutive,
-    spent)` must be durable when it returns. After a restart a pause begins anew, in full, and what was spent counts as
-    spent just now.
+    further failure doubles the pause up to an hour; with the budget used up, one is looked at per hour.
+    `save(consecutive, spent)` must be durable when it returns. After a restart a pause begins anew, in full, and what
+    was spent counts as spent just now.
     """
 
     def __init__(self, rule, save, now_ms=0, consecutive=0, spent=0):

@@ -92,8 +92,8 @@ class Pairing:
 
     def new_key(self):
         """0x19: a fresh random key, used from 0x56 on."""
-        self._stage = authority.KEYED
         self._key = crypto.random_bytes(16)
+        self._stage = authority.KEYED
         return self._key
 
     def add_admin(self, admin_ps, unlock_key, now_ms):
@@ -119,8 +119,11 @@ class Pairing:
         self._on_done()
         return True
 
-    def is_overdue(self, now_ms):
-        """True when the link must go: the window's 120 s are over and nothing is stored."""
+    def poll(self, now_ms):
+        """Keep what a client set up that proved its numbers and never says that it has finished (PAIR-2)."""
         if self._stage == authority.PROVISIONAL and self._has_proof and now_ms - self._admin_ms >= _UNFINISHED_MS:
             self.finish()
+
+    def is_overdue(self, now_ms):
+        """True when the link must go: the window is closed and nothing is stored."""
         return self._stage != authority.FACTORY and not self.is_open(now_ms)

@@ -56,6 +56,13 @@ class Ring:
             return self._records.get(self._records.next_seq - 1)
         return None
 
+    def newest(self, n):
+        """The records among the `n` newest that can be read, the newest first."""
+        for seq in range(self._records.next_seq - 1, max(self._first(), self._records.next_seq - n) - 1, -1):
+            raw = self._records.get(seq)
+            if raw is not None:
+                yield raw
+
     def _sequence_of(self, number):
         """The sequence of the stored record `number`, of the oldest one above it, or None if there is none."""
         first = self._first()

@@ -1,11 +1,12 @@
 """One connection: its rights, its open challenge, its deadlines, its repeats. Everything here dies with the link.
 
-Owns no bytes and no device; `engine` asks and tells. Source: security.md 3.4 (ORC-1), 3.5 (RND-1, SES-1);
+Owns no bytes and no device; `engine` asks and tells. Source: security.md 3.4 (ORC-1), 3.5 (RND-1, SES-1, SES-3);
 lock-ble-link.md 3.3, 8.6, 10.
 """
 
 from firmware.lib import crypto
 from firmware.lib.compat import const
+from firmware.lock.repeats import Repeats
 
 _CHALLENGE_MS = const(10000)
 _S3_MS = const(120000)
@@ -31,14 +32,16 @@ class Challenge:
 
 
 class Session:
-    """Times are milliseconds that do not wrap."""
+    """Times are milliseconds that do not wrap. `link` is (connection handle, epoch): whose rights these are (SES-3)."""
 
-    def __init__(self, now_ms, vendor_crc=False):
+    def __init__(self, link, now_ms, vendor_crc=False):
+        self.link = link
         self.vendor_crc = vendor_crc  # link 4.3: the table this client has shown, or the default
         self.has_key = False  # S1 was shown at least once
-        self.repeat = None  # (raw request, raw answer, when, how long it holds or None)
+        self.repeats = Repeats()
         self.reset_ms = None  # 0x52 was accepted then
         self.changes_seen = 0
+        self.resets_seen = 0
         self._challenge = None
         self._admin_ms = None
         self._began_ms = now_ms
@@ -66,6 +69,10 @@ class Session:
         self._challenge = None
         return challenge
 
+    def void_challenge(self):
+        """A new check was begun, or the lock is about to be reset."""
+        self._challenge = None
+
     def log_in(self, now_ms):
         """S3 begins."""
         self._admin_ms = now_ms
@@ -80,24 +87,26 @@ class Session:
             self._admin_ms = None
         return None if self._admin_ms is None else now_ms - self._admin_ms
 
+    def reset(self, now_ms):
+        """A reset was promised: nothing is left but waiting for the client to go."""
+        self.reset_ms = now_ms
+        self.log_out()
+        self.void_challenge()
+
     # Deadlines
 
     def traffic(self, now_ms):
         """Bytes went either way."""
         self._traffic_ms = now_ms
 
-    def is_fresh(self, now_ms, within_ms):
-        """True if bytes went either way within this time."""
-        return now_ms - self._traffic_ms < within_ms
-
     def good_frame(self, now_ms):
         """A frame arrived that was answered."""
         self._framed_ms = now_ms
 
-    def bad_frame(self, now_ms):
-        """A frame arrived that gets no answer."""
-        self._bad += 1
-        if self._bad_ms is None:
+    def bad_frame(self, now_ms, n=1):
+        """So many frames arrived that get no answer."""
+        self._bad += n
+        if n and self._bad_ms is None:
             self._bad_ms = now_ms
 
     @property

@@ -126,6 +126,7 @@ class Rig:
         self.nvs = Nvs()
         self.settings = settings
         self.pushes = []
+        self.link = (0, 0)
         self.start(False)
 
     def start(self, lost_power=True):
@@ -161,21 +162,27 @@ class Rig:
         return sent
 
     def connect(self):
-        self.engine.connected(self.now_ms)
+        """A client connects; the stack gives every link the same handle, as it does."""
+        self.link = (0, self.link[1] + 1)
+        self.engine.connected(self.link, self.now_ms)
 
     def disconnect(self):
-        self.engine.disconnected(self.now_ms)
+        self.engine.disconnected(self.link, self.now_ms)
 
     def type(self, keys):
         for key in keys:
             self.lock.keypad.press(key, self.now_ms)
             self.wait(40)
 
+    def send(self, part):
+        """Write bytes as they are; the frames the lock sends at once."""
+        return self.engine.receive(self.link, part, self.now_ms)
+
     def raw(self, raw):
         """Send bytes as a client does; returns the frames the lock sends within the next second."""
         sent = []
         for part in frame.chunks(raw):
-            sent.extend(self.engine.receive(bytes(part), self.now_ms))
+            sent.extend(self.send(bytes(part)))
         waited = 0
         while not sent and waited < 1000:
             sent = self.wait(20)

@@ -160,6 +160,24 @@ class TestLockout(KeypadCase):
         rig.wait(300000, 1000)
         self.assertTrue(self.try_code("123456#"))
 
+    def test_lockout_is_recorded_once_whatever_is_cut(self):
+        rig = self.rig
+        for _ in range(4):
+            self.try_code("111111#")
+        rig.type("111111")
+        ring, rig.device.ring = rig.device.ring, None  # the power goes before anything is recorded
+        try:
+            rig.lock.keypad.press("#", rig.now_ms)
+            self.fail("recorded")
+        except AttributeError:
+            rig.device.ring = ring
+        rig.start(False)
+        self.assertEqual(self.types()[-2:], [7, 48])
+        rig.start(False)
+        self.assertEqual(self.types()[-2:], [7, 48])
+        self.assertFalse(self.try_code("111111#"))
+        self.assertEqual(self.types()[-2:], [7, 48])
+
     def test_app_unlock_ends_it(self):
         rig = self.rig
         self.manage(codes.add(codes.PERMANENT, "123456"))
@@ -203,6 +221,16 @@ class TestButtonAndPanel(KeypadCase):
     def test_reset_by_hand(self):
         self.rig.type("000#")
         self.assertTrue(self.rig.device.keys.is_paired)
+        self.hold(5200)
+        self.rig.wait(10000)
+        self.rig.type("000#")
+        self.assertTrue(self.rig.device.keys.is_paired)
+        self.rig.button.active = True  # stuck: it arms once
+        self.rig.wait(16000)
+        self.rig.type("000#")
+        self.assertTrue(self.rig.device.keys.is_paired)
+        self.rig.button.active = False
+        self.rig.wait(100)
         self.hold(5200)
         self.rig.type("000#")
         self.assertFalse(self.rig.device.keys.is_paired)

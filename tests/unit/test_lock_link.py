@@ -63,6 +63,7 @@ class TestPairing(LinkCase):
         self.assertEqual(rig.pins.movements, 1)
         self.assertEqual(session.status(rig.ask(opcodes.STATUS, session.status_request()))[1:], (1, 2))
         rig.operate(opcodes.LOCK)
+        rig.ask(opcodes.REMOTE_UNLOCK, b"\x02\x01")
         rig.operate(opcodes.UNLOCK, uid=0x47415445)
         self.assertEqual(self.types(), [1, 26, 28])
         rig.wait(6000, 50)
@@ -144,6 +145,49 @@ class TestPairing(LinkCase):
         self.refused(0x02, opcodes.AUTO_LOCK, settings_client.auto_lock_set(7))
         self.assertEqual(pairing.admin_passcode(rig.ask(opcodes.GET_ADMIN_PASSCODE, empty=True))[1], "")
 
+    def test_bolt_rests_and_nothing_is_recorded_before_the_end(self):
+        rig = self.rig
+        rig.pair(finish=False)
+        rig.log_in()
+        rig.ask(opcodes.PASSCODE, passcode_client.add(passcode_client.PERMANENT, "123456"))
+        challenge = session.challenge(rig.ask(opcodes.CHECK_USER, session.check_user()))
+        self.refused(0x02, opcodes.UNLOCK, session.operate(challenge, UNLOCK_KEY, 1))
+        rig.type("123456#")
+        rig.wait(1000)
+        self.assertEqual((rig.pins.movements, len(rig.device.ring)), (0, 0))
+        rig.disconnect()
+        self.assertEqual(len(rig.device.ring), 0)
+        rig.key = crypto.DEFAULT_KEY
+        rig.pair(finish=False)
+        rig.log_in()
+        rig.ask(opcodes.PASSCODE, passcode_client.add(passcode_client.PERMANENT, "123456"))
+        rig.ask(opcodes.PAIRING_DONE, pairing.finished())
+        self.assertEqual(self.types(), [93])
+
+    def test_auto_lock_waits_for_the_end(self):
+        rig = self.rig
+        rig.button.active = True
+        rig.wait(100)
+        rig.button.active = False
+        rig.wait(1000)
+        self.assertEqual(rig.device.bolt.state, "unlocked")
+        rig.pair(finish=False)
+        rig.wait(9000)
+        self.assertEqual(rig.device.bolt.state, "unlocked")
+        rig.ask(opcodes.PAIRING_DONE, pairing.finished())
+        rig.wait(1000)
+        self.assertEqual(rig.device.bolt.state, "locked")
+
+    def test_three_bad_administrators_close_the_window(self):
+        rig = self.rig
+        rig.lock.keypad.touch(rig.now_ms)
+        rig.connect()
+        rig.key = pairing.aes_key(rig.ask(opcodes.GET_AES_KEY, pairing.get_aes_key()))
+        for n in range(3):
+            self.assertFalse(rig.engine.is_over)
+            self.refused(0x1D, opcodes.ADD_ADMIN, bytes(4) + (5 + n).to_bytes(4, "big") + b"SCIENER")
+        self.assertTrue(rig.engine.is_over)
+
 
 class TestSessions(LinkCase):
     def setUp(self):
@@ -159,6 +203,100 @@ class TestSessions(LinkCase):
         challenge = session.challenge(rig.ask(opcodes.CHECK_USER, session.check_user()))
         rig.wait(10000, 100)
         self.refused(0x02, opcodes.UNLOCK, session.operate(challenge, UNLOCK_KEY, 3))
+
+    def test_a_new_check_voids_the_challenge_before_it(self):
+        rig = self.rig
+        challenge = session.challenge(rig.ask(opcodes.CHECK_USER, session.check_user()))
+        self.refused(0x03, opcodes.CHECK_ADMIN, session.check_admin(4711))
+        self.refused(0x02, opcodes.UNLOCK, session.operate(challenge, UNLOCK_KEY, 1))
+
+    def test_gateway_is_refused_while_its_switch_is_off(self):
+        rig = self.rig
+        try:
+            rig.operate(opcodes.UNLOCK, uid=0x47415445)
+            self.fail("moved")
+        except Refused as err:
+            self.assertEqual(err.error, 0x02)
+        rig.operate(opcodes.LOCK, uid=0x47415445)
+        self.assertEqual(rig.pins.movements, 0)
+        rig.log_in()
+        rig.ask(opcodes.REMOTE_UNLOCK, b"\x02\x01")
+        rig.operate(opcodes.UNLOCK, uid=0x47415445)
+        self.assertEqual(rig.pins.movements, 1)
+
+    def test_slow_drip_is_no_frame(self):
+        rig = self.rig
+        raw = frame.encode(opcodes.STATUS, crypto.encrypt(rig.key, b"SCIENER"))
+        sent = []
+        for byte in raw:
+            sent += rig.send(bytes((byte,)))
+            rig.wait(80)
+        self.assertEqual(sent, [])  # 31 bytes in 2.5 s: whoever comes is not kept waiting for the rest
+        self.assertEqual(len(rig.raw(raw)), 1)
+
+    def test_legacy_frames_are_bad_frames_like_others(self):
+        rig = self.rig
+        raw = bytearray(frame.encode(opcodes.STATUS, crypto.encrypt(rig.key, b"SCIENER")))
+        raw[2] = 2
+        for n in range(3):
+            self.assertFalse(rig.engine.is_over)
+            for part in frame.chunks(bytes(raw)):
+                self.assertEqual(rig.send(bytes(part)), [])
+        self.assertTrue(rig.engine.is_over)
+
+    def test_nothing_of_an_older_link_counts(self):
+        rig = self.rig
+        rig.log_in()
+        old = rig.link
+        clear = frame.encode(opcodes.PASSCODE, crypto.encrypt(rig.key, passcode_client.clear()))
+        rig.connect()  # the end of the first was never reported
+        self.assertEqual(rig.engine.receive(old, clear, rig.now_ms), [])
+        self.refused(0x02, opcodes.PASSCODE, passcode_client.clear())
+        rig.engine.disconnected(old, rig.now_ms)
+        rig.engine.connected(old, rig.now_ms)
+        rig.log_in()
+        rig.ask(opcodes.PASSCODE, passcode_client.clear())
+
+    def test_frames_that_cannot_wait_end_the_link(self):
+        rig = self.rig
+        challenge = session.challenge(rig.ask(opcodes.CHECK_USER, session.check_user()))
+        rig.send(frame.encode(opcodes.UNLOCK, crypto.encrypt(rig.key, session.operate(challenge, UNLOCK_KEY, 1))))
+        status = frame.encode(opcodes.STATUS, crypto.encrypt(rig.key, b"SCIENER"))
+        for _ in range(4):
+            self.assertEqual(rig.send(status), [])
+            self.assertFalse(rig.engine.is_over)
+        rig.send(status)
+        self.assertTrue(rig.engine.is_over)
+
+    def test_hanging_mechanics_fail_the_unlock_and_stop_the_motor(self):
+        rig = self.rig
+        challenge = session.challenge(rig.ask(opcodes.CHECK_USER, session.check_user()))
+        raw = frame.encode(opcodes.UNLOCK, crypto.encrypt(rig.key, session.operate(challenge, UNLOCK_KEY, 1)))
+        self.assertEqual(rig.send(raw), [])
+        self.assertEqual(rig.pins.motor.direction, -1)
+        sent = []
+        for _ in range(50):  # nobody polls the bolt
+            rig.now_ms += 100
+            sent += rig.engine.poll(rig.now_ms)
+        self.assertEqual(rig.pins.motor.direction, 0)
+        self.assertEqual(crypto.decrypt(rig.key, frame.decode(sent[0]).payload), b"\x47\x00\x13")
+        rig.wait(400)
+        self.assertEqual(rig.device.bolt.state, "locked")  # found out anew, by its switches
+
+    def test_five_bad_links_slow_the_advertisement_for_a_minute(self):
+        rig = self.rig
+        for _ in range(5):
+            self.assertFalse(rig.engine.is_throttled(rig.now_ms))
+            for _ in range(3):
+                rig.send(frame.encode(opcodes.STATUS, b"123"))
+            self.assertTrue(rig.engine.is_over)
+            rig.disconnect()
+            rig.wait(10000, 1000)
+            rig.connect()
+        rig.wait(49000, 1000)
+        self.assertTrue(rig.engine.is_throttled(rig.now_ms))
+        rig.wait(2000, 1000)
+        self.assertFalse(rig.engine.is_throttled(rig.now_ms))
 
     def test_user_challenge_gives_no_admin_session(self):
         challenge = session.challenge(self.rig.ask(opcodes.CHECK_USER, session.check_user()))
@@ -209,14 +347,14 @@ class TestSessions(LinkCase):
         self.assertIsNone(rig.plain(opcodes.STATUS, b"SCIENEX"))
         bad = bytearray(frame.encode(opcodes.STATUS, crypto.encrypt(rig.key, b"SCIENER")))
         bad[13] ^= 1
-        rig.engine.receive(bytes(bad), rig.now_ms)
+        rig.send(bytes(bad))
         self.assertFalse(rig.engine.is_over)
-        self.assertEqual(rig.engine.receive(frame.encode(opcodes.STATUS, b"123"), rig.now_ms), [])
+        self.assertEqual(rig.send(frame.encode(opcodes.STATUS, b"123")), [])
         self.assertTrue(rig.engine.is_over)
 
     def test_one_bad_frame_ends_the_link_after_two_seconds(self):
         rig = self.rig
-        rig.engine.receive(frame.encode(opcodes.STATUS, b"123"), rig.now_ms)
+        rig.send(frame.encode(opcodes.STATUS, b"123"))
         rig.wait(1900, 100)
         self.assertFalse(rig.engine.is_over)
         rig.wait(200, 100)
@@ -240,7 +378,7 @@ class TestSessions(LinkCase):
         for n in range(300):
             vendor = n >= 150
             raw = frame.encode(opcodes.DEVICE_INFO, crypto.encrypt(rig.key, bytes((n & 0xFF,))), vendor=vendor)
-            answer = rig.engine.receive(raw, rig.now_ms)[0]
+            answer = rig.send(raw)[0]
             if frame.tables_differ(answer):
                 kinds.add((vendor, frame.decode(answer).crc_kind))
         self.assertTrue((False, frame.CRC_STANDARD) in kinds or not kinds)
@@ -347,6 +485,49 @@ class TestSettingsAndClock(LinkCase):
         self.assertEqual(len(rig.device.ring), 0)
         rig.start()
         self.assertFalse(rig.device.keys.is_paired)
+
+    def test_nothing_is_valid_between_the_promise_of_a_reset_and_the_reset(self):
+        rig = self.rig
+        rig.log_in()
+        rig.ask(opcodes.SET_ADMIN_PASSCODE, pairing.set_admin_passcode("2468135"))
+        rig.plain(opcodes.RESET, empty=True)
+        rig.type("2468135#")
+        rig.key = crypto.DEFAULT_KEY
+        self.refused(0x06, opcodes.CHECK_USER, session.check_user())
+        self.refused(0x07, opcodes.INIT, empty=True)
+        rig.wait(500)
+        self.assertEqual(rig.pins.movements, 0)
+
+    def test_reset_by_the_button_ends_a_link_that_is_up(self):
+        rig = self.rig
+        rig.log_in()
+        rig.button.active = True
+        rig.wait(5200)
+        rig.button.active = False
+        rig.type("000#")
+        self.assertTrue(rig.engine.is_over)
+        self.assertEqual(rig.raw(frame.encode(opcodes.STATUS, crypto.encrypt(rig.key, b"SCIENER"))), [])
+        rig.disconnect()
+        rig.connect()
+        rig.key = crypto.DEFAULT_KEY
+        self.refused(0x06, opcodes.STATUS, b"SCIENER")
+
+    def test_reset_keeps_counters_and_the_bolt_and_switches_remote_unlock_off(self):
+        rig = self.rig
+        rig.log_in()
+        rig.ask(opcodes.REMOTE_UNLOCK, b"\x02\x01")
+        for _ in range(4):
+            self.refused(0x03, opcodes.CHECK_ADMIN, session.check_admin(4711))
+        rig.operate(opcodes.UNLOCK)
+        rig.plain(opcodes.RESET, empty=True)
+        rig.disconnect()
+        rig.wait(9000)
+        self.assertEqual((rig.device.bolt.state, rig.pins.movements), ("unlocked", 1))
+        rig.key = crypto.DEFAULT_KEY
+        rig.pair()
+        self.assertFalse(settings_client.remote_unlock(rig.ask(opcodes.REMOTE_UNLOCK, b"\x01"))[1])
+        self.refused(0x03, opcodes.CHECK_ADMIN, session.check_admin(4711))
+        self.refused(0x02, opcodes.CHECK_ADMIN, session.check_admin(ADMIN_PS))
 
     def test_power_cut_after_the_promise_of_a_reset_finishes_it(self):
         rig = self.rig

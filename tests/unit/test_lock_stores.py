@@ -38,7 +38,7 @@ def expected(opcode, standing):
         or (opcode in ADMIN and is_admin)
         or (opcode == 0x52 and is_admin and standing.s3_age_ms <= 30000)
         or (opcode == 0x30 and standing.challenge_of == 0x41)
-        or (opcode in (0x47, 0x58) and standing.challenge_of in (0x41, 0x55))
+        or (opcode in (0x47, 0x58) and standing.challenge_of in (0x41, 0x55) and standing.stage == authority.PAIRED)
     )
     return None if allowed else 0x02
 
@@ -58,7 +58,7 @@ class TestAuthority(unittest.TestCase):
         self.assertEqual(checked, 4 * 2 * 4 * 3 * 256)
 
     def test_features_and_empty_payloads(self):
-        admin = authority.Standing(authority.PAIRED, False, 0, 0x41)
+        admin = authority.Standing(authority.PAIRED, False, 0, 0x41, True)
         for opcode, bit in ((0x03, 0), (0x07, 7), (0x36, 4), (0x37, 14), (0x58, 8), (0x59, 9), (0x62, 15), (0x65, 18)):
             self.assertEqual(authority.refusal(opcode, 16, admin, ALL_FEATURES & ~(1 << bit)), 0x1B)
         for opcode in authority.known():
@@ -67,6 +67,15 @@ class TestAuthority(unittest.TestCase):
                 self.assertEqual(authority.refusal(opcode, 0, admin, ALL_FEATURES), None if allowed else 0x17)
         for opcode in (0x57, 0x65, 0x52):
             self.assertEqual(authority.refusal(opcode, 0, admin, ALL_FEATURES, True), 0x17)
+
+    def test_empty_end_of_pairing_shows_no_key(self):
+        for stage, has_key, error in (
+            (authority.PAIRED, False, 0x02),
+            (authority.PAIRED, True, None),
+            (authority.PROVISIONAL, False, None),
+        ):
+            standing = authority.Standing(stage, False, None, 0, has_key)
+            self.assertEqual(authority.refusal(0x57, 0, standing, ALL_FEATURES), error)
 
     def test_short_list_of_lengths_below_admin(self):
         user = authority.Standing(authority.PAIRED)

@@ -33,6 +33,15 @@ class TestReassembler(unittest.TestCase):
         self.assertEqual(parts.pending, 1)
         self.assertEqual(parts.feed(GOOD[1:]), [GOOD])
 
+    def test_damage_is_counted_once_for_each_thing_that_was_no_frame(self):
+        legacy = b"\x7f\x5a\x02" + bytes(40)
+        for size in (1, 20, 600):
+            parts = Reassembler()
+            found = []
+            for chunk in frame.chunks(legacy + legacy + b"noise" + GOOD + b"noise" + GOOD + legacy, size):
+                found += parts.feed(chunk)
+            self.assertEqual((len(found), parts.damaged), (2, 4))
+
     def test_reset_forgets_a_part(self):
         parts = Reassembler()
         parts.feed(GOOD[:10])

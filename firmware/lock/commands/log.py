@@ -4,9 +4,9 @@ from firmware.lib import opcodes, records
 from firmware.lib.messages import common, log_lock
 
 
-def page(engine, plain):
+def page(engine, cursor):
     """The record for a cursor; passcode digits are masked below S3."""
-    found = engine.device.ring.read(log_lock.decode_request(plain))
+    found = engine.device.ring.read(cursor)
     if found is None:
         return common.success(opcodes.LOG, log_lock.encode_page(0, None))
     number, raw = found

@@ -4,46 +4,36 @@ Source: lock-ble-link.md 8.1, 8.3, 8.11; lock-ble-commands.md 3.4, 3.5; security
 """
 
 from firmware.lib import opcodes
-from firmware.lib.errors import BadRequest
 from firmware.lib.messages import common, pairing_lock
 
 _EXISTS = 0x14
 
 
-def init(engine, plain):
+def init(engine, _):
     """0x45: nothing yet."""
-    pairing_lock.decode_init(plain)
     return common.success(opcodes.INIT)
 
 
-def get_key(engine, plain):
+def get_key(engine, _):
     """0x19: a fresh key; what the client sends is not compared."""
-    pairing_lock.decode_get_aes_key(plain)
     return common.success(opcodes.GET_AES_KEY, pairing_lock.encode_aes_key(engine.device.pairing.new_key()))
 
 
-def add_admin(engine, plain):
+def add_admin(engine, numbers):
     """0x56: the administrator's two numbers, each 1 to 2^31-1."""
-    pairing = engine.device.pairing
-    try:
-        admin_ps, unlock_key = pairing_lock.decode_add_admin(plain)
-    except BadRequest:
-        pairing.fail()
-        raise
-    pairing.add_admin(admin_ps, unlock_key, engine.now_ms)
+    admin_ps, unlock_key = numbers
+    engine.device.pairing.add_admin(admin_ps, unlock_key, engine.now_ms)
     return common.success(opcodes.ADD_ADMIN, pairing_lock.encode_admin_added())
 
 
-def done(engine, plain):
+def done(engine, _):
     """0x57: ends level P; without it, success and no effect."""
-    pairing_lock.decode_finished(plain)
     engine.device.pairing.finish()
     return common.success(opcodes.PAIRING_DONE)
 
 
-def set_admin_passcode(engine, plain):
+def set_admin_passcode(engine, digits):
     """0x53: digits as bytes 0..9; none deletes the code."""
-    digits = pairing_lock.decode_set_admin_passcode(plain)
     device = engine.device
     if digits and device.passcodes.find(digits) is not None:
         return common.failure(opcodes.SET_ADMIN_PASSCODE, _EXISTS)
@@ -51,24 +41,27 @@ def set_admin_passcode(engine, plain):
     return common.success(opcodes.SET_ADMIN_PASSCODE)
 
 
-def get_admin_passcode(engine, plain):
+def get_admin_passcode(engine, _):
     """0x65: battery and code; length 0 when none is set."""
-    pairing_lock.decode_get_admin_passcode(plain)
     device = engine.device
     data = pairing_lock.encode_admin_passcode(device.battery_pct, device.keys.admin_passcode)
     return common.success(opcodes.GET_ADMIN_PASSCODE, data)
 
 
-def init_passwords(engine, plain):
-    """0x31: the seeds, kept as they come."""
+def decode_seeds(plain):
+    """0x31 -> its bytes, once they are known to be seeds."""
     pairing_lock.decode_init_passwords(plain)
-    engine.device.keys.set_seeds(plain)
+    return plain
+
+
+def init_passwords(engine, seeds):
+    """0x31: the seeds, kept as they come."""
+    engine.device.keys.set_seeds(seeds)
     return common.success(opcodes.INIT_PASSWORDS)
 
 
-def reset(engine, plain):
-    """0x52: promised durably now, carried out when the link has gone (the engine sees to that)."""
-    common.decode_empty(plain)
-    engine.device.vault.mark_wipe()
-    engine.session.reset_ms = engine.now_ms
+def reset(engine, _):
+    """0x52: promised durably now, carried out when the link has gone; in between nobody has any right here (RST-2)."""
+    engine.device.begin_reset()
+    engine.session.reset(engine.now_ms)
     return b""

@@ -61,9 +61,8 @@ def _clear(engine):
         device.record(_CLEARED, records.codes_cleared(device.clock.date6()))
 
 
-def manage(engine, plain):
+def manage(engine, request):
     """0x03: clear, add, delete, modify, recover; each durable before its answer."""
-    request = passcode_lock.decode_manage(plain)
     op = request[0]
     if op == passcode_lock.CLEAR:
         error = _clear(engine)
@@ -78,8 +77,8 @@ def manage(engine, plain):
     return common.success(opcodes.PASSCODE, passcode_lock.encode_managed(engine.device.battery_pct, op))
 
 
-def listing(engine, plain):
+def listing(engine, cursor):
     """0x07: one entry per answer; the cursor is the slot behind it."""
-    found = engine.device.passcodes.at(passcode_lock.decode_list(plain))
+    found = engine.device.passcodes.at(cursor)
     cursor, item = (0, None) if found is None else (found[0] + 1, found[1])
     return common.success(opcodes.PASSCODE_LIST, passcode_lock.encode_list(cursor, item))

@@ -14,9 +14,10 @@ _REVOKED = 0x0D
 _NO_ITEM = 0x19
 
 
-def check_admin(engine, plain):
+def check_admin(engine, request):
     """0x41: the administrator's number for a challenge."""
-    admin_ps, flag_pos, uid = session_lock.decode_check_admin(plain)
+    admin_ps, flag_pos, uid = request
+    engine.session.void_challenge()
     guard = engine.device.limits.admin
     if not guard.begin(engine.now_ms):
         return common.failure(opcodes.CHECK_ADMIN, _NO_PERMISSION)
@@ -30,9 +31,10 @@ def check_admin(engine, plain):
     return common.success(opcodes.CHECK_ADMIN, session_lock.encode_challenge(challenge))
 
 
-def check_user(engine, plain):
+def check_user(engine, request):
     """0x55: a validity window for a challenge. The window narrows, it grants nothing."""
-    start, end, flag_pos, uid = session_lock.decode_check_user(plain)
+    start, end, flag_pos, uid = request
+    engine.session.void_challenge()
     error = access.window_refusal(start, end, engine.device.clock)
     if error is None and flag_pos < engine.device.keys.flag_pos:
         error = _REVOKED
@@ -56,9 +58,8 @@ def sum_refusal(engine, challenge, given):
     return None
 
 
-def check_random(engine, plain):
+def check_random(engine, given):
     """0x30: the answer to 0x41's challenge; S3 from here."""
-    given = session_lock.decode_sum(plain)
     error = sum_refusal(engine, engine.session.take_challenge(engine.now_ms), given)
     if error is not None:
         return common.failure(opcodes.CHECK_RANDOM, error)
@@ -67,35 +68,32 @@ def check_random(engine, plain):
     return common.success(opcodes.CHECK_RANDOM)
 
 
-def status(engine, plain):
+def status(engine, _):
     """0x14: battery, bolt, door (no sensor)."""
-    session_lock.decode_status_request(plain)
     device = engine.device
     return common.success(opcodes.STATUS, session_lock.encode_status(device.battery_pct, device.status(), 2))
 
 
-def features(engine, plain):
+def features(engine, _):
     """0x01: what works."""
     data = session_lock.encode_features(engine.device.battery_pct, engine.features)
     return common.success(opcodes.FEATURES, data)
 
 
-def get_clock(engine, plain):
+def get_clock(engine, _):
     """0x34"""
     return common.success(opcodes.GET_CLOCK, session_lock.encode_clock(engine.device.clock.date6()))
 
 
-def set_clock(engine, plain):
+def set_clock(engine, date6):
     """0x43: any time at P and S3, else a small correction (`clock.Clock.set`)."""
-    date6 = session_lock.decode_set_clock(plain)
     if not engine.device.clock.set(date6, engine.is_admin() or engine.is_pairing):
         return common.failure(opcodes.SET_CLOCK, _NO_PERMISSION)
     return common.success(opcodes.SET_CLOCK)
 
 
-def device_info(engine, plain):
+def device_info(engine, item):
     """0x90: one item; 0x19 for an item we do not have."""
-    item = session_lock.decode_device_item(plain)
     identity = engine.identity
     texts = {1: identity.model, 2: identity.hardware, 3: identity.firmware, 4: identity.made}
     if item in texts:

@@ -18,10 +18,9 @@ def _changed(engine, command, name, value, data):
     return common.success(command, data)
 
 
-def auto_lock(engine, plain):
+def auto_lock(engine, seconds):
     """0x36"""
     device = engine.device
-    seconds = settings_lock.decode_auto_lock(plain)
     if seconds is None:
         data = settings_lock.encode_auto_lock(device.battery_pct, device.options.autolock_s)
         return common.success(opcodes.AUTO_LOCK, data)
@@ -32,10 +31,9 @@ def auto_lock(engine, plain):
     return answer
 
 
-def remote_unlock(engine, plain):
+def remote_unlock(engine, allowed):
     """0x37: the only place where the switch can be changed; REM-4: a change shows on the lock and in its log lines."""
     device = engine.device
-    allowed = settings_lock.decode_remote_unlock(plain)
     if allowed is None:
         data = settings_lock.encode_remote_unlock(device.battery_pct, bool(device.options.remote_unlock))
         return common.success(opcodes.REMOTE_UNLOCK, data)
@@ -47,9 +45,8 @@ def remote_unlock(engine, plain):
     return answer
 
 
-def passcode_display(engine, plain):
+def passcode_display(engine, shown):
     """0x59"""
-    shown = settings_lock.decode_screen(plain)
     if shown is None:
         data = settings_lock.encode_screen(bool(engine.device.options.passcode_display))
         return common.success(opcodes.PASSCODE_DISPLAY, data)
@@ -57,10 +54,9 @@ def passcode_display(engine, plain):
     return _changed(engine, opcodes.PASSCODE_DISPLAY, "passcode_display", int(shown), data)
 
 
-def sound(engine, plain):
+def sound(engine, wanted):
     """0x62: a beeper has no volume; setting one turns the sound on and changes nothing else."""
     device = engine.device
-    wanted = settings_lock.decode_sound(plain)
     if wanted is None:
         data = settings_lock.encode_sound(device.battery_pct, bool(device.options.sound))
         return common.success(opcodes.SOUND, data)

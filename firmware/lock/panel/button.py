@@ -25,14 +25,17 @@ class Button:
         self._may_reset = may_reset
         self._pressed_ms = None
         self._armed_ms = None
+        self._has_armed = False  # by this press: a button that is stuck arms once
 
     def poll(self, now_ms):
         """Look at the button."""
         if self._pin.is_active():
             if self._pressed_ms is None:
                 self._pressed_ms = now_ms
+                self._has_armed = False
                 self._device.touch(now_ms)
-            elif now_ms - self._pressed_ms >= _HOLD_MS and self._may_reset and not self.is_armed(now_ms):
+            elif now_ms - self._pressed_ms >= _HOLD_MS and self._may_reset and not self._has_armed:
+                self._has_armed = True
                 self._armed_ms = now_ms
                 self._device.feedback.show("reset_armed", now_ms)
             return
@@ -54,8 +57,8 @@ class Button:
         if digits != _CONFIRMATION:
             return False
         self._device.pairing.link_down(now_ms)
-        self._device.vault.mark_wipe()
-        self._device.wipe()
+        self._device.begin_reset()
+        self._device.wipe()  # which also ends the link of a client that is connected
         self._device.feedback.show("reset", now_ms)
         return True
 

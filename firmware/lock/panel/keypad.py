@@ -11,8 +11,9 @@ from firmware.lock.credentials import passcodes
 _BY_PASSCODE = const(4)
 _WRONG = const(7)
 _NOT_NOW = const(11)
-_LOCKED_OUT = const(48)
 _BY_ADMIN_PASSCODE = const(92)
+
+LOCKED_OUT = 48  # one record for each start of a lockout (LIM-5)
 
 _FORGET_MS = const(10000)  # between two keys of one entry
 _LONGEST = const(9)
@@ -61,7 +62,7 @@ class Keypad:
         if self._button.takes(digits, now_ms):
             return
         thing = self._device
-        if not thing.keys.is_paired or is_overlong or len(digits) < _SHORTEST:
+        if not thing.is_usable or is_overlong or len(digits) < _SHORTEST:
             thing.feedback.show("refused", now_ms)  # nothing that could be a code: not counted
             return
         guard = thing.limits.keypad
@@ -89,7 +90,7 @@ class Keypad:
         thing = self._device
         thing.record(_WRONG, records.by_wrong_code(digits))
         if thing.limits.keypad.is_pausing:
-            thing.record(_LOCKED_OUT)
+            thing.record(LOCKED_OUT)
             thing.feedback.show("lockout", now_ms)
         else:
             thing.feedback.show("refused", now_ms)
