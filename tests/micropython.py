@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from host_tools.fetch32 import find32
 
@@ -35,16 +37,22 @@ def interpreters() -> list[str]:
     return [interpreter(), *([str(beside)] if beside and str(beside) != interpreter() else [])]
 
 
-def run_module(path: Path, timeout_s: int = 100, on: str | None = None) -> subprocess.CompletedProcess:
+def run(arguments: list[str], timeout_s: float, heapsize: str = "64M", on: str | None = None) -> CompletedProcess:
+    """Run MicroPython with the repository and its libraries on the path and a scratch folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="gatehouse-test-") as folder:
+        return subprocess.run(
+            [on or interpreter(), "-X", "heapsize=" + heapsize, *arguments],
+            cwd=ROOT,
+            env=os.environ | {"MICROPYPATH": ".frozen:%s:%s" % (ROOT, LIBRARY), "GATEHOUSE_SCRATCH": folder},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+
+def run_module(path: Path, timeout_s: int = 100, on: str | None = None) -> CompletedProcess:
     """Run one test module; exit status 0 only if it ran a test and none failed. `on`: another interpreter."""
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    env = dict(os.environ, MICROPYPATH=".frozen:%s:%s" % (ROOT, LIBRARY))
-    return subprocess.run(
-        [on or interpreter(), "-X", "heapsize=64M", "-c", _RUN % {"module": module}],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
+    return run(["-c", _RUN % {"module": module}], timeout_s, on=on)

@@ -6,10 +6,9 @@ Rows are short in `make test` and full in `make faults`. A row that tried nothin
 import json
 import os
 import random
-import subprocess
 from pathlib import Path
 
-from tests.micropython import LIBRARY, ROOT, interpreter
+from tests.micropython import run
 
 FULL = bool(os.environ.get("GATEHOUSE_FAULTS"))
 _SHOWN = 5
@@ -84,16 +83,8 @@ def run_program(name: str, *arguments: object, timeout_s: float = 3000, heapsize
     Raises AssertionError with what it printed when it ends otherwise.
     """
     program = Path(__file__).parent / "programs" / (name + ".py")
-    done = subprocess.run(
-        [interpreter(), "-X", "heapsize=" + heapsize, str(program), *(json.dumps(each) for each in arguments)],
-        cwd=ROOT,
-        env=dict(os.environ, MICROPYPATH=".frozen:%s:%s" % (ROOT, LIBRARY)),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
+    arguments_json = [json.dumps(each) for each in arguments]
+    done = run([str(program), *arguments_json], timeout_s, heapsize)
     lines = done.stdout.strip().splitlines()
     assert done.returncode == 0 and lines, (done.stdout + done.stderr)[-4000:]
     return json.loads(lines[-1])

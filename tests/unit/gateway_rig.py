@@ -12,6 +12,7 @@ from firmware.lib.errors import NetError
 from firmware.lib.messages import log_lock, session_lock
 from firmware.system import store
 from firmware.system.log import ERROR, Log
+from tests.scratch import scratch
 
 ADDRESS = b"\xaa\xbb\xcc\x11\x22\x33"
 FEATURES = 1 << 0 | 1 << 4 | 1 << 8 | 1 << 10 | 1 << 14
@@ -27,7 +28,7 @@ def run(job):
 
 def fresh_folder(name):
     """An empty folder for one test."""
-    path = "/tmp/gatehouse-test-gateway/" + name
+    path = scratch("gateway/" + name)
     _empty(path)
     store.make_folder(path)
     return path

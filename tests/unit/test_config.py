@@ -3,8 +3,9 @@ import unittest
 
 from firmware.lib.errors import ConfigError
 from firmware.system import config, store
+from tests.scratch import scratch
 
-_PATH = "/tmp/gatehouse-test-config.json"
+_PATH = scratch("config.json")
 
 
 def _together(values):

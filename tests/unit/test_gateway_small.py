@@ -9,6 +9,7 @@ from firmware.gateway.provisioning import Provisioning
 from firmware.gateway.rates import Rates
 from firmware.lib.errors import BadRequest, ConfigError
 from firmware.system.journal import Journal
+from tests.scratch import scratch
 from tests.unit.gateway_rig import Now, fresh_folder
 
 
@@ -42,7 +43,7 @@ class RatesTest(unittest.TestCase):
 
 class DedupeTest(unittest.TestCase):
     def open(self, name, now, slots=320):
-        return Dedupe(Journal("/tmp/gatehouse-test-gateway/" + name, 16, 40), now, slots)
+        return Dedupe(Journal(scratch("gateway/" + name), 16, 40), now, slots)
 
     def test_a_result_is_kept_for_ten_minutes(self):
         fresh_folder("ids")

@@ -3,8 +3,9 @@ import unittest
 
 from firmware.system import store
 from firmware.system.journal import Journal
+from tests.scratch import scratch
 
-_FOLDER = "/tmp/gatehouse-test-journal"
+_FOLDER = scratch("journal")
 
 
 def _wipe():

@@ -6,9 +6,10 @@ from firmware.lib import opcodes, records
 from firmware.lib.messages import pairing_client, session_client
 from firmware.lib.messages import passcode_client as codes
 from firmware.lock.panel.panel import Panel
+from tests.scratch import scratch
 from tests.unit.lock_rig import Refused, Rig, erase
 
-FOLDER = "/tmp/gatehouse-test-lock-keypad"
+FOLDER = scratch("lock-keypad")
 
 _DAY_S = 86400
 

@@ -6,9 +6,10 @@ from firmware.lib import advert, crypto, frame, opcodes, records
 from firmware.lib.messages import log_client, passcode_client, settings_client
 from firmware.lib.messages import pairing_client as pairing
 from firmware.lib.messages import session_client as session
+from tests.scratch import scratch
 from tests.unit.lock_rig import ADMIN_PS, UNLOCK_KEY, Refused, Rig
 
-FOLDER = "/tmp/gatehouse-test-lock-link"
+FOLDER = scratch("lock-link")
 
 
 class LinkCase(unittest.TestCase):

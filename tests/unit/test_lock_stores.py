@@ -8,9 +8,10 @@ from firmware.lock.ring import NEXT_UNREAD, Ring
 from firmware.lock.vault import Vault
 from firmware.system import store
 from firmware.system.journal import Journal
+from tests.scratch import scratch
 from tests.unit.lock_rig import Nvs, erase
 
-FOLDER = "/tmp/gatehouse-test-lock-stores"
+FOLDER = scratch("lock-stores")
 
 ALL_FEATURES = (1 << 128) - 1
 

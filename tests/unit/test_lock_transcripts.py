@@ -5,10 +5,11 @@ import unittest
 
 from firmware.lib import crypto, frame
 from firmware.lib.messages import common
+from tests.scratch import scratch
 from tests.unit.lock_rig import ADMIN_PS, UNLOCK_KEY, Rig, erase
 from tests.vectors.vectors import FOLDER as VECTORS
 
-FOLDER = "/tmp/gatehouse-test-lock-transcripts"
+FOLDER = scratch("lock-transcripts")
 
 _SUMMED = (0x30, 0x47, 0x58)
 

@@ -2,8 +2,9 @@ import os
 import unittest
 
 from firmware.system import store
+from tests.scratch import scratch
 
-_PATH = "/tmp/gatehouse-test-store/deep/state.json"
+_PATH = scratch("store/deep/state.json")
 
 
 class StoreTest(unittest.TestCase):
@@ -19,7 +20,7 @@ class StoreTest(unittest.TestCase):
         self.assertEqual(store.load(_PATH), value)
         store.save(_PATH, {"newer": 1})
         self.assertEqual(store.load(_PATH), {"newer": 1})
-        self.assertEqual(os.listdir("/tmp/gatehouse-test-store/deep"), ["state.json"])
+        self.assertEqual(os.listdir(scratch("store/deep")), ["state.json"])
 
     def test_missing_file_gives_the_default_and_is_no_damage(self):
         damaged = []
@@ -60,4 +61,4 @@ class StoreTest(unittest.TestCase):
         with open(_PATH + ".bak", "wb") as file:
             file.write(b"x")
         store.remove(_PATH)
-        self.assertEqual(os.listdir("/tmp/gatehouse-test-store/deep"), [])
+        self.assertEqual(os.listdir(scratch("store/deep")), [])
