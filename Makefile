@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
+JOBS ?= 3
 
 .PHONY: demo test soak faults sim lint bench clean setup
 
@@ -21,8 +22,9 @@ $(STAMP): requirements.lock requirements-stubs.lock pyproject.toml host_tools/fe
 demo: $(STAMP)
 	@$(PY) -m host_tools.demo $(if $(ONCE),--once)
 
+# Most of a system test's time is time on the air, so several share a core
 test: lint
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile
 
 # The counts that a release must show: minutes, not seconds
 soak: $(STAMP)
