@@ -1,11 +1,17 @@
-"""Append-only records on flash, in segment files. Owns one folder.
+"""Append-only records on flash. Owns one folder.
 
-A record on flash (little-endian): magic 0xA5, u16 length, u32 sequence number, payload, u32 CRC-32 over all before
-it, commit byte 0x5A. What lacks the commit byte, or fails its checksum, ends the segment when the journal is opened,
-and the next record begins a new file (security.md 4.3 rule 1). One `close` per record makes it durable: littlefs
-commits there in one step, so syncing once more before the commit byte would double the wear and add nothing; on other
-volumes the checksum finds a torn record. Numbers rise by one. A segment file is named after its first number. Space is
-given back by segments.
+A record (little-endian): magic 0xA5, u16 length, u32 number, payload, u32 CRC-32 over all before it, commit byte 0x5A.
+Numbers rise by one. Damaged bytes cost the records they belong to; what follows is found by its magic and checksum.
+
+Where a record goes: littlefs, as MicroPython mounts it, keeps a file of up to 128 bytes inside its folder, so that
+writing it anew is one commit and erases no block, whereas appending to a longer one copies that file's last block into
+a freshly erased one. New records therefore gather in eight small files, `tail.0` to `tail.7`; when these are full, all
+of them are appended to a segment, a file named after its first number, at the price of one block. What a small file
+holds besides is stale then, known by its numbers, and overwritten in time. Space is given back by segments.
+
+Durability (security.md 4.3): the close of a file is one littlefs commit, which has its own checksum and is there or not
+there, so a second program operation for the commit byte would add wear and nothing else (rule 1); the byte and the
+checksum tell torn records on other volumes. Segments are read back before the small files may be overwritten (rule 3).
 """
 
 import binascii
@@ -16,183 +22,310 @@ from firmware.lib.compat import const
 from firmware.system.store import exists, make_folder
 
 _MAGIC = const(0xA5)
+_MAGIC_BYTE = b"\xa5"
 _COMMIT = b"\x5a"
 _HEAD = "<BHI"
 _HEAD_LEN = const(7)
 _TAIL_LEN = const(5)
 _MAX_LEN = const(1024)
 _SUFFIX = ".seg"
+_TAIL = "tail."
+_SLOTS = const(8)
+_SMALL = const(128)
+_NO_SPACE = const(28)
 
 
-class _Segment:
-    def __init__(self, first):
+class _File:
+    """A segment (`slot` None) or a small file; `next` is behind its last number."""
+
+    def __init__(self, first, slot=None):
         self.first = first
+        self.next = first
+        self.slot = slot
         self.count = 0
-        self.is_full = False  # takes no more: complete, or with a torn tail
+        self.size = 0
+        self.is_full = False  # takes no more: complete, or with damaged bytes
 
 
 class Journal:
-    """Records of bytes under `path`, at most `keep_segments` files of `segment_records` records each."""
+    """Records of bytes under `path`, at most `keep_segments` segments of at least `segment_records` records each.
+
+    `torn` counts the files with damaged bytes found when it was opened.
+    """
 
     def __init__(self, path, segment_records=64, keep_segments=8, first_seq=1):
         self._path = path
         self._segment_records = segment_records
         self._keep = keep_segments
-        self._segments = []
-        self._at = None  # (segment first, index, file offset) just behind the record read last
+        self._files = []  # segments, then the small files in use, both in order of their numbers
+        self._at = None  # (file, number, offset) just behind the record read last
         self.torn = 0
         self._open(first_seq)
 
     @property
     def first_seq(self):
         """The oldest number kept; equals `next_seq` when there is none."""
-        return self._segments[0].first
+        return self._files[0].first
 
     @property
     def next_seq(self):
         """The number the next record will get."""
-        last = self._segments[-1]
-        return last.first + last.count
+        return self._files[-1].next
 
     def __len__(self):
         return self.next_seq - self.first_seq
 
     def append(self, payload):
-        """Store `payload` (at most 1024 bytes) durably and return its number. Drops the oldest segment when full."""
+        """Store `payload` (at most 1024 bytes) durably and return its number. Drops the oldest segment when all are full,
+        or when the flash is. Raises OSError when the flash refuses all the same."""
         if len(payload) > _MAX_LEN:
             raise ValueError("journal record of %d bytes" % len(payload))
-        last = self._segments[-1]
-        if last.is_full or last.count >= self._segment_records:
-            last = _Segment(self.next_seq)
-            self._segments.append(last)
-            while len(self._segments) > self._keep:
-                self._drop_oldest()
-        seq = last.first + last.count
+        seq = self.next_seq
         raw = struct.pack(_HEAD, _MAGIC, len(payload), seq) + bytes(payload)
         raw += struct.pack("<I", binascii.crc32(raw) & 0xFFFFFFFF) + _COMMIT
         try:
-            with open(self._name(last.first), "ab") as file:
-                file.write(raw)
-        except OSError:
-            last.is_full = True  # whatever was written stays behind as a torn tail
-            raise
-        last.count += 1
+            self._append(seq, raw)
+        except OSError as err:
+            if err.args[0] != _NO_SPACE or self._segments() < 2:
+                raise
+            self._drop_oldest()
+            self._append(seq, raw)
         return seq
 
     def get(self, seq):
         """The record numbered `seq`, or None when it is not kept. Reading in order needs no search."""
-        for _seq, payload in self.records(seq):
-            return payload if _seq == seq else None
+        for found, payload in self.records(seq):
+            return payload if found == seq else None
         return None
 
     def records(self, from_seq=0):
         """Generator of (number, payload) from `from_seq` on. Numbers that flash damage took are skipped."""
         seq = from_seq
         while True:
-            segment = self._segment_from(seq)  # looked up each time: the caller may trim while it reads
-            if segment is None:
+            file = self._file_from(seq)  # looked up each time: the caller may trim while it reads
+            if file is None:
                 return
-            seq = max(seq, segment.first)
-            payload = self._read(segment, seq - segment.first)
-            if payload is None:  # damaged since it was written: the rest of this file cannot be trusted
-                seq = segment.first + segment.count
+            found = self._read(file, seq)
+            if found is None:  # damaged since it was written
+                seq = file.next
                 continue
-            yield seq, payload
-            seq += 1
+            yield found
+            seq = found[0] + 1
 
     def trim_below(self, seq):
-        """Drop whole segments that hold only numbers below `seq`; the newest file stays, it keeps the numbering."""
-        while len(self._segments) > 1 and self._segments[1].first <= seq:
+        """Drop whole segments that hold only numbers below `seq`; the newest segment stays, it keeps the numbering."""
+        while self._segments() > 1 and self._files[1].first <= seq:
             self._drop_oldest()
 
     def clear(self, next_seq=None):
         """Drop everything; numbering goes on, or starts at `next_seq`."""
         start = self.next_seq if next_seq is None else next_seq
-        if start > self._segments[-1].first:  # the new file first: a power cut in between must not repeat numbers
+        old = self._files
+        is_ahead = start > old[-1].first
+        self._files = []
+        self._at = None
+        if is_ahead:  # the new file first: a power cut in between must not repeat numbers
             self._start_at(start)
-        while self._segments and (self._segments[0].first != start or self._segments[0].count):
-            self._drop_oldest()
-        if not self._segments:
+        for slot in range(_SLOTS):
+            self._remove(_TAIL + "%d" % slot)
+        for file in old:
+            if file.slot is None:
+                self._remove("%08x%s" % (file.first, _SUFFIX))
+        if not is_ahead:
             self._start_at(start)
 
-    def _name(self, first):
-        return "%s/%08x%s" % (self._path, first, _SUFFIX)
+    # --- writing
+
+    def _append(self, seq, raw):
+        last = self._files[-1]
+        if len(raw) > _SMALL:
+            self._settle(seq, raw)
+            return
+        if last.slot is not None and not last.is_full and last.size + len(raw) <= _SMALL:
+            self._write(last, "ab", raw, seq + 1, 1)
+            return
+        if self._segments() + _SLOTS == len(self._files):
+            self._settle(seq)
+        used = [file.slot for file in self._files]
+        small = _File(seq, min(slot for slot in range(_SLOTS) if slot not in used))
+        self._write(small, "wb", raw, seq + 1, 1)
+        self._files.append(small)
+
+    def _settle(self, seq, raw=b""):
+        """Move what the small files hold to the newest segment, or to a new one, and `raw`, numbered `seq`, too."""
+        count = self._segments()
+        smalls = self._files[count:]
+        target = self._files[count - 1] if count else None
+        if target is None or target.is_full or target.count >= self._segment_records:
+            target = _File(smalls[0].first if smalls else seq)
+        parts = [self._content(small)[: small.size] for small in smalls]
+        parts.append(raw)
+        records = sum([small.count for small in smalls]) + (1 if raw else 0)
+        before = target.size
+        self._write(target, "ab", b"".join(parts), seq + 1 if raw else seq, records)
+        if not self._reads_back(target, before, records):
+            target.is_full = True
+            raise OSError("journal: segment %08x does not read back" % target.first)
+        self._at = None
+        self._files = self._files[:count]
+        if target not in self._files:
+            self._files.append(target)
+        while self._segments() > self._keep:
+            self._drop_oldest()
+
+    def _write(self, file, mode, raw, next_seq, records):
+        """Add `raw` to a file in one commit."""
+        try:
+            with open(self._name(file), mode) as out:
+                out.write(raw)
+        except OSError:
+            file.is_full = True  # on some volumes a part of it stays behind
+            raise
+        file.size += len(raw)
+        file.next = next_seq
+        file.count += records
+
+    def _reads_back(self, file, offset, records):
+        with open(self._name(file), "rb") as stream:
+            stream.seek(offset)
+            for _ in range(records):
+                found = _next(stream)
+                if found is None or found[2] != offset:
+                    return False
+                offset = stream.tell()
+        return True
+
+    def _name(self, file):
+        if file.slot is None:
+            return "%s/%08x%s" % (self._path, file.first, _SUFFIX)
+        return "%s/%s%d" % (self._path, _TAIL, file.slot)
 
     def _start_at(self, seq):
-        self._segments.append(_Segment(seq))
-        with open(self._name(seq), "ab"):
+        file = _File(seq)
+        with open(self._name(file), "ab"):
             pass
+        self._files.insert(0, file)
+
+    def _remove(self, name):
+        if exists(self._path + "/" + name):
+            os.remove(self._path + "/" + name)
+
+    def _segments(self):
+        """How many files are segments."""
+        count = len(self._files)
+        while count and self._files[count - 1].slot is not None:
+            count -= 1
+        return count
 
     def _drop_oldest(self):
-        segment = self._segments.pop(0)
+        file = self._files.pop(0)
         self._at = None
-        if exists(self._name(segment.first)):
-            os.remove(self._name(segment.first))
+        self._remove("%08x%s" % (file.first, _SUFFIX))
+
+    # --- reading
 
     def _open(self, first_seq):
         make_folder(self._path)
-        firsts = []
+        segments = []
+        smalls = []
         for name in os.listdir(self._path):
+            file = None
             if len(name) == 8 + len(_SUFFIX) and name.endswith(_SUFFIX):
                 try:
-                    firsts.append(int(name[:8], 16))
+                    file = _File(int(name[:8], 16))
+                    segments.append(file)
                 except ValueError:
-                    pass
-        firsts.sort()
-        for first in firsts:
-            segment = _Segment(first)
-            self._segments.append(segment)
-            self._scan(segment)
-        if not self._segments:
+                    continue
+            elif len(name) == len(_TAIL) + 1 and name.startswith(_TAIL) and "0" <= name[-1] < "%d" % _SLOTS:
+                file = _File(0, int(name[-1]))
+                smalls.append(file)
+            if file is not None:
+                self._scan(file)
+        segments.sort(key=lambda file: file.first)
+        smalls.sort(key=lambda file: file.first)
+        self._files = segments
+        seq = segments[-1].next if segments else 0
+        for small in smalls:
+            if small.next > seq and small.count:
+                self._files.append(small)
+                seq = small.next
+        if not self._files:
             self._start_at(first_seq)
-        while len(self._segments) > self._keep:
+        while self._segments() > self._keep:
             self._drop_oldest()
 
-    def _scan(self, segment):
-        """Count the valid records of a file and note whether it ends cleanly."""
-        with open(self._name(segment.first), "rb") as file:
+    def _scan(self, file):
+        """Find out what a file holds, and whether some of it is damaged."""
+        end = 0
+        with open(self._name(file), "rb") as stream:
             while True:
-                start = file.tell()
-                if self._read_next(file, segment.first + segment.count) is None:
-                    file.seek(start)
-                    if file.read(1):
-                        segment.is_full = True
-                        self.torn += 1
-                    return
-                segment.count += 1
+                found = _next(stream)
+                if found is None:
+                    break
+                if not file.count and file.slot is not None:
+                    file.first = found[0]
+                if found[2] != end:
+                    file.is_full = True
+                end = stream.tell()
+                file.count += 1
+                file.next = max(file.next, found[0] + 1)
+            file.size = stream.seek(0, 2)
+        if file.size != end:
+            file.is_full = True
+        if file.is_full:
+            self.torn += 1
 
-    def _read_next(self, file, seq):
-        head = file.read(_HEAD_LEN)
+    def _content(self, file):
+        with open(self._name(file), "rb") as stream:
+            return stream.read()
+
+    def _file_from(self, seq):
+        """The oldest file with a record numbered `seq` or later."""
+        for file in self._files:
+            if seq < file.next:
+                return file
+        return None
+
+    def _read(self, file, seq):
+        """(number, payload) of the first record of a file numbered `seq` or later, or None."""
+        offset = 0
+        if self._at and self._at[0] is file and self._at[1] <= seq:
+            offset = self._at[2]
+        with open(self._name(file), "rb") as stream:
+            stream.seek(offset)
+            while True:
+                found = _next(stream)
+                if found is None or found[0] >= file.next:
+                    self._at = None
+                    return None
+                if found[0] >= seq:
+                    self._at = (file, found[0] + 1, stream.tell())
+                    return found[0], found[1]
+
+
+def _next(stream):
+    """The next valid record: (number, payload, where it starts), or None at the end."""
+    start = stream.tell()
+    while True:
+        head = stream.read(_HEAD_LEN)
         if len(head) < _HEAD_LEN:
             return None
         magic, length, number = struct.unpack(_HEAD, head)
-        if magic != _MAGIC or number != seq or length > _MAX_LEN:
-            return None
-        body = file.read(length + _TAIL_LEN)
-        if len(body) < length + _TAIL_LEN or body[-1:] != _COMMIT:
-            return None
-        if struct.unpack("<I", body[length : length + 4])[0] != binascii.crc32(head + body[:length]) & 0xFFFFFFFF:
-            return None
-        return body[:length]
-
-    def _segment_from(self, seq):
-        """The oldest segment with a record numbered `seq` or later."""
-        for segment in self._segments:
-            if seq < segment.first + segment.count:
-                return segment
-        return None
-
-    def _read(self, segment, index):
-        at = 0
-        offset = 0
-        if self._at and self._at[0] == segment.first and self._at[1] <= index:
-            _, at, offset = self._at
-        with open(self._name(segment.first), "rb") as file:
-            file.seek(offset)
-            while True:
-                payload = self._read_next(file, segment.first + at)
-                if payload is None or at == index:
-                    break
-                at += 1
-            self._at = (segment.first, at + 1, file.tell()) if payload is not None else None
-        return payload
+        if magic == _MAGIC and length <= _MAX_LEN:
+            body = stream.read(length + _TAIL_LEN)
+            if len(body) == length + _TAIL_LEN and body[-1:] == _COMMIT:
+                sum_ = struct.unpack("<I", body[length : length + 4])[0]
+                if sum_ == binascii.crc32(head + body[:length]) & 0xFFFFFFFF:
+                    return number, body[:length], start
+        start += 1
+        stream.seek(start)
+        while True:  # damaged: the next magic byte may begin a record
+            part = stream.read(64)
+            if not part:
+                return None
+            at = part.find(_MAGIC_BYTE)
+            if at >= 0:
+                start += at
+                break
+            start += len(part)
+        stream.seek(start)

@@ -31,7 +31,8 @@ def make_folder(path):
             os.mkdir(part)
 
 
-def _read(path):
+def read(path):
+    """All bytes of the file `path`, or None when it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -57,7 +58,7 @@ def load(path, default=None, on_damage=None):
     """
     damaged = False
     for name in (path, path + _NEW, path + _BAK):
-        raw = _read(name)
+        raw = read(name)
         if raw is None:
             continue
         valid, value = _decode(raw)
@@ -81,7 +82,7 @@ def save(path, value):
         make_folder(folder)
     with open(path + _NEW, "wb") as file:
         file.write(raw)
-    if _read(path + _NEW) != raw:
+    if read(path + _NEW) != raw:
         raise OSError("%s did not read back" % path)
     try:
         os.rename(path + _NEW, path)
