@@ -91,6 +91,7 @@ class Board:
         self.console = os.ttyname(self._terminal)
         self._leapt = asyncio.Event()
         self._reply: asyncio.Future | None = None
+        self._changes: asyncio.Future | None = None
         self._turn = asyncio.Lock()
 
     # --- power
@@ -136,9 +137,24 @@ class Board:
         if self._keeper:
             await asyncio.wait_for(asyncio.shield(self._keeper), timeout_s)
 
-    def cut_power_after(self, changes: int) -> None:
-        """Cut the power just before the (n+1)-th erase or write of its flash from now."""
-        self.post("cut", changes)
+    def cut_power_after(self, changes: int, tear: str = "", seed: int = 1) -> None:
+        """Cut the power at the (n+1)-th erase or program of its flash from now, files and NVS alike.
+
+        That change is not made, or in part: `tear` is "prefix", "bits" or "noise", see shims/_power.py.
+        """
+        self.post("cut", changes, tear, seed)
+
+    async def flash_changes(self, timeout_s: float = 10) -> int:
+        """How many erases and programs of its flash there have been since it was started. Raises SimError."""
+        async with self._turn:
+            self._changes = asyncio.get_running_loop().create_future()
+            self.post("changes")
+            try:
+                return await asyncio.wait_for(self._changes, timeout_s)
+            except TimeoutError:
+                raise SimError("%s did not tell its flash changes" % self.name) from None
+            finally:
+                self._changes = None
 
     async def close(self) -> None:
         """Power off and give everything back; the object is spent."""
@@ -331,6 +347,9 @@ class Board:
             self._wifi.join(self, *args[1:])
         elif verb == "wifi":
             self._wifi.leave(self)
+        elif verb == "changes":
+            if self._changes and not self._changes.done():
+                self._changes.set_result(args[0])
         elif verb == "leapt":
             self._leapt.set()
         elif verb == "end":

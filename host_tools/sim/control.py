@@ -12,14 +12,15 @@ async def perform(site: "Site", request: dict) -> dict:
     """Do what `request` says; failures are answers with `ok` false, a `code` and a `msg`.
 
     leap s; wifi up; ntp silent, lie_s; broker up; kill, start, restart with board (its name, MAC or id); cut
-    board after (so many erases and writes of its flash from now); place board, x, y (metres); state.
+    board after (so many changes of its flash from now), tear (prefix, bits, noise: the last in part); place board, x, y
+    (metres); state.
     """
     what = request.get("do")
     try:
         if what == "leap":
             await site.leap(float(request["s"]))
         elif what == "cut":
-            site.board(str(request["board"])).cut_power_after(int(request["after"]))
+            site.board(str(request["board"])).cut_power_after(int(request["after"]), str(request.get("tear", "")))
         elif what == "wifi":
             site.switch_wifi(bool(request["up"]))
         elif what == "ntp":

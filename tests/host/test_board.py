@@ -231,13 +231,16 @@ def test_inputs_reach_pins_interrupts_and_the_battery_converter(tmp_path):
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("changes", [0, 3, 8])
-def test_power_cut_at_a_flash_operation_leaves_a_file_system_that_mounts(tmp_path, changes):
+@pytest.mark.parametrize(("changes", "tear"), [(0, ""), (3, "noise"), (8, "bits")])
+def test_power_cut_at_a_flash_operation_leaves_a_file_system_that_mounts(tmp_path, changes, tear):
     async def run():
         async with OneBoard(tmp_path) as board:
             await board.ask({"do": "write", "count": 2})
             seen = len(board.lines)
-            board.cut_power_after(changes)
+            before = await board.flash_changes()
+            await board.ask({"do": "write", "count": 1})
+            assert await board.flash_changes() > before > 0
+            board.cut_power_after(changes, tear)
             request = asyncio.create_task(board.ask({"do": "write", "count": 20}, 10))
             await board.wait_off(10)
             request.cancel()

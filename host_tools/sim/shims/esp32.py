@@ -1,83 +1,105 @@
-# MicroPython's `esp32` for simulated boards: the key-value store, in a file beside the flash image, so that
-# every kind of reset and the erasing of the flash's files leave it alone.
-import json
-
+# MicroPython's `esp32` for simulated boards: the key-value store, in a file beside the flash image, so that every kind
+# of reset and the erasing of the flash's files leave it alone, and its partition.
 import _board
+import _flash
+import _nor
+import _nvs
 
 _NOT_FOUND = -4354  # ESP_ERR_NVS_NOT_FOUND
 _TOO_LONG = -4361  # ESP_ERR_NVS_KEY_TOO_LONG
 _INVALID_LENGTH = -4364  # ESP_ERR_NVS_INVALID_LENGTH
+_NVS = 2  # subtype of its partition
+
+_nor_of_nvs = None
+_store = None
 
 
-def _load():
-    try:
-        with _board.host.open(_board.image + ".nvs", "r") as file:
-            return json.load(file)
-    except OSError:
-        return {}
+def _flash_of_nvs():
+    global _nor_of_nvs
+    if _nor_of_nvs is None:
+        path = _board.image + ".nvs"
+        try:
+            file = _board.host.open(path, "r+b")
+        except OSError:
+            with _board.host.open(path + ".new", "wb") as file:
+                for _ in range(_nvs.PAGES):
+                    file.write(b"\xff" * _nor.BLOCK)
+            _board.host.rename(path + ".new", path)
+            file = _board.host.open(path, "r+b")
+        _nor_of_nvs = _nor.Nor(file, _nvs.PAGES, _flash.power)
+    return _nor_of_nvs
 
 
-def _save(entries):
-    path = _board.image + ".nvs"
-    with _board.host.open(path + ".new", "w") as file:
-        json.dump(entries, file)
-    _board.host.rename(path + ".new", path)
+def _entries():
+    global _store
+    if _store is None:
+        _store = _nvs.Nvs(_flash_of_nvs())
+    return _store
 
 
 class NVS:
+    # As ESP-IDF, it writes at once; `commit` has nothing left to do.
     def __init__(self, namespace):
         if len(namespace) > 15:
             raise OSError(_TOO_LONG, "ESP_ERR_NVS_KEY_TOO_LONG")
         self._namespace = namespace
-        self._changes = {}  # until commit()
-
-    def _key(self, kind, key):
-        if len(key) > 15:
-            raise OSError(_TOO_LONG, "ESP_ERR_NVS_KEY_TOO_LONG")
-        return "%s/%s/%s" % (self._namespace, kind, key)
 
     def _get(self, kind, key):
-        name = self._key(kind, key)
-        value = self._changes[name] if name in self._changes else _load().get(name)
+        if len(key) > 15:
+            raise OSError(_TOO_LONG, "ESP_ERR_NVS_KEY_TOO_LONG")
+        value = _entries().get(self._namespace, kind, key)
         if value is None:
             raise OSError(_NOT_FOUND, "ESP_ERR_NVS_NOT_FOUND")
         return value
 
+    def _set(self, kind, key, value):
+        if len(key) > 15:
+            raise OSError(_TOO_LONG, "ESP_ERR_NVS_KEY_TOO_LONG")
+        _entries().set(self._namespace, kind, key, value)
+
     def set_i32(self, key, value):
         if not -0x80000000 <= value <= 0x7FFFFFFF:
             raise OverflowError("overflow converting long int to machine word")
-        self._changes[self._key("i", key)] = value
+        self._set("i", key, value)
 
     def get_i32(self, key):
         return self._get("i", key)
 
     def set_blob(self, key, value):
-        self._changes[self._key("b", key)] = (value.encode() if isinstance(value, str) else bytes(value)).hex()
+        self._set("b", key, value.encode() if isinstance(value, str) else bytes(value))
 
     def get_blob(self, key, buffer):
-        value = bytes.fromhex(self._get("b", key))
+        value = self._get("b", key)
         if len(value) > len(buffer):
             raise OSError(_INVALID_LENGTH, "ESP_ERR_NVS_INVALID_LENGTH")
         buffer[: len(value)] = value
         return len(value)
 
     def erase_key(self, key):
-        found = False
-        entries = _load()
-        for kind in "ib":
-            name = self._key(kind, key)
-            if self._changes.get(name, entries.get(name)) is not None:
-                self._changes[name] = None
-                found = True
-        if not found:
+        found = _entries().erase(self._namespace, "i", key)
+        if not (_entries().erase(self._namespace, "b", key) or found):
             raise OSError(_NOT_FOUND, "ESP_ERR_NVS_NOT_FOUND")
 
     def commit(self):
-        entries = _load()
-        for name, value in self._changes.items():
-            if value is None:
-                entries.pop(name, None)
-            else:
-                entries[name] = value
-        _save(entries)
-        self._changes = {}
+        pass
+
+
+class Partition:
+    # The one that holds NVS; `vfs` is mounted before anybody can ask for it.
+    TYPE_APP = 0
+    TYPE_DATA = 1
+
+    def __init__(self, nor):
+        self._nor = nor
+        self.readblocks = nor.readblocks
+        self.writeblocks = nor.writeblocks
+        self.ioctl = nor.ioctl
+
+    @staticmethod
+    def find(type=TYPE_APP, subtype=0xFF, label=None, block_size=_nor.BLOCK):
+        if type != Partition.TYPE_DATA or subtype not in (0xFF, _NVS) or label not in (None, "nvs"):
+            return []
+        return [Partition(_flash_of_nvs())]
+
+    def info(self):
+        return (Partition.TYPE_DATA, _NVS, 0x9000, _nvs.PAGES * _nor.BLOCK, "nvs", False)
