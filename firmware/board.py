@@ -11,6 +11,10 @@ from firmware.lib.compat import const
 
 _EPOCH_2000 = const(946684800)
 _NVS_MAX = const(512)
+_NVS_SUBTYPE = const(2)
+_NVS_PAGE = const(4096)
+_NVS_ENTRY = const(32)
+_NVS_BLOB = const(0x42)
 _PWM_HALF = const(32768)
 
 
@@ -96,6 +100,22 @@ def nvs_erase(namespace, key):
     except OSError:
         return
     store.commit()
+
+
+def nvs_scrub(key):
+    """Overwrite with zeros the blobs that NVS has erased under `key`: ESP-IDF only marks them, and their bytes stay
+    until their page is needed. Layout: ESP-IDF, "NVS Storage Library", structure of a page and of an entry. Encrypted
+    partitions show no keys, so nothing happens there. Blobs still in use under that key in any namespace go, too.
+    """
+    header = bytearray(_NVS_ENTRY)
+    wanted = key.encode() + bytes(16 - len(key))
+    for partition in esp32.Partition.find(esp32.Partition.TYPE_DATA, _NVS_SUBTYPE):
+        for block in range(partition.ioctl(4, 0)):
+            for at in range(2 * _NVS_ENTRY, _NVS_PAGE, _NVS_ENTRY):
+                partition.readblocks(block, header, at)
+                size = _NVS_ENTRY * (header[2] - 1)  # of the entries behind the first one of the blob
+                if header[1] == _NVS_BLOB and header[8:24] == wanted and 0 < size <= _NVS_PAGE - at - _NVS_ENTRY:
+                    partition.writeblocks(block, bytes(size), at + _NVS_ENTRY)
 
 
 class Watchdog:

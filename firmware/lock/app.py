@@ -63,6 +63,9 @@ class _Nvs:
     def erase(self, space, key):
         board.nvs_erase(space, key)
 
+    def scrub(self, key):
+        board.nvs_scrub(key)
+
 
 class _Names:
     """What the GATT database says (lock-ble-link.md 3.1)."""

@@ -8,7 +8,7 @@ from firmware.lib.errors import ProtocolError
 from firmware.lock import settings as lock_settings
 from firmware.lock.bolt import Bolt
 from firmware.lock.clock import Clock
-from firmware.lock.credentials.keys import KEYS, Keys
+from firmware.lock.credentials.keys import CLASSES, KEYS, Keys
 from firmware.lock.credentials.passcodes import Passcodes
 from firmware.lock.device import Device
 from firmware.lock.engine import Engine
@@ -18,9 +18,10 @@ from firmware.lock.pairing import Pairing
 from firmware.lock.panel import keypad
 from firmware.lock.panel.button import Button
 from firmware.lock.ring import Ring
-from firmware.lock.vault import Vault
 from firmware.system import store
+from firmware.system.cell import Cell
 from firmware.system.journal import Journal
+from firmware.system.vault import Vault
 
 _POWERED_ON = 14
 _RECENT = 4
@@ -63,17 +64,20 @@ def _newest_s(ring):
 
 def build(folder, hardware, settings, identity, now_ms=0, log=None):
     """A Lock on the stores below `folder`, which is made where missing."""
-    for name in ("vault", "ring", "cursor", "limits"):
+    for name in ("vault", "ring", "state"):
         store.make_folder("%s/%s" % (folder, name))
-    ring = Ring(Journal(folder + "/ring", 50, 11, 0), Journal(folder + "/cursor", 32, 2, 0))
     vault = Vault(folder + "/vault", hardware.nvs)
+    ring = Ring(Journal(folder + "/ring", 50, 11, 0), Cell(folder + "/state/cursor"), vault)
     keys = Keys(vault)
     is_damaged = not vault.is_wiping and vault.is_damaged(KEYS)  # then nobody may pair it but by way of its button
     if is_damaged and log is not None:
         log.error("keys_damaged")
-    if vault.is_wiping or not (keys.is_paired or is_damaged):  # or a pairing was cut before its last store
-        vault.wipe(("keys", "passcodes", "options", "seeds"), ring.erase if vault.is_wiping else _nothing)
+    if vault.is_wiping:
+        vault.wipe(CLASSES, ring.erase)
         keys.reload()
+    elif not (keys.is_paired or is_damaged):  # a pairing may have been cut before its last store
+        for name in CLASSES:
+            vault.remove(name)
     clock_path = folder + "/clock.json"
     clock = Clock(
         hardware.rtc_s,
@@ -88,7 +92,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     feedback = Feedback(hardware.light, hardware.buzzer)
     options = lock_settings.Options(vault)
     passcodes = Passcodes(vault)
-    limits = Limits(Journal(folder + "/limits", 64, 2, 0), now_ms)
+    limits = Limits(Cell(folder + "/state/limits"), now_ms)
     parts = {}
 
     def paired():
@@ -132,7 +136,3 @@ def _tells_lockout(ring):
         except ProtocolError:
             pass
     return False
-
-
-def _nothing():
-    pass

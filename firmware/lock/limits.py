@@ -1,52 +1,46 @@
 """The guards of this lock and where their counters are kept.
 
-Owns one `guard.Guard` per class of guesses and an append-only journal, an increment being one append (security.md 4.3
-rule 2). Source of the numbers: security.md 3.5 LIM-2, LIM-4. Counters outlive a reset of the lock (RST-3).
+Owns one `guard.Guard` per class of guesses and a cell with the counters of all, a save being one program operation on
+flash (security.md 4.3 rule 2). Source of the numbers: security.md 3.5 LIM-2, LIM-4. Counters outlive a reset of the
+lock (RST-3).
 """
 
 from firmware.lock.guard import Guard
 
-USER = 0
-ADMIN = 1
-KEYPAD = 2
-
 # (free in a row, first pause in s, budget of a day). Unknown cards and fingers will be (10, 300, 30), each apart.
 _LINK = (5, 60, 100)
 _PANEL = (5, 300, 30)
+_RULES = (_LINK, _LINK, _PANEL)
 
 
 class Limits:
-    """The three guards and where they are kept: an append-only journal, an increment being one append.
+    """`cell` is a system.cell.Cell of two bytes per guard: failures in a row, and those of 24 hours.
 
-    `journal` is a system.journal.Journal of three-byte entries (guard, consecutive, spent).
+    Counters that were stored and cannot be read any more count as a row of failures: each guard begins with a pause.
+    A flash that refuses (it is full, say) does not keep the door shut: `unsaved` counts, and the counters in RAM rule.
     """
 
-    def __init__(self, journal, now_ms=0):
-        self._journal = journal
-        found = {}
-        for seq in range(journal.first_seq, journal.next_seq):
-            entry = journal.get(seq)
-            if entry is not None and len(entry) == 3:
-                found[entry[0]] = entry
-        self._latest = found
-        self.user = self._guard(USER, _LINK, now_ms)
-        self.admin = self._guard(ADMIN, _LINK, now_ms)
-        self.keypad = self._guard(KEYPAD, _PANEL, now_ms)
+    def __init__(self, cell, now_ms=0):
+        self._cell = cell
+        self.unsaved = 0
+        kept = cell.load()
+        if kept is None or len(kept) != 2 * len(_RULES):
+            lost = kept is not None or cell.is_damaged
+            kept = b"".join(bytes((rule[0] if lost else 0, 0)) for rule in _RULES)
+        self._kept = bytearray(kept)
+        self.user = self._guard(0, now_ms)
+        self.admin = self._guard(1, now_ms)
+        self.keypad = self._guard(2, now_ms)
 
-    def _guard(self, kind, rule, now_ms):
-        entry = self._latest.get(kind, bytes((kind, 0, 0)))
+    def _guard(self, place, now_ms):
+        at = 2 * place
 
         def save(consecutive, spent):
-            self._store(bytes((kind, min(consecutive, 255), min(spent, 255))))
+            self._kept[at] = min(consecutive, 255)
+            self._kept[at + 1] = min(spent, 255)
+            try:
+                self._cell.save(bytes(self._kept))
+            except OSError:
+                self.unsaved += 1
 
-        return Guard(rule, save, now_ms, entry[1], entry[2])
-
-    def _store(self, entry):
-        # A segment that leaves the journal must not take the only entry of a quiet guard with it, so all three are
-        # written again often enough: together with every 16th entry.
-        self._latest[entry[0]] = entry
-        seq = self._journal.append(entry)
-        if seq % 16 == 0:
-            for kind in (USER, ADMIN, KEYPAD):
-                if kind != entry[0] and kind in self._latest:
-                    self._journal.append(self._latest[kind])
+        return Guard(_RULES[place], save, now_ms, self._kept[at], self._kept[at + 1])

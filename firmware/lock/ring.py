@@ -1,7 +1,8 @@
 """The record store: the last 500 records, their numbers, and how far they have been fetched.
 
-Owns numbering (0 to 65533, then 0 again) and the read cursor. Does not know what a record means. Kept in two
-system.journal.Journal: the records, and the read cursor (four bytes each time it is written down).
+Owns numbering (0 to 65533, then 0 again) and the read cursor. Does not know what a record means. A record may hold
+typed digits, so each is encrypted in the journal: a reset, which destroys the key, leaves none of them readable in
+blocks that the file system has given up (security.md DEL-2). The cursor is a cell of four bytes.
 Source: lock-ble-link.md 9.1; capacity: domain.md 3.3.
 """
 
@@ -16,17 +17,19 @@ _LAZY = const(16)  # cursor moves between two writes: a power cut delivers up to
 
 
 class Ring:
-    """Records by number. `append` returns when the record is durable."""
+    """Records by number. `append` returns when the record is durable.
 
-    def __init__(self, records, cursors):
+    `records` is a system.journal.Journal, `cursor` a system.cell.Cell; `vault` has wrap(bytes) and unwrap(bytes).
+    """
+
+    def __init__(self, records, cursor, vault):
         self._records = records
-        self._cursors = cursors
-        self._cursor = 0  # sequence, not number: first record not yet delivered
-        self._kept_cursor = 0
-        if cursors.next_seq > cursors.first_seq:
-            entry = cursors.get(cursors.next_seq - 1)
-            if entry is not None and len(entry) == 4:
-                self._cursor = self._kept_cursor = int.from_bytes(entry, "big")
+        self._cell = cursor
+        self._vault = vault
+        kept = cursor.load()
+        self._cursor = self._kept_cursor = 0  # sequence, not number: first record not yet delivered
+        if kept is not None and len(kept) == 4:
+            self._cursor = self._kept_cursor = int.from_bytes(kept, "big")
         if self._cursor > records.next_seq:  # records erased, cursor not: a reset that was cut
             self._cursor = records.next_seq
 
@@ -48,18 +51,20 @@ class Ring:
 
     def append(self, raw):
         """Keep one record; its number."""
-        return self._records.append(raw) % _NUMBERS
+        return self._records.append(self._vault.wrap(raw)) % _NUMBERS
 
     def latest(self):
         """The newest record, or None."""
-        if len(self):
-            return self._records.get(self._records.next_seq - 1)
-        return None
+        return self._get(self._records.next_seq - 1) if len(self) else None
+
+    def _get(self, seq):
+        wrapped = self._records.get(seq)
+        return None if wrapped is None else self._vault.unwrap(wrapped)
 
     def newest(self, n):
         """The records among the `n` newest that can be read, the newest first."""
         for seq in range(self._records.next_seq - 1, max(self._first(), self._records.next_seq - n) - 1, -1):
-            raw = self._records.get(seq)
+            raw = self._get(seq)
             if raw is not None:
                 yield raw
 
@@ -92,7 +97,7 @@ class Ring:
         if seq is None:
             self.keep_cursor()
             return None
-        raw = self._records.get(seq)
+        raw = self._get(seq)
         if raw is None:  # damaged on flash: the walk goes on behind it
             self._cursor = max(self._cursor, seq + 1)
             return None if seq + 1 >= self._records.next_seq else self.read((seq + 1) % _NUMBERS)
@@ -105,11 +110,11 @@ class Ring:
     def keep_cursor(self):
         """Write the read cursor down: at the end of a walk and when the link ends."""
         if self._cursor != self._kept_cursor:
-            self._cursors.append(self._cursor.to_bytes(4, "big"))
+            self._cell.save(self._cursor.to_bytes(4, "big"))
             self._kept_cursor = self._cursor
 
     def erase(self):
         """Factory reset: no records, numbers from 0."""
         self._records.clear(0)
-        self._cursors.clear(0)
-        self._cursor = self._kept_cursor = 0
+        self._cursor = 0
+        self.keep_cursor()

@@ -41,7 +41,7 @@ class Cell:
         return found
 
     def save(self, payload):
-        """Store `payload` (bytes); durable on return. Raises OSError when the flash refuses; the old state then stands."""
+        """Store `payload` (bytes), durably. Raises OSError when the flash refuses; the old state then stands."""
         if self._number is None:
             self.load()
         number = self._number + 1

@@ -76,8 +76,9 @@ class Journal:
         return self.next_seq - self.first_seq
 
     def append(self, payload):
-        """Store `payload` (at most 1024 bytes) durably and return its number. Drops the oldest segment when all are full,
-        or when the flash is. Raises OSError when the flash refuses all the same."""
+        """Store `payload` (at most 1024 bytes) durably and return its number. Drops the oldest segment when all are
+        full, or when the flash is. Raises OSError when the flash refuses all the same.
+        """
         if len(payload) > _MAX_LEN:
             raise ValueError("journal record of %d bytes" % len(payload))
         seq = self.next_seq

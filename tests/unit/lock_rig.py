@@ -112,6 +112,9 @@ class Nvs:
     def erase(self, space, key):
         self.values.pop((space, key), None)
 
+    def scrub(self, key):
+        pass
+
 
 class Rig:
     """`client` methods raise Refused for failures and return the data of a success."""

@@ -3,8 +3,9 @@ import unittest
 
 from firmware.system import store
 from firmware.system.cell import Cell
+from tests.scratch import scratch
 
-_FOLDER = "/tmp/gatehouse-test-cell"
+_FOLDER = scratch("cell")
 
 
 def _flip(path, at):

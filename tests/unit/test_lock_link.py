@@ -114,13 +114,15 @@ class TestPairing(LinkCase):
 
     def test_damaged_keys_are_not_a_factory_state(self):
         rig = self.rig.paired()
-        path = FOLDER + "/vault/keys.b"
-        with open(path, "rb") as file:
-            sealed = bytearray(file.read())
-        sealed[30] ^= 1
-        with open(path, "wb") as file:
-            file.write(sealed)
+        for name in ("keys.a", "keys.b"):
+            path = FOLDER + "/vault/" + name
+            with open(path, "rb") as file:
+                sealed = bytearray(file.read())
+            sealed[30] ^= 1
+            with open(path, "wb") as file:
+                file.write(sealed)
         rig.start()
+        self.assertFalse(rig.device.keys.is_paired)
         rig.lock.keypad.touch(rig.now_ms)
         rig.connect()
         self.refused(0x07, opcodes.INIT, empty=True)

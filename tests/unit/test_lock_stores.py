@@ -1,13 +1,15 @@
-"""Authority table, record store, vault, counters: the parts that need no link."""
+"""Authority table, record store, counters: the parts that need no link."""
 
+import os
 import unittest
 
 from firmware.lock import authority
 from firmware.lock.limits import Limits
 from firmware.lock.ring import NEXT_UNREAD, Ring
-from firmware.lock.vault import Vault
 from firmware.system import store
+from firmware.system.cell import Cell
 from firmware.system.journal import Journal
+from firmware.system.vault import Vault
 from tests.scratch import scratch
 from tests.unit.lock_rig import Nvs, erase
 
@@ -91,12 +93,13 @@ class StoreCase(unittest.TestCase):
     def setUp(self):
         erase(FOLDER)
         store.make_folder(FOLDER)
+        self.nvs = Nvs()
 
     def tearDown(self):
         erase(FOLDER)
 
     def ring(self, first=0):
-        return Ring(Journal(FOLDER + "/ring", 50, 11, first), Journal(FOLDER + "/cursor", 32, 2, 0))
+        return Ring(Journal(FOLDER + "/ring", 50, 11, first), Cell(FOLDER + "/cursor"), Vault(FOLDER, self.nvs))
 
 
 def walk(ring, cursor):
@@ -151,78 +154,62 @@ class TestRing(StoreCase):
         self.assertEqual((len(ring), ring.append(b"y")), (0, 0))
         self.assertEqual(self.ring().read(NEXT_UNREAD), (0, b"y"))
 
-
-class TestVault(StoreCase):
-    def test_keeps_and_hides(self):
-        nvs = Nvs()
-        vault = Vault(FOLDER, nvs)
-        for n in range(5):
-            vault.save("keys", b"canary %d" % n)
-        again = Vault(FOLDER, nvs)
-        self.assertEqual(again.load("keys"), b"canary 4")
-        import os
-
-        names = os.listdir(FOLDER)
-        self.assertEqual(len(names), 1)
-        with open(FOLDER + "/" + names[0], "rb") as file:
-            self.assertFalse(b"canary" in file.read())
-
-    def test_transaction(self):
-        vault = Vault(FOLDER, Nvs())
-        vault.save("options", b"old")
-        vault.begin()
-        vault.save("options", b"new")
-        self.assertEqual(vault.load("options"), b"new")
-        vault.rollback()
-        self.assertEqual(vault.load("options"), b"old")
-        vault.begin()
-        vault.save("options", b"new")
-        vault.commit("keys")
-        self.assertEqual(vault.load("options"), b"new")
-
-    def test_damaged_or_foreign_file_counts_as_none(self):
-        nvs = Nvs()
-        Vault(FOLDER, nvs).save("keys", b"secret")
-        self.assertTrue(Vault(FOLDER, Nvs()).load("keys") is None)
-        path = FOLDER + "/keys.b"
-        with open(path, "rb") as file:
-            sealed = bytearray(file.read())
-        sealed[22] ^= 1
-        with open(path, "wb") as file:
-            file.write(sealed)
-        self.assertTrue(Vault(FOLDER, nvs).load("keys") is None)
-
-    def test_wipe_destroys_the_key(self):
-        nvs = Nvs()
-        vault = Vault(FOLDER, nvs)
-        vault.save("keys", b"secret")
-        with open(FOLDER + "/keys.b", "rb") as file:
-            copy = file.read()
-        vault.mark_wipe()
-        self.assertTrue(Vault(FOLDER, nvs).is_wiping)
-        vault.wipe(("keys",), lambda: None)
-        with open(FOLDER + "/keys.b", "wb") as file:
-            file.write(copy)
-        self.assertTrue(Vault(FOLDER, nvs).load("keys") is None)
-        self.assertFalse(vault.is_wiping)
+    def test_typed_digits_cannot_be_read_from_the_files(self):
+        ring = self.ring()
+        for n in range(100):
+            ring.append(b"8642097531 %d" % n)
+        found = 0
+        for name in os.listdir(FOLDER + "/ring"):
+            with open(FOLDER + "/ring/" + name, "rb") as file:
+                raw = file.read()
+            found += len(raw)
+            self.assertFalse(b"8642" in raw)
+        self.assertTrue(found > 1000)
+        self.assertEqual(self.ring().latest(), b"8642097531 99")
 
 
 class TestLimits(StoreCase):
     def test_an_attempt_is_on_flash_before_it_is_judged(self):
-        limits = Limits(Journal(FOLDER + "/limits", 64, 2, 0))
+        limits = Limits(Cell(FOLDER + "/limits"))
         for _ in range(5):
             limits.keypad.begin(0)
         limits.user.begin(0)
-        again = Limits(Journal(FOLDER + "/limits", 64, 2, 0))
+        again = Limits(Cell(FOLDER + "/limits"))
         self.assertEqual((again.keypad.consecutive, again.user.consecutive, again.admin.consecutive), (5, 1, 0))
         self.assertEqual(again.keypad.wait_ms(0), 300000)
 
-    def test_quiet_counters_survive_a_long_journal(self):
-        limits = Limits(Journal(FOLDER + "/limits", 64, 2, 0))
+    def test_quiet_counters_survive_those_of_others(self):
+        limits = Limits(Cell(FOLDER + "/limits"))
         for _ in range(3):
             limits.keypad.begin(0)
         for n in range(500):
             limits.user.begin(n)
             limits.user.succeed()
-        again = Limits(Journal(FOLDER + "/limits", 64, 2, 0))
+        again = Limits(Cell(FOLDER + "/limits"))
         self.assertEqual((again.keypad.consecutive, again.user.consecutive), (3, 0))
+
+    def test_counters_that_cannot_be_read_begin_with_a_pause(self):
+        limits = Limits(Cell(FOLDER + "/limits"))
+        self.assertEqual(limits.keypad.wait_ms(0), 0)
+        limits.keypad.begin(0)
+        limits.keypad.begin(0)
+        for name in ("/limits.0", "/limits.1"):
+            with open(FOLDER + name, "wb") as file:
+                file.write(b"damaged")
+        again = Limits(Cell(FOLDER + "/limits"))
+        self.assertEqual((again.keypad.wait_ms(0), again.user.wait_ms(0)), (300000, 60000))
+
+    def test_flash_that_refuses_does_not_stop_the_counting(self):
+        class Refusing:
+            is_damaged = False
+
+            def load(self):
+                return None
+
+            def save(self, payload):
+                raise OSError(28)
+
+        limits = Limits(Refusing())
+        for _ in range(5):
+            self.assertTrue(limits.keypad.begin(0))
+        self.assertEqual((limits.unsaved, limits.keypad.wait_ms(0)), (5, 300000))

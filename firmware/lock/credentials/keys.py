@@ -7,6 +7,7 @@ import json
 
 KEYS = "keys"
 SEEDS = "seeds"
+CLASSES = (KEYS, SEEDS, "passcodes", "options")  # all that the vault of a lock may hold
 
 
 class Keys:
