@@ -1,19 +1,18 @@
-"""Runs first on every start: puts the active slot on sys.path, unless the application keeps crashing.
+"""Runs first on every start: puts the active slot on sys.path, unless even minimal mode keeps crashing.
 
-Imports nothing of ours, so that it works whatever state the slot is in. `main.py` notes each start of the application
-in the RTC's memory, which survives resets but not a power cut; several short runs in a row mean a crash loop, and then
-the slot stays off the path, `main.py` does not start the application and the board stays at its prompt, where it can be
-repaired. Switching the power off and on, or a reset a minute later, tries again.
+Imports nothing of ours, so that it works whatever state the slot is in. `main.py` counts each start of the application
+in the RTC's memory, which survives resets but not a power cut, and the application clears the count when it has run for
+a minute. After five quick resets `main.py` starts it in minimal mode; after ten the slot stays off the path, nothing of
+ours runs, and the board can be repaired over its serial port. `main.py` tries again ten minutes later; so does
+switching the power off and on.
 """
 
 import sys
-import time
 
 import machine
 
-_MARK = b"GH1"  # RTC memory: mark, starts in a row, time of the last one (4 bytes)
-_QUICK_S = 60
-_STARTS = 6
+_MARK = b"GH2"  # RTC memory: mark, starts in a row that did not last; the rest belongs to firmware/system/restarts.py
+_STARTS = 10
 
 
 def _slot():
@@ -27,21 +26,15 @@ def _slot():
 
 
 def _starts():
-    """Short runs in a row before this start."""
+    """Quick resets in a row before this start."""
     try:
         note = machine.RTC().memory()
     except AttributeError:  # a port without RTC memory has no guard
         return 0
-    if len(note) != 8 or note[:3] != _MARK:
-        return 0
-    since_s = (int(time.time()) - int.from_bytes(note[4:8], "big")) & 0xFFFFFFFF
-    if since_s > _QUICK_S:
-        machine.RTC().memory(b"")
-        return 0
-    return note[3]
+    return note[3] if len(note) >= 4 and note[:3] == _MARK else 0
 
 
 if _starts() >= _STARTS:
-    print("safe mode: the application ended %d times in a row within %d s" % (_STARTS, _QUICK_S))
+    print("safe mode: the application ended %d times in a row within a minute" % _STARTS)
 elif _slot() not in sys.path:
     sys.path.insert(0, _slot())

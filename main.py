@@ -6,19 +6,48 @@ import time
 import machine
 
 _SLOTS = ("/a", "/b")
-_MARK = b"GH1"  # as in boot.py, which reads what is noted here
-_RESET_AFTER_S = 5
+_MARK = b"GH2"  # as in boot.py, which reads what is counted here
+_MINIMAL_AFTER = 5  # quick resets
+_ESCAPED = 7  # firmware/system/restarts.py: why the board was reset, and 12 bytes about it
+_WHY_AT = 4
+_WHAT_AT = 5
+_WHAT_LEN = 12
+_RESET_AFTER_S = 3  # the watchdog leaves it that long
+_SAFE_S = 600
+_PROMPT_MS = 3600000
 
 
-def _note_start():
-    """One more start, for the crash-loop guard in boot.py."""
+def _note():
+    """The RTC's memory as boot.py and `restarts` know it, at least as long as what is written here."""
+    kept = machine.RTC().memory()
+    note = bytearray(max(len(kept), _WHAT_AT + _WHAT_LEN))
+    note[:3] = _MARK
+    if kept[:3] == _MARK:
+        note[: len(kept)] = kept
+    return note
+
+
+def _count_start(is_over=False):
+    """One more start; returns how many before it did not last. `is_over`: start counting anew."""
     try:
-        rtc = machine.RTC()
-        note = rtc.memory()
-        count = note[3] if len(note) == 8 and note[:3] == _MARK else 0
-        rtc.memory(_MARK + bytes((min(count + 1, 255),)) + (int(time.time()) & 0xFFFFFFFF).to_bytes(4, "big"))
-    except AttributeError:  # no RTC memory on this port
-        pass
+        note = _note()
+        before = note[3]
+        note[3] = 0 if is_over else min(before + 1, 255)
+        machine.RTC().memory(bytes(note))
+        return before
+    except AttributeError:  # a port without RTC memory has no guard
+        return 0
+
+
+def _note_escaped(err):
+    try:
+        note = _note()
+        name = type(err).__name__.encode()[:_WHAT_LEN]
+        note[_WHY_AT] = _ESCAPED
+        note[_WHAT_AT : _WHAT_AT + _WHAT_LEN] = name + bytes(_WHAT_LEN - len(name))
+        machine.RTC().memory(bytes(note))
+    except Exception as fault:  # the reset that follows matters more than its reason
+        print("not noted:", type(fault).__name__)
 
 
 def _role():
@@ -40,22 +69,39 @@ def _application(role):
     return main
 
 
+def _start():
+    """Run the application; False where there is none to run."""
+    quick = _count_start()
+    start = _application(_role())
+    if start is None:
+        _count_start(True)
+        print("no role: write gateway or lock to /role")
+        return False
+    start(quick >= _MINIMAL_AFTER)
+    print("the application has ended")
+    return True
+
+
 def _run():
-    if not any(slot in sys.path for slot in _SLOTS):
-        return  # safe mode: boot.py has said why
-    _note_start()
     try:
-        start = _application(_role())
-        if start is None:
-            print("no role: write gateway or lock to /role")
-            return
-        start()
-        print("the application has ended")
-    except KeyboardInterrupt:
-        raise  # somebody at the serial port wants the prompt
+        if any(slot in sys.path for slot in _SLOTS):
+            if not _start():
+                return
+            time.sleep(_RESET_AFTER_S)
+        else:
+            print("trying again in %d s; Ctrl-C gives the prompt" % _SAFE_S)
+            time.sleep(_SAFE_S)
+            _count_start(True)
+    except KeyboardInterrupt:  # somebody at the serial port wants the prompt, and time before the watchdog bites
+        try:
+            machine.WDT(timeout=_PROMPT_MS)
+        except (AttributeError, OSError, ValueError):
+            pass
+        raise
     except Exception as err:  # nothing above can help any more
         sys.print_exception(err)
-    time.sleep(_RESET_AFTER_S)
+        _note_escaped(err)
+        time.sleep(_RESET_AFTER_S)
     machine.reset()
 
 

@@ -54,6 +54,22 @@ def reset_cause():
     return "unknown"
 
 
+def rtc_memory():
+    """Up to 2048 bytes that outlive resets but not a loss of power; empty on a port without."""
+    try:
+        return machine.RTC().memory()
+    except AttributeError:
+        return b""
+
+
+def set_rtc_memory(octets):
+    """Keep `octets` for after a reset."""
+    try:
+        machine.RTC().memory(octets)
+    except AttributeError:
+        pass
+
+
 def free_heap():
     """Bytes free on the Python heap."""
     return gc.mem_free()
@@ -119,13 +135,22 @@ def nvs_scrub(key):
 
 
 class Watchdog:
-    """Resets the board unless fed at least every `timeout_ms`; on an ESP32 it cannot be stopped again."""
+    """Resets the board unless fed at least every `timeout_ms`. On an ESP32 it cannot be stopped again, but making one
+    anew changes its time (ESP-IDF reconfigures its one task watchdog). Boards without one get none: `is_there`."""
 
     def __init__(self, timeout_ms):
-        self._wdt = machine.WDT(timeout=timeout_ms)
+        try:
+            self._wdt = machine.WDT(timeout=timeout_ms)
+        except (AttributeError, OSError):
+            self._wdt = None
+
+    @property
+    def is_there(self):
+        return self._wdt is not None
 
     def feed(self):
-        self._wdt.feed()
+        if self._wdt:
+            self._wdt.feed()
 
 
 class Output:

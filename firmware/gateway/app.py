@@ -9,70 +9,64 @@ import sys
 
 from firmware import board
 from firmware.gateway import identity, light, provisioning, settings
-from firmware.gateway.diagnostics import Diagnostics, Metrics, Uptime
+from firmware.gateway.diagnostics import Diagnostics, Metrics
 from firmware.lib.compat import const
-from firmware.lib.errors import ConfigError
+from firmware.lib.errors import ConfigError, LinkError
 from firmware.system import config
 from firmware.system.console import Console
+from firmware.system.ladder import Ladder, Rung
+from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
-from firmware.system.supervisor import Supervisor
-from firmware.system.timing import sleep_ms, ticks_diff, ticks_ms
+from firmware.system.pulse import rest_ms
+from firmware.system.uptime import Uptime
 from firmware.version import VERSION
 
 _LOCKS = "/data/locks"
 _RECORDS = "/data/records"
 _IDS = "/data/ids"
 _LIGHT = (18, 19, 21)
+_NAME = "Gatehouse"
 _IDS_SEGMENT = const(64)
 _IDS_SEGMENTS = const(11)
-_WATCHDOG_MS = const(60000)
-_REPORT_MS = const(30000)
-_LOOK_MS = const(500)
-_REBOOT_MS = const(500)  # the answer gets out before
+_RESCAN_MS = const(20000)  # what each rung of the ladder is given to show an effect
+_RADIO_MS = const(30000)
+_REFUSED_MS = const(2000)
 
 
 class App:
     """The running gateway. `run` ends only when it is cancelled."""
 
-    def __init__(self, log):
+    def __init__(self, log, is_minimal=False):
         self._log_root = log
         self._log = log.area("gateway")
-        self._uptime = Uptime(ticks_ms, ticks_diff)
+        self._uptime = Uptime()
         self._id = board.unique_id().hex()
         self._reset = board.reset_cause()
+        self._lifeline = lifeline = Lifeline(board, log, is_minimal)
         self._boot = identity.boot_number(board)
-        self._reboot_ms = None
         self._nonce = ""
         self._heap_low = None
         self._tools = None
-        self._supervisor = Supervisor(log, ticks_ms, self._watchdog(), self._give_up)
-        add = self._supervisor.add
+        add = lifeline.supervisor.add
         about = forget = None
+        self._state = lambda: light.FAULT
         try:
+            if is_minimal:
+                raise ConfigError("minimal mode")
             values = config.load(settings.PATH, settings.table())
             self._assemble(values)
             about, forget = self._about, self._tools.gateway_ops.forget
             self._state = self._light_state
         except ConfigError as err:
             self._log.error("settings_unusable", err=err)
-            self._state = lambda: light.UNPROVISIONED
-        self._provisioning = provisioning.Provisioning(self._id, self._ask_reboot, settings.PATH, about, forget)
-        add("console", lambda: Console().serve(self._provisioning.handle))
+            if not is_minimal:
+                self._state = lambda: light.UNPROVISIONED
+        lifeline.each = self._look
+        self._provisioning = provisioning.Provisioning(
+            self._id, lifeline.ask_reboot, settings.PATH, about, forget, lifeline.told
+        )
+        add("console", lambda alive: Console().serve(self._provisioning.handle, alive))
         add("light", light.Light(board.Light(_LIGHT), lambda: self._state()).run)
-        add("housekeeping", self._housekeeping, _REPORT_MS)
-
-    def _watchdog(self):
-        try:
-            return board.Watchdog(_WATCHDOG_MS).feed
-        except (AttributeError, OSError) as err:
-            self._log.warn("no_watchdog", err=err)
-            return None
-
-    def _give_up(self, name):
-        board.reset()
-
-    def _ask_reboot(self):
-        self._reboot_ms = ticks_ms()
 
     def _assemble(self, values):
         """Build everything that needs settings. Raises ConfigError."""
@@ -116,7 +110,7 @@ class App:
         tools.uploads = Uploads(registry, records, tools.topics, mqtt, now_s, log, by_consumer)
         records.on_stored = tools.uploads.wake
         tools.states = States(registry, tools.topics, mqtt, tools.clock, now_s)
-        central = self._radio(log)
+        central = self._start_radio(log)
         links = Links(central, self._make_link, registry)
         tools.scheduler = Scheduler(links.open, registry, log, values.linger_ms, self._alive("scheduler"))
         tools.on_locks = self._publish_info
@@ -129,12 +123,14 @@ class App:
         registry.on_sight = records.want
         mqtt.set_callback(bridge.take)
         mqtt.on_connected = self._connected
-        add = self._supervisor.add
+        self._lifeline.is_idle = lambda: tools.scheduler.current is None
+        add = self._lifeline.supervisor.add
         add("wifi", self._wifi.run)
         add("mqtt", self._keep_mqtt)
         add("clock", self._keep_clock)
-        add("scanner", self._scanner.run, _REPORT_MS)
-        add("scheduler", tools.scheduler.run, 2 * _REPORT_MS)
+        add("ladder", self.ladder.run)
+        add("scanner", self._scan)
+        add("scheduler", lambda alive: tools.scheduler.run())
         add("deadlines", tools.scheduler.watch)
         add("bridge", bridge.run)
         add("outgoing", tools.outgoing.run)
@@ -164,13 +160,24 @@ class App:
         mqtt.set_last_will(topics.gateway("status"), "offline", True, 1)
         mqtt.subscribe(topics.obeyed())
 
-    def _radio(self, log):
+    def _start_radio(self, log):
         from firmware.ble.central import Central
         from firmware.ble.radio import Radio
         from firmware.ble.scanner import Scanner
 
         radio = Radio(log)
-        radio.start("Gatehouse")
+        radio.start(_NAME)
+        self._radio = radio
+        self.ladder = Ladder(
+            (
+                Rung("rescan", self._rescan, _RESCAN_MS),
+                Rung("radio_cycle", self._cycle_radio, _RADIO_MS),
+                Rung("soft_reset", lambda why: self._lifeline.reset_when_idle("radio", why, True), 0),
+                Rung("radio", lambda why: self._lifeline.reset_when_idle("radio", why), 0),
+            ),
+            self._lifeline.restarts,
+            log,
+        )
         self._scanner = Scanner(radio, self._tools.registry.sighting, log, self._alive("scanner"))
         return Central(radio, log)
 
@@ -180,34 +187,44 @@ class App:
         return Link(channel, key, header, own_lock, self._log_root)
 
     def _alive(self, name):
-        return lambda: self._supervisor.alive(name)
+        return lambda: self._lifeline.supervisor.alive(name)
 
     async def run(self):
         """All jobs, for ever."""
         self._log.info("started", version=VERSION, boot=self._boot, reset=self._reset, id=self._id)
-        await self._supervisor.run()
+        await self._lifeline.run()
 
     # --- jobs
 
-    async def _keep_mqtt(self):
-        await self._wifi.wait_up()
-        await self._mqtt.run()
+    async def _keep_mqtt(self, alive):
+        await self._wifi.wait_up(alive)
+        await self._mqtt.run(alive)
 
-    async def _keep_clock(self):
-        await self._wifi.wait_up()
-        await self._tools.clock.run()
+    async def _keep_clock(self, alive):
+        await self._wifi.wait_up(alive)
+        await self._tools.clock.run(alive)
 
-    async def _housekeeping(self):
+    async def _scan(self, alive):
         while True:
-            self._supervisor.alive("housekeeping")
-            self._uptime.seconds()
-            if self._reboot_ms is not None and ticks_diff(ticks_ms(), self._reboot_ms) > _REBOOT_MS:
-                self._log.info("restarting")
-                board.reset()
-            free = board.free_heap()
-            if self._heap_low is None or free < self._heap_low:
-                self._heap_low = free
-            await sleep_ms(_LOOK_MS)
+            try:
+                await self._scanner.run()
+            except LinkError:
+                self.ladder.trouble("scan_refused")
+                await rest_ms(_REFUSED_MS, alive)
+
+    async def _rescan(self, why):
+        self._radio.stop_scan()
+
+    async def _cycle_radio(self, why):
+        self._radio.stop_scan()
+        self._radio.stop()
+        self._radio.start(_NAME)
+
+    def _look(self):
+        self._uptime.seconds()
+        free = board.free_heap()
+        if self._heap_low is None or free < self._heap_low:
+            self._heap_low = free
 
     async def _connected(self):
         self._nonce = os.urandom(16).hex()
@@ -245,6 +262,7 @@ class App:
             "name": values.name,
             "boot": self._boot,
             "reset": self._reset,
+            "restart": self._lifeline.told(),
             "nonce": self._nonce,
             "x25519": self._public.hex(),
             "locks": [{"mac": lock.id, "name": lock.name} for lock in tools.registry.all()],
@@ -264,11 +282,12 @@ class App:
             "queue": len(tools.scheduler),
             "drift_ms": tools.clock.drift_ms,
             "dropped": tools.outgoing.dropped + self._scanner.dropped,
+            "restarts": self._lifeline.restarts.counts(),
             "ts": tools.states.now_text(),
         }
 
 
-def main():
+def main(is_minimal=False):
     """Run the gateway; called by main.py."""
     gc.collect()
-    asyncio.run(App(Log()).run())
+    asyncio.run(App(Log(), is_minimal).run())

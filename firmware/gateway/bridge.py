@@ -14,6 +14,7 @@ from firmware.gateway.scheduler import COMMAND, URGENT, Expired, Job, Unknown
 from firmware.lib import commands, reports, topics
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, FirmwareError
+from firmware.system.pulse import attend, nobody, wait_set
 from firmware.system.timing import ticks_add, ticks_diff, ticks_ms
 
 _DEPTH = const(12)
@@ -21,6 +22,7 @@ _COMMAND_S = const(30)
 _LONG_S = const(120)  # reading a whole log
 _MOST_VOLATILE_S = const(30)  # security.md CMD-3: however late `exp` is
 _MOST_S = const(120)
+_ADMIT_MS = const(20000)  # opening sealed arguments takes seconds on a board
 
 
 class Retained(FirmwareError):
@@ -139,7 +141,7 @@ class Bridge:
             err = Retained("the message was retained")
         return Request(command, lock_id, at_ms), err
 
-    async def run(self):
+    async def run(self, alive=nobody):
         """Deal with messages for ever, one after the other; first with what a reset cut off."""
         for digest, note in self._tools.dedupe.interrupted():
             id, op, lock_id = json.loads(note)
@@ -147,9 +149,10 @@ class Bridge:
             request.digest = digest
             self.conclude(request, None, Unknown("the gateway was reset while it carried the command out"), 0)
         while True:
+            alive()
             if not self._inbox:
                 self._filled.clear()
-                await self._filled.wait()
+                await wait_set(self._filled, alive)
                 continue
             topic, payload, retained, at_ms = self._inbox.pop(0)
             where = self._tools.topics.parse_obeyed(topic)
@@ -164,9 +167,9 @@ class Bridge:
                     self._tools.uploads.acknowledged(lock, payload)
                 continue
             if payload:  # an empty one only takes back a retained message
-                await self._request(leaf, lock_id, payload, retained, at_ms)
+                await self._request(leaf, lock_id, payload, retained, at_ms, alive)
 
-    async def _request(self, leaf, lock_id, payload, retained, at_ms):
+    async def _request(self, leaf, lock_id, payload, retained, at_ms, alive):
         request, err = self._read(leaf, lock_id, payload, retained, at_ms)
         try:
             if err is not None:
@@ -177,7 +180,7 @@ class Bridge:
             self._answer(request, None, refusal, 0)
             return
         try:
-            await self._admit(request)
+            await attend(self._admit(request), alive, _ADMIT_MS)
         except FirmwareError as err:
             self.conclude(request, None, err, 0)
         except Exception as err:  # every request gets its result, also one that meets a fault of ours

@@ -3,10 +3,11 @@
 from firmware.lib import reports
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError
-from firmware.system.timing import sleep_ms
+from firmware.system.pulse import attend, rest_ms
 
 _KEPT = const(32)  # durations per operation
 _PERIOD_MS = const(60000)
+_LONGEST_MS = const(60000)
 _OPS = const(16)
 
 
@@ -44,23 +45,6 @@ class Metrics:
         return self.ok * 100 // self.done if self.done else None
 
 
-class Uptime:
-    """Seconds since start from a tick clock that wraps; ask it at least every few days."""
-
-    def __init__(self, ticks_ms, ticks_diff):
-        self._ticks_ms = ticks_ms
-        self._ticks_diff = ticks_diff
-        self._last_ms = ticks_ms()
-        self._up_ms = 0
-
-    def seconds(self):
-        """Whole seconds, only ever rising."""
-        now_ms = self._ticks_ms()
-        self._up_ms += self._ticks_diff(now_ms, self._last_ms)
-        self._last_ms = now_ms
-        return self._up_ms // 1000
-
-
 class Diagnostics:
     """`gather()` returns the members of `metrics` that are not the Metrics' own."""
 
@@ -70,16 +54,17 @@ class Diagnostics:
         self._topics = topics
         self._mqtt = mqtt
 
-    async def run(self):
+    async def run(self, alive):
         """Publish each minute."""
         while True:
-            await sleep_ms(_PERIOD_MS)
+            await rest_ms(_PERIOD_MS, alive)
             members = self._gather()
             members["success_pct"] = self._metrics.success_pct()
             members["operations"] = self._metrics.summary()
             members["unlock_p50_ms"] = self._metrics.percentile("unlock", 50)
             members["unlock_p95_ms"] = self._metrics.percentile("unlock", 95)
             try:
-                await self._mqtt.publish(self._topics.gateway("metrics"), reports.metrics(**members))
+                payload = reports.metrics(**members)
+                await attend(self._mqtt.publish(self._topics.gateway("metrics"), payload), alive, _LONGEST_MS)
             except NetError:
                 pass  # the next minute's will do

@@ -10,6 +10,7 @@ JOINING = "joining"
 NO_BROKER = "no_broker"
 ONLINE = "online"
 BUSY = "busy"
+FAULT = "fault"
 
 _OFF = (False, False, False)
 _RED = (True, False, False)
@@ -20,6 +21,7 @@ _PATTERNS = {  # one colour per step of an eighth of a second
     NO_BROKER: (_BLUE, _BLUE, _OFF, _OFF),
     ONLINE: (_BLUE,),
     BUSY: (_BLUE, _OFF),
+    FAULT: (_RED,),
 }
 
 
@@ -36,11 +38,12 @@ class Light:
         self._lamp = lamp
         self._state = state
 
-    async def run(self):
+    async def run(self, alive):
         """Show the state for ever; the pins are touched only when the colour changes."""
         step = 0
         shown = None
         while True:
+            alive()
             wanted = colour(self._state(), step)
             if wanted != shown:
                 self._lamp.show(*wanted)

@@ -7,10 +7,11 @@ import asyncio
 
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError
-from firmware.system.timing import sleep_ms
+from firmware.system.pulse import attend, rest_ms, wait_set
 
 _DEPTH = const(32)
 _PAUSE_MS = const(250)
+_LONGEST_MS = const(60000)  # the connection ends an unacknowledged message well before
 
 
 class Outgoing:
@@ -36,18 +37,18 @@ class Outgoing:
     def __len__(self):
         return len(self._queue)
 
-    async def run(self):
+    async def run(self, alive):
         """Publish for ever; what was not acknowledged is sent again once the broker is back."""
         while True:
             if not self._queue:
                 self._filled.clear()
-                await self._filled.wait()
+                await wait_set(self._filled, alive)
                 continue
             item = self._queue[0]
             try:
-                await self._mqtt.publish(item[0], item[1], item[2], 1)
+                await attend(self._mqtt.publish(item[0], item[1], item[2], 1), alive, _LONGEST_MS)
             except NetError:
-                await sleep_ms(_PAUSE_MS)
+                await rest_ms(_PAUSE_MS, alive)
                 continue
             if self._queue and self._queue[0] is item:
                 self._queue.pop(0)

@@ -1,6 +1,6 @@
 """The gateway's serial console: who is there, and the owner's settings. Requests and replies are JSON lines.
 
-{"do":"hello"}                 role, id, version, whether there are settings and what is wrong with them
+{"do":"hello"}                 role, id, version, why it started, whether there are settings and what is wrong with them
 {"do":"settings"}              the settings; of secrets only whether there is one
 {"do":"set","settings":{...}}  change some (null removes one); all or nothing; they hold from the next start
 {"do":"info"}                  what the gateway publishes as `info`
@@ -15,14 +15,16 @@ from firmware.version import VERSION
 
 
 class Provisioning:
-    """`about` returns the members of `info`, or is None before there are settings; `forget(args)` likewise."""
+    """`about` returns the members of `info`, or is None before there are settings; `forget(args)` likewise. `started()`
+    tells why the board started."""
 
-    def __init__(self, id, reboot, path=settings.PATH, about=None, forget=None):
+    def __init__(self, id, reboot, path=settings.PATH, about=None, forget=None, started=None):
         self._id = id
         self._reboot = reboot
         self._path = path
         self._about = about
         self._forget = forget
+        self._started = started
 
     def faults(self):
         """What keeps the gateway from working, as a list of texts that name keys."""
@@ -39,6 +41,8 @@ class Provisioning:
             reply = {"ok": True, "role": "gateway", "id": self._id, "version": VERSION}
             reply["provisioned"] = not faults
             reply["faults"] = faults
+            if self._started:
+                reply["restart"] = self._started()
             return reply
         if do == "settings":
             return {"ok": True, "settings": self._shown()}

@@ -8,7 +8,8 @@ import asyncio
 
 from firmware.lib.compat import const
 from firmware.lib.errors import AuthError, BadRequest, FirmwareError, LinkError, LinkTimeout
-from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_ms, wait_for_ms
+from firmware.system.pulse import attend, nobody
+from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_diff, ticks_ms, wait_for_ms
 
 URGENT = const(0)
 COMMAND = const(1)
@@ -22,6 +23,7 @@ _PAUSE_MS = const(150)
 _REPORT_MS = const(2000)
 _SLICE_MS = const(100)
 _LISTEN_MS = const(25)
+_GRACE_MS = const(5000)  # a job that has not ended so long after its deadline hangs
 
 
 class NotNear(LinkError):
@@ -125,11 +127,12 @@ class Scheduler:
             if not self._queue:
                 await self._wait(_REPORT_MS)
                 continue
-            await self._serve(self._queue.pop(0))
+            await attend(self._serve(self._queue.pop(0)), self._report_in_time, None)
 
-    async def watch(self):
+    async def watch(self, alive=nobody):
         """End jobs whose deadline passes while they wait; a job of its own, as the radio may be busy for seconds."""
         while True:
+            alive()
             for job in [job for job in self._queue if remaining_ms(job.deadline_ms) <= 0]:
                 self._queue.remove(job)
                 self._end(job, None, self._too_late(job))
@@ -138,6 +141,11 @@ class Scheduler:
     def _report(self):
         if self._on_alive:
             self._on_alive()
+
+    def _report_in_time(self):
+        job = self.current
+        if job is None or ticks_diff(ticks_ms(), job.deadline_ms) < _GRACE_MS:
+            self._report()
 
     async def _wait(self, timeout_ms):
         self._filled.clear()
@@ -183,6 +191,10 @@ class Scheduler:
                 if not job.is_persistent or isinstance(err, NotNear) or remaining_ms(job.deadline_ms) <= _PAUSE_MS:
                     self._end(job, None, self._too_late(job))
                     return
+            except asyncio.CancelledError:  # it hung, or all is being stopped: the job's one end all the same
+                if job:
+                    self._end(job, None, self._too_late(job))
+                raise
             except Exception as err:  # what the opener raises besides: the lock refuses or answers nonsense
                 if job:
                     self._fail(job, err)

@@ -7,10 +7,11 @@ import asyncio
 from firmware.lib import reports
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError, ProtocolError
-from firmware.system.timing import sleep_ms, wait_for_ms
+from firmware.system.pulse import attend, nobody, rest_ms, wait_set
 
 _LOOK_MS = const(1000)
 _PAUSE_MS = const(250)
+_LONGEST_MS = const(60000)  # the connection ends an unacknowledged message well before
 _GRACE_S = const(30)  # after a start: a lock that has not been heard yet need not be away
 
 
@@ -49,42 +50,42 @@ class States:
         self._gone.add(lock.id)
         self._woken.set()
 
-    async def run(self):
+    async def run(self, alive):
         """Publish for ever."""
         while True:
             try:
-                await self.publish()
+                await self.publish(alive)
             except NetError:
-                await sleep_ms(_PAUSE_MS)
+                await rest_ms(_PAUSE_MS, alive)
                 continue
             self._woken.clear()
             if self._dirty or self._gone:
                 continue
-            try:
-                await wait_for_ms(self._woken.wait(), _LOOK_MS)
-            except asyncio.TimeoutError:
-                pass
+            await wait_set(self._woken, alive, _LOOK_MS)
 
-    async def publish(self):
+    async def publish(self, alive=nobody):
         """One round. Raises NetError while there is no broker; what was not sent stays news."""
         while self._gone:
             id = next(iter(self._gone))
             for leaf in ("state", "availability"):
-                await self._mqtt.publish(self._topics.lock(id, leaf), b"", True, 1)
+                await self._send(id, leaf, b"", alive)
             self._gone.discard(id)
         for lock in self._registry.all():
             word = "online" if self._registry.is_present(lock) else "offline"
             is_sure = lock.seen_s is not None or self._now_s() >= _GRACE_S
             if self._shown.get(lock.id) != word and is_sure:
-                await self._mqtt.publish(self._topics.lock(lock.id, "availability"), word, True, 1)
+                await self._send(lock.id, "availability", word, alive)
                 self._shown[lock.id] = word
             if lock.id in self._dirty:
                 self._dirty.discard(lock.id)
                 try:
-                    await self._mqtt.publish(self._topics.lock(lock.id, "state"), self._payload(lock), True, 1)
+                    await self._send(lock.id, "state", self._payload(lock), alive)
                 except NetError:
                     self._dirty.add(lock.id)
                     raise
+
+    async def _send(self, lock_id, leaf, payload, alive):
+        await attend(self._mqtt.publish(self._topics.lock(lock_id, leaf), payload, True, 1), alive, _LONGEST_MS)
 
     def _payload(self, lock):
         members = {

@@ -8,12 +8,13 @@ import json
 from firmware.lib import records, reports
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError
-from firmware.system.timing import sleep_ms, wait_for_ms
+from firmware.system.pulse import attend, rest_ms, wait_set
 
 _BATCH = const(10)  # more entries never fit 1 KiB
 _RESEND_S = const(30)
 _LOOK_MS = const(1000)
 _PAUSE_MS = const(250)
+_LONGEST_MS = const(60000)  # the connection ends an unacknowledged message well before
 
 
 class Uploads:
@@ -55,22 +56,19 @@ class Uploads:
         buffer.offered = buffer.sent
         self.wake()
 
-    async def run(self):
+    async def run(self, alive):
         """Upload for ever, the locks in turns, one batch each."""
         while True:
             self._woken.clear()
             try:
                 again = False
                 for lock in self._registry.all():
-                    again = await self.offer(lock) or again
+                    again = await attend(self.offer(lock), alive, _LONGEST_MS) or again
             except NetError:
-                await sleep_ms(_PAUSE_MS)
+                await rest_ms(_PAUSE_MS, alive)
                 continue
             if not again:
-                try:
-                    await wait_for_ms(self._woken.wait(), _LOOK_MS)
-                except asyncio.TimeoutError:
-                    pass
+                await wait_set(self._woken, alive, _LOOK_MS)
 
     async def offer(self, lock):
         """Send the next batch of a lock; True if there may be more to send."""

@@ -26,6 +26,7 @@ _INFO = (
     "name",
     "boot",
     "reset",
+    "restart",
     "nonce",
     "x25519",
     "locks",
@@ -45,7 +46,7 @@ _METRICS: tuple = (
     "operations",
     "drift_ms",
 )
-_METRICS += ("unlock_p50_ms", "unlock_p95_ms", "dropped", "reconnects", "ts")
+_METRICS += ("unlock_p50_ms", "unlock_p95_ms", "dropped", "restarts", "reconnects", "ts")
 
 # Result word -> TTLock number; words without one are None. domain.md 5.5
 _NUMBERS = {

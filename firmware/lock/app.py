@@ -18,9 +18,10 @@ from firmware.lock.console import Words
 from firmware.lock.identity import Identity
 from firmware.lock.settings import TABLE
 from firmware.system import config
+from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
-from firmware.system.supervisor import Supervisor
-from firmware.system.timing import sleep_ms, ticks_diff, ticks_ms
+from firmware.system.timing import sleep_ms
+from firmware.system.uptime import Uptime
 from firmware.version import VERSION
 
 _FOLDER = "/data"
@@ -41,9 +42,7 @@ _RESTING_MS = const(50)
 _LINKED_MS = const(60)
 _BATTERY_MS = const(10000)
 _GUARD_MS = const(250)
-_REPORT_MS = const(20000)
-_REBOOT_MS = const(500)  # the answer gets out before
-_WATCHDOG_MS = const(60000)
+_MOST_FAULTS = const(3)
 
 
 class _Pins:
@@ -78,21 +77,6 @@ class _Names:
         self.firmware = identity.firmware
 
 
-class Uptime:
-    """Milliseconds since start that do not wrap, out of ticks that do."""
-
-    def __init__(self):
-        self._last = ticks_ms()
-        self._ms = 0
-
-    def now_ms(self):
-        """To be called more often than ticks wrap (six days)."""
-        now = ticks_ms()
-        self._ms += ticks_diff(now, self._last)
-        self._last = now
-        return self._ms
-
-
 def _rtc_s():
     return max(0, board.unix_now() - _EPOCH_S)
 
@@ -104,11 +88,12 @@ def _set_rtc(seconds):
 class App:
     """The running lock. `run` ends only when it is cancelled."""
 
-    def __init__(self, log, settings, radio):
+    def __init__(self, log, settings, radio, is_minimal=False):
         from firmware.ble.peripheral import Peripheral
 
         self._log = log.area("lock")
         self._settings = settings
+        self._lifeline = lifeline = Lifeline(board, log, is_minimal)
         self._uptime = Uptime()
         address = board.bluetooth_address()
         identity = Identity(address, VERSION)
@@ -129,40 +114,44 @@ class App:
         self._engine = self._lock.engine
         self._identity = identity
         self._battery_ms = None
-        self._reboot_ms = None
         self._peripheral = Peripheral(radio, _Names(identity, self._name), log)
-        self._supervisor = Supervisor(log, ticks_ms, self._watchdog(log), lambda name: board.reset())
-        self._supervisor.add("link", self._links)
-        self._supervisor.add("mechanics", self._mechanics, _REPORT_MS)
-        self._supervisor.add("guard", self._guard)
-        self._supervisor.add("console", self._console)
+        self._is_linked = False
+        lifeline.is_idle = self._is_idle
+        lifeline.make_safe = self.make_safe
+        lifeline.supervisor.add("link", self._links)
+        lifeline.supervisor.add("mechanics", self._mechanics)
+        lifeline.supervisor.add("guard", self._guard)
+        if not is_minimal:
+            lifeline.supervisor.add("console", self._console)
         self._measure(self._uptime.now_ms())
         self._advertise(self._uptime.now_ms())
 
-    def _watchdog(self, log):
-        try:
-            return board.Watchdog(_WATCHDOG_MS).feed
-        except (AttributeError, OSError) as err:
-            log.area("lock").warn("no_watchdog", err=err)
-            return None
+    def make_safe(self):
+        """Whatever happens next, the motor does not go on."""
+        self._device.bolt.give_up()
+
+    def _is_idle(self):
+        return not self._is_linked and not self._device.bolt.is_moving
 
     async def run(self):
         """All jobs, for ever."""
         device = self._device
         self._log.info("started", version=VERSION, paired=device.keys.is_paired, bolt=device.bolt.state)
-        await self._supervisor.run()
+        await self._lifeline.run()
 
     # Jobs
 
-    async def _links(self):
+    async def _links(self, alive):
         while True:
-            connection = await self._peripheral.accept()
+            connection = await self._peripheral.accept(alive)
             try:
+                self._is_linked = True
                 self._engine.connected(connection.link, self._uptime.now_ms())
-                await self._serve(connection)
+                await self._serve(connection, alive)
             except LinkError as err:
                 self._log.info("link_lost", why=str(err))
             finally:
+                self._is_linked = False
                 await connection.disconnect()
                 now_ms = self._uptime.now_ms()
                 self._engine.disconnected(connection.link, now_ms)
@@ -170,9 +159,10 @@ class App:
                 self._log.info("disconnected", epoch=connection.epoch)
                 gc.collect()
 
-    async def _serve(self, connection):
+    async def _serve(self, connection, alive):
         engine = self._engine
         while True:
+            alive()
             wait_ms = _MOVING_MS if engine.ticket is not None else _LINKED_MS
             try:
                 part = await connection.receive(wait_ms)
@@ -185,47 +175,58 @@ class App:
                 self._log.info("dropping", epoch=connection.epoch)
                 return
 
-    async def _mechanics(self):
-        try:
-            await self._watch_mechanics()
-        finally:
-            self._device.give_up(self._uptime.now_ms())  # a job that ended drives no motor
-
-    async def _guard(self):
+    async def _guard(self, alive):
         while True:  # should the other job hang
+            alive()
             self._device.guard(self._uptime.now_ms())
             await sleep_ms(_GUARD_MS)
 
-    async def _watch_mechanics(self):
+    async def _mechanics(self, alive):
+        """A step that fails is tried again at once, so that a movement under way is finished; the third failure in a
+        row stops the motor and is the supervisor's."""
         device = self._device
-        while True:
-            now_ms = self._uptime.now_ms()
-            was = device.bolt.state
-            device.poll(now_ms)
-            self._lock.button.poll(now_ms)
-            if device.bolt.state != was:
-                self._log.info("bolt", state=device.bolt.state, movements=device.bolt.movements)
-            self._measure(now_ms)
-            self._advertise(now_ms)
-            self._supervisor.alive("mechanics")
-            if self._reboot_ms is not None and now_ms >= self._reboot_ms:
-                board.reset()
-            await sleep_ms(_MOVING_MS if device.bolt.is_moving else _RESTING_MS)
+        faults = 0
+        try:
+            while True:
+                try:
+                    self._step()
+                    faults = 0
+                except Exception as err:
+                    gc.collect()
+                    faults += 1
+                    if faults >= _MOST_FAULTS:
+                        raise
+                    self._log.crash("step_failed", err)
+                alive()
+                await sleep_ms(_MOVING_MS if device.bolt.is_moving else _RESTING_MS)
+        finally:
+            self._device.give_up(self._uptime.now_ms())  # a job that ended drives no motor
 
-    async def _console(self):
+    def _step(self):
+        device = self._device
+        now_ms = self._uptime.now_ms()
+        was = device.bolt.state
+        device.poll(now_ms)
+        self._lock.button.poll(now_ms)
+        if device.bolt.state != was:
+            self._log.info("bolt", state=device.bolt.state, movements=device.bolt.movements)
+        self._measure(now_ms)
+        self._advertise(now_ms)
+
+    async def _console(self, alive):
         from firmware.system.console import Console
 
         words = Words(
             self._lock.keypad,
             self._describe,
             self._hello,
-            self._reboot,
+            self._lifeline.ask_reboot,
             self._uptime.now_ms,
             self._settings,
             _SETTINGS,
             TABLE,
         )
-        await Console().serve(words.handle)
+        await Console().serve(words.handle, alive)
 
     # What others see
 
@@ -247,9 +248,6 @@ class App:
         content = advert.encode_manufacturer(identity.address, identity.scene, device.flags(now_ms), device.battery_pct)
         self._peripheral.set_advert(content, self._name, interval_ms)
 
-    def _reboot(self):
-        self._reboot_ms = self._uptime.now_ms() + _REBOOT_MS
-
     def _hello(self):
         return {
             "ok": True,
@@ -261,6 +259,7 @@ class App:
             "paired": self._device.keys.is_paired,
             "panel": self._settings.panel,
             "reset": board.reset_cause(),
+            "restart": self._lifeline.told(),
         }
 
     def _describe(self):
@@ -284,7 +283,7 @@ class App:
         }
 
 
-def main():
+def main(is_minimal=False):
     """Start the lock; returns only if its loop ends."""
     from firmware.ble.radio import Radio
     from firmware.lib.errors import ConfigError
@@ -295,4 +294,8 @@ def main():
     except ConfigError as err:  # the door must work: defaults, and say so
         log.area("lock").error("settings_ignored", why=str(err))
         settings = TABLE.check({})
-    asyncio.run(App(log, settings, Radio(log)).run())
+    app = App(log, settings, Radio(log), is_minimal)
+    try:
+        asyncio.run(app.run())
+    finally:
+        app.make_safe()

@@ -11,6 +11,7 @@ from firmware.lib.backoff import jittered_ms, next_pause
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError, ProtocolError
 from firmware.lib.timekeeper import TRUSTED, Timekeeper
+from firmware.system.pulse import rest_ms
 from firmware.system.timing import ticks_diff, ticks_ms
 
 _ANSWER_MS = const(2000)
@@ -56,7 +57,7 @@ class Clock:
         """Unix seconds; not below the floor, and only to be relied on while `trusted`."""
         return self._keeper.now_ms(self._mono()) // 1000
 
-    async def run(self):
+    async def run(self, alive):
         """Sample for ever. `run` or `now` must be called at least every six days, as ticks wrap."""
         pause_s = 0
         while True:
@@ -66,16 +67,16 @@ class Clock:
             except (NetError, ProtocolError) as err:
                 pause_s = next_pause(pause_s, 0, _BETWEEN_S)
                 self._log.warn("no_answer", host=self._host, why=err, pause_s=pause_s)
-                await asyncio.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
+                await rest_ms(jittered_ms(pause_s, os.urandom(1)[0]), alive)
                 continue
             if moved_ms is not None:
                 self._taken(moved_ms)
-                await asyncio.sleep(_RESYNC_S)
+                await rest_ms(_RESYNC_S * 1000, alive)
             elif self.trusted:
                 self._log.warn("jump_unconfirmed", pending=self._keeper.is_pending)
-                await asyncio.sleep(_CONFIRM_S)
+                await rest_ms(_CONFIRM_S * 1000, alive)
             else:
-                await asyncio.sleep(_BETWEEN_S)
+                await rest_ms(_BETWEEN_S * 1000, alive)
 
     def _taken(self, moved_ms):
         now_s = self.now()

@@ -16,10 +16,13 @@ from firmware.lib.backoff import jittered_ms, next_pause
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError, NetError, ProtocolError
 from firmware.net.outbox import Outbox
+from firmware.system.pulse import attend, rest_ms, wait_set
 from firmware.system.timing import ticks_diff, ticks_ms
 
 _CONNECT_S = const(15)
 _ANSWER_S = const(10)
+_OPENING_MS = const(20000)
+_PUBACK_MS = const(30000)
 _READ = const(256)
 
 
@@ -73,7 +76,7 @@ class Mqtt(MQTTClient):
         """Filters to subscribe to, with QoS 1, at every connect."""
         self._topics = list(topics)
 
-    async def run(self):
+    async def run(self, alive):
         """Connect, serve and reconnect, until cancelled. Errors that are not the network's are raised."""
         pause_s = 0
         if self._ca is None:
@@ -81,12 +84,12 @@ class Mqtt(MQTTClient):
         while True:
             began_ms = ticks_ms()
             try:
-                await self._serve()
+                await self._serve(alive)
             except NetError as err:
                 ran_ms = ticks_diff(ticks_ms(), began_ms)
                 pause_s = next_pause(pause_s, ran_ms)
                 self._log.warn("disconnected", why=err, ran_ms=ran_ms, pause_s=pause_s)
-            await asyncio.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
+            await rest_ms(jittered_ms(pause_s, os.urandom(1)[0]), alive)
 
     async def publish(self, topic, payload, retain=False, qos=0):  # type: ignore[override]
         """Send one message. QoS 0 returns once it is queued, QoS 1 once the broker has acknowledged it.
@@ -116,18 +119,18 @@ class Mqtt(MQTTClient):
             await session.outbox.flushed()
             session.end(NetError("disconnect asked for"))
 
-    async def _serve(self):
+    async def _serve(self, alive):
         """One connection from start to end; always raises."""
-        session = await self._open()
+        session = await attend(self._open(), alive, _OPENING_MS)
         tasks = []
         try:
-            await self._greet(session)
+            await attend(self._greet(session), alive, _OPENING_MS)
             self._session = session
             self.is_up = True
             self._log.info("connected", host=self.server, port=self.port)
             for job in (self._receive, self._send, self._keep_alive, self._welcome):
                 tasks.append(asyncio.create_task(_guarded(session, job)))
-            await session.over.wait()
+            await wait_set(session.over, alive)
             raise session.fault
         finally:
             self.is_up = False
@@ -237,17 +240,18 @@ class Mqtt(MQTTClient):
             session.outbox.sent()
 
     async def _keep_alive(self, session):
-        """PINGREQ each half keepalive; silence, or a PUBACK that does not come, for a whole one ends the session."""
+        """PINGREQ each half keepalive; silence for a whole one, or a PUBACK that does not come, ends the session."""
         limit_ms = self.keepalive * 1000
-        quarter = 0
+        pause_ms = min(limit_ms // 4, _PUBACK_MS // 4)
+        pinged_ms = ticks_ms()
         while True:
-            await asyncio.sleep_ms(limit_ms // 4)
-            quarter += 1
+            await asyncio.sleep_ms(pause_ms)
             if ticks_diff(ticks_ms(), session.heard_ms) > limit_ms:
                 raise NetError("broker silent for %d s" % self.keepalive)
-            if session.outbox.oldest_ms() > limit_ms:
-                raise NetError("no PUBACK for %d s" % self.keepalive)
-            if quarter % 2 == 0:
+            if session.outbox.oldest_ms() > min(limit_ms, _PUBACK_MS):
+                raise NetError("no PUBACK in time")
+            if ticks_diff(ticks_ms(), pinged_ms) >= limit_ms // 2 - pause_ms // 2:
+                pinged_ms = ticks_ms()
                 self.sock = _Sink()
                 self.ping()
                 session.outbox.put(bytes(self.sock.taken))

@@ -10,6 +10,7 @@ import network
 from firmware.lib.backoff import jittered_ms, next_pause
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError
+from firmware.system.pulse import rest_ms, wait_set
 from firmware.system.timing import ticks_diff, ticks_ms
 
 _JOIN_MS = const(20000)
@@ -42,20 +43,20 @@ class Wifi:
         except (OSError, ValueError):
             return None
 
-    async def wait_up(self):
-        """Return once associated. The caller brings the deadline."""
-        await self._up.wait()
+    async def wait_up(self, alive):
+        """Return once associated, reporting meanwhile."""
+        await wait_set(self._up, alive)
 
-    async def run(self):
+    async def run(self, alive):
         """Associate, watch, and associate again, until cancelled."""
         pause_s = 0
         while True:
             began_ms = ticks_ms()
             try:
-                await self._join()
+                await self._join(alive)
                 self._log.info("connected", address=self._wlan.ifconfig()[0], rssi_dbm=self.rssi_dbm)
                 while self._wlan.isconnected():
-                    await asyncio.sleep_ms(_WATCH_MS)
+                    await rest_ms(_WATCH_MS, alive)
                 why: object = "lost"
             except NetError as err:
                 why = err
@@ -64,9 +65,9 @@ class Wifi:
             ran_ms = ticks_diff(ticks_ms(), began_ms)
             pause_s = next_pause(pause_s, ran_ms)
             self._log.warn("disconnected", why=why, ran_ms=ran_ms, pause_s=pause_s)
-            await asyncio.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
+            await rest_ms(jittered_ms(pause_s, os.urandom(1)[0]), alive)
 
-    async def _join(self):
+    async def _join(self, alive):
         """One attempt, under a deadline. Raises NetError."""
         try:
             self._wlan.active(True)
@@ -77,7 +78,7 @@ class Wifi:
             while not self._wlan.isconnected():
                 if ticks_diff(ticks_ms(), began_ms) > _JOIN_MS:
                     raise NetError("not associated in %d ms, status %s" % (_JOIN_MS, self._wlan.status()))
-                await asyncio.sleep_ms(_LOOK_MS)
+                await rest_ms(_LOOK_MS, alive)
         except OSError as err:  # "Wifi Internal Error" and the like
             raise NetError("cannot associate: %s" % err)
         self._up.set()

@@ -1,120 +1,158 @@
 """Keeps the long-lived jobs running and feeds the watchdog. Owns every task that outlives one function.
 
-A job that ends, for whatever reason, is started again after a pause that doubles up to a minute and is short again
-after a long healthy run. The watchdog is fed here and nowhere else, and only while every job that promised to report
-does so; a blocked event loop starves it as well.
+Every job reports. One that ends, fails or falls silent is started again within 5 s (security.md R-18); three such ends
+of one job in ten minutes are hopeless, and the board is reset. The watchdog is fed here and nowhere else, once a
+second, and only while every job reports: one that cannot even be cancelled starves it, as does a blocked loop (R-19).
+
+Time is counted in rounds of about a second of the loop, not by the clock, so that neither a wrapped tick counter nor a
+loop that was held up for a moment makes every job look late.
 """
 
 import asyncio
+import gc
 
-from firmware.lib.backoff import next_pause
 from firmware.lib.compat import const
 from firmware.system.timing import sleep_ms, ticks_diff
 
-_FEED_MS = const(1000)
-_HEALTHY_MS = const(60000)
-_HOPELESS = const(8)  # failed runs in a row of one job
+_ROUND_MS = const(1000)
+_SILENT_ROUNDS = const(4)
+_PAUSE_MS = const(1000)
+_STRIKES = const(3)
+_SPAN_ROUNDS = const(600)
+_HEALTHY_ROUNDS = const(60)
 
 
 class _Job:
-    def __init__(self, name, run, report_within_ms):
+    def __init__(self, name, run):
         self.name = name
         self.run = run
-        self.report_within_ms = report_within_ms
-        self.seen_ms = 0
+        self.task = None
+        self.silent = 0  # rounds since the last report
+        self.is_cut = False  # cancelled for its silence
         self.is_paused = False
-        self.failures = 0
-        self.restarts = 0
+        self.ends = ()  # rounds of the latest ends that count
+
+    def alive(self):
+        """The job reports that it still does its work."""
+        self.silent = 0
 
 
 class Supervisor:
-    """Runs jobs for ever. `now_ms` is a tick clock, `feed` feeds the watchdog, `on_hopeless(name)` is called when one
-    job has failed too often in a row (a board resets itself there)."""
+    """Runs jobs for ever. `now_ms` is a tick clock for the log, `restarts` a `restarts.Restarts`, `feed` feeds the
+    watchdog, `on_hopeless(name, why)` is called when one job has ended too often, `why` being a word of `restarts` (a
+    board resets itself there)."""
 
-    def __init__(self, log, now_ms, feed=None, on_hopeless=None):
+    def __init__(self, log, now_ms, restarts, feed=None, on_hopeless=None):
         self._log = log.area("supervisor")
         self._now_ms = now_ms
+        self._restarts = restarts
         self._feed = feed
         self._on_hopeless = on_hopeless
         self._jobs = {}
+        self._round = 0
+        self._starving = None
+        self._is_stopping = False
 
-    def add(self, name, job, report_within_ms=None):
-        """Run the async callable `job`; with `report_within_ms` it must call `alive(name)` at least that often."""
-        self._jobs[name] = _Job(name, job, report_within_ms)
-        return self._jobs[name]
+    def add(self, name, job):
+        """Run the async function `job(alive)`, which must call `alive()` at least every two seconds (`system/pulse`
+        has waits that do)."""
+        self._jobs[name] = _Job(name, job)
 
     def alive(self, name):
-        """Job `name` reports that it still does its work."""
-        self._jobs[name].seen_ms = self._now_ms()
+        """Job `name` reports, for those that got this function at their construction."""
+        self._jobs[name].silent = 0
 
-    def restarts(self):
-        """How often jobs were started again, all together."""
-        return sum(job.restarts for job in self._jobs.values())
+    def rounds(self):
+        """Seconds, roughly, that the supervisor has been running."""
+        return self._round
 
-    def late(self):
-        """The name of a job whose report is overdue, or None. A job in its pause is not late."""
-        now_ms = self._now_ms()
+    def silent(self):
+        """The name of a job whose report is overdue, or None. A job in its pause is not."""
         for job in self._jobs.values():
-            if job.report_within_ms is None or job.is_paused:
-                continue
-            if ticks_diff(now_ms, job.seen_ms) > job.report_within_ms:
+            if job.silent > _SILENT_ROUNDS and not job.is_paused:
                 return job.name
         return None
 
     async def run(self):
         """Run all jobs until cancelled; then cancel them and wait for their ends."""
         for job in self._jobs.values():
-            job.seen_ms = self._now_ms()
-        tasks = [asyncio.create_task(self._keep(job)) for job in self._jobs.values()]
+            job.task = asyncio.create_task(self._keep(job))
         try:
-            await self._watch()
+            while True:
+                self.look()
+                await sleep_ms(_ROUND_MS)
         finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
+            self._is_stopping = True
+            for job in self._jobs.values():
+                job.task.cancel()
+            for job in self._jobs.values():
                 try:
-                    await task
+                    await job.task
                 except asyncio.CancelledError:
                     pass
 
-    async def _watch(self):
-        starving = None
-        while True:
-            late = self.late()
-            if late is None:
-                starving = None
-                if self._feed:
-                    self._feed()
-            elif late != starving:
-                starving = late
-                self._log.error("late", job=late)
-            await sleep_ms(_FEED_MS)
+    def look(self):
+        """One round: cut off who is silent, feed the watchdog if nobody is."""
+        self._round += 1
+        if self._round == _HEALTHY_ROUNDS:
+            self._restarts.healthy()
+        for job in self._jobs.values():
+            job.silent += 1
+            if job.silent > _SILENT_ROUNDS and not job.is_paused and not job.is_cut and job.task:
+                job.is_cut = True
+                job.task.cancel()
+        late = self.silent()
+        if late is None:
+            if self._feed:
+                self._feed()
+            if self._starving:
+                self._starving = None
+                self._restarts.withdraw()
+        elif late != self._starving and self._jobs[late].silent > _SILENT_ROUNDS + 1:  # its cancellation had a round
+            self._starving = late
+            self._restarts.note("silent", late)
+            self._log.error("silent", job=late)
 
     async def _keep(self, job):
-        pause_s = 0
         while True:
-            began_ms = job.seen_ms = self._now_ms()
+            job.silent = 0
+            began_ms = self._now_ms()
+            pause_ms = _PAUSE_MS
             try:
-                await job.run()
-                why = None
-            except Exception as err:  # CancelledError is not an Exception, so a stop passes through
+                await job.run(job.alive)
+                why = "returned"
+            except asyncio.CancelledError:
+                if self._is_stopping or not job.is_cut:
+                    raise
+                why = "silent"
+                pause_ms = 0  # it has cost four seconds already
+            except MemoryError as err:
+                gc.collect()
                 why = err
-            ran_ms = ticks_diff(self._now_ms(), began_ms)
-            pause_s = next_pause(pause_s, ran_ms)
-            self.note_end(job, why, ran_ms, pause_s)
+            except Exception as err:
+                why = err
             job.is_paused = True
-            await sleep_ms(int(pause_s * 1000))
+            job.is_cut = False
+            try:
+                self._note_end(job, why, ticks_diff(self._now_ms(), began_ms))
+            except Exception:  # no memory even to say so: going on matters more
+                gc.collect()
+            await sleep_ms(pause_ms)
             job.is_paused = False
 
-    def note_end(self, job, why, ran_ms, pause_s):
-        """A run of `job` (as `add` returned it) has ended: log it, and count towards hopelessness."""
-        job.failures = 1 if ran_ms >= _HEALTHY_MS else job.failures + 1
-        job.restarts += 1
-        if why is None:
-            self._log.warn("ended", job=job.name, ran_ms=ran_ms, pause_s=pause_s)
-        else:
-            self._log.crash("failed", why, job=job.name, ran_ms=ran_ms, pause_s=pause_s)
-        if job.failures >= _HOPELESS:
-            self._log.error("hopeless", job=job.name, failures=job.failures)
-            if self._on_hopeless:
-                self._on_hopeless(job.name)
+    def _note_end(self, job, why, ran_ms):
+        """A run of `job` has ended: count it, log it, and give up after the third in ten minutes."""
+        job.ends = tuple(end for end in job.ends if self._round - end <= _SPAN_ROUNDS) + (self._round,)
+        is_memory = isinstance(why, MemoryError)
+        self._restarts.count("no_memory" if is_memory else "job")
+        is_hopeless = len(job.ends) >= _STRIKES
+        try:
+            if isinstance(why, str):
+                self._log.warn("ended", job=job.name, why=why, ran_ms=ran_ms, ends=len(job.ends))
+            else:
+                self._log.crash("failed", why, job=job.name, ran_ms=ran_ms, ends=len(job.ends))
+            if is_hopeless:
+                self._log.error("hopeless", job=job.name)
+        finally:
+            if is_hopeless and self._on_hopeless:
+                self._on_hopeless(job.name, "memory" if is_memory else "failing")

@@ -1,5 +1,4 @@
 import sys
-import time
 import unittest
 
 
@@ -22,60 +21,142 @@ class _Machine:
         _Machine.resets += 1
 
 
-def _run(name):
+class _Time:
+    slept_s = 0
+
+    @staticmethod
+    def sleep(pause_s):
+        _Time.slept_s += pause_s
+
+
+class _App:
+    """Stands for firmware.lock.app."""
+
+    err = None
+    asked = []
+
+    @staticmethod
+    def main(is_minimal):
+        _App.asked.append(is_minimal)
+        if _App.err:
+            raise _App.err
+
+
+def _open(path):
+    if path == "/role" and _App.err is not OSError:
+        return _Word("lock")
+    raise OSError(2)
+
+
+class _Word:
+    def __init__(self, word):
+        self._word = word
+
+    def read(self):
+        return self._word
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        pass
+
+
+def _run(name, with_role=True):
     with open(name) as file:
-        exec(file.read(), {"__name__": "__main__", "print": lambda *words: None})
+        names = {"__name__": "__main__", "print": lambda *words: None}
+        if with_role:
+            names["open"] = _open
+        exec(file.read(), names)
 
 
 class BootTest(unittest.TestCase):
     def setUp(self):
-        self._machine = sys.modules.get("machine")
+        self._kept = {name: sys.modules.get(name) for name in ("machine", "time", "firmware.lock.app")}
         self._path = sys.path[:]
         sys.modules["machine"] = _Machine
+        sys.modules["time"] = _Time
+        sys.modules["firmware.lock.app"] = _App
+        self._print = getattr(sys, "print_exception", None)
+        if self._print is None:
+            sys.print_exception = lambda err: None
         _Rtc.note = b""
-        _Machine.resets = 0
+        _Machine.resets = _Time.slept_s = 0
+        _App.err = None
+        _App.asked = []
 
     def tearDown(self):
         sys.path[:] = self._path
-        if self._machine is None:
-            sys.modules.pop("machine", None)
-        else:
-            sys.modules["machine"] = self._machine
+        if self._print is None:
+            del sys.print_exception
+        for name in self._kept:
+            if self._kept[name] is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = self._kept[name]
 
-    def _note(self, starts, ago_s=0):
-        _Rtc.note = b"GH1" + bytes([starts]) + (int(time.time()) - ago_s & 0xFFFFFFFF).to_bytes(4, "big")
+    def _start(self):
+        """One start of the board, as far as it is a matter of these two."""
+        sys.path[:] = self._path
+        _run("boot.py")
+        _run("main.py")
 
     def test_slot_goes_on_the_path_once(self):
         _run("boot.py")
         _run("boot.py")
         self.assertEqual(sys.path.count("/a"), 1)
 
-    def test_crash_loop_leaves_the_slot_off_the_path(self):
-        self._note(6)
-        _run("boot.py")
-        self.assertFalse("/a" in sys.path)
-        _run("main.py")  # and main.py does not start the application
-        self.assertEqual((_Machine.resets, _Rtc.note[3]), (0, 6))
+    def test_five_quick_resets_lead_to_minimal_mode_and_ten_to_safe_mode(self):
+        _App.err = ValueError("broken")
+        for _ in range(10):
+            self._start()
+        self.assertEqual(_App.asked, [False] * 5 + [True] * 5)
+        self.assertEqual(_Machine.resets, 10)
+        _Time.slept_s = 0
+        self._start()  # safe mode: nothing of ours runs, and another try is ten minutes away
+        self.assertEqual((len(_App.asked), _Time.slept_s, _Machine.resets, _Rtc.note[3]), (10, 600, 11, 0))
+        self._start()
+        self.assertEqual(_App.asked[10:], [False])
 
-    def test_runs_long_ago_or_too_few_do_not_count(self):
-        for starts, ago_s in ((5, 0), (6, 61)):
-            sys.path[:] = self._path
-            self._note(starts, ago_s)
-            _run("boot.py")
-            self.assertTrue("/a" in sys.path)
+    def test_a_start_that_lasted_is_not_one_of_a_row(self):
+        for _ in range(12):
+            self._start()
+            _Rtc.note = _Rtc.note[:3] + b"\x00" + _Rtc.note[4:]  # what `restarts.healthy` does
+        self.assertEqual(_App.asked, [False] * 12)
 
-    def test_main_notes_the_start_and_without_a_role_leaves_the_prompt(self):
+    def test_a_loss_of_power_begins_anew(self):
+        _App.err = ValueError("broken")
+        for _ in range(7):
+            self._start()
+        _Rtc.note = b""
+        self._start()
+        self.assertFalse(_App.asked[-1])
+
+    def test_an_escaped_exception_is_noted_and_the_counts_are_kept(self):
+        _App.err = MemoryError()
+        _Rtc.note = b"GH2\x00" + bytes(range(100, 143))
+        self._start()
+        self.assertEqual(_Rtc.note[:17], b"GH2\x01\x07MemoryError\x00")
+        self.assertEqual(_Rtc.note[17:], bytes(range(113, 143)))
+
+    def test_without_a_role_the_board_stays_at_its_prompt(self):
         _run("boot.py")
-        _run("main.py")
-        _run("main.py")
-        self.assertEqual((_Rtc.note[:3], _Rtc.note[3], _Machine.resets), (b"GH1", 2, 0))
+        _run("main.py", False)
+        _run("main.py", False)
+        self.assertEqual((_Rtc.note[:4], _Machine.resets), (b"GH2\x00", 0))
 
     def test_port_without_rtc_memory_has_no_guard(self):
         class Bare:
+            resets = 0
+
             class RTC:
                 pass
 
+            @staticmethod
+            def reset():
+                Bare.resets += 1
+
         sys.modules["machine"] = Bare
-        _run("boot.py")
-        _run("main.py")
+        self._start()
         self.assertTrue("/a" in sys.path)
+        self.assertEqual((_App.asked, Bare.resets), ([False], 1))

@@ -2,6 +2,7 @@ import asyncio
 import unittest
 
 from firmware.system.log import Log
+from firmware.system.restarts import Restarts
 from firmware.system.supervisor import Supervisor
 
 
@@ -13,115 +14,48 @@ class _Clock:
         return self.now_ms
 
 
-class SupervisorTest(unittest.TestCase):
-    def setUp(self):
-        self.lines = []
-        self.clock = _Clock()
-        self.fed = []
-        self.log = Log(self.clock, self.lines.append)
+class _Rig:
+    """A supervisor whose rounds are counted by the test."""
 
-    def _words(self):
+    def __init__(self):
+        self.lines = []
+        self.fed = 0
+        self.hopeless = []
+        self.kept = b""
+        clock = _Clock()
+        self.restarts = Restarts(lambda: self.kept, self._keep, "power_on")
+        self.supervisor = Supervisor(
+            Log(clock, self.lines.append),
+            clock,
+            self.restarts,
+            self._feed,
+            lambda name, why: self.hopeless.append((name, why)),
+        )
+
+    def _keep(self, octets):
+        self.kept = octets
+
+    def _feed(self):
+        self.fed += 1
+
+    def words(self):
         return [line.split()[3] for line in self.lines if "|" not in line]
 
-    def test_jobs_run_side_by_side_and_the_watchdog_is_fed(self):
-        seen = []
+    def why(self, cause):
+        """(why, what) as the next start would read them."""
+        found = Restarts(lambda: self.kept, lambda octets: None, cause)
+        return found.why, found.what
 
-        async def scenario():
-            supervisor = Supervisor(self.log, self.clock, lambda: self.fed.append(1))
-
-            async def job():
-                seen.append("job")
-                supervisor.alive("job")
-                await asyncio.Event().wait()
-
-            async def other():
-                seen.append("other")
-                await asyncio.Event().wait()
-
-            supervisor.add("job", job, 1000)
-            supervisor.add("other", other)
-            await _run_for_a_moment(supervisor)
-            return supervisor.late()
-
-        self.assertEqual(asyncio.run(scenario()), None)
-        self.assertEqual(sorted(seen), ["job", "other"])
-        self.assertEqual(self.fed, [1])
-
-    def test_silent_job_is_late_and_starves_the_watchdog(self):
-        async def scenario():
-            supervisor = Supervisor(self.log, self.clock, lambda: self.fed.append(1))
-
-            async def silent():
-                self.clock.now_ms = 5000
-                await asyncio.Event().wait()
-
-            supervisor.add("silent", silent, 1000)
-            task = asyncio.create_task(supervisor.run())
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            late = supervisor.late()
-            supervisor.alive("silent")
-            again = supervisor.late()
-            await _stop(task)
-            return late, again
-
-        self.assertEqual(asyncio.run(scenario()), ("silent", None))
-
-    def test_failed_job_pauses_without_being_late_and_is_reported_with_its_traceback(self):
-        async def scenario():
-            supervisor = Supervisor(self.log, self.clock)
-
-            async def failing():
-                raise ValueError("why")
-
-            supervisor.add("failing", failing, 1000)
-            task = asyncio.create_task(supervisor.run())
-            for _ in range(5):
-                await asyncio.sleep(0)
-            self.clock.now_ms = 10000
-            late = supervisor.late()
-            await _stop(task)
-            return late, supervisor.restarts()
-
-        self.assertEqual(asyncio.run(scenario()), (None, 1))
-        self.assertEqual(self._words(), ["failed"])
-        self.assertTrue("why" in self.lines[0] and "job=failing" in self.lines[0] and len(self.lines) > 1)
-
-    def test_stop_cancels_the_jobs_and_lets_them_clean_up(self):
-        cleaned = []
-
-        async def scenario():
-            supervisor = Supervisor(self.log, self.clock)
-
-            async def job():
-                try:
-                    await asyncio.Event().wait()
-                finally:
-                    cleaned.append(True)
-
-            supervisor.add("job", job)
-            await _run_for_a_moment(supervisor)
-
-        asyncio.run(scenario())
-        self.assertEqual(cleaned, [True])
-        self.assertEqual(self.lines, [])
+    async def rounds(self, count):
+        """So many rounds, and time for what they set off. (`run` itself adds one at its start.)"""
+        for _ in range(count):
+            self.supervisor.look()
+            await _turns()
 
 
-class HopelessTest(unittest.TestCase):
-    def test_too_many_failures_in_a_row_are_hopeless_but_a_healthy_run_counts_anew(self):
-        hopeless = []
-        clock = _Clock()
-        supervisor = Supervisor(Log(clock, lambda line: None), clock, on_hopeless=hopeless.append)
-        job = supervisor.add("job", None)
-        for _ in range(7):
-            supervisor.note_end(job, None, 100, 1)
-        supervisor.note_end(job, None, 60000, 1)
-        for _ in range(6):
-            supervisor.note_end(job, None, 100, 1)
-        self.assertEqual(hopeless, [])
-        supervisor.note_end(job, None, 100, 1)
-        self.assertEqual(hopeless, ["job"])
+async def _turns(count=6):
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 async def _stop(task):
@@ -132,8 +66,214 @@ async def _stop(task):
         pass
 
 
-async def _run_for_a_moment(supervisor):
-    task = asyncio.create_task(supervisor.run())
-    for _ in range(4):
+def _play(scenario, **jobs):
+    rig = _Rig()
+
+    async def whole():
+        for name in jobs:
+            rig.supervisor.add(name, jobs[name])
+        task = asyncio.create_task(rig.supervisor.run())
+        await _turns()
+        try:
+            await scenario(rig)
+        finally:
+            await _stop(task)
+
+    asyncio.run(whole())
+    return rig
+
+
+async def _good(alive):
+    while True:
+        alive()
         await asyncio.sleep(0)
-    await _stop(task)
+
+
+class SupervisorTest(unittest.TestCase):
+    def test_jobs_run_side_by_side_and_the_watchdog_is_fed_each_round(self):
+        seen = []
+
+        async def other(alive):
+            seen.append("other")
+            await _good(alive)
+
+        async def scenario(rig):
+            before = rig.fed
+            await rig.rounds(20)
+            seen.append(rig.fed - before)
+
+        rig = _play(scenario, good=_good, other=other)
+        self.assertEqual(seen, ["other", 20])
+        self.assertEqual(rig.lines, [])
+
+    def test_silent_job_is_cut_off_after_four_rounds_and_started_again(self):
+        starts = []
+
+        async def hung(alive):
+            starts.append(1)
+            await asyncio.Event().wait()
+
+        async def scenario(rig):
+            await rig.rounds(4)
+            starts.append("four rounds over")
+            await rig.rounds(1)
+            await asyncio.sleep(0.005)
+            starts.append(rig.supervisor.silent())
+
+        rig = _play(scenario, good=_good, hung=hung)
+        self.assertEqual(starts, [1, "four rounds over", 1, None])
+        self.assertEqual(rig.words(), ["ended"])
+        self.assertTrue("why=silent" in rig.lines[0] and "job=hung" in rig.lines[0])
+        self.assertEqual(rig.hopeless, [])
+
+    def test_job_that_cannot_be_cut_off_starves_the_watchdog_and_the_reason_is_kept(self):
+        found = []
+
+        async def stubborn(alive):
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    if found:
+                        raise
+
+        async def scenario(rig):
+            await rig.rounds(4)
+            before = rig.fed
+            await rig.rounds(10)
+            found.append(rig.fed - before)
+
+        rig = _play(scenario, good=_good, stubborn=stubborn)
+        self.assertEqual(found, [0])
+        self.assertEqual(rig.why("watchdog"), ("silent", "stubborn"))
+        self.assertEqual(rig.words(), ["silent"])
+
+    def test_reason_is_withdrawn_when_the_job_reports_after_all(self):
+        gate = []
+
+        async def slow(alive):
+            while not gate:
+                try:
+                    await asyncio.sleep(0.001)
+                except asyncio.CancelledError:
+                    pass
+            await _good(alive)
+
+        async def scenario(rig):
+            await rig.rounds(8)
+            gate.append(1)
+            await asyncio.sleep(0.01)
+            before = rig.fed
+            await rig.rounds(3)
+            gate.append(rig.fed - before)
+
+        rig = _play(scenario, slow=slow)
+        self.assertEqual(gate[1], 3)
+        self.assertEqual(rig.why("watchdog"), ("blocked", ""))
+
+    def test_failed_job_pauses_without_being_late_and_is_reported_with_its_traceback(self):
+        async def failing(alive):
+            raise ValueError("why")
+
+        async def scenario(rig):
+            await rig.rounds(9)
+            self.assertEqual(rig.supervisor.silent(), None)
+
+        rig = _play(scenario, failing=failing)
+        self.assertEqual(rig.words(), ["failed"])
+        self.assertTrue("why" in rig.lines[0] and "job=failing" in rig.lines[0] and len(rig.lines) > 1)
+        self.assertEqual(rig.restarts.counts()["job"], 1)
+
+    def test_third_end_in_ten_minutes_is_hopeless(self):
+        for apart, hopeless in ((290, True), (305, False)):
+            gate = []
+
+            async def falls_silent(alive, gate=gate):
+                while not gate:
+                    alive()
+                    await asyncio.sleep(0)
+                gate.pop()
+                await asyncio.Event().wait()
+
+            async def scenario(rig, gate=gate, apart=apart):
+                for _ in range(3):
+                    await rig.rounds(apart)
+                    gate.append(1)
+                    await rig.rounds(6)
+
+            rig = _play(scenario, job=falls_silent)
+            self.assertEqual(rig.hopeless, [("job", "failing")] if hopeless else [])
+
+    def test_memory_error_counts_apart_and_is_the_reason(self):
+        async def failing(alive):
+            raise MemoryError
+
+        rig = _Rig()
+        rig.supervisor.add("job", failing)
+
+        async def whole():
+            task = asyncio.create_task(rig.supervisor.run())
+            for _ in range(260):
+                await asyncio.sleep(0.01)
+                if rig.hopeless:
+                    break
+            await _stop(task)
+
+        asyncio.run(whole())
+        self.assertEqual(rig.hopeless, [("job", "memory")])
+        self.assertEqual(rig.restarts.counts(), {"power_on": 1, "no_memory": 3})
+
+    def test_a_log_that_fails_does_not_keep_a_job_from_its_restart(self):
+        starts = []
+
+        async def failing(alive):
+            starts.append(1)
+            raise ValueError
+
+        async def scenario(rig):
+            await asyncio.sleep(1.1)
+
+        rig = _Rig()
+
+        def refuse(line):
+            raise MemoryError
+
+        rig.supervisor = Supervisor(Log(_Clock(), refuse), _Clock(), rig.restarts, rig._feed)
+        rig.supervisor.add("failing", failing)
+
+        async def whole():
+            task = asyncio.create_task(rig.supervisor.run())
+            await scenario(rig)
+            await _stop(task)
+
+        asyncio.run(whole())
+        self.assertEqual(len(starts), 2)
+
+    def test_a_minute_of_health_ends_a_row_of_quick_starts(self):
+        quick = []
+
+        async def scenario(rig):
+            rig.restarts._note[3] = 4
+            await rig.rounds(58)
+            quick.append(rig.restarts._note[3])
+            await rig.rounds(2)
+            quick.append(rig.kept[3])
+
+        _play(scenario, good=_good)
+        self.assertEqual(quick, [4, 0])
+
+    def test_stop_cancels_the_jobs_and_lets_them_clean_up(self):
+        cleaned = []
+
+        async def job(alive):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cleaned.append(True)
+
+        async def scenario(rig):
+            pass
+
+        rig = _play(scenario, job=job)
+        self.assertEqual(cleaned, [True])
+        self.assertEqual(rig.lines, [])

@@ -1,0 +1,63 @@
+"""The self-healing ladder: what is tried, one rung after the other, when something does not do its work. Owns the order
+and the pauses; what a rung does is given by the composition root.
+
+Gateway's rungs: `rescan`, `radio_cycle` (radio off and on), `soft_reset`, `radio` (hard reset). Each is counted.
+"""
+
+import asyncio
+
+from firmware.lib.compat import const
+from firmware.system.pulse import rest_ms, wait_set
+
+_CALM_MS = const(600000)
+
+
+class Rung:
+    """`act` is an async function; `settle_ms` is the time it is given to show an effect."""
+
+    def __init__(self, word, act, settle_ms):
+        self.word = word
+        self.act = act
+        self.settle_ms = settle_ms
+
+
+class Ladder:
+    """`rungs` from the gentlest to the hardest; their words are in `restarts.WORDS`.
+
+    Whoever finds trouble calls `trouble(why)` each time, as long as it lasts. The first call takes the lowest rung,
+    later ones the next; ten minutes without trouble lead back to the lowest.
+    """
+
+    def __init__(self, rungs, restarts, log, calm_ms=_CALM_MS):
+        self._rungs = rungs
+        self._restarts = restarts
+        self._log = log.area("ladder")
+        self._calm_ms = calm_ms
+        self._woken = asyncio.Event()
+        self._why = ""
+        self._most = 0
+        self._level = 0
+
+    def trouble(self, why, most=None):
+        """Something is wrong: `why` is a word for the log. `most` names the highest rung that it may lead to, for what
+        may have another cause than this board. Returns at once; may be called from any task."""
+        self._why = why
+        words = [rung.word for rung in self._rungs]
+        self._most = max(self._most, len(words) - 1 if most is None else words.index(most))
+        self._woken.set()
+
+    async def run(self, alive):
+        """Climb when there is trouble, for ever."""
+        while True:
+            if not await wait_set(self._woken, alive, self._calm_ms if self._level else None):
+                self._level = 0
+                self._log.info("calm")
+                continue
+            rung = self._rungs[min(self._level, self._most)]
+            self._level = min(self._level + 1, len(self._rungs) - 1)
+            self._restarts.count(rung.word)
+            self._log.warn(rung.word, why=self._why)
+            await rung.act(self._why)
+            await rest_ms(rung.settle_ms, alive)
+            self._woken.clear()  # what was found meanwhile was found too early
+            self._most = 0

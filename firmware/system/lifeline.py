@@ -1,0 +1,110 @@
+"""A board's beginning and end, the same for both roles: watchdog, supervisor, why it started, how it is reset. Owns the
+watchdog and every deliberate reset.
+
+In minimal mode (`main.py` asks for it after five quick resets) the composition root adds only the jobs without which
+the board is of no use; ten healthy minutes, or a loss of power, lead back to all of them.
+"""
+
+import gc
+
+from firmware.lib.compat import const
+from firmware.system.pulse import rest_ms
+from firmware.system.restarts import Restarts
+from firmware.system.supervisor import Supervisor
+from firmware.system.timing import ticks_diff, ticks_ms
+
+_STARTING_MS = const(30000)  # modules are read and stores scanned before the loop runs
+_RUNNING_MS = const(8000)  # with 4 s of silence and one round, below 15 s (security.md R-19)
+_LOOK_MS = const(500)
+_REBOOT_MS = const(500)  # the answer gets out before
+_IDLE_MS = const(10000)
+_MINIMAL_ROUNDS = const(600)
+
+
+def _always():
+    return True
+
+
+def _nothing():
+    pass
+
+
+class Lifeline:
+    """`board` is firmware.board. Set by the composition root: `is_idle()`, True when a reset would hurt nothing;
+    `make_safe()`, stops what must not go on through a reset; `each()`, called twice a second."""
+
+    def __init__(self, board, log, is_minimal=False):
+        self._board = board
+        self._log = log.area("lifeline")
+        self.is_minimal = is_minimal
+        self.restarts = Restarts(board.rtc_memory, board.set_rtc_memory, board.reset_cause())
+        self.is_idle = _always
+        self.make_safe = _nothing
+        self.each = _nothing
+        self._reboot_ms = None
+        self._watchdog = board.Watchdog(_STARTING_MS)
+        if not self._watchdog.is_there:
+            self._log.warn("no_watchdog")
+        self.supervisor = Supervisor(log, ticks_ms, self.restarts, self._feed, self._give_up)
+        self.supervisor.add("housekeeping", self._keep_house)
+
+    def _feed(self):
+        self._watchdog.feed()
+
+    async def run(self):
+        """All jobs, for ever."""
+        restarts = self.restarts
+        self._log.info(
+            "started", why=restarts.why, what=restarts.what or "-", quick=restarts.quick, minimal=self.is_minimal
+        )
+        self._watchdog = self._board.Watchdog(_RUNNING_MS)
+        await self.supervisor.run()
+
+    def told(self):
+        """Members for `hello`, `info` and `metrics`: why it started, and what has been counted since power came on."""
+        restarts = self.restarts
+        return {
+            "why": restarts.why,
+            "what": restarts.what,
+            "minimal": self.is_minimal,
+            "counts": restarts.counts(),
+        }
+
+    def reset(self, why, what="", is_soft=False):
+        """Reset the board now, safe outputs first."""
+        self.make_safe()
+        self.restarts.note(why, what)
+        self._log.warn("resetting", why=why, what=what or "-")
+        if is_soft:
+            self._board.soft_reset()
+        self._board.reset()
+
+    async def reset_when_idle(self, why, what="", is_soft=False):
+        """Reset as soon as it hurts nothing, at the latest after 10 s."""
+        began_ms = ticks_ms()
+        while not self.is_idle() and ticks_diff(ticks_ms(), began_ms) < _IDLE_MS:
+            await rest_ms(_LOOK_MS, self._note_house)
+        self.reset(why, what, is_soft)
+
+    def ask_reboot(self):
+        """The owner wants it, in a moment."""
+        self._reboot_ms = ticks_ms()
+
+    def _note_house(self):
+        self.supervisor.alive("housekeeping")
+
+    def _give_up(self, name, why):
+        gc.collect()
+        self.reset(why, name)
+
+    async def _keep_house(self, alive):
+        while True:
+            alive()
+            self.each()
+            if self._reboot_ms is not None and ticks_diff(ticks_ms(), self._reboot_ms) > _REBOOT_MS:
+                self.restarts.healthy()  # this end is no crash
+                self.reset("asked")
+            if self.is_minimal and self.supervisor.rounds() >= _MINIMAL_ROUNDS and self.is_idle():
+                self.restarts.healthy()
+                self.reset("calm")
+            await rest_ms(_LOOK_MS, alive)

@@ -1,0 +1,65 @@
+import unittest
+
+from firmware.system.restarts import WORDS, Restarts
+
+
+class _Memory:
+    def __init__(self):
+        self.kept = b""
+
+    def start(self, cause):
+        """As boot: main.py has counted the start."""
+        note = bytearray(self.kept if self.kept[:3] == b"GH2" and len(self.kept) > 3 else b"GH2\0")
+        note[3] += 1
+        self.kept = bytes(note)
+        return Restarts(lambda: self.kept, self.keep, cause)
+
+    def keep(self, octets):
+        self.kept = octets
+
+
+class RestartsTest(unittest.TestCase):
+    def setUp(self):
+        self.memory = _Memory()
+
+    def test_power_on_has_no_history(self):
+        found = self.memory.start("power_on")
+        self.assertEqual((found.why, found.what, found.quick), ("power_on", "", 1))
+        self.assertEqual(found.counts(), {"power_on": 1})
+
+    def test_noted_reason_is_read_once(self):
+        self.memory.start("power_on").note("failing", "scanner")
+        found = self.memory.start("hard")
+        self.assertEqual((found.why, found.what, found.quick), ("failing", "scanner", 2))
+        self.assertEqual(self.memory.start("hard").why, "unknown")
+
+    def test_without_a_word_the_cause_decides(self):
+        for cause, why in (("watchdog", "blocked"), ("hard", "unknown"), ("soft", "asked"), ("unknown", "unknown")):
+            self.memory.start("power_on")
+            self.assertEqual(self.memory.start(cause).why, why)
+
+    def test_withdrawn_reason_is_gone_and_counts_stay(self):
+        first = self.memory.start("power_on")
+        first.count("rescan")
+        first.note("silent", "a name much too long")
+        first.withdraw()
+        found = self.memory.start("watchdog")
+        self.assertEqual((found.why, found.what), ("blocked", ""))
+        self.assertEqual(found.counts(), {"power_on": 1, "rescan": 1, "blocked": 1})
+
+    def test_healthy_start_ends_the_row(self):
+        for _ in range(4):
+            found = self.memory.start("hard")
+        self.assertEqual(found.quick, 4)
+        found.healthy()
+        self.assertEqual(self.memory.start("hard").quick, 1)
+
+    def test_counts_stop_at_their_end_and_damage_is_no_crash(self):
+        self.memory.kept = b"GH2\x00" + b"\xff" * 200
+        found = self.memory.start("hard")
+        found.count("job")
+        self.assertEqual(found.counts()["job"], 0xFFFF)
+        for size in range(60):
+            for octet in (b"\x00", b"\x07", b"\xff"):
+                self.memory.kept = (b"GH2\x00" + octet * 60)[:size]
+                self.assertTrue(self.memory.start("hard").why in WORDS)
