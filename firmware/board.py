@@ -134,6 +134,22 @@ def nvs_scrub(key):
                     partition.writeblocks(block, bytes(size), at + _NVS_ENTRY)
 
 
+class Nvs:
+    """These functions as an object, for who is given a key store."""
+
+    def get(self, space, key):
+        return nvs_get(space, key)
+
+    def set(self, space, key, octets):
+        nvs_set(space, key, octets)
+
+    def erase(self, space, key):
+        nvs_erase(space, key)
+
+    def scrub(self, key):
+        nvs_scrub(key)
+
+
 class Watchdog:
     """Resets the board unless fed at least every `timeout_ms`. On an ESP32 it cannot be stopped again, but making one
     anew changes its time (ESP-IDF reconfigures its one task watchdog). Boards without one get none: `is_there`."""

@@ -52,20 +52,6 @@ class _Pins:
         self.switch_unlocked = board.Input(_SWITCH_UNLOCKED)
 
 
-class _Nvs:
-    def get(self, space, key):
-        return board.nvs_get(space, key)
-
-    def set(self, space, key, octets):
-        board.nvs_set(space, key, octets)
-
-    def erase(self, space, key):
-        board.nvs_erase(space, key)
-
-    def scrub(self, key):
-        board.nvs_scrub(key)
-
-
 class _Names:
     """What the GATT database says (lock-ble-link.md 3.1)."""
 
@@ -105,7 +91,7 @@ class App:
             board.Buzzer(_BUZZER),
             _rtc_s,
             _set_rtc,
-            _Nvs(),
+            board.Nvs(),
             board.reset_cause() == "power_on",
         )
         self._gauge = board.Gauge(_BATTERY)

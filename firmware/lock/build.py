@@ -13,6 +13,7 @@ from firmware.lock.credentials.passcodes import Passcodes
 from firmware.lock.device import Device
 from firmware.lock.engine import Engine
 from firmware.lock.feedback import Feedback
+from firmware.lock.intent import Intent
 from firmware.lock.limits import Limits
 from firmware.lock.pairing import Pairing
 from firmware.lock.panel import keypad
@@ -82,7 +83,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     clock = Clock(
         hardware.rtc_s,
         hardware.set_rtc,
-        lambda kept: store.save(clock_path, kept),
+        lambda kept: _save_clock(clock_path, kept),
         store.load(clock_path),
         hardware.lost_power and not settings.clock_backup,
         _newest_s(ring),
@@ -111,8 +112,9 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     pairing = Pairing(keys, vault, settings.pairing_over_air, paired, undone)
     pairing.is_blocked = is_damaged
     bolt = Bolt(hardware.pins, settings.travel_ms)
+    intent = Intent(Cell(folder + "/state/intent"), ring, vault)
     device = Device(
-        vault, keys, options, passcodes, ring, clock, bolt, limits, feedback, pairing, settings.record_auto_lock
+        vault, keys, options, passcodes, ring, intent, clock, bolt, limits, feedback, pairing, settings.record_auto_lock
     )
     vendor_crc = settings.crc_default == "vendor"
     engine = Engine(device, identity, log, vendor_crc, settings.strict_empty, settings.push, settings.clock_backup)
@@ -120,11 +122,19 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     device.auto_lock_changed(now_ms)  # a door that stood open when the power went
     button = Button(hardware.button, device, settings.reset_button)
     if keys.is_paired:
+        device.resolve()
         if hardware.lost_power:
             device.record(_POWERED_ON)
         if limits.keypad.is_pausing and not _tells_lockout(ring):
             device.record(keypad.LOCKED_OUT)  # it begins anew, or power was cut before it could be recorded (LIM-5)
     return Lock(device, engine, keypad.Keypad(device, button), button)
+
+
+def _save_clock(path, kept):
+    try:
+        store.save(path, kept)
+    except OSError:  # the flash is full: the door must work, and a start without the file distrusts the clock
+        store.remove(path)
 
 
 def _tells_lockout(ring):

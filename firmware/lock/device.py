@@ -28,19 +28,33 @@ class Device:
     """Plain attributes are the parts, given once by the composition root; `poll` drives what depends on time."""
 
     def __init__(
-        self, vault, keys, options, passcodes, ring, clock, bolt, limits, feedback, pairing, record_auto_lock=False
+        self,
+        vault,
+        keys,
+        options,
+        passcodes,
+        ring,
+        intent,
+        clock,
+        bolt,
+        limits,
+        feedback,
+        pairing,
+        record_auto_lock=False,
     ):
         self.vault = vault
         self.keys = keys
         self.options = options
         self.passcodes = passcodes
         self.ring = ring
+        self.intent = intent
         self.clock = clock
         self.bolt = bolt
         self.limits = limits
         self.feedback = feedback
         self.pairing = pairing
         self.battery_pct = 100
+        self.unrecorded = 0  # records that the flash refused
         self.changes = 0  # grows with every change of state that a connected client is told
         self.resets = 0  # grows with every reset: rights from before it are void
         self.is_resetting = False
@@ -62,14 +76,23 @@ class Device:
         return self.pairing.stage == authority.PAIRED and not self.is_resetting
 
     def record(self, kind, tail=b""):
-        """Write one record at the present time; durable on return, or held until a pairing is finished (PAIR-2)."""
+        """Write one record at the present time; durable on return, or held until a pairing is finished (PAIR-2).
+
+        A flash that refuses costs the record, not the door; `unrecorded` counts.
+        """
         raw = records.encode(kind, self.clock.date6(), self.battery_pct, tail)
         if self.is_pairing:
             self._held.append(raw)
             self._held = self._held[-_HELD:]
             return
-        self.ring.append(raw)
+        self._keep(raw)
         self.clock.saw_record()
+
+    def _keep(self, raw):
+        try:
+            self.ring.append(raw)
+        except OSError:
+            self.unrecorded += 1
 
     def pairing_ended(self, is_kept):
         """What was recorded during a pairing is written, or forgotten with it."""
@@ -77,7 +100,7 @@ class Device:
         self._held = []
         if is_kept:
             for raw in held:
-                self.ring.append(raw)
+                self._keep(raw)
 
     def touch(self, now_ms):
         """Somebody touched the lock."""
@@ -92,6 +115,26 @@ class Device:
     def is_awake(self, now_ms):
         """True while the short advertising interval applies."""
         return now_ms - self._active_ms < _AWAKE_MS
+
+    def operate(self, target, kind, tail, done, now_ms):
+        """As `move`, for somebody who has shown a credential: that it is about to happen is durable before it does,
+        and a record of `kind` is written when it has happened.
+        """
+
+        def settled(arrived):
+            if arrived:
+                self.record(kind, tail)
+            done(arrived)
+
+        if self.bolt.state != target and not self.is_pairing:
+            self.intent.begin(target, records.encode(kind, self.clock.date6(), self.battery_pct, tail))
+        self.move(target, settled, now_ms)
+
+    def resolve(self):
+        """At start: record what became of a movement that a power cut interrupted, by where the bolt is found."""
+        lacking = self.intent.unresolved(self.bolt.state)
+        if lacking is not None:
+            self.record(*lacking)
 
     def move(self, target, done, now_ms):
         """Move the bolt to "locked" or "unlocked"; `done(True)` on arrival, `done(False)` on a jam or a reversal.

@@ -68,6 +68,22 @@ class Ring:
             if raw is not None:
                 yield raw
 
+    @property
+    def next_sequence(self):
+        """Counts records without end, unlike their numbers."""
+        return self._records.next_seq
+
+    def holds(self, seq):
+        """True if a record with this sequence is kept, or would be the next."""
+        return self._first() <= seq <= self._records.next_seq
+
+    def since(self, seq):
+        """The records from this sequence on, the oldest first."""
+        for _, wrapped in self._records.records(max(seq, self._first())):
+            raw = self._vault.unwrap(wrapped)
+            if raw is not None:
+                yield raw
+
     def _sequence_of(self, number):
         """The sequence of the stored record `number`, of the oldest one above it, or None if there is none."""
         first = self._first()
@@ -110,8 +126,11 @@ class Ring:
     def keep_cursor(self):
         """Write the read cursor down: at the end of a walk and when the link ends."""
         if self._cursor != self._kept_cursor:
-            self._cell.save(self._cursor.to_bytes(4, "big"))
             self._kept_cursor = self._cursor
+            try:
+                self._cell.save(self._cursor.to_bytes(4, "big"))
+            except OSError:  # the flash is full: some records will be delivered again
+                pass
 
     def erase(self):
         """Factory reset: no records, numbers from 0."""

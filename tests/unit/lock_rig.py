@@ -135,6 +135,7 @@ class Rig:
     def start(self, lost_power=True):
         """Start the firmware on what is stored."""
         output = Output()
+        self.pins.motor.drive(0)  # no power, no motor
         hardware = Hardware(
             self.pins, self.button, output, output, lambda: self.rtc, self._set_rtc, self.nvs, lost_power
         )

@@ -62,9 +62,8 @@ def _operate(engine, request, command, target):
         if not arrived:
             engine.answer_later(ticket, common.failure(command, _FAILED))
             return
-        thing.record(kind, records.by_user(uid, unix_s))
         data = session_lock.encode_operated(thing.battery_pct, uid, unix_s, thing.clock.date6())
         engine.answer_later(ticket, common.success(command, data))
 
-    thing.move(target, done, engine.now_ms)
+    thing.operate(target, kind, records.by_user(uid, unix_s), done, engine.now_ms)
     return LATER
