@@ -78,19 +78,29 @@ def _ask_settings() -> dict:
 
 @sim_app.command("up")
 def up(
-    gateways: Annotated[int, typer.Option("--gateways", min=0)] = 1,
-    locks: Annotated[int, typer.Option("--locks", min=0)] = 2,
+    file: Annotated[
+        Path | None, typer.Argument(help="Site description in TOML (host_tools/sim/README.md); options go over it")
+    ] = None,
+    gateways: Annotated[int | None, typer.Option("--gateways", min=0, help="How many; without a file 1")] = None,
+    locks: Annotated[int | None, typer.Option("--locks", min=0, help="How many; without a file 2")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON first: where everything is")] = False,
-    profile: Annotated[str, typer.Option("--profile", help="Air: ideal, home or bad")] = "home",
+    profile: Annotated[str | None, typer.Option("--profile", help="Air: ideal, home (without a file) or bad")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Repeat a run's draws of loss and delay")] = None,
     paired: Annotated[bool, typer.Option("--paired", help="Pair the locks and hand their keys to a gateway")] = False,
 ) -> None:
     """Start a site (broker, virtual radio, gateways, locks) and stay until Ctrl-C."""
+    from host_tools.sim import site_file
+    from host_tools.sim.air import PROFILES
     from host_tools.sim.site import run_site
 
     with reporting():
+        spec, file_pairs = site_file.load(file) if file else (None, False)
+        if profile not in (None, *PROFILES):
+            raise HostError("bad_request", "no air profile %r" % profile, "there are " + ", ".join(PROFILES))
+        given = {"gateways": gateways, "locks": locks, "profile": profile, "seed": seed}
+        options = {key: value for key, value in given.items() if value is not None}
         try:
-            run_site(as_json, paired, gateways=gateways, locks=locks, profile=profile, seed=seed)
+            run_site(as_json, paired or file_pairs, spec, **options)
         except KeyboardInterrupt:
             pass
 

@@ -85,6 +85,10 @@ class LinkRecord:
     lost: dict[str, int] = field(default_factory=lambda: {CENTRAL: 0, PERIPHERAL: 0})
 
 
+# Hears every data packet that is sent, also one that a cut swallows: (link, sender's side, octets of the packet).
+Tap = Callable[[LinkRecord, str, bytes], None]
+
+
 class AirLink:
     """The common state of both ends of one LE connection. `pair`: addresses of the central and the peripheral."""
 
@@ -101,8 +105,13 @@ class AirLink:
 
     def set_interval(self, interval_s: float) -> None:
         """Start counting connection events anew."""
+        self._asked_s = interval_s
         self.interval_s = interval_s if self.air.profile.paced else 0.0
         self._anchor = asyncio.get_running_loop().time() + (_FIRST_EVENT_S if self.interval_s else 0.0)
+
+    def repace(self) -> None:
+        """The air has another profile."""
+        self.set_interval(self._asked_s)
 
     def at_next_event(self, call: Callable, *args: object) -> asyncio.Handle:
         """Run `call` at the next connection event (at once on an air without pacing)."""
@@ -171,6 +180,7 @@ class Air(link.LocalLink):
         self.links: set[AirLink] = set()
         self.history: collections.deque[LinkRecord] = collections.deque(maxlen=_REMEMBERED)
         self.numbers = itertools.count(1)
+        self.taps: list[Tap] = []
         self.faults = Faults(self.stream, self.review)
         self._places: dict[bytes, tuple[float, float]] = {}
         self._streams: dict[tuple, random.Random] = {}
@@ -184,6 +194,13 @@ class Air(link.LocalLink):
     def place(self, address: hci.Address, x_m: float, y_m: float) -> None:
         """Put the radio with this address somewhere. Links that leave or regain range notice."""
         self._places[bytes(address)] = (x_m, y_m)
+        self.review()
+
+    def change_profile(self, profile: Profile) -> None:
+        """From now on another air."""
+        self.profile = profile
+        for each in self.links:
+            each.repace()
         self.review()
 
     def review(self) -> None:

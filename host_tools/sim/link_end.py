@@ -69,6 +69,8 @@ class LinkEnd(controller.Connection):
             record.lost[self.side] += 1
             self.wake()  # the event closes because nobody acknowledged
             return
+        for tap in state.air.taps:
+            tap(record, self.side, bytes(self._queue[0][0].data))
         cut = faults.cut_at(record.peripheral, self.side, record.number)
         if cut is not None and not cut.is_delivered:
             self._cut(cut)

@@ -3,13 +3,14 @@
 import asyncio
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _TO_1900 = 2208988800
 
 
 class NtpServer(asyncio.DatagramProtocol):
-    """`lie_s` is added to what it tells; while `is_silent` it answers nothing."""
+    """`lie_s` is added to what it tells, one after the other when it is a sequence; while `is_silent` it answers
+    nothing. Answers leave `delay_s` late and tell the time of their leaving."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
@@ -18,7 +19,8 @@ class NtpServer(asyncio.DatagramProtocol):
         self.port = 0
         self.is_silent = False
         self.is_reachable = True  # by Wi-Fi
-        self.lie_s = 0.0
+        self.lie_s: float | Sequence[float] = 0.0
+        self.delay_s = 0.0
         self.asked = 0
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -40,7 +42,17 @@ class NtpServer(asyncio.DatagramProtocol):
         self.asked += 1
         if self.is_silent or self._transport is None:
             return
-        stamp = self._now() + self.lie_s + _TO_1900
+        lies = self.lie_s if isinstance(self.lie_s, Sequence) else (self.lie_s,)
+        lie_s = lies[self.asked % len(lies)]
+        if self.delay_s:
+            asyncio.get_running_loop().call_later(self.delay_s, self._answer, data, addr, lie_s)
+        else:
+            self._answer(data, addr, lie_s)
+
+    def _answer(self, data: bytes, addr, lie_s: float) -> None:
+        if self._transport is None:
+            return
+        stamp = self._now() + lie_s + _TO_1900
         wire = struct.pack(">II", int(stamp) & 0xFFFFFFFF, int(stamp % 1 * 0x100000000))
         version = data[0] & 0x38
         head = struct.pack(">BBbbII4s", version | 4, 2, 6, -20, 0, 0, b"SIM\0")

@@ -97,6 +97,12 @@ class Radio:
         """Put the board with this Bluetooth address somewhere, now or before it comes up."""
         self.air.place(parse_address(address), x_m, y_m)
 
+    def change_profile(self, name: str) -> None:
+        """Another air for everybody, links that are up included, which count their events anew. Raises ValueError."""
+        if name not in PROFILES:
+            raise ValueError("no air profile %r; there are: %s" % (name, ", ".join(sorted(PROFILES))))
+        self.air.change_profile(PROFILES[name])
+
     async def walk(self, address: str, x_m: float, y_m: float, over_s: float) -> None:
         """Move the board to a place within so many seconds, in a straight line."""
         loop = asyncio.get_running_loop()

@@ -14,7 +14,8 @@ import shutil
 import signal
 import tempfile
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 
 from host_tools.sim import control
@@ -26,30 +27,10 @@ from host_tools.sim.interpreter import SimError
 from host_tools.sim.ntp import NtpServer
 from host_tools.sim.panel import JsonPort
 from host_tools.sim.radio import Radio
+from host_tools.sim.site_plan import PASSWORD, SSID, SiteSpec
+from host_tools.sim.squatter import Squatter
+from host_tools.sim.timeline import Timeline
 from host_tools.sim.uplink import Uplink
-
-SSID, PASSWORD = "sim", "simulated"
-_LOCK_NAMES = ("Front door", "Back door", "Garage", "Cellar", "Shed", "Office")
-
-
-@dataclass
-class SiteSpec:
-    """What to build. `gateway_settings` and `lock_settings` are laid over those of a demonstration site."""
-
-    gateways: int = 1
-    locks: int = 2
-    profile: str = "home"
-    seed: int | None = None
-    provisioned: bool = True  # gateways find Wi-Fi and broker in their settings
-    gateway_settings: dict = field(default_factory=dict)
-    lock_settings: dict = field(default_factory=dict)
-    gateway_heapsize: str | None = None
-    lock_heapsize: str | None = None
-    broker: str = "iotcore"  # or mosquitto
-    mpy: bool = True
-    folder: Path | None = None  # for logs and flash images; without it a temporary one
-    keep_folder: bool = False
-    clock_backup: bool = True  # a lock's clock runs on while its board is restarted
 
 
 class Site:
@@ -65,10 +46,15 @@ class Site:
         self.extra: list[Board] = []  # from `add`
         self.uplinks: list[Uplink] = []
         self.panels: list[JsonPort] = []
+        self.wifi = AccessPoint(SSID, PASSWORD, self.seed)
+        self.wifi.on_switch = self._wifi_switched
         self.broker = Broker(self.spec.broker)
         self.ntp = NtpServer(self.now)
         self.radio = Radio(self.seed, self.spec.profile)
         self.control = JsonPort(lambda request: control.perform(self, request))
+        self.squatters: dict[str, Squatter] = {}  # by the Bluetooth address of their lock
+        self.timeline = Timeline(self, self.spec.events)
+        self._jobs: set[asyncio.Task] = set()
         self._lines = BoardLines(self._by_base)
         self._is_temporary = False
 
@@ -157,7 +143,16 @@ class Site:
             }
             for each in self.boards
         ]
-        return {"leap_s": self.leap_s, "links_up": self.radio.links_up(), "wifi": self.wifi.is_up, "boards": boards}
+        timeline = self.timeline
+        return {
+            "leap_s": self.leap_s,
+            "links_up": self.radio.links_up(),
+            "wifi": self.wifi.is_up,
+            "profile": self.radio.air.profile.name,
+            "faults": self.radio.faults.describe(),
+            "events": {"done": timeline.done, "failed": timeline.failures, "waiting": len(timeline.waiting)},
+            "boards": boards,
+        }
 
     # --- what a test or a story does to it
 
@@ -176,9 +171,23 @@ class Site:
     def switch_wifi(self, is_up: bool) -> None:
         """The access point, and with it every gateway's way to the broker."""
         self.wifi.switch(is_up)
+
+    def spawn(self, job: Coroutine) -> asyncio.Task:
+        """Run something beside the site; it ends with it."""
+        task = asyncio.create_task(job)
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+        return task
+
+    def _wifi_switched(self, is_up: bool) -> None:
         self.ntp.is_reachable = is_up
         for uplink in self.uplinks:
             uplink.switch(is_up)
+
+    def start_events(self, report: Callable[[str], None] = lambda text: None) -> asyncio.Task:
+        """Let the events of the description happen, counted from now; `report` hears of those that failed."""
+        self.timeline.report = report
+        return self.spawn(self.timeline.run())
 
     # --- start and end
 
@@ -200,19 +209,24 @@ class Site:
         else:
             self.folder = Path(tempfile.mkdtemp(prefix="gatehouse-"))
             self._is_temporary = True
-        self.wifi = AccessPoint(SSID, PASSWORD, self.seed)
         await asyncio.gather(self.broker.start(), self.ntp.start(HOST), self.radio.start(HOST), self._lines.start(HOST))
         for index in range(self.spec.gateways):
-            uplink = Uplink(HOST, self.broker.port)
+            uplink = Uplink(HOST, self.broker.port, self.seed + index)
             await uplink.start()
             self.uplinks.append(uplink)
-            self.gateways.append(self._make(self._gateway(index, uplink.port), index))
+            gateway = self._make(self.spec.gateway(index, uplink.port, self.ntp.port), index)
+            self.gateways.append(gateway)
+            at = self.spec.gateway_plan(index).at
+            if at:
+                self.radio.place(gateway.mac, *at)
         for index in range(self.spec.locks):
-            lock = self._make(self._lock(index), self.spec.gateways + index)
+            lock = self._make(self.spec.lock(index), self.spec.gateways + index)
             self.locks.append(lock)
             self.panels.append(JsonPort(lock.panel))
             await self.panels[-1].start(HOST)
-            self.radio.place(lock.mac, 2.0 + index % 4, float(index // 4))
+            at = self.spec.lock_plan(index).at
+            assert at
+            self.radio.place(lock.mac, *at)
         await self.control.start(HOST)
         for role in (self.locks, self.gateways):
             for board in role[:1]:  # makes the role's flash image, which the others copy
@@ -222,6 +236,11 @@ class Site:
     async def _stop(self) -> None:
         for port in (*self.panels, self.control):
             port.stop()
+        for job in tuple(self._jobs):
+            job.cancel()
+        for squatter in self.squatters.values():
+            await squatter.stop()
+        await self.wifi.close()
         await asyncio.gather(*(board.close() for board in self.boards), return_exceptions=True)
         self._lines.stop()
         for uplink in self.uplinks:
@@ -240,47 +259,13 @@ class Site:
         board.env = {"SIM_BOARD": "%s:%d" % (HOST, self._lines.port), "SIM_RADIO": "%s:%d" % (HOST, self.radio.port)}
         return board
 
-    def _gateway(self, index: int, mqtt_port: int) -> BoardSpec:
-        settings: dict = {}
-        if self.spec.provisioned:
-            settings = {
-                "wifi_ssid": SSID,
-                "wifi_password": PASSWORD,
-                "mqtt_host": HOST,
-                "mqtt_port": mqtt_port,
-                "insecure_broker": True,
-                "unsigned_unlock": True,
-                "ntp_host": HOST,
-                "ntp_port": self.ntp.port,
-                "name": "Gateway" if self.spec.gateways == 1 else "Gateway %d" % (index + 1),
-            } | self.spec.gateway_settings
-        return BoardSpec(
-            name="Gateway" if self.spec.gateways == 1 else "Gateway %d" % (index + 1),
-            role="gateway",
-            base_mac="240ac4a0%04x" % (index * 4),
-            settings=settings,
-            heapsize=self.spec.gateway_heapsize,
-            mpy=self.spec.mpy,
-        )
 
-    def _lock(self, index: int) -> BoardSpec:
-        return BoardSpec(
-            name=_LOCK_NAMES[index] if index < len(_LOCK_NAMES) else "Lock %d" % (index + 1),
-            role="lock",
-            base_mac="240ac4b0%04x" % (index * 4),
-            settings={"panel": True, "clock_backup": self.spec.clock_backup} | self.spec.lock_settings,
-            heapsize=self.spec.lock_heapsize,
-            mpy=self.spec.mpy,
-            clock_backup=self.spec.clock_backup,
-        )
-
-
-def run_site(json_out: bool = False, paired: bool = False, **options) -> None:
-    """Start a site, say how to reach it, stay until SIGINT or SIGTERM. `options`: fields of SiteSpec.
+def run_site(json_out: bool = False, paired: bool = False, spec: SiteSpec | None = None, **options) -> None:
+    """Start a site, say how to reach it, stay until SIGINT or SIGTERM. `options`: fields of SiteSpec, over `spec`.
 
     `paired`: pair the locks and hand their keys to the first gateway before anything is said.
     """
-    asyncio.run(_run(SiteSpec(**options), json_out, paired))
+    asyncio.run(_run(replace(spec or SiteSpec(), **options), json_out, paired))
 
 
 async def _run(spec: SiteSpec, json_out: bool, paired: bool) -> None:
@@ -298,6 +283,11 @@ async def _run(spec: SiteSpec, json_out: bool, paired: bool) -> None:
             print(json.dumps(facts), flush=True)
         else:
             _print_facts(site, facts)
+
+        def report(text: str) -> None:
+            print(json.dumps({"event_failed": text}) if json_out else "event failed: " + text, flush=True)
+
+        site.start_events(report)
         reported = 0
         while not ended.is_set():
             crashes = [

@@ -1,13 +1,34 @@
-"""A gateway's way to the broker: a TCP relay that falls silent while the Wi-Fi is down, as the air does."""
+"""A gateway's way to the broker: a TCP relay that falls silent while the Wi-Fi is down, as the air does.
+
+A weak link costs time, as it does under TCP: every part waits for `latency_s`, and one that is lost for the sender's
+retransmission, which doubles with each further loss.
+"""
 
 import asyncio
+import random
 from contextlib import suppress
+
+_RETRANSMIT_S = 0.2
+_RETRANSMIT_MAX_S = 6.4
+_PORTAL = (
+    b"HTTP/1.1 302 Found\r\nLocation: http://portal.invalid/login\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
+MODES = ("through", "captive", "refused")
 
 
 class Uplink:
-    """Relays every connection to `port` on to the broker. Down, it holds the bytes back and breaks nothing."""
+    """Relays every connection to `port` on to the broker. Down, it holds the bytes back and breaks nothing.
 
-    def __init__(self, host: str, target_port: int) -> None:
+    `mode` holds for new connections: `through`; `captive`, a portal answers in HTTP and closes; `refused`, they are
+    reset. `latency_s` each way and `loss`, a chance, hold for every part from now on.
+    """
+
+    def __init__(self, host: str, target_port: int, seed: int = 0) -> None:
+        self.latency_s = 0.0
+        self.loss = 0.0
+        self.mode = MODES[0]
+        self.accepted = 0
+        self._random = random.Random(seed)
         self._host = host
         self._target_port = target_port
         self._server: asyncio.Server | None = None
@@ -30,6 +51,11 @@ class Uplink:
             task.cancel()
         await asyncio.gather(*flows, return_exceptions=True)
 
+    def cut(self) -> None:
+        """Break every connection, without closing the port."""
+        for task in tuple(self._flows):
+            task.cancel()
+
     def switch(self, is_up: bool) -> None:
         """Let bytes through, or hold them."""
         if is_up:
@@ -42,8 +68,17 @@ class Uplink:
         assert task is not None
         self._flows.add(task)
         writers = [writer]
+        self.accepted += 1
         try:
             await self._up.wait()
+            if self.mode != "through":
+                if self.mode == "captive":
+                    await reader.read(1024)
+                    writer.write(_PORTAL)
+                    await writer.drain()
+                    writers.remove(writer)
+                    writer.close()
+                return
             there, back = await asyncio.open_connection(self._host, self._target_port)
             writers.append(back)
             ways = [asyncio.create_task(self._relay(reader, back)), asyncio.create_task(self._relay(there, writer))]
@@ -64,7 +99,18 @@ class Uplink:
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while part := await reader.read(4096):
-                await self._up.wait()
+                await self._cross()
                 writer.write(part)
                 await writer.drain()
             await self._up.wait()
+
+    async def _cross(self) -> None:
+        """What one part needs to get across."""
+        pause_s = _RETRANSMIT_S
+        wait_s = self.latency_s
+        while self.loss and self._random.random() < self.loss:
+            wait_s += pause_s
+            pause_s = min(2 * pause_s, _RETRANSMIT_MAX_S)
+        if wait_s:
+            await asyncio.sleep(wait_s)
+        await self._up.wait()

@@ -17,6 +17,7 @@ import pytest
 from host_tools.sim.access_point import AccessPoint
 from host_tools.sim.interpreter import SimError
 from host_tools.sim.site import PASSWORD, SSID, Site, SiteSpec
+from host_tools.sim.uplink import Uplink
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _EMPTY = {"gateways": 0, "locks": 0, "profile": "ideal", "seed": 1}
@@ -126,6 +127,128 @@ def test_access_point_refuses_strangers_and_throws_out_when_it_goes_down():
         air.switch(True)
         assert (await told())[1] == "up"
         air.leave(station)
+
+    asyncio.run(run())
+
+
+def test_time_server_alternates_and_takes_its_time(tmp_path):
+    async def run():
+        async with Site(SiteSpec(**_EMPTY, folder=tmp_path)) as site:
+            request = {"do": "ntp", "lie_s": [500, -500], "delay_s": 0.3}
+            assert (await _json(site.control.port, request))["ok"]
+            began = time.monotonic()
+            told = [await asyncio.to_thread(_ask_time, site.ntp.port) - time.time() for _ in range(4)]
+            assert time.monotonic() - began > 1.2
+            assert sorted(round(each / 500) for each in told) == [-1, -1, 1, 1]
+            assert round(told[0] / 500) != round(told[1] / 500)
+
+    asyncio.run(run())
+
+
+def test_access_point_flaps_changes_its_password_and_takes_its_time():
+    async def run():
+        air, station = AccessPoint(SSID, PASSWORD, 1), _Station()
+        seen = []
+        air.on_switch = seen.append
+        air.join_s = (0.3, 0.31)
+
+        async def told():
+            return await asyncio.wait_for(station.told.get(), 3)
+
+        began = time.monotonic()
+        air.join(station, SSID, PASSWORD, -1)
+        assert (await told())[1] == "up" and time.monotonic() - began > 0.29
+        air.set_rssi(-80)
+        assert await told() == ("wifi", "rssi", -80)
+        air.change_password("another")
+        assert (await told())[1:] == ("down", 200)
+        assert (await told())[1:] == ("down", 202)
+        air.change_password(PASSWORD)
+        while (await told())[1] != "up":
+            pass
+        await air.flap(0.05, 0.05, 0.35)
+        assert (await told())[1:] == ("down", 200)
+        await asyncio.sleep(0.6)
+        assert air.is_up and seen.count(False) in (3, 4) and seen[-1]
+        await air.close()
+
+    asyncio.run(run())
+
+
+def test_weak_uplink_costs_time_and_a_portal_or_a_reset_is_no_broker():
+    async def run():
+        async def echo(reader, writer):
+            while part := await reader.read(100):
+                writer.write(part)
+            writer.close()
+
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        uplink = Uplink("127.0.0.1", server.sockets[0].getsockname()[1], seed=1)
+        await uplink.start()
+
+        async def exchange(number=1):
+            reader, writer = await asyncio.open_connection("127.0.0.1", uplink.port)
+            began = time.monotonic()
+            for _ in range(number):
+                writer.write(b"ping")
+                assert await asyncio.wait_for(reader.readexactly(4), 20) == b"ping"
+            writer.close()
+            return (time.monotonic() - began) / number
+
+        assert await exchange() < 0.5
+        uplink.latency_s = 0.2
+        assert await exchange() > 0.39
+        uplink.latency_s, uplink.loss = 0.0, 0.3
+        assert await exchange(10) > 0.05
+        uplink.loss = 0.0
+        uplink.mode = "captive"
+        reader, writer = await asyncio.open_connection("127.0.0.1", uplink.port)
+        writer.write(b"ping")
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 302")
+        writer.close()
+        uplink.mode = "refused"
+        with pytest.raises((OSError, asyncio.IncompleteReadError)):
+            await exchange()
+        uplink.mode = "through"
+        held, _ = await asyncio.open_connection("127.0.0.1", uplink.port)
+        await asyncio.sleep(0.1)
+        uplink.cut()
+        with pytest.raises((OSError, asyncio.IncompleteReadError)):
+            await asyncio.wait_for(held.readexactly(1), 5)
+        await uplink.stop()
+        server.close()
+
+    asyncio.run(run())
+
+
+def test_every_fault_can_be_asked_for_at_the_control_port(tmp_path):
+    async def run():
+        async with Site(SiteSpec(**_EMPTY, folder=tmp_path)) as site:
+            here = {"sender": "central", "chance": 0.5}
+            requests = [
+                {"do": "profile", "name": "bad"},
+                {"do": "jam", "at": [1, 1], "radius_m": 2, "for_s": 60},
+                {"do": "drop", "sender": "peripheral", "packet": 4, "delivered": True},
+                {"do": "lose", **here},
+                {"do": "corrupt", **here},
+                {"do": "delay", "s": 0.5},
+                {"do": "wifi", "up": False, "join_s": [1, 2], "rssi_dbm": -80},
+                {"do": "flap", "up_s": 1, "down_s": 1, "for_s": 3},
+                {"do": "uplink", "loss": 0.3, "latency_s": 0.1, "mode": "captive", "cut": True},
+            ]
+            for request in requests:
+                assert await _json(site.control.port, request) == {"ok": True}, request
+            state = await _json(site.control.port, {"do": "state"})
+            assert state["profile"] == "bad" and len(state["faults"]) == 5
+            lifted = await _json(site.control.port, {"do": "lift"})
+            assert len(lifted["lifted"]) == 5 and not site.radio.faults.describe()
+            for wrong in (
+                {"do": "drop", "sender": "lock", "packet": 4},
+                {"do": "drop", "sender": "central", "packet": 0},
+                {"do": "profile", "name": "windy"},
+                {"do": "leap", "s": 1, "m": 1},
+            ):
+                assert (await _json(site.control.port, wrong))["code"] == "bad_request", wrong
 
     asyncio.run(run())
 
