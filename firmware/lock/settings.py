@@ -15,7 +15,7 @@ TABLE = Table(
         Setting("pairing_over_air", True, flag),
         Setting("adv_awake_ms", 400, integer(20, 10000), "ms"),
         Setting("adv_asleep_ms", 1000, integer(20, 10240), "ms"),
-        Setting("travel_ms", 600, integer(50, 600), "ms"),  # 0x47 must be answered within a second
+        Setting("travel_ms", 600, integer(50, 2000), "ms"),  # 0x47 is answered when the bolt is there
         Setting("push", True, flag),
         Setting("crc_default", "standard", choice("standard", "vendor")),
         Setting("record_auto_lock", False, flag),

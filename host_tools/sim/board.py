@@ -20,7 +20,7 @@ from host_tools.sim import flash_image, panel
 from host_tools.sim.access_point import AccessPoint
 from host_tools.sim.child import own_terminal
 from host_tools.sim.interpreter import SHIMS, SimError, command
-from host_tools.sim.mechanics import Mechanics
+from host_tools.sim.mechanics import TRAVEL_S, Mechanics
 from host_tools.sim.pty_end import ProgramEnd, PtyEnd, open_pty, with_crlf
 
 PWRON, HARD, WDT, SOFT = 1, 2, 3, 5
@@ -45,6 +45,7 @@ class BoardSpec:
     clock_backup: bool = False  # the clock runs on without power
     env: dict = field(default_factory=dict)
     flash_size: int = flash_image.SIZE
+    bolt_travel_s: float = TRAVEL_S
 
 
 class Board:
@@ -64,7 +65,7 @@ class Board:
         self.id = octets.hex() if spec.role == "gateway" else bluetooth.hex()
         self.image = folder / (spec.base_mac + ".flash")
         self.log_path = folder / (spec.base_mac + "-" + spec.role + ".log")
-        self.mechanics = Mechanics(self._put, self._put_analog)
+        self.mechanics = Mechanics(self._put, self._put_analog, spec.bolt_travel_s)
         self.lines: deque[str] = deque(maxlen=20000)
         self.starts = 0
         self.crashes: list[str] = []

@@ -21,7 +21,7 @@ LIGHT = {18: "red", 19: "green", 21: "blue"}
 BUZZER = 23
 BATTERY = 34  # read_u16: 0 to 65535 for 0 to 100 %
 
-_TRAVEL_S = 0.4
+TRAVEL_S = 0.15  # a clutch or a lever, which most locks of the family have; a dead bolt takes 0.4 to 1 s
 _JAMMED_AT = 0.4  # how far a jammed bolt comes from where it rests
 
 
@@ -34,11 +34,15 @@ class Movement(NamedTuple):
 
 
 class Mechanics:
-    """`put(pin, level)` and `put_analog(pin, level)` tell the board; `on_pin` and `on_pwm` come from it."""
+    """`put(pin, level)` and `put_analog(pin, level)` tell the board; `on_pin` and `on_pwm` come from it. The bolt takes
+    `travel_s` from one end to the other."""
 
-    def __init__(self, put: Callable[[int, int], None], put_analog: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, put: Callable[[int, int], None], put_analog: Callable[[int, int], None], travel_s: float = TRAVEL_S
+    ) -> None:
         self._put = put
         self._put_analog = put_analog
+        self.travel_s = travel_s
         self.inputs = {SWITCH_LOCKED: 0, SWITCH_UNLOCKED: 1, BUTTON_INSIDE: 1, RESET_BUTTON: 1, DOOR: 0, TAMPER: 0}
         self.analog = {BATTERY: 65535}
         self.bolt = "locked"  # the end that it was at last
@@ -142,7 +146,7 @@ class Mechanics:
         now = asyncio.get_running_loop().time()
         if self._drive:
             low, high = self._limits()
-            moved = self._position + self._drive * (now - self._since) / _TRAVEL_S
+            moved = self._position + self._drive * (now - self._since) / self.travel_s
             self._position = max(low, min(high, moved))
             if 0 < self._position < 1e-6 or 0 < 1 - self._position < 1e-6:
                 self._position = float(round(self._position))
@@ -166,7 +170,7 @@ class Mechanics:
         low, high = self._limits()
         way = high - self._position if self._drive > 0 else self._position - low
         leaves_end = self._position in (0.0, 1.0) and way > 0
-        pause = min(way * _TRAVEL_S, 0.02) if leaves_end else way * _TRAVEL_S
+        pause = min(way * self.travel_s, 0.02) if leaves_end else way * self.travel_s
         if way > 0:
             self._timer = asyncio.get_running_loop().call_later(pause + 0.001, self._tick)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from host_tools.sim.board import BoardSpec
 from host_tools.sim.broker import HOST
+from host_tools.sim.mechanics import TRAVEL_S
 from host_tools.sim.timeline import Event
 
 SSID, PASSWORD = "sim", "simulated"
@@ -41,6 +42,7 @@ class SiteSpec:
     folder: Path | None = None  # for logs and flash images; without it a temporary one
     keep_folder: bool = False
     clock_backup: bool = True  # a lock's clock runs on while its board is restarted
+    bolt_travel_s: float = TRAVEL_S  # what every bolt takes from one end to the other
     gateway_plans: list[Plan] = field(default_factory=list)
     lock_plans: list[Plan] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -90,10 +92,17 @@ class SiteSpec:
             name=plan.name or "",
             role="lock",
             base_mac="240ac4b0%04x" % (index * 4),
-            settings={"panel": True, "clock_backup": self.clock_backup, **self.lock_settings, **plan.settings},
+            settings={
+                "panel": True,
+                "clock_backup": self.clock_backup,
+                "travel_ms": max(600, round(self.bolt_travel_s * 1000)),  # what it calls a jam follows from it
+                **self.lock_settings,
+                **plan.settings,
+            },
             heapsize=self.lock_heapsize,
             mpy=self.mpy,
             clock_backup=self.clock_backup,
+            bolt_travel_s=self.bolt_travel_s,
         )
 
 
