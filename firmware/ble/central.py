@@ -6,11 +6,18 @@ from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_diff, ticks_ms
 
-_ATTEMPT_MS = const(4000)  # a lock asleep advertises every second; failures of the chip come far sooner
+_ATTEMPT_MS = const(1500)  # a lock asleep advertises every second; failures of the chip come far sooner
 _LAST_MS = const(50)  # less than this is no attempt
-_PAUSE_MS = const(20)
+_PAUSE_MS = const(20)  # after an attempt that failed at once, as when the stack is still busy with the one before
+_AT_ONCE_MS = const(20)
 _CHUNK = const(20)  # no MTU exchange is assumed (lock-ble-link.md 3.2)
 _REMEMBERED = const(32)
+
+
+class GaveWay(LinkError):
+    """Others want the radio more. Never a result: the work is taken up again."""
+
+    code = "gave_way"
 
 
 class Channel:
@@ -35,9 +42,9 @@ class Channel:
 
 
 class _Connecting:
-    def __init__(self, central, address, addr_type, deadline_ms):
+    def __init__(self, central, *target):
         self._central = central
-        self._target = address, addr_type, deadline_ms
+        self._target = target
         self._peer = None
 
     async def __aenter__(self):
@@ -56,38 +63,54 @@ class Central:
         self._log = log.area("central")
         self._handles = {}  # address -> (write, notify, CCCD), from the link before
 
-    def connect(self, address, addr_type, deadline_ms):
+    def connect(self, address, addr_type, deadline_ms, is_eager=False, gives_way=None):
         """`async with central.connect(address, addr_type, deadline_ms) as channel:` with a tick as deadline.
 
-        Attempts follow each other until the deadline. Raises LinkError when the peer is no lock, LinkTimeout when it
-        was not reached in time. No link is left behind, whatever happens inside.
+        Short attempts follow each other until the deadline, or until `gives_way()` is true after one. Raises LinkError
+        when the peer is no lock, LinkTimeout when it was not reached in time, GaveWay. No link is left behind, whatever
+        happens inside. `is_eager`, for a peer known to take it: where the handles are known, the channel may be written
+        to before the peer has acknowledged the subscription, or even the link; then the first wait for an answer finds
+        out.
         """
-        return _Connecting(self, bytes(address), addr_type, deadline_ms)
+        return _Connecting(self, bytes(address), addr_type, deadline_ms, is_eager, gives_way)
 
-    async def open(self, address, addr_type, deadline_ms):
+    def recall(self, address):
+        """The handles (to write, of notifications, of their CCCD) that did last time, or None."""
+        return self._handles.get(address)
+
+    def remember(self, address, handles):
+        """Take handles that were kept elsewhere for granted, until they bring no answer."""
+        if address not in self._handles and len(self._handles) >= _REMEMBERED:
+            self._handles.pop(next(iter(self._handles)))
+        self._handles[address] = handles
+
+    async def open(self, address, addr_type, deadline_ms, is_eager=False, gives_way=None):
         """(Peer, its handles), subscribed. Raises as `connect`; the caller closes."""
         began_ms = ticks_ms()
         attempts = 0
         why = LinkError("the radio was busy too long")
         async with self._radio.turn(remaining_ms(deadline_ms)):
             while remaining_ms(deadline_ms) > _LAST_MS:
+                if attempts and gives_way and gives_way():
+                    raise GaveWay("more urgent work")
                 attempts += 1
+                attempt_ms = ticks_ms()
                 try:
                     peer = await self._radio.open(address, addr_type, min(remaining_ms(deadline_ms), _ATTEMPT_MS))
                 except LinkError as err:
                     why = err
-                    await sleep_ms(_PAUSE_MS)
+                    if ticks_diff(ticks_ms(), attempt_ms) < _AT_ONCE_MS:
+                        await sleep_ms(_PAUSE_MS)
                     continue
                 handles = None
                 try:
-                    handles = await self._prepare(peer, deadline_ms)
+                    handles = await self._prepare(peer, deadline_ms, is_eager)
                     ms = ticks_diff(ticks_ms(), began_ms)
                     self._log.info("connected", addr=address, attempts=attempts, ms=ms)
                     return peer, handles
                 except LinkError as err:
                     why = err
-                    was_cached = self._handles.pop(address, None) is not None
-                    if peer.is_up() and not was_cached:
+                    if peer.is_up() and self._handles.pop(address, None) is None:
                         raise
                 finally:
                     if handles is None:
@@ -95,21 +118,23 @@ class Central:
         self._log.info("not_reached", addr=address, attempts=attempts, err=why)
         raise LinkTimeout("not reached in %d attempts: %s" % (attempts, why))
 
-    async def _prepare(self, peer, deadline_ms):
+    async def _prepare(self, peer, deadline_ms, is_eager):
         handles = self._handles.get(peer.address)
+        if handles is not None and is_eager:
+            peer.begin_to_subscribe(handles[1], handles[2])
+            return handles
         if handles is None:
             handles = await peer.discover(self._radio.service_uuid(), deadline_ms)
         await peer.subscribe(handles[1], handles[2], deadline_ms)
         if not peer.is_up():
             raise LinkError("link lost")
-        if peer.address not in self._handles and len(self._handles) >= _REMEMBERED:
-            self._handles.pop(next(iter(self._handles)))
-        self._handles[peer.address] = handles
+        self.remember(peer.address, handles)
         return handles
 
     async def close(self, peer):
-        """End a link. Handles that brought no answer are not trusted again: an update may have moved them."""
-        if not peer.has_answered:
+        """End a link. Handles that brought no answer on a link that stood are not trusted again: an update of the lock
+        may have moved them. An attempt that failed (0x3E) says nothing about them."""
+        if not peer.has_answered and (peer.is_established or peer.is_up()):
             self._handles.pop(peer.address, None)
         try:
             await peer.close()

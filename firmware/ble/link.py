@@ -29,6 +29,7 @@ class Link:
         self._reassembler = Reassembler()
         self._frames = []
         self._subscribers = []
+        self._is_listening = False
         self._late = set()  # commands whose answer did not come in time, and still may
 
     def subscribe(self, callback):
@@ -58,13 +59,20 @@ class Link:
             await self._turn.take(timeout_ms)
         except asyncio.TimeoutError:
             return
+        self._is_listening = True
         try:
             while True:
                 self._hand_on(await self._next(deadline_ms))
         except LinkTimeout:
             return
         finally:
+            self._is_listening = False
             self._turn.give_back()
+
+    def interrupt(self):
+        """End a `listen` in progress: there is something to do."""
+        if self._is_listening:
+            self._channel.inbox.nudge()
 
     async def _exchange(self, command, plain, deadline_ms):
         self._drain()

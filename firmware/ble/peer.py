@@ -41,12 +41,20 @@ class Peer:
         self.inbox = Inbox(_NOTIFICATIONS)
         self.notify_handle = None
         self.has_answered = False
+        self.is_established = False  # the peer's GATT server has answered: the link is more than an attempt
+        self._subscribing = None  # handle of the CCCD whose writing has not been acknowledged
         self._events = Inbox(_EVENTS)
 
     # --- called by radio's interrupt handler
 
     def take_event(self, event, args):
         """A GATT client event of this link; `args` are copies."""
+        self.is_established = True
+        if event == IRQ_WRITE_DONE and args[0] == self._subscribing:
+            self._subscribing = None
+            if args[1]:  # nothing will ever arrive: for whoever waits for an answer the link is lost
+                self.inbox.close()
+            return
         self._events.put((event, args))
 
     def take_notification(self, value_handle, octets):
@@ -90,6 +98,13 @@ class Peer:
             if uuid == _CCCD:
                 return write, notify, handle
         raise LinkError("the lock's notifications cannot be switched on")
+
+    def begin_to_subscribe(self, notify_handle, cccd_handle):
+        """Switch notifications on without waiting for the acknowledgement: what is written next follows in the same
+        connection event. A refusal closes the inbox. Raises LinkError."""
+        self.notify_handle = notify_handle
+        self._subscribing = cccd_handle
+        self._begin(self._ble.gattc_write, cccd_handle, b"\x01\x00", 1)
 
     async def subscribe(self, notify_handle, cccd_handle, deadline_ms):
         """Switch notifications on, acknowledged. Raises LinkError, LinkTimeout."""

@@ -33,8 +33,11 @@ _IRQ_NOTIFY = const(18)
 _SCAN_INTERVAL_US = const(53750)
 _SCAN_WINDOW_US = const(26875)
 
-_INTERVAL_MIN_US = const(15000)  # connection interval we ask for
-_INTERVAL_MAX_US = const(30000)
+# The connection interval that we ask for: an answer takes two, and a failed attempt (0x3E) six. Links last a second or
+# two, so what it costs the lock's battery is little, and less than waking for longer. NimBLE's own values, which
+# MicroPython leaves no choice about, are good: it initiates listening all the time, and gives a link up after 2.56 s.
+_INTERVAL_MIN_US = const(7500)
+_INTERVAL_MAX_US = const(15000)
 _GRACE_MS = const(300)  # beyond the stack's own time-out of an attempt
 _STALE_MS = const(1000)  # a cancelled attempt is reported as failed within this time
 

@@ -18,17 +18,22 @@ class Links:
         self._make_link = make_link
         self._registry = registry
 
-    def open(self, lock, until_ms):
-        """`async with links.open(lock, until_ms) as session:` Raises NotNear, LinkError."""
-        return _Opening(self, lock, until_ms)
+    def open(self, lock, until_ms, gives_way=None):
+        """`async with links.open(lock, until_ms) as session:` Raises NotNear, LinkError; GaveWay when `gives_way()` was
+        true between two attempts."""
+        return _Opening(self, lock, until_ms, gives_way)
 
-    async def enter(self, lock, until_ms):
+    async def enter(self, lock, until_ms, gives_way):
         """(context to leave, Session)"""
         try:
             await wait_for_ms(self._registry.until_sighted(lock), remaining_ms(until_ms))
         except asyncio.TimeoutError:
             raise NotNear("no advertisement of the lock")
-        context = self._central.connect(lock.address, lock.addr_type, until_ms)
+        if lock.handles and not self._central.recall(lock.address):
+            self._central.remember(lock.address, tuple(lock.handles))
+        # Only our own lock is known to take a request together with the subscription; public clients pause in between
+        # (lock-ble-link.md 10).
+        context = self._central.connect(lock.address, lock.addr_type, until_ms, lock.is_own, gives_way)
         try:
             channel = await context.__aenter__()
         except LinkTimeout as err:
@@ -37,18 +42,28 @@ class Links:
         link = self._make_link(channel, lock.aes, header, lock.is_own)
         return context, Session(link, lock, self._registry, until_ms)
 
+    def left(self, lock):
+        """A link to the lock has ended: keep its attribute handles on flash if they are new, or forget them."""
+        handles = self._central.recall(lock.address)
+        if handles is None:
+            lock.handles = None  # the file may keep them: after a restart they are worth one try
+        elif not lock.handles or tuple(lock.handles) != tuple(handles):
+            lock.handles = handles
+            self._registry.save(lock)
+
 
 class _Opening:
-    def __init__(self, links, lock, until_ms):
+    def __init__(self, links, *target):
         self._links = links
-        self._lock = lock
-        self._until_ms = until_ms
+        self._target = target
+        self._lock = target[0]
         self._context = None
 
     async def __aenter__(self):
-        self._context, session = await self._links.enter(self._lock, self._until_ms)
+        self._context, session = await self._links.enter(*self._target)
         return session
 
     async def __aexit__(self, kind, err, trace):
         self._lock.advert = None  # what it advertises from now on is news, even if it looks as before
         await self._context.__aexit__(kind, err, trace)
+        self._links.left(self._lock)

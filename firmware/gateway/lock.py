@@ -17,6 +17,7 @@ GATEWAY_FEATURE = 10
 
 _KEPT = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "utc_offset_min", "model", "hardware", "firmware")
 _KEPT += ("verified", "epoch", "addr_type", "clock_s")
+_ADDED = (("handles", None),)  # in files since the first release; older ones lack them
 
 
 class Lock:
@@ -36,6 +37,7 @@ class Lock:
         self.epoch = 0
         self.addr_type = 0
         self.clock_s = 0  # Unix time of the last clock check
+        self.handles = None  # GATT handles that did: to write, of notifications, of their CCCD
         # heard, not kept
         self.advert = None  # manufacturer data heard last
         self.seen_s = None
@@ -70,6 +72,8 @@ class Lock:
     def as_dict(self):
         """What is kept on flash."""
         kept = {key: getattr(self, key) for key in _KEPT}
+        for key, default in _ADDED:
+            kept[key] = getattr(self, key)
         kept["mac"] = self.id
         kept["aes"] = self.aes.hex()
         kept["features"] = None if self.features is None else "%x" % self.features
@@ -81,6 +85,8 @@ def from_dict(kept):
     lock = Lock(bytes.fromhex(kept["mac"]), bytes.fromhex(kept["aes"]))
     for key in _KEPT:
         setattr(lock, key, kept[key])
+    for key, default in _ADDED:
+        setattr(lock, key, kept.get(key, default))
     lock.features = None if kept["features"] is None else int(kept["features"], 16)
     return lock
 

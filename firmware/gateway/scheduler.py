@@ -17,12 +17,13 @@ RECORDS = const(2)
 CLOCK = const(3)
 
 _DEPTH = const(16)
-_CONNECT_MS = const(5000)  # of one attempt for a command; then something more urgent may have its turn
+_CONNECT_MS = const(5000)  # of attempts to reach a lock for a command, before the others have their turn
+_SHARE_MS = const(2000)  # the same, when others wait whose work is as urgent
 _BACKGROUND_MS = const(3000)
-_PAUSE_MS = const(150)
+_PAUSE_MS = const(30)  # between attempts; each then waits for an advertisement anyway
 _REPORT_MS = const(2000)
 _SLICE_MS = const(100)
-_LISTEN_MS = const(25)
+_AFTER_MS = const(150)  # a link that no command used is kept for what else is due with the lock, and no longer
 _GRACE_MS = const(5000)  # a job that has not ended so long after its deadline hangs
 
 
@@ -71,8 +72,13 @@ class Job:
 
 
 class Scheduler:
-    """`opener(lock, deadline_ms)` gives an async context that yields a Session. `on_alive()` is called every few
-    seconds while the scheduler does its work or waits for some."""
+    """`opener(lock, deadline_ms, gives_way)` gives an async context that yields a Session; it asks `gives_way()` between
+    attempts to connect. `on_alive()` is called every few seconds while the scheduler does its work or waits for some.
+
+    After a command the link is kept for `linger_ms`: people lock what they have unlocked, and the records that came of
+    it are read. A lock serves one client at a time and is silent meanwhile, so it is not longer, and whoever needs the
+    radio for another lock ends it at once.
+    """
 
     def __init__(self, opener, registry, log, linger_ms=2000, on_alive=None):
         self._opener = opener
@@ -82,6 +88,7 @@ class Scheduler:
         self._on_alive = on_alive
         self._queue = []
         self._filled = asyncio.Event()
+        self._idle_link = None  # the link that is being kept
         self.current = None  # the job that has the radio
         self.linked = None  # the lock to which a link is up
 
@@ -99,20 +106,37 @@ class Scheduler:
         self._insert(job)
         return True
 
-    def _insert(self, job, before_equals=False):
+    def _insert(self, job):
         at = len(self._queue)
-        while at and (
-            self._queue[at - 1].priority > job.priority
-            or (before_equals and self._queue[at - 1].priority == job.priority)
-        ):
+        while at and self._queue[at - 1].priority > job.priority:
             at -= 1
         self._queue.insert(at, job)
         self._filled.set()
+        if self._idle_link:
+            self._idle_link.interrupt()
+
+    def _put_back(self, job):
+        """Queue a job that began, behind other locks' of its urgency, but before what came later for its own lock."""
+        at = 0
+        for other in self._queue:
+            if other.priority > job.priority or (other.priority == job.priority and other.lock is job.lock):
+                break
+            at += 1
+        self._queue.insert(at, job)
 
     def is_wanted(self, priority):
         """True when a job more urgent than `priority` waits: a long job, which asks often, ends its slice then."""
         self._report()
         return bool(self._queue) and self._queue[0].priority < priority
+
+    def _gives_way(self, job, since_ms):
+        """True when `job`, which has tried to reach its lock since the tick `since_ms`, must let another have a try."""
+        if self.is_wanted(job.priority):
+            return True
+        if not self._queue or ticks_diff(ticks_ms(), since_ms) < _SHARE_MS:
+            return False
+        first = self._queue[0]
+        return first.priority == job.priority and first.lock is not job.lock
 
     def cancel(self, lock, err):
         """End every waiting job of a lock that is no longer served."""
@@ -167,25 +191,41 @@ class Scheduler:
 
     async def _serve(self, job):
         """Run `job`, and what follows on the same link, to their ends; on a link fault try again or put it back."""
+        began_ms = ticks_ms()
+        has_failed = False
         while job:
             self.current = job
             try:
+                if has_failed:
+                    await sleep_ms(_PAUSE_MS)
+                    if self._gives_way(job, began_ms):
+                        self._put_back(job)
+                        return
                 if not self._registry.is_near(job.lock):
                     raise NotNear("not heard for 30 minutes")
                 limit_ms = _CONNECT_MS if job.priority <= COMMAND else _BACKGROUND_MS
                 until_ms = ticks_add(ticks_ms(), min(remaining_ms(job.deadline_ms), limit_ms))
-                async with self._opener(job.lock, until_ms) as session:
+                mine = job
+                async with self._opener(job.lock, until_ms, lambda: self._gives_way(mine, began_ms)) as session:
                     self.linked = job.lock
+                    kept_ms = ticks_ms()
                     while job:
                         lock = job.lock
                         self.current = job
                         await self._run(job, session)
+                        linger_ms = self._linger_ms if job.priority <= COMMAND else min(self._linger_ms, _AFTER_MS)
+                        until_ms = ticks_add(ticks_ms(), linger_ms)
+                        if ticks_diff(until_ms, kept_ms) > 0:
+                            kept_ms = until_ms
                         self.current = job = None
-                        job = await self._next_for(lock, session)
+                        job = await self._next_for(lock, session, kept_ms)
                 return
             except LinkError as err:
                 if not job:
                     return  # the link broke after all work was done
+                if err.code == "gave_way":
+                    self._put_back(job)
+                    return
                 job.fault = err
                 self._log.warn("attempt_failed", addr=job.lock.address, attempts=job.attempts, err=err)
                 if not job.is_persistent or isinstance(err, NotNear) or remaining_ms(job.deadline_ms) <= _PAUSE_MS:
@@ -201,11 +241,7 @@ class Scheduler:
                 return
             finally:
                 self.current = self.linked = None
-            self._report()
-            await sleep_ms(_PAUSE_MS)
-            if self.is_wanted(job.priority):
-                self._insert(job, True)
-                return
+            has_failed = True
 
     async def _run(self, job, session):
         """One attempt. A LinkError goes to the caller; every other end is the job's."""
@@ -230,14 +266,18 @@ class Scheduler:
             self._log.info("job_refused", addr=job.lock.address, err=err)
         self._end(job, None, err)
 
-    async def _next_for(self, lock, session):
-        """The next job if it is for the same lock, waiting a moment for one; None when the link should be closed."""
-        until_ms = ticks_add(ticks_ms(), self._linger_ms)
-        while True:
-            self._report()
-            if self._queue:
-                return self._queue.pop(0) if self._queue[0].lock is lock else None
-            left_ms = remaining_ms(until_ms)
-            if not left_ms:
-                return None
-            await session.link.listen(min(left_ms, _LISTEN_MS))
+    async def _next_for(self, lock, session, until_ms):
+        """The next job if it is for the same lock, waiting for one until the tick `until_ms`; None when the link should
+        be closed."""
+        self._idle_link = session.link
+        try:
+            while True:
+                self._report()
+                if self._queue:
+                    return self._queue.pop(0) if self._queue[0].lock is lock else None
+                left_ms = remaining_ms(until_ms)
+                if not left_ms:
+                    return None
+                await session.link.listen(min(left_ms, _REPORT_MS))
+        finally:
+            self._idle_link = None

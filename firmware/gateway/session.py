@@ -8,12 +8,13 @@ permission" in the middle of a long job.
 from firmware.gateway import lock as locks
 from firmware.lib import opcodes
 from firmware.lib.compat import const
-from firmware.lib.errors import AuthError, FirmwareError, LinkTimeout
+from firmware.lib.errors import AuthError, FirmwareError, LinkError, LinkTimeout
 from firmware.lib.messages import session_client, settings_client
 from firmware.system.timing import remaining_ms, ticks_diff, ticks_ms
 
 GATEWAY_UID = const(0x47415445)  # domain.md 3.4: a label for the lock's records, it gives no right
 _ANSWER_MS = const(6000)
+_FIRST_MS = const(2000)  # a lock answers within one; a link on which nothing ever came is not worth more
 _LOGIN_MS = const(100000)
 _NO_PERMISSION = const(0x02)
 
@@ -28,6 +29,7 @@ class Session:
         self._registry = registry
         self._admin_ms = None
         self._switch_is_fresh = False
+        self._has_answered = False
         link.subscribe(self._pushed)
         registry.heard(lock)
 
@@ -44,7 +46,17 @@ class Session:
         left_ms = remaining_ms(self.deadline_ms)
         if left_ms <= 0:
             raise LinkTimeout("no time left")
-        return await self.link.exchange(command, plain, min(left_ms, _ANSWER_MS))
+        try:
+            found = await self.link.exchange(
+                command, plain, min(left_ms, _ANSWER_MS if self._has_answered else _FIRST_MS)
+            )
+        except LinkError:
+            raise
+        except FirmwareError:  # it has answered no
+            self._has_answered = True
+            raise
+        self._has_answered = True
+        return found
 
     async def login(self):
         """Be the lock's administrator, as far as not already proven. Raises AuthError."""

@@ -17,6 +17,8 @@ class Inbox:
         self._head = 0
         self._tail = 0
         self._flag = ThreadSafeFlag()
+        self._is_waiting = False
+        self._is_nudged = False
         self.dropped = 0
         self.is_closed = False
 
@@ -36,6 +38,12 @@ class Inbox:
         """Nothing more will come: once empty, `get` returns None. Safe in an interrupt handler."""
         self.is_closed = True
         self._flag.set()
+
+    def nudge(self):
+        """End a `get_within` that waits, as if its time were up. For tasks; nothing happens when none waits."""
+        if self._is_waiting:
+            self._is_nudged = True
+            self._flag.set()
 
     def get_nowait(self):
         """The oldest item, or None when there is none."""
@@ -62,16 +70,21 @@ class Inbox:
         Not `wait_for(get())`: an item that arrives as the time runs out would go down with the cancelled task.
         """
         deadline_ms = ticks_add(ticks_ms(), timeout_ms)
-        while self._tail == self._head:
-            if self.is_closed:
-                return None
-            left_ms = remaining_ms(deadline_ms)
-            if not left_ms:
-                raise asyncio.TimeoutError
-            try:
-                await wait_for_ms(self._flag.wait(), left_ms)
-            except asyncio.TimeoutError:
-                pass  # the flag may have been taken with it: look once more
+        self._is_waiting = True
+        self._is_nudged = False
+        try:
+            while self._tail == self._head:
+                if self.is_closed:
+                    return None
+                left_ms = remaining_ms(deadline_ms)
+                if not left_ms or self._is_nudged:
+                    raise asyncio.TimeoutError
+                try:
+                    await wait_for_ms(self._flag.wait(), left_ms)
+                except asyncio.TimeoutError:
+                    pass  # the flag may have been taken with it: look once more
+        finally:
+            self._is_waiting = False
         return self.get_nowait()
 
     def clear(self):

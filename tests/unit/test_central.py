@@ -2,7 +2,7 @@ import asyncio
 import unittest
 
 from firmware.ble import peer
-from firmware.ble.central import Central
+from firmware.ble.central import Central, GaveWay
 from firmware.ble.peer import Peer
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.log import Log
@@ -14,13 +14,14 @@ _ADDRESS = bytes.fromhex("240ac4000012")
 class _Stack:
     """What a peer uses of bluetooth.BLE: a lock's database, or one with something missing."""
 
-    def __init__(self, characteristics=(b"\xf2\xff", b"\xf4\xff"), cccd_status=0, busy=0, lose_at=None):
+    def __init__(self, characteristics=(b"\xf2\xff", b"\xf4\xff"), cccd_status=0, busy=0, lose_at=None, is_slow=False):
         self.calls = []
         self.peer = None
         self._characteristics = characteristics
         self._cccd_status = cccd_status
         self._busy = busy
         self._lose_at = lose_at
+        self._is_slow = is_slow  # does not acknowledge by itself
 
     def _note(self, name, *args):
         self.calls.append((name,) + args)
@@ -48,7 +49,7 @@ class _Stack:
             self._busy -= 1
             raise OSError(12)
         self._note("write", value_handle, bytes(octets), mode)
-        if mode:
+        if mode and not self._is_slow:
             self.peer.take_event(peer.IRQ_WRITE_DONE, (value_handle, self._cccd_status))
 
     def gap_disconnect(self, handle):
@@ -154,6 +155,55 @@ class CentralTest(unittest.TestCase):
         asyncio.run(scenario(second, False))
         asyncio.run(scenario(third, True))
         self.assertEqual([each.count("services") for each in (first, second, third)], [1, 0, 1])
+
+    def test_eager_channel_does_not_wait_for_the_acknowledgement(self):
+        stack = _Stack(is_slow=True)
+        central = _central(_Radio(stack))
+        central.remember(_ADDRESS, (12, 15, 16))
+
+        async def scenario():
+            async with central.connect(_ADDRESS, 0, _soon(), True) as channel:
+                await channel.write(b"first request")
+                before = [call[0:2] for call in stack.calls]
+                stack.peer.take_event(peer.IRQ_WRITE_DONE, (16, 0))
+                stack.peer.take_notification(15, b"answer")
+                return before, await channel.inbox.get_within(1000)
+
+        before, answer = asyncio.run(scenario())
+        self.assertEqual(before, [("write", 16), ("write", 12)])
+        self.assertEqual((answer, central.recall(_ADDRESS)), (b"answer", (12, 15, 16)))
+
+    def test_refused_subscription_ends_an_eager_channel_and_forgets_the_handles(self):
+        central = _central(_Radio(_Stack(cccd_status=3)))
+        central.remember(_ADDRESS, (12, 15, 16))
+
+        async def scenario():
+            async with central.connect(_ADDRESS, 0, _soon(), True) as channel:
+                return await channel.inbox.get_within(1000)
+
+        self.assertEqual((asyncio.run(scenario()), central.recall(_ADDRESS)), (None, None))
+
+    def test_an_attempt_that_fails_says_nothing_about_the_handles(self):
+        stack = _Stack(is_slow=True)
+        central = _central(_Radio(stack))
+        central.remember(_ADDRESS, (12, 15, 16))
+
+        async def scenario():
+            async with central.connect(_ADDRESS, 0, _soon(), True) as channel:
+                stack.peer.lose()  # 0x3E: nobody took part in the first six connection events
+                return await channel.inbox.get_within(1000)
+
+        self.assertEqual((asyncio.run(scenario()), central.recall(_ADDRESS)), (None, (12, 15, 16)))
+
+    def test_attempts_end_when_others_want_the_radio(self):
+        radio = _Radio(LinkError("connection failed"))
+
+        async def scenario():
+            async with _central(radio).connect(_ADDRESS, 0, _soon(60000), False, lambda: radio.attempts == 2):
+                pass
+
+        self.assertRaises(GaveWay, asyncio.run, scenario())
+        self.assertEqual((radio.attempts, radio.turns), (2, 0))
 
     def test_stale_handles_lead_to_a_fresh_look(self):
         good, moved, again = _Stack(), _Stack(cccd_status=1), _Stack()

@@ -94,7 +94,7 @@ class Rig:
             self.folder + "/records", self.registry, tools.clocks, self.clock, self.out, tools.topics, self.now, log
         )
         tools.states = States(self.registry, tools.topics, Broker(), self.clock, self.now)
-        tools.scheduler = Scheduler(lambda lock, until_ms: Opening(self, lock), self.registry, log, 0)
+        tools.scheduler = Scheduler(lambda lock, until_ms, gives_way: Opening(self, lock), self.registry, log, 0)
         tools.gateway_ops = GatewayOps(tools, _SECRET, self.public, lambda: {"id": _GATEWAY})
         self.changes = []
         tools.on_locks = lambda: self.changes.append(1)

@@ -113,6 +113,9 @@ class BundleTest(unittest.TestCase):
         self.assertEqual((again.scene, again.utc_offset_min, again.name), (5, 60, "Door"))
         self.assertEqual(again.features, 1 << 40 | 5)
         self.assertEqual(again.aes, bytes(16))
+        older = lock.as_dict()
+        del older["handles"]
+        self.assertEqual((from_dict(older).handles, from_dict(older).id), (None, "aabbcc112233"))
 
     def test_what_does_not_fit_is_named_and_not_shown(self):
         for key, value in (("mac", "aa"), ("aes", "secret"), ("admin_ps", -1), ("unlock_key", "7"), ("name", 5)):

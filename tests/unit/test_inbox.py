@@ -82,6 +82,28 @@ class InboxTest(unittest.TestCase):
 
         self.assertEqual(asyncio.run(scenario()), (7, None))
 
+    def test_nudge_ends_a_wait_and_only_a_wait(self):
+        async def scenario():
+            inbox = Inbox(4)
+            inbox.nudge()  # nobody waits: the next wait is not cut short
+            inbox.put(1)
+            found = [await inbox.get_within(5000)]
+            task = asyncio.create_task(inbox.get_within(60000))
+            await asyncio.sleep(0.01)
+            inbox.nudge()
+            try:
+                await task
+            except asyncio.TimeoutError:
+                found.append("woken")
+            task = asyncio.create_task(inbox.get_within(60000))
+            await asyncio.sleep(0.01)
+            inbox.put(2)
+            inbox.nudge()  # what has come is not lost
+            found.append(await task)
+            return found
+
+        self.assertEqual(asyncio.run(scenario()), [1, "woken", 2])
+
     def test_what_comes_as_the_time_runs_out_is_not_lost(self):
         async def scenario():
             inbox = Inbox(64)

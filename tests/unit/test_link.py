@@ -148,6 +148,20 @@ class ExchangeTest(unittest.TestCase):
         self.assertEqual((again.kind, again.sent, other, requests), (LinkError, False, b"\x50\x00", 2))
         self.assertEqual(pushes, [0x55])
 
+    def test_interrupt_ends_a_listen_and_no_exchange(self):
+        async def scenario(channel, link):
+            listening = asyncio.create_task(link.listen(60000))
+            await asyncio.sleep(0.01)
+            link.interrupt()
+            await listening
+            asking = asyncio.create_task(link.exchange(0x14, b"SCIENER", 5000))
+            await asyncio.sleep(0.01)
+            link.interrupt()
+            channel.push(_answer(b"\x14\x01\x50\x00"))
+            return await asking
+
+        self.assertEqual(_run({}, scenario), b"\x50\x00")
+
     def test_listen_hands_on_pushes_until_its_time_is_up(self):
         pushes = []
 

@@ -1,0 +1,215 @@
+"""Order, turns and the kept link. Locks are reached through an opener of the test's."""
+
+import asyncio
+import unittest
+
+from firmware.ble.central import GaveWay
+from firmware.gateway.scheduler import COMMAND, RECORDS, URGENT, Job, Scheduler
+from firmware.lib.errors import LinkError
+from firmware.system.timing import sleep_ms, ticks_add, ticks_diff, ticks_ms
+from tests.unit.gateway_rig import quiet_log, run
+
+
+class Near:
+    """A registry to which every lock is near."""
+
+    def is_near(self, lock):
+        return True
+
+
+class Lock:
+    def __init__(self, name):
+        self.address = name
+
+
+class KeptLink:
+    """What the scheduler uses of a link that is kept."""
+
+    def __init__(self):
+        self.is_over = False
+        self._woken = asyncio.Event()
+
+    async def listen(self, timeout_ms):
+        self._woken.clear()
+        try:
+            await asyncio.wait_for(self._woken.wait(), timeout_ms / 1000)
+        except asyncio.TimeoutError:
+            pass
+
+    def interrupt(self):
+        self._woken.set()
+
+
+class Session:
+    def __init__(self):
+        self.link = KeptLink()
+        self.deadline_ms = 0
+
+
+class Opening:
+    """`faults` are raised one after the other in place of a session; a callable is awaited with `gives_way`."""
+
+    def __init__(self, bench, lock, gives_way):
+        self._bench = bench
+        self._lock = lock
+        self._gives_way = gives_way
+
+    async def __aenter__(self):
+        bench = self._bench
+        bench.opened.append(self._lock.address)
+        faults = bench.faults.get(self._lock.address)
+        if faults:
+            fault = faults.pop(0)
+            if isinstance(fault, Exception):
+                raise fault
+            await fault(self._gives_way)
+        return Session()
+
+    async def __aexit__(self, kind, err, trace):
+        self._bench.closed_ms = ticks_ms()
+
+
+class Work(Job):
+    def __init__(self, bench, lock, name, priority=URGENT, limit_ms=5000):
+        super().__init__(lock, ticks_add(ticks_ms(), limit_ms))
+        self.priority = priority
+        self._bench = bench
+        self._name = name
+
+    async def run(self, session):
+        self._bench.done.append(self._name)
+        self._bench.done_ms = ticks_ms()
+
+    def finish(self, found, err):
+        if err is not None:
+            self._bench.done.append((self._name, err.code))
+
+
+class Bench:
+    def __init__(self, linger_ms=0, **faults):
+        self.faults = faults
+        self.opened = []
+        self.done = []
+        self.done_ms = self.closed_ms = 0
+        self.front, self.back = Lock("front"), Lock("back")
+        self.scheduler = Scheduler(
+            lambda lock, until_ms, gives_way: Opening(self, lock, gives_way), Near(), quiet_log(), linger_ms
+        )
+
+    def submit(self, lock, name, priority=URGENT):
+        self.scheduler.submit(Work(self, lock, name, priority))
+
+    def play(self, story):
+        async def whole():
+            task = asyncio.create_task(self.scheduler.run())
+            await story()
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+        run(whole())
+
+    async def until(self, count, limit_ms=3000):
+        for _ in range(limit_ms // 5):
+            if len(self.done) >= count:
+                return
+            await sleep_ms(5)
+
+
+class SchedulerTest(unittest.TestCase):
+    def test_a_job_for_the_kept_link_is_begun_at_once(self):
+        bench = Bench(linger_ms=2000)
+        took = []
+
+        async def story():
+            bench.submit(bench.front, "unlock")
+            await bench.until(1)
+            await sleep_ms(50)
+            began_ms = ticks_ms()
+            bench.submit(bench.front, "lock")
+            await bench.until(2)
+            took.append(ticks_diff(bench.done_ms, began_ms))
+
+        bench.play(story)
+        self.assertEqual((bench.done, bench.opened), (["unlock", "lock"], ["front"]))
+        self.assertTrue(took[0] < 1000)  # not when the linger is over
+
+    def test_the_kept_link_is_given_up_for_another_lock_at_once(self):
+        bench = Bench(linger_ms=5000)
+
+        async def story():
+            bench.submit(bench.front, "unlock")
+            await bench.until(1)
+            bench.submit(bench.back, "other")
+            await bench.until(2, 4000)
+
+        bench.play(story)
+        self.assertEqual((bench.done, bench.opened), (["unlock", "other"], ["front", "back"]))
+
+    def test_after_background_work_alone_the_link_is_not_kept(self):
+        bench = Bench(linger_ms=5000)
+
+        async def story():
+            bench.submit(bench.front, "records", RECORDS)
+            await bench.until(1)
+            await sleep_ms(400)
+
+        bench.play(story)
+        self.assertTrue(0 < ticks_diff(bench.closed_ms, bench.done_ms) < 5000)
+
+    def test_background_work_gives_way_while_it_connects_and_is_taken_up_again(self):
+        async def stuck(gives_way):
+            for _ in range(400):
+                if gives_way():
+                    raise GaveWay("more urgent work")
+                await sleep_ms(5)
+
+        bench = Bench(front=[stuck])
+
+        async def story():
+            bench.submit(bench.front, "records", RECORDS)
+            await sleep_ms(30)
+            bench.submit(bench.back, "unlock")
+            await bench.until(2)
+
+        bench.play(story)
+        self.assertEqual((bench.done, bench.opened), (["unlock", "records"], ["front", "back", "front"]))
+
+    def test_a_lock_that_is_not_reached_leaves_a_turn_to_the_others_and_keeps_its_own_order(self):
+        asked = []
+
+        async def asleep(gives_way):
+            began_ms = ticks_ms()
+            while not gives_way():
+                await sleep_ms(5)
+            asked.append(ticks_diff(ticks_ms(), began_ms))
+            raise GaveWay("the others' turn")
+
+        bench = Bench(front=[asleep])
+
+        async def story():
+            bench.submit(bench.front, "first")
+            await sleep_ms(20)
+            bench.submit(bench.back, "other")
+            bench.submit(bench.front, "second")
+            await bench.until(3, 6000)
+
+        bench.play(story)
+        self.assertEqual(bench.done, ["other", "first", "second"])
+        self.assertTrue(asked[0] > 1500)  # it had a share of the time before
+
+    def test_an_attempt_that_failed_is_followed_by_another(self):
+        bench = Bench(front=[LinkError("no"), LinkError("no")])
+
+        async def story():
+            bench.submit(bench.front, "unlock", COMMAND)
+            await bench.until(1)
+
+        bench.play(story)
+        self.assertEqual((bench.done, len(bench.opened)), (["unlock"], 3))
+
+
+if __name__ == "__main__":
+    unittest.main()
