@@ -72,8 +72,8 @@ class Job:
 
 
 class Scheduler:
-    """`opener(lock, deadline_ms, gives_way)` gives an async context that yields a Session; it asks `gives_way()` between
-    attempts to connect. `on_alive()` is called every few seconds while the scheduler does its work or waits for some.
+    """`opener(lock, deadline_ms, gives_way)` gives an async context that yields a Session, and asks `gives_way()`
+    between attempts to connect. `on_alive()` is called every few seconds while it works or waits for work.
 
     After a command the link is kept for `linger_ms`: people lock what they have unlocked, and the records that came of
     it are read. A lock serves one client at a time and is silent meanwhile, so it is not longer, and whoever needs the

@@ -23,6 +23,10 @@ def _table(value: Any) -> str | None:
     return None if isinstance(value, dict) else "must be a table"
 
 
+def _travel(value: Any) -> str | None:
+    return actions.number(value) or (None if 0.02 <= value <= 2 else "must lie between 0.02 and 2")
+
+
 _SITE: dict[str, actions.Check] = {
     "profile": actions.either(*PROFILES),
     "seed": actions.count,
@@ -30,6 +34,7 @@ _SITE: dict[str, actions.Check] = {
     "paired": actions.flag,
     "provisioned": actions.flag,
     "clock_backup": actions.flag,
+    "bolt_travel_s": _travel,
     "gateway_settings": _table,
     "lock_settings": _table,
 }
@@ -110,8 +115,8 @@ def parse(source: str, name: str = "site") -> tuple[SiteSpec, bool]:
     spec = SiteSpec(gateways=len(gateways), locks=len(locks), gateway_plans=gateways, lock_plans=locks, events=events)
     _check_names(reader, spec, lists["events"])
     reader.end()
-    for key in ("profile", "seed", "broker", "provisioned", "clock_backup", "gateway_settings", "lock_settings"):
-        if key in found:
+    for key in _SITE:
+        if key in found and key != "paired":
             setattr(spec, key, found[key])
     return spec, found.get("paired", False)
 
