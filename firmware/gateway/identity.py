@@ -3,8 +3,7 @@
 `board` has nvs_get, nvs_set and nvs_erase.
 """
 
-import os
-
+from firmware.lib import crypto
 from firmware.lib.errors import ConfigError
 
 _SPACE = "gatehouse"
@@ -16,7 +15,7 @@ def own_key(board):
 
     secret = board.nvs_get(_SPACE, "x25519")
     if secret is None or len(secret) != 32:
-        secret = os.urandom(32)
+        secret = crypto.new_key(32)
         board.nvs_set(_SPACE, "x25519", secret)
         board.nvs_erase(_SPACE, "x25519_public")
     public = board.nvs_get(_SPACE, "x25519_public")

@@ -8,7 +8,7 @@ import hashlib
 import os
 
 from firmware.lib.compat import const
-from firmware.lib.errors import ProtocolError
+from firmware.lib.errors import EntropyError, ProtocolError
 
 try:
     import cryptolib
@@ -21,6 +21,10 @@ _BLOCK = const(16)
 _HMAC_BLOCK = const(64)
 _ECB = const(1)
 _CBC = const(2)
+_WINDOW = const(512)
+_MOST_EQUAL = const(20)
+_LONGEST_RUN = const(6)
+_LEAST = const(16)  # fewer bytes at a time would not show that the generator repeats itself
 
 
 def _cipher(key, mode, iv, encrypting, buf):
@@ -123,13 +127,54 @@ def ctr(key16, iv16, buf):
     return bytes(stream[place] ^ buf[place] for place in range(len(buf)))
 
 
+def _draw(n):
+    try:
+        octets = os.urandom(n)
+    except (OSError, NotImplementedError):
+        raise EntropyError("no random numbers")
+    if len(octets) != n:
+        raise EntropyError("too few random numbers")
+    _check_repetition(octets)
+    return octets
+
+
+def _check_repetition(octets):
+    """Six equal bytes in a row: once in 2^40 places, if the generator is what it should be."""
+    run = 1
+    before = -1
+    for octet in octets:
+        run = run + 1 if octet == before else 1
+        if run >= _LONGEST_RUN:
+            raise EntropyError("the random generator repeats itself")
+        before = octet
+
+
+def _check_proportion(octets):
+    """How often the first byte comes again among so many: twice is usual, twenty times happens once in 2^40."""
+    if octets[1:].count(octets[:1]) >= _MOST_EQUAL or octets[:16] == octets[16:32]:
+        raise EntropyError("the random generator prefers a value")
+
+
+def new_key(n):
+    """`n` random bytes to be a key: made only when a window of the generator's output looks right before (T-RNG-2).
+
+    Repetition count and adaptive proportion as in NIST SP 800-90B 4.4, for 8 bits per byte. Raises EntropyError.
+    """
+    sample = _draw(_WINDOW)
+    _check_proportion(sample)
+    key = _draw(n)
+    if key[:16] == sample[:16]:
+        raise EntropyError("the random generator begins anew")
+    return key
+
+
 def random_bytes(n):
-    """`n` bytes from the platform's generator."""
-    return os.urandom(n)
+    """`n` bytes from the platform's generator, for what is no key. Raises EntropyError when it is visibly broken."""
+    return _draw(max(n, _LEAST))[:n]
 
 
 def random_below(n):
-    """A uniform number in 0 .. n - 1."""
+    """A uniform number in 0 .. n - 1. Raises EntropyError as `random_bytes`."""
     if n < 1:
         raise ValueError("nothing below %d" % n)
     bits = 0
@@ -137,6 +182,6 @@ def random_below(n):
         bits += 1
     size = (bits + 7) // 8
     while True:  # draws beyond n are thrown away: a remainder would favour low numbers
-        value = int.from_bytes(os.urandom(size), "big") & ((1 << bits) - 1)
+        value = int.from_bytes(random_bytes(size), "big") & ((1 << bits) - 1)
         if value < n:
             return value

@@ -69,6 +69,10 @@ class NetError(FirmwareError):
     code = "net"
 
 
+class EntropyError(FirmwareError):
+    """The platform's random generator failed, or gives what no random generator gives."""
+
+
 class ConfigError(FirmwareError):
     """Settings that cannot be used."""
 

@@ -26,7 +26,7 @@ def _keys(secret, epk, gateway_public, bound):
 
 def seal(args_json, gateway_public, id, op):
     """Bytes of a JSON object -> base64 text for `sealed`. For the host: it runs two X25519 in one go."""
-    ephemeral = crypto.random_bytes(_KEY)
+    ephemeral = crypto.new_key(_KEY)
     epk = x25519.public_key(ephemeral)
     bound = ("%s|%s" % (id, op)).encode()
     gateway_public = bytes(gateway_public)

@@ -92,7 +92,7 @@ class Pairing:
 
     def new_key(self):
         """0x19: a fresh random key, used from 0x56 on."""
-        self._key = crypto.random_bytes(16)
+        self._key = crypto.new_key(16)
         self._stage = authority.KEYED
         return self._key
 

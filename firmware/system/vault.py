@@ -61,7 +61,7 @@ class Vault:
             if key is None:
                 if not make:
                     return None
-                key = crypto.random_bytes(_KEY_LEN)
+                key = crypto.new_key(_KEY_LEN)
                 for name in _KEY_NAMES:
                     self._nvs.set(_SPACE, name, key)
             block = crypto.hkdf(key, b"", b"gatehouse-vault-1", 64)

@@ -1,7 +1,8 @@
+import os
 import unittest
 
 from firmware.lib import crypto
-from firmware.lib.errors import ProtocolError
+from firmware.lib.errors import EntropyError, ProtocolError
 
 
 def octets(text):
@@ -52,3 +53,52 @@ class Crypto(unittest.TestCase):
         self.assertEqual(found, {0, 1, 2, 3, 4})
         self.assertEqual(crypto.random_below(1), 0)
         self.assertEqual(len(crypto.random_bytes(7)), 7)
+
+
+class Generator:
+    """Stands for the module os."""
+
+    def __init__(self, urandom):
+        self.urandom = urandom
+
+
+class TestRandomGenerator(unittest.TestCase):
+    def tearDown(self):
+        crypto.os = os
+
+    def refuses(self, urandom, make):
+        crypto.os = Generator(urandom)
+        with self.assertRaises(EntropyError):
+            make()
+
+    def test_no_key_from_a_generator_that_fails_or_repeats(self):
+        def fails(n):
+            raise OSError(5)
+
+        def stuck_half_way(n):
+            return os.urandom(n // 2) + bytes(n - n // 2)
+
+        block = os.urandom(16)
+        for urandom in (
+            fails,
+            stuck_half_way,
+            lambda n: bytes(n),
+            lambda n: b"\xa5" * n,
+            lambda n: os.urandom(n)[1:],
+            lambda n: (block * (n // 16 + 1))[:n],
+            lambda n: bytes(octet & 7 for octet in os.urandom(n)),
+            lambda n: (block + block[::-1] * 40)[:n],
+        ):
+            self.refuses(urandom, lambda: crypto.new_key(16))
+
+    def test_no_challenge_from_a_generator_that_fails_or_repeats(self):
+        def fails(n):
+            raise NotImplementedError
+
+        for urandom in (fails, lambda n: b"\xff" * n):
+            self.refuses(urandom, lambda: crypto.random_below(0x7FFFFFFF))
+            self.refuses(urandom, lambda: crypto.random_bytes(4))
+
+    def test_a_good_generator_is_not_refused(self):
+        found = set(crypto.new_key(16) for _ in range(300))
+        self.assertEqual(len(found), 300)
