@@ -18,6 +18,12 @@ from host_tools.keybook import Entry, KeyBook
 from host_tools.lock_link import Found, LockLink, connect, scan
 
 FEATURE_AUTO_LOCK, FEATURE_SCREEN, FEATURE_REMOTE_UNLOCK, FEATURE_SOUND, FEATURE_ADMIN_CODE = 4, 9, 14, 15, 18
+# What this protocol cannot hide (security.md PAIR-4): shown to whoever is about to pair.
+SNIFFING_WARNING = (
+    "pairing sends the lock's key over the air under a key that everybody knows: whoever records these seconds within"
+    " radio range can open the lock until it is reset and paired again. Pair only where nobody unknown listens."
+)
+
 _CONFIRM_S = 10
 _NOT_PAIRED_WITH_US = (0x06, 0x07)
 _SECRET_BELOW = 99_999_999  # public clients draw both numbers below 10^8, and refuse 0

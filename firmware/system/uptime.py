@@ -5,17 +5,18 @@ from firmware.system.timing import ticks_diff, ticks_ms
 
 
 class Uptime:
-    """`ticks` is a millisecond counter like `ticks_ms`."""
+    """`ticks` is a millisecond counter like `ticks_ms`, `diff` belongs to it like `ticks_diff`."""
 
-    def __init__(self, ticks=ticks_ms):
+    def __init__(self, ticks=ticks_ms, diff=ticks_diff):
         self._ticks = ticks
+        self._diff = diff
         self._last = ticks()
         self._ms = 0
 
     def now_ms(self):
         """Milliseconds, only ever rising."""
         now = self._ticks()
-        self._ms += ticks_diff(now, self._last)
+        self._ms += self._diff(now, self._last)
         self._last = now
         return self._ms
 

@@ -50,6 +50,7 @@ def pair(
 async def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entry:
     lock_link.use_air()
     wanted = lock_id(mac)
+    out.print("warning: %s" % pairing.SNIFFING_WARNING, style="yellow")
     with progress("touch the keypad of the lock ...") as step:
         step("waiting %d s for a touched lock that can be paired" % _TOUCH_S)
         found = await lock_link.scan(

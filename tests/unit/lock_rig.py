@@ -241,6 +241,49 @@ class Rig:
         challenge = session.challenge(self.ask(opcodes.CHECK_ADMIN, session.check_admin(ADMIN_PS)))
         self.ask(opcodes.CHECK_RANDOM, session.check_random(challenge, UNLOCK_KEY))
 
+    def reach(self, level):
+        """A fresh link at a level of security.md 3.2: "S0", "S1", "user" and "admin" (an open challenge), "S3" on a paired
+        lock; "factory", "open" (its window), "keyed", "P" on one that is not. Whatever the lock was before, it is made so.
+        Returns the open challenge, or None.
+        """
+        self.disconnect()
+        wants_paired = level in ("S0", "S1", "user", "admin", "S3")
+        if self.device.keys.is_paired != wants_paired:
+            self._make(wants_paired)
+        self._wait_for_guards()
+        if level in ("open", "keyed", "P"):
+            self.now_ms += 120000  # the window of before is closed
+            self.lock.keypad.touch(self.now_ms)
+        self.connect()
+        if level in ("keyed", "P"):
+            self.key = pairing.aes_key(self.ask(opcodes.GET_AES_KEY, pairing.get_aes_key(), crypto.DEFAULT_KEY))
+        if level == "P":
+            pairing.admin_added(self.ask(opcodes.ADD_ADMIN, pairing.add_admin(ADMIN_PS, UNLOCK_KEY)))
+        if level == "S1":
+            self.ask(opcodes.STATUS, session.status_request())
+        if level == "S3":
+            self.log_in()
+        if level == "user":
+            return session.challenge(self.ask(opcodes.CHECK_USER, session.check_user()))
+        if level == "admin":
+            return session.challenge(self.ask(opcodes.CHECK_ADMIN, session.check_admin(ADMIN_PS)))
+        return None
+
+    def _make(self, paired):
+        if paired:
+            self.key = crypto.DEFAULT_KEY
+            self.now_ms += 120000
+            self.paired()
+        else:
+            self.device.begin_reset()
+            self.device.wipe()
+            self.key = crypto.DEFAULT_KEY
+
+    def _wait_for_guards(self):
+        """Let the pauses pass that wrong answers of before have earned."""
+        limits = self.device.limits
+        self.now_ms += max(guard.wait_ms(self.now_ms) for guard in (limits.user, limits.admin))
+
     def operate(self, command, uid=0, unlock_key=UNLOCK_KEY, unix_s=1778509387):
         challenge = session.challenge(self.ask(opcodes.CHECK_USER, session.check_user(uid=uid)))
         return session.operated(self.ask(command, session.operate(challenge, unlock_key, unix_s)))

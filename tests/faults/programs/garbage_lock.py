@@ -1,0 +1,112 @@
+"""Mutated requests to the lock's engine, at every level: arguments n, seed, level.
+
+The bolt must not move, nothing may be raised, below an admin session keys, codes and settings stay as they are, without
+the key not even a counter moves; and a client with the keys is served right afterwards.
+"""
+
+import random
+import time
+
+import mutants
+import score
+
+from firmware.lib import crypto, opcodes
+from tests.unit.lock_rig import Rig, erase
+
+N, SEED, LEVEL = score.arguments()
+_FOLDER = score.scratch("garbage-lock-%s-%d" % (LEVEL, SEED))
+_ROUND = 500
+_OTHER_KEY = b"\x01" * 16
+
+
+def digest(rig):
+    """What nobody below an admin session may change."""
+    device = rig.device
+    keys = device.keys
+    options = device.options
+    return (
+        keys.is_paired,
+        keys.aes,
+        keys.admin_ps,
+        keys.unlock_key,
+        keys.admin_passcode,
+        [device.passcodes.at(slot) for slot in range(3)],
+        options.autolock_s,
+        options.sound,
+        options.remote_unlock,
+        options.passcode_display,
+    )
+
+
+def counters(rig):
+    limits = rig.device.limits
+    return [guard.consecutive for guard in (limits.user, limits.admin, limits.keypad)] + [len(rig.device.ring)]
+
+
+def feed(rig, raw, totals):
+    answers = 0
+    for part in mutants.pieces(raw):
+        answers += len(rig.engine.receive(rig.link, part, rig.now_ms))
+        rig.now_ms += 1
+        if rig.engine.is_over:
+            break
+    totals[0] += answers
+
+
+def serve(rig, result):
+    """A client with the keys comes after all that."""
+    rig.now_ms += 90000000
+    rig.reach("S3")
+    before = rig.pins.movements
+    rig.operate(opcodes.UNLOCK)
+    rig.operate(opcodes.LOCK)
+    result.check(rig.pins.movements == before + 2, "valid traffic is not served")
+
+
+def main():
+    random.seed(SEED)
+    result = score.Score()
+    rig = Rig(_FOLDER)
+    totals = [0]
+    links = 0
+    began = time.ticks_ms()
+    done = 0
+    while done < N:
+        rig.reach(LEVEL)
+        links += 1
+        keys = (
+            (crypto.DEFAULT_KEY, _OTHER_KEY) if LEVEL in ("S0", "factory") else (rig.key, rig.key, crypto.DEFAULT_KEY)
+        )
+        keyless = LEVEL == "S0"
+        before = digest(rig)
+        counted = counters(rig)
+        moved = rig.pins.movements
+        motor = rig.device.bolt.movements
+        for _ in range(40):
+            raw, _ = mutants.request(keys)
+            done += 1
+            result.n += 1
+            try:
+                feed(rig, raw, totals)
+            except Exception as err:
+                result.fail("%s: %r of %s" % (LEVEL, err, raw.hex()))
+                rig.start(False)
+                break
+            if rig.engine.is_over or done >= N:
+                break
+        if (rig.device.bolt.movements, rig.pins.movements) != (motor, moved):
+            result.fail("%s: the bolt moved after %s" % (LEVEL, raw.hex()))
+        if LEVEL in ("S0", "S1", "user", "admin", "factory") and digest(rig) != before:
+            result.fail("%s: changed by %s" % (LEVEL, raw.hex()))
+        if keyless and counters(rig) != counted:
+            result.fail("a counter moved without the key")
+        if links % _ROUND == 0:
+            serve(rig, result)
+    serve(rig, result)
+    took_ms = time.ticks_diff(time.ticks_ms(), began)
+    result.figures = {LEVEL: "%d answered on %d links, %d/s" % (totals[0], links, 1000 * done // max(1, took_ms))}
+    erase(_FOLDER)
+    result.end()
+
+
+main()
