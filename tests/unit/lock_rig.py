@@ -242,9 +242,10 @@ class Rig:
         self.ask(opcodes.CHECK_RANDOM, session.check_random(challenge, UNLOCK_KEY))
 
     def reach(self, level):
-        """A fresh link at a level of security.md 3.2: "S0", "S1", "user" and "admin" (an open challenge), "S3" on a paired
-        lock; "factory", "open" (its window), "keyed", "P" on one that is not. Whatever the lock was before, it is made so.
-        Returns the open challenge, or None.
+        """A fresh link at a level of security.md 3.2, whatever the lock was before; the open challenge, or None.
+
+        On a paired lock "S0", "S1", "user" and "admin" (whose challenge is open), "S3"; on one that is nobody's
+        "factory", "open" (its window), "keyed", "P".
         """
         self.disconnect()
         wants_paired = level in ("S0", "S1", "user", "admin", "S3")

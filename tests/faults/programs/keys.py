@@ -8,8 +8,8 @@ import score
 from firmware.gateway import identity
 from firmware.lib import crypto
 from firmware.lib.messages import pairing_client
-from firmware.lock.vault import Vault
 from firmware.system import store
+from firmware.system.vault import Vault
 from tests.unit.lock_rig import Nvs, Rig, erase
 
 (N,) = score.arguments()
