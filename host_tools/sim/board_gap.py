@@ -1,6 +1,6 @@
-"""GAP of one simulated board: advertising, scanning, links, pairing.
+"""GAP of one simulated board: advertising, scanning, links. Pairing is `board_pairing.py`.
 
-Events carry MicroPython's IRQ numbers and tuples.
+Events carry MicroPython's IRQ numbers and tuples; refusals are those of NimBLE's host and of the chip below it.
 """
 
 import asyncio
@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING
 
 from bumble import core, hci
 from bumble.device import AdvertisingType, Connection, ConnectionParametersPreferences, Device
-from bumble.keys import PairingKeys
 
+from host_tools.sim.board_identity import printed
 from host_tools.sim.controller import hand_over_values
-from host_tools.sim.errno_words import EALREADY, EBUSY, EIO, ENOTCONN, EOPNOTSUPP, BoardError
+from host_tools.sim.errno_words import (
+    EALREADY,
+    EBUSY,
+    EINVAL,
+    EIO,
+    ENOMEM,
+    ENOTCONN,
+    HCI_INVALID_PARAMETERS,
+    BoardError,
+)
 
 if TYPE_CHECKING:
     from host_tools.sim.board_session import Session
@@ -22,24 +31,30 @@ _IRQ_SCAN_RESULT, _IRQ_SCAN_DONE = 5, 6
 _IRQ_PERIPHERAL_CONNECT, _IRQ_PERIPHERAL_DISCONNECT = 7, 8
 _IRQ_GATTC_NOTIFY, _IRQ_GATTC_INDICATE = 18, 19
 _IRQ_MTU_EXCHANGED = 21
-_IRQ_CONNECTION_UPDATE, _IRQ_ENCRYPTION_UPDATE = 27, 28
-_NO_LINK = 0xFFFF, 0xFF, b"\xff" * 6  # what a failed gap_connect reports
+_IRQ_CONNECTION_UPDATE = 27
+_NO_LINK = 0xFFFF, 0xFF, bytes(6)  # what a failed gap_connect reports
+_LINKS = 3  # the ESP32's radio carries no more
+_ADVERT_LEN = 31
 _SUPERVISION_MS = 2560  # NimBLE's default in MicroPython
-_INTERVAL_MS = 30.0, 50.0  # NimBLE's default connection interval
-
-
-def printed(address: hci.Address) -> bytes:
-    """An address in printed order."""
-    return bytes(address)[::-1]
+_CONNECT_MS = 30000  # NimBLE's default, for a scan duration of 0
+_TERMINATE_S = 0.0075  # the shortest connection interval: LL_TERMINATE_IND waits for its event even on an ideal air
+_SLOT_US, _UNIT_US = 625, 1250  # of advertising and scanning; of connection intervals
+_ADVERT_UNITS = 0x20, 0x4000
+_ADVERT_DEFAULTS = {True: (48, 96), False: (160, 240)}  # connectable or not: NimBLE's choice for an interval of 0
+_SCAN_UNITS = 0x04, 0x4000
+_LINK_UNITS = 6, 3200
+_LINK_DEFAULTS = 24, 40  # 30 ms, 50 ms
 
 
 class Gap:
-    """What gap_advertise, gap_scan, gap_connect, gap_disconnect and gap_pair ask for."""
+    """What gap_advertise, gap_scan, gap_connect and gap_disconnect ask for."""
 
     def __init__(self, session: "Session") -> None:
         self._session = session
         self._scan_end: asyncio.TimerHandle | None = None
         self._connecting: asyncio.Task | None = None
+        self._terminating: set[Connection] = set()
+        self._advert = self._response = b""  # the chip keeps them until it is reset
 
     def commands(self) -> dict[str, Callable]:
         return {
@@ -50,8 +65,6 @@ class Gap:
             "connect": self.connect,
             "connect_cancel": self.cancel_connect,
             "disconnect": self.disconnect,
-            "pair": self.pair,
-            "passkey": self.passkey,
         }
 
     @property
@@ -70,19 +83,45 @@ class Gap:
         if self._scan_end is not None:
             self._scan_end.cancel()
         self._scan_end = self._connecting = None  # the task itself belongs to the session
+        self._terminating.clear()
+        self._advert = self._response = b""
+
+    @property
+    def is_busy(self) -> bool:
+        """Advertising, scanning, connecting or connected: the services cannot be replaced now."""
+        device = self._device
+        return bool(device.is_advertising or device.scanning or self._connecting is not None or device.connections)
+
+    def _has_room(self) -> bool:
+        return len(self._device.connections) < _LINKS
 
     # --- advertising and scanning
-    async def advertise(self, interval_us: int, payload: bytes, response: bytes, connectable: bool) -> None:
+    async def advertise(
+        self, interval_us: int, payload: bytes | None, response: bytes | None, connectable: bool
+    ) -> None:
+        """None keeps what was advertised before."""
+        await self._device.stop_advertising()
+        for given in (payload, response):
+            if given is not None and len(given) > _ADVERT_LEN:
+                raise BoardError(EINVAL)
+        self._advert = self._advert if payload is None else payload
+        self._response = self._response if response is None else response
+        if connectable and not self._has_room():
+            raise BoardError(ENOMEM)
+        units = interval_us // _SLOT_US
+        low, high = (units, units) if units else _ADVERT_DEFAULTS[connectable]
+        if not _ADVERT_UNITS[0] <= low <= high <= _ADVERT_UNITS[1]:
+            raise BoardError(HCI_INVALID_PARAMETERS)
         # NimBLE sends ADV_SCAN_IND for MicroPython's connectable=False
         kind = AdvertisingType.UNDIRECTED_CONNECTABLE_SCANNABLE if connectable else AdvertisingType.UNDIRECTED_SCANNABLE
-        await self._device.stop_advertising()
+        await self._session.identity.refresh()
         await self._device.start_advertising(
             advertising_type=kind,
-            own_address_type=hci.OwnAddressType.PUBLIC,
-            advertising_data=payload,
-            scan_response_data=response,
-            advertising_interval_min=interval_us / 1000,
-            advertising_interval_max=interval_us / 1000,
+            own_address_type=self._session.identity.own_type,
+            advertising_data=self._advert,
+            scan_response_data=self._response,
+            advertising_interval_min=low * _SLOT_US / 1000,
+            advertising_interval_max=high * _SLOT_US / 1000,
         )
 
     async def stop_advertising(self) -> None:
@@ -93,9 +132,16 @@ class Gap:
             raise BoardError(EBUSY)
         if self._device.scanning:
             raise BoardError(EALREADY)
-        interval_ms, window_ms = (min(10240.0, max(2.5, us / 1000)) for us in (interval_us, window_us))
+        interval, window = (max(_SCAN_UNITS[0], min(_SCAN_UNITS[1], us // _SLOT_US)) for us in (interval_us, window_us))
+        if window > interval:
+            raise BoardError(HCI_INVALID_PARAMETERS)
+        await self._session.identity.refresh()
         await self._device.start_scanning(
-            legacy=True, active=active, scan_interval=interval_ms, scan_window=min(window_ms, interval_ms)
+            legacy=True,
+            active=active,
+            own_address_type=self._session.identity.own_type,
+            scan_interval=interval * _SLOT_US / 1000,
+            scan_window=window * _SLOT_US / 1000,
         )
         if duration_ms:
             loop = asyncio.get_running_loop()
@@ -118,29 +164,34 @@ class Gap:
 
     # --- links
     async def connect(self, kind: int, address: bytes, scan_ms: int, min_us: int, max_us: int) -> None:
+        await self.stop_scan()  # MicroPython ends a scan that is under way
         if self._connecting is not None:
             raise BoardError(EALREADY)
-        if self._device.scanning:
-            raise BoardError(EBUSY)
-        peer = hci.Address(address[::-1], hci.AddressType(kind))
+        if not self._has_room():
+            raise BoardError(ENOMEM)
+        if not 0 <= kind <= 3 or scan_ms < 0:
+            raise BoardError(EINVAL)
+        peer = hci.Address(address[::-1], hci.AddressType(kind & 1))
         if any(each.peer_address == peer for each in self._device.connections.values()):
             raise BoardError(EIO)  # BLE_HS_EDONE
-        low_ms = min_us / 1000 if min_us else max_us / 1000 if max_us else _INTERVAL_MS[0]
-        high_ms = max_us / 1000 if max_us else min_us / 1000 if min_us else _INTERVAL_MS[1]
+        low = min_us // _UNIT_US if min_us else _LINK_DEFAULTS[0]
+        high = max_us // _UNIT_US if max_us else _LINK_DEFAULTS[1]
+        if not _LINK_UNITS[0] <= low <= high <= _LINK_UNITS[1] or high * _UNIT_US * 2 >= _SUPERVISION_MS * 1000:
+            raise BoardError(HCI_INVALID_PARAMETERS)
         wishes = ConnectionParametersPreferences(
-            connection_interval_min=low_ms,
-            connection_interval_max=max(low_ms, high_ms),
+            connection_interval_min=low * _UNIT_US / 1000,
+            connection_interval_max=high * _UNIT_US / 1000,
             max_latency=0,
             supervision_timeout=_SUPERVISION_MS,
         )
-        self._connecting = self._session.spawn(self._connect(peer, scan_ms / 1000, wishes))
+        await self._session.identity.refresh()
+        self._connecting = self._session.spawn(self._connect(peer, (scan_ms or _CONNECT_MS) / 1000, wishes))
 
     async def _connect(self, peer: hci.Address, wait_s: float, wishes: ConnectionParametersPreferences) -> None:
         me = asyncio.current_task()
+        own_type = self._session.identity.own_type
         try:
-            await self._device.connect_le(
-                peer, {hci.Phy.LE_1M: wishes}, own_address_type=hci.OwnAddressType.PUBLIC, timeout=wait_s
-            )
+            await self._device.connect_le(peer, {hci.Phy.LE_1M: wishes}, own_address_type=own_type, timeout=wait_s)
         except (core.BaseBumbleError, hci.HCI_Error):  # timed out, cancelled or refused
             self._session.emit(_IRQ_PERIPHERAL_DISCONNECT, *_NO_LINK)
         finally:
@@ -158,10 +209,16 @@ class Gap:
         if is_central:
             self._connecting = None  # a new gap_connect is allowed from the event on
         handle = link.handle
-        peer = int(link.peer_address.address_type), printed(link.peer_address)
+
+        def peer() -> tuple[int, bytes]:  # by its identity, once that is known
+            return int(link.peer_address.address_type) & 1, printed(link.peer_address)
 
         def on_disconnection(_reason: int) -> None:
-            session.emit(_IRQ_PERIPHERAL_DISCONNECT if is_central else _IRQ_CENTRAL_DISCONNECT, handle, *peer)
+            self._terminating.discard(link)
+            session.pairing.link_lost(link)
+            session.server.link_lost(link)
+            session.client.link_lost(link)
+            session.emit(_IRQ_PERIPHERAL_DISCONNECT if is_central else _IRQ_CENTRAL_DISCONNECT, handle, *peer())
 
         def on_update() -> None:
             now = link.parameters
@@ -169,16 +226,20 @@ class Gap:
             timeout = round(now.supervision_timeout / 10)
             session.emit(_IRQ_CONNECTION_UPDATE, handle, interval, now.peripheral_latency, timeout, 0)
 
-        session.emit(_IRQ_PERIPHERAL_CONNECT if is_central else _IRQ_CENTRAL_CONNECT, handle, *peer)
+        def on_mtu() -> None:
+            session.client.mtu_exchanged(link)
+            session.emit(_IRQ_MTU_EXCHANGED, handle, link.att_mtu)
+
+        session.emit(_IRQ_PERIPHERAL_CONNECT if is_central else _IRQ_CENTRAL_CONNECT, handle, *peer())
         link.on("disconnection", on_disconnection)
         link.on("connection_parameters_update", on_update)
-        link.on("connection_att_mtu_update", lambda: session.emit(_IRQ_MTU_EXCHANGED, handle, link.att_mtu))
+        link.on("connection_att_mtu_update", on_mtu)
         hand_over_values(
             link,
             lambda at, value: session.emit(_IRQ_GATTC_NOTIFY, handle, at, value),
             lambda at, value: session.emit(_IRQ_GATTC_INDICATE, handle, at, value),
         )
-        self._watch_encryption(link)
+        session.pairing.watch(link)
 
     def link(self, handle: int) -> Connection:
         """The link with this handle. Raises BoardError(ENOTCONN)."""
@@ -187,63 +248,17 @@ class Gap:
             raise BoardError(ENOTCONN)
         return link
 
-    async def disconnect(self, handle: int) -> list:
-        link = self._device.connections.get(handle)
-        if link is None:
-            return [False]
-        self._session.spawn(self._disconnect(link))
-        return [True]
+    def disconnect(self, handle: int) -> None:
+        link = self.link(handle)
+        if link in self._terminating:
+            raise BoardError(EALREADY)
+        self._session.spawn(self.terminate(link))
 
-    @staticmethod
-    async def _disconnect(link: Connection) -> None:
+    async def terminate(self, link: Connection) -> None:
+        """End a link."""
+        self._terminating.add(link)
+        await asyncio.sleep(_TERMINATE_S)
         try:
             await link.disconnect()
         except (core.BaseBumbleError, hci.HCI_Error):
             pass  # it went by itself meanwhile, which its own event reports
-
-    # --- pairing
-    def _watch_encryption(self, link: Connection) -> None:
-        is_pairing = False
-
-        def report(is_bonded: bool = False, is_authenticated: bool = False) -> None:
-            is_on = bool(link.encryption)
-            flags = int(is_on), int(is_authenticated), int(is_bonded), 16 if is_on else 0
-            self._session.emit(_IRQ_ENCRYPTION_UPDATE, link.handle, *flags)
-
-        def on_start() -> None:
-            nonlocal is_pairing
-            is_pairing = True
-
-        def on_paired(keys: PairingKeys) -> None:
-            nonlocal is_pairing
-            is_pairing = False
-            key = keys.ltk or keys.ltk_peripheral or keys.ltk_central
-            report(bool(self._session.settings.get("bond")), bool(key and key.authenticated))
-
-        def on_failure(_reason: int) -> None:
-            nonlocal is_pairing
-            is_pairing = False
-            report()
-
-        def on_encryption() -> None:
-            if not is_pairing:  # with the key of an earlier bond
-                report(is_bonded=True)
-
-        link.on("pairing_start", on_start)
-        link.on("pairing", on_paired)
-        link.on("pairing_failure", on_failure)
-        link.on("connection_encryption_change", on_encryption)
-
-    async def pair(self, handle: int) -> None:
-        self._session.spawn(self._pair(self.link(handle)))
-
-    @staticmethod
-    async def _pair(link: Connection) -> None:
-        try:
-            await link.pair()
-        except (core.BaseBumbleError, hci.HCI_Error):
-            pass  # the pairing_failure event has reported it
-
-    def passkey(self, handle: int, _action: int, _passkey: int) -> None:
-        self.link(handle)
-        raise BoardError(EOPNOTSUPP)  # no passkey was asked for: this radio pairs without one

@@ -11,15 +11,17 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from bumble import hci, pairing
+from bumble import hci
 from bumble.device import Device, DeviceConfiguration
 from bumble.host import Host
-from bumble.keys import MemoryKeyStore
 from bumble.transport.common import AsyncPipeSink
 
 from host_tools.sim.air import Air
 from host_tools.sim.board_gap import Gap
-from host_tools.sim.board_gatt import GattClient, GattServer
+from host_tools.sim.board_gatt import GattServer
+from host_tools.sim.board_gattc import GattClient
+from host_tools.sim.board_identity import Identity
+from host_tools.sim.board_pairing import Pairing
 from host_tools.sim.codec import frame, read_frame
 from host_tools.sim.controller import RadioController
 from host_tools.sim.errno_words import EINVAL, EIO, ENODEV, BoardError
@@ -27,7 +29,11 @@ from host_tools.sim.errno_words import EINVAL, EIO, ENODEV, BoardError
 log = logging.getLogger(__name__)
 
 _ANSWER_S = 5.0  # a board that does not serve an IRQ for this long is taken for hung
+_STOP_S = 2.0  # how long the end of links is waited for, as NimBLE's shutdown does
 _BACKLOG = 256 * 1024  # bytes waiting for a board beyond which sightings are dropped, as a full event pool does
+_COUNT_MASK = 0xFFFFFF
+_MTU = 256  # NimBLE's preference, and its limits
+_MTUS = 23, 527
 _REPLY_TURNS = 6  # loop turns an ATT answer needs to reach the controller
 
 
@@ -39,15 +45,19 @@ class Session:
         self.address = address
         self.name = name
         self.device: Device | None = None
-        self.settings: dict[str, Any] = {}  # BLE().config() values that concern the radio
         self.gap_name = b""
-        self.mtu = 256
+        self.mtu = _MTU
+        self.identity = Identity(self)
         self.gap = Gap(self)
+        self.pairing = Pairing(self)
         self.server = GattServer(self)
         self.client = GattClient(self)
-        self.commands = {**_table(self), **self.gap.commands(), **self.server.commands(), **self.client.commands()}
+        self._parts = self.identity, self.gap, self.pairing, self.server, self.client
+        self.commands: dict[str, Callable] = {"active": self.activate, "config": self.configure}
+        for part in self._parts:
+            self.commands.update(part.commands())
         self._controller: RadioController | None = None
-        self._keys = MemoryKeyStore()
+        self._emitted = 0  # events so far
         self._events: asyncio.StreamWriter | None = None
         self._commands: asyncio.StreamWriter | None = None
         self._out = bytearray()
@@ -63,10 +73,11 @@ class Session:
         if not self._out:
             asyncio.get_running_loop().call_soon(self._flush)
         self._out += frame([event, token, *args])
+        self._emitted = self._emitted + 1 & _COUNT_MASK
 
     def _flush(self) -> None:
         out, self._out = bytes(self._out), bytearray()
-        if self._events is not None and not self._events.is_closing():
+        if out and self._events is not None and not self._events.is_closing():
             self._events.write(out)
 
     @property
@@ -142,18 +153,22 @@ class Session:
         self._events = None
 
     # --- power
-    async def activate(self, on: bool, gap_name: bytes = b"", mtu: int = 256) -> None:
-        """BLE().active(): a fresh radio, or a tidy end of all links and none."""
-        if not on:
-            links = list(self.device.connections.values()) if self.device else ()
-            for link in links:
-                try:
-                    await asyncio.wait_for(link.disconnect(), 1)
-                except Exception as err:  # it went by itself, or cannot be reached
-                    log.debug("%s: %r", self.name, err)
+    async def activate(self, on: bool, gap_name: bytes = b"", irk: bytes = b"", peers: list | None = None) -> list:
+        """BLE().active(): a fresh radio, or a tidy end of all links and none. Returns the count of events so far."""
+        if on:
+            await self._switch_on(gap_name, irk, peers or [])
+        elif self.device is not None:
+            await self.device.stop_advertising()
+            await self.gap.stop_scan()
+            ends = [asyncio.ensure_future(self.gap.terminate(link)) for link in self.device.connections.values()]
+            if ends:
+                await asyncio.wait(ends, timeout=_STOP_S)
             self._switch_off()
-            return
-        self.gap_name, self.mtu = gap_name, mtu
+            self._flush()
+        return [self._emitted]
+
+    async def _switch_on(self, gap_name: bytes, irk: bytes, peers: list) -> None:
+        self.gap_name, self.mtu = gap_name, _MTU
         self._controller = RadioController(self.name, self.air, self.address)
         setup = DeviceConfiguration(
             name=self.name,
@@ -162,17 +177,22 @@ class Session:
             gatt_service_enabled=False,
         )
         device = Device(config=setup, host=Host(self._controller, AsyncPipeSink(self._controller)))
-        device.keystore = self._keys
-        device.pairing_config_factory = self._pairing
+        device.irk = irk
+        device.keystore = self.pairing.bonds
+        device.pairing_config_factory = self.pairing.config
         await device.power_on()
-        device.gatt_server.max_mtu = mtu
+        device.host.long_term_key_provider = self.pairing.long_term_key
+        device.gatt_server.max_mtu = self.mtu
         self.device = device
+        self.identity.watch(device)
+        await self.pairing.bonds.load(peers)
         self.server.register([])
         self.gap.watch(device)
 
     def _switch_off(self) -> None:
         self.device = None
-        self.gap.reset()
+        for part in (self.gap, self.pairing, self.server, self.client):
+            part.reset()
         for task in tuple(self._tasks):
             task.cancel()
         for answer in self._waiting.values():
@@ -181,35 +201,18 @@ class Session:
             self._controller.power_off()
             self._controller = None
 
-    def _pairing(self, _connection: object) -> pairing.PairingConfig:
-        io = self.settings.get("io", pairing.PairingDelegate.NO_OUTPUT_NO_INPUT)
-        return pairing.PairingConfig(
-            sc=bool(self.settings.get("le_secure", False)),
-            mitm=bool(self.settings.get("mitm", False)),
-            bonding=bool(self.settings.get("bond", False)),
-            delegate=pairing.PairingDelegate(pairing.PairingDelegate.IoCapability(io)),
-            identity_address_type=pairing.PairingConfig.AddressType.PUBLIC,
-        )
-
-    # --- settings
-    def mac(self) -> list:
-        """Address type and address as BLE().config("mac") gives them."""
-        return [0, bytes(self.address)[::-1]]
-
     def configure(self, key: str, value: Any) -> None:
         """One value of BLE().config()."""
         if key == "gap_name":
             self.gap_name = value
         elif key == "mtu":
+            if not _MTUS[0] <= value <= _MTUS[1]:
+                raise BoardError(EINVAL)
             self.mtu = value
             if self.device is not None:
                 self.device.gatt_server.max_mtu = value
         else:
-            self.settings[key] = value
+            self.pairing.settings[key] = value
 
 
 _WITHOUT_POWER = ("active", "config")
-
-
-def _table(session: Session) -> dict[str, Callable]:
-    return {"active": session.activate, "config": session.configure, "mac": session.mac}

@@ -36,7 +36,7 @@ async def main():
                 await char.write(b"beat", response=True, timeout_ms=8000)
                 last_ms = time.ticks_ms()
                 await asyncio.sleep_ms(50)
-            except aioble.DeviceDisconnectedError:
+            except (aioble.DeviceDisconnectedError, aioble.GattError):  # a request under way fails first
                 print("lost", time.ticks_diff(time.ticks_ms(), last_ms))
                 break
         await link.disconnected()

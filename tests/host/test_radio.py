@@ -24,7 +24,7 @@ from host_tools.stage import find_aioble
 from tests.micropython import ROOT, interpreter
 
 SHIMS = ROOT / "host_tools/sim/shims"
-RADIO_SHIMS = ("bluetooth.py", "_air_stream.py")
+RADIO_SHIMS = ("bluetooth.py", "_bluetooth_uuid.py", "_bluetooth_values.py", "_air_stream.py")
 PROGRAMS = ROOT / "tests/host"
 VALUE = "00000000-1111-2222-3333-444444444444"
 LOCK, GATEWAY = "240ac4000010", "240ac4000020"

@@ -15,6 +15,8 @@ import micropython
 _ENODEV = 19
 _IPPROTO_TCP = 6
 _TCP_NODELAY = 1
+_COUNT_MASK = 0xFFFFFF
+_STALE = b"\xa5" * 64  # what a view shows that is kept beyond its event
 _BATCH = 32  # events per scheduled call, so that the main thread gets its turn
 _N, _T, _F, _I, _B, _S, _L = b"NTFibsl"
 
@@ -80,7 +82,7 @@ def public_address():
 
 class Stream:
     # `on_event(list)` runs on the main thread, like a scheduled IRQ; byte strings in it are views
-    # that die when it returns.
+    # that are overwritten when it returns.
     def __init__(self, on_event, on_lost):
         self._on_event = on_event
         self._on_lost = on_lost
@@ -88,6 +90,7 @@ class Stream:
         address = socket.getaddrinfo(host, int(port))[0][-1]
         self._is_calling = False
         self._is_late = False  # events wait for the end of a call
+        self._received = 0  # events so far, modulo 2^24
         self._cmd = self._open(address)
         number = self.call("hello", public_address(), os.getenv("SIM_NAME"))[0]
         self._events = self._open(address)
@@ -142,6 +145,24 @@ class Stream:
         # a request without an answer
         self._send(self._cmd, message)
 
+    def settle(self, count):
+        # handle events until `count` have come: those that the radio sent before its last answer
+        nested = self._is_calling
+        self._is_calling = True
+        try:
+            while self.is_open and self._received != count:
+                if not self._fill():
+                    self._end()
+        finally:
+            self._is_calling = nested
+            if self._is_late and not nested:
+                self._is_late = False
+                micropython.schedule(self._drain, None)
+
+    def _end(self):
+        self.is_open = False
+        self._on_lost()
+
     # The thread only waits until something can be read. Allocation, parsing and callbacks are the main thread's.
     def _watch(self):
         wait = self._poll.ipoll
@@ -166,9 +187,7 @@ class Stream:
             while count and self.is_open and self._poll.poll(0):
                 count -= 1
                 if not self._fill():
-                    self.is_open = False
-                    self._on_lost()
-                    break
+                    self._end()
         finally:
             self._turn.release()
 
@@ -182,5 +201,10 @@ class Stream:
         part = self._view[:count]
         if self._events.readinto(part) != count:
             return False
-        self._on_event(decode(part, 0)[0])
+        self._received = self._received + 1 & _COUNT_MASK
+        try:
+            self._on_event(decode(part, 0)[0])
+        finally:
+            for at in range(0, count, len(_STALE)):
+                part[at : at + len(_STALE)] = _STALE[: count - at]
         return True

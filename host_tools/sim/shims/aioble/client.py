@@ -78,8 +78,8 @@ class ClientDiscover:
         self._event = asyncio.ThreadSafeFlag()
 
     def _found(self, fields):
-        # UUIDs stay, everything else is a number: nothing to copy
-        self._queue.append(fields)
+        # the UUID, always last, dies with the event
+        self._queue.append(fields[:-1] + (bluetooth.UUID(fields[-1]),))
         self._event.set()
 
     def _finish(self, status):
