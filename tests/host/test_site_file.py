@@ -61,9 +61,10 @@ def test_whole_description_becomes_a_spec() -> None:
 @pytest.mark.parametrize(
     "source, faults",
     [
-        ('profil = "home"', ["site line 1: profil is no key here; there are: broker"]),
+        ('profil = "home"', ["site line 1: profil is no key here; there are: bolt_travel_s, broker"]),
         ('\nprofile = "windy"', ["line 2: profile must be one of ideal, home, bad"]),
         ("seed = -1\npaired = 1", ["line 1: seed must be a whole number", "line 2: paired must be true or false"]),
+        ("bolt_travel_s = 0", ["line 1: bolt_travel_s must lie between 0.02 and 2"]),
         ("a = 1\nb = ]", ["site is no TOML", "line 2"]),
         ('[[locks]]\n[[locks]]\nname = "A"\nplace = [1, 2]', ["line 4: locks[1].place is no key here"]),
         ("[[locks]]\nat = [1]", ["line 2: locks[0].at must be a place"]),
