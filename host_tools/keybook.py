@@ -81,6 +81,11 @@ class Entry:
         return "Entry(%s, %r)" % (self.mac, self.name)
 
     @property
+    def pinned_scene(self) -> int | None:
+        """The scene that the lock's answers must carry. Other programs' bundles may hold what their client sends."""
+        return self.scene if self.paired_at else None
+
+    @property
     def id(self) -> str:
         return lock_id(self.mac)
 

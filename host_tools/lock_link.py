@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
@@ -18,6 +19,7 @@ from firmware.lib import advert, crypto, frame, opcodes
 from firmware.lib.errors import LinkError, LinkTimeout, ProtocolError, from_ble
 from firmware.lib.messages import common, session_client
 from firmware.lib.reassembler import Reassembler
+from host_tools.challenges import Challenges
 from host_tools.errors import HostError
 
 WRITE = "0000fff2-0000-1000-8000-00805f9b34fb"
@@ -25,6 +27,9 @@ NOTIFY = "0000fff4-0000-1000-8000-00805f9b34fb"
 OWN_PREFIX = "GH1_"
 OWN_MODEL = "GATEHOUSE-L1"
 _PAUSE_S = 0.3
+_PROTOCOL = (5, 3)  # pinned: no answer changes it (security.md DWN-1)
+
+challenges = Challenges()  # the program's; the command line keeps them in a file
 
 
 @dataclass
@@ -40,6 +45,12 @@ class Found:
     @property
     def is_ours(self) -> bool:
         return self.name.startswith(OWN_PREFIX)
+
+
+def keep_challenges(path: Path) -> None:
+    """Remember in a file which challenges were answered, from one run of the program to the next."""
+    global challenges
+    challenges = Challenges(path)
 
 
 def use_air() -> bool:
@@ -80,12 +91,17 @@ async def scan(wanted: Callable[[Found], bool], timeout_s: float) -> Found | Non
 
 
 class LockLink:
-    """One connection. `exchange` raises errors of `firmware.lib.errors`; LinkError has `.sent`."""
+    """One connection. `exchange` raises errors of `firmware.lib.errors`; LinkError has `.sent`.
 
-    def __init__(self, client: BleakClient, found: Found, key: bytes) -> None:
+    `scene` as known since the pairing; None takes that of the first answer under the key. Answers of another scene or
+    protocol are damaged frames.
+    """
+
+    def __init__(self, client: BleakClient, found: Found, key: bytes, scene: int | None = None) -> None:
         self._client = client
         self.found = found
         self.key = key
+        self.scene = scene
         self.group = self.org = 1
         self._frames: asyncio.Queue[frame.Frame | None] = asyncio.Queue()
         self._parts = Reassembler()
@@ -108,7 +124,8 @@ class LockLink:
             self._frames.get_nowait()  # late answers and pushes
         # An empty request is encrypted for our own lock, of length 0 for others (4.1).
         payload = crypto.encrypt(self.key, plain) if plain or self.found.is_ours else b""
-        raw = frame.encode(command, payload, self.found.advert.scene, self.group, self.org)
+        scene = self.found.advert.scene if self.scene is None else self.scene
+        raw = frame.encode(command, payload, scene, self.group, self.org)
         sent = False
         try:
             async with asyncio.timeout(timeout_s):
@@ -126,6 +143,8 @@ class LockLink:
             got = await self._frames.get()
             if got is None:
                 raise EOFError
+            if (got.protocol, got.version) != _PROTOCOL or self.scene not in (None, got.scene):
+                continue
             if not got.payload:
                 if command == opcodes.RESET:
                     return b""
@@ -136,6 +155,7 @@ class LockLink:
                 if self.key == crypto.DEFAULT_KEY:  # a paired lock answers under its own key (5)
                     raise from_ble(command, 0x07)
                 continue
+            self.scene = got.scene
             if echo != command:
                 continue
             self.group, self.org = got.group, got.org
@@ -144,9 +164,10 @@ class LockLink:
             return data
 
     async def login(self, admin_ps: int, unlock_key: int) -> None:
-        """Admin session (8.4)."""
+        """Admin session (8.4). Raises ProtocolError, before anything is given away, for a challenge of no lock."""
         data = await self.exchange(opcodes.CHECK_ADMIN, session_client.check_admin(admin_ps))
-        plain = session_client.check_random(session_client.challenge(data), unlock_key)
+        challenge = challenges.check(self.found.mac, session_client.challenge(data), self.found.is_ours)
+        plain = session_client.check_random(challenge, unlock_key)
         await self.exchange(opcodes.CHECK_RANDOM, plain)
 
 
@@ -156,7 +177,7 @@ def _link(kind: type[LinkError], text: str, sent: bool) -> LinkError:
     return err
 
 
-async def _open(found: Found, key: bytes, timeout_s: float) -> tuple[BleakClient, LockLink]:
+async def _open(found: Found, key: bytes, timeout_s: float, scene: int | None) -> tuple[BleakClient, LockLink]:
     """One attempt to connect and subscribe. LinkError when it fails."""
     link: LockLink | None = None
 
@@ -165,7 +186,7 @@ async def _open(found: Found, key: bytes, timeout_s: float) -> tuple[BleakClient
             link.dropped(client)
 
     client = BleakClient(found.device, disconnected_callback=dropped, timeout=timeout_s)  # type: ignore[arg-type]
-    link = LockLink(client, found, key)
+    link = LockLink(client, found, key, scene)
     try:
         await client.connect()
         await client.start_notify(NOTIFY, link.heard)
@@ -177,7 +198,9 @@ async def _open(found: Found, key: bytes, timeout_s: float) -> tuple[BleakClient
 
 
 @contextlib.asynccontextmanager
-async def connect(found: Found, key: bytes, timeout_s: float = 15.0) -> AsyncIterator[LockLink]:
+async def connect(
+    found: Found, key: bytes, timeout_s: float = 15.0, scene: int | None = None
+) -> AsyncIterator[LockLink]:
     """A subscribed connection to `found`; disconnected on leaving.
 
     Tried again until `timeout_s` has passed: on the air one attempt in some fails, and nothing has been sent yet.
@@ -185,7 +208,7 @@ async def connect(found: Found, key: bytes, timeout_s: float = 15.0) -> AsyncIte
     until_s = time.monotonic() + timeout_s
     while True:
         try:
-            client, link = await _open(found, key, max(1.0, until_s - time.monotonic()))
+            client, link = await _open(found, key, max(1.0, until_s - time.monotonic()), scene)
             break
         except LinkError:
             if time.monotonic() + _PAUSE_S >= until_s:

@@ -203,7 +203,7 @@ async def confirm(entry: Entry, book: KeyBook, progress: Progress = lambda step:
     if found.advert.settable:
         raise _rolled_back(entry, book)
     try:
-        async with connect(found, bytes.fromhex(entry.aes)) as link:
+        async with connect(found, bytes.fromhex(entry.aes), scene=entry.pinned_scene) as link:
             await link.login(entry.admin_ps, entry.unlock_key)
     except LinkError:
         return False
@@ -226,7 +226,7 @@ async def set_remote_unlock(entry: Entry, allow: bool, timeout_s: float = 20) ->
     if found is None:
         raise HostError("not_near", "%s was not heard for %d s" % (entry.name, timeout_s), "go nearer and touch it")
     try:
-        async with connect(found, bytes.fromhex(entry.aes)) as link:
+        async with connect(found, bytes.fromhex(entry.aes), scene=entry.pinned_scene) as link:
             await link.login(entry.admin_ps, entry.unlock_key)
             await link.exchange(opcodes.REMOTE_UNLOCK, remote_unlock.change(allow))
             data = await link.exchange(opcodes.REMOTE_UNLOCK, settings_client.remote_unlock_query())

@@ -7,20 +7,30 @@ question, goes to whoever subscribed. A damaged frame is dropped and counted, an
 import asyncio
 
 from firmware.lib import crypto, frame, opcodes
+from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout, ProtocolError, from_ble
 from firmware.lib.messages import common
 from firmware.lib.reassembler import Reassembler
 from firmware.system.timing import remaining_ms, ticks_add, ticks_ms, wait_for_ms
 from firmware.system.turn import Turn
 
+_PROTOCOL = const(5)
+_VERSION = const(3)
+
 
 class Link:
     """`channel` has `write`, `inbox`, `is_connected`; `header` is (scene, group, org); `own_lock` selects the empty
-    body's form (lock-ble-link.md 4.1). `key` may be replaced at any time (pairing does)."""
+    body's form (lock-ble-link.md 4.1). `key` may be replaced at any time (pairing does).
 
-    def __init__(self, channel, key, header=(1, 1, 1), own_lock=False, log=None):
+    Answers of another protocol than 5.3, or of another scene than `pin`, are damaged frames (security.md DWN-1).
+    Without a pin the first good answer sets it. `answers` counts good ones: what a peer without the key cannot send.
+    """
+
+    def __init__(self, channel, key, header=(1, 1, 1), own_lock=False, log=None, pin=None):
         self.key = key
         self.scene, self.group, self.org = header
+        self.pin = pin
+        self.answers = 0
         self.dropped = 0
         self._channel = channel
         self._own_lock = own_lock
@@ -31,6 +41,9 @@ class Link:
         self._subscribers = []
         self._is_listening = False
         self._late = set()  # commands whose answer did not come in time, and still may
+
+    def is_connected(self):
+        return self._channel.is_connected()
 
     def subscribe(self, callback):
         """Have `callback(echo, data)` called with every good frame that answers no request in flight."""
@@ -140,8 +153,14 @@ class Link:
             answer = frame.decode(raw)
             if answer.command != opcodes.ANSWER:
                 raise ProtocolError("frame of command 0x%02x" % answer.command)
+            if answer.protocol != _PROTOCOL or answer.version != _VERSION:
+                raise ProtocolError("protocol %d.%d" % (answer.protocol, answer.version))
+            if self.pin is not None and answer.scene != self.pin:
+                raise ProtocolError("scene %d in place of %d" % (answer.scene, self.pin))
             if answer.payload:
                 found = common.reply(crypto.decrypt(self.key, answer.payload))
+                self.pin = answer.scene
+                self.answers += 1
             elif command == opcodes.RESET:  # some locks answer a reset with nothing (4.1)
                 found = (command, True, b"")
             else:

@@ -121,6 +121,7 @@ class App:
         registry.on_change = tools.states.mark
         registry.on_records = records.flagged
         registry.on_sight = records.want
+        registry.on_alarm = self._alarm
         mqtt.set_callback(bridge.take)
         mqtt.on_connected = self._connected
         self._lifeline.is_idle = lambda: tools.scheduler.current is None
@@ -181,10 +182,10 @@ class App:
         self._scanner = Scanner(radio, self._tools.registry.sighting, log, self._alive("scanner"))
         return Central(radio, log)
 
-    def _make_link(self, channel, key, header, own_lock):
+    def _make_link(self, channel, key, header, own_lock, pin):
         from firmware.ble.link import Link
 
-        return Link(channel, key, header, own_lock, self._log_root)
+        return Link(channel, key, header, own_lock, self._log_root, pin)
 
     def _alive(self, name):
         return lambda: self._lifeline.supervisor.alive(name)
@@ -241,6 +242,14 @@ class App:
         if not self._mqtt.is_up:
             return light.NO_BROKER
         return light.BUSY if self._tools.scheduler.current else light.ONLINE
+
+    def _alarm(self, lock, why):
+        """Somebody seems to pass for a lock: told on its `…/event`; why, is in the log."""
+        from firmware.lib import reports
+
+        tools = self._tools
+        payload = reports.event(event_type="alarm", method="unknown", who=None, rec=None, ts=tools.states.now_text())
+        tools.outgoing.put(tools.topics.lock(lock.id, "event"), payload)
 
     def _publish_info(self):
         from firmware.lib import reports

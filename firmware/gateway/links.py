@@ -39,8 +39,13 @@ class Links:
         except LinkTimeout as err:
             raise LinkError("could not connect: %s" % err)
         header = (lock.scene, lock.group, lock.org)
-        link = self._make_link(channel, lock.aes, header, lock.is_own)
+        link = self._make_link(channel, lock.aes, header, lock.is_own, lock.pin)
+        self._registry.linked(lock.address)
         return context, Session(link, lock, self._registry, until_ms)
+
+    def leaving(self):
+        """A link is about to be closed."""
+        self._registry.linked(None)
 
     def left(self, lock):
         """A link to the lock has ended: keep its attribute handles on flash if they are new, or forget them."""
@@ -64,6 +69,7 @@ class _Opening:
         return session
 
     async def __aexit__(self, kind, err, trace):
+        self._links.leaving()
         self._lock.advert = None  # what it advertises from now on is news, even if it looks as before
         await self._context.__aexit__(kind, err, trace)
         self._links.left(self._lock)

@@ -3,6 +3,7 @@
 Owns the file format; who may use the keys is decided elsewhere. Secrets leave this object only into a session.
 """
 
+from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest
 from firmware.lib.messages import session_client
 
@@ -15,6 +16,7 @@ OWN_MODEL = "GATEHOUSE-"  # what device info item 1 of our own lock begins with 
 SWITCH_FEATURE = 14
 GATEWAY_FEATURE = 10
 
+_CHALLENGES = const(64)
 _KEPT = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "utc_offset_min", "model", "hardware", "firmware")
 _KEPT += ("verified", "epoch", "addr_type", "clock_s")
 _ADDED = (("handles", None),)  # in files since the first release; older ones lack them
@@ -53,11 +55,32 @@ class Lock:
         self.src = None
         self.seq = 0
         self.changed_s = None
+        self._challenges = None  # the numbers that it let us answer last, four bytes each
+        self._next_challenge = 0
 
     @property
     def is_own(self):
         """True for our own lock image, known by its device information."""
         return self.model.startswith(OWN_MODEL)
+
+    @property
+    def pin(self):
+        """The scene that its answers and advertisements must carry: known once the lock has proven itself (DWN-1)."""
+        return self.scene if self.verified else None
+
+    def is_new_challenge(self, number):
+        """Whether the lock has not used this number in its last 64 challenges, to which it belongs from now on."""
+        octets = number.to_bytes(4, "big")
+        if self._challenges is None:
+            self._challenges = bytearray(4 * _CHALLENGES)  # all 0, which is no challenge
+        ring = self._challenges
+        for at in range(0, len(ring), 4):
+            if ring[at : at + 4] == octets:
+                return False
+        at = 4 * self._next_challenge
+        ring[at : at + 4] = octets
+        self._next_challenge = (self._next_challenge + 1) % _CHALLENGES
+        return True
 
     def has_feature(self, bit):
         """The feature bit; None while the features are not known."""

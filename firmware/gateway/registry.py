@@ -8,6 +8,7 @@ import asyncio
 import os
 
 from firmware.gateway import lock as locks
+from firmware.gateway.twins import Twins
 from firmware.lib import advert, opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import ProtocolError
@@ -17,12 +18,14 @@ from firmware.system import store
 MAX_LOCKS = const(64)
 _NEAR_S = const(1800)  # a lock unseen for longer is "not near" (domain.md 6.2)
 _RSSI_STEP_DBM = const(8)  # a change of strength below this is no news
+_ALARM_S = const(60)  # the same alarm about a lock again after this time only
 
 
 class Registry:
     """`now_s` is a clock that only rises. Callbacks, plain functions set by the composition root: `on_change(lock)`
     when something worth publishing changed, `on_records(lock)` when the lock says that it has unread records,
-    `on_sight(lock)` when a lock is heard for the first time since start or after it was away.
+    `on_sight(lock)` when a lock is heard for the first time since start or after it was away, `on_alarm(lock, why)`
+    when somebody seems to pass for a lock.
     """
 
     def __init__(self, folder, now_s, log, presence_s=_NEAR_S):
@@ -33,7 +36,9 @@ class Registry:
         self._locks = {}
         self._sighted = asyncio.Event()
         self._candidate = None  # a lock about to be imported: listened for, not yet served
-        self.on_change = self.on_records = self.on_sight = None
+        self._twins = Twins()
+        self._alarms = {}  # (lock id, why) -> second of the last one
+        self.on_change = self.on_records = self.on_sight = self.on_alarm = None
         self._load()
 
     def _load(self):
@@ -122,6 +127,8 @@ class Registry:
             lock = self._candidate
             if lock is None or lock.address != address:
                 return
+        if self._twins.heard(address, manufacturer):
+            self.alarm(lock, "two_advertisers")
         first = not self.is_present(lock)
         lock.seen_s = self._now_s()
         lock.addr_type = addr_type
@@ -132,7 +139,7 @@ class Registry:
         if manufacturer != lock.advert:
             lock.advert = manufacturer
             seen = advert.decode_manufacturer(manufacturer)
-            if seen is not None and seen.is_stated and seen.address == address:
+            if manufacturer[0] == 5 and manufacturer[1] == 3 and self._is_its_own(lock, seen):
                 news = self._advertised(lock, seen) or news
         self._sighted.set()
         if lock is self._candidate:
@@ -145,6 +152,36 @@ class Registry:
                 self.on_sight(lock)
         elif lock.has_records and self.on_records:
             self.on_records(lock)
+
+    def _is_its_own(self, lock, seen):
+        """Whether an advertisement of protocol 5.3 is of this lock, and of its scene (DWN-1)."""
+        if seen is None or not seen.is_stated or seen.address != lock.address:
+            return False
+        return lock.pin is None or seen.scene == lock.pin
+
+    # --- somebody else in a lock's place (security.md 2.1)
+
+    def linked(self, address):
+        """A link to this lock has been opened: a lock is silent now. None: it has ended."""
+        self._twins.linked(address)
+
+    def answered(self, lock):
+        """The lock has answered on its link."""
+        if self._twins.answered(lock.address):
+            self.alarm(lock, "two_advertisers")
+
+    def alarm(self, lock, why):
+        """Tell that somebody seems to pass for `lock`."""
+        key = lock.id, why
+        now_s = self._now_s()
+        if key in self._alarms and now_s - self._alarms[key] < _ALARM_S:
+            return
+        if len(self._alarms) >= MAX_LOCKS:
+            self._alarms.clear()
+        self._alarms[key] = now_s
+        self._log.warn("alarm", addr=lock.address, why=why)
+        if self.on_alarm:
+            self.on_alarm(lock, why)
 
     def _advertised(self, lock, seen):
         if seen.settable:

@@ -8,7 +8,7 @@ permission" in the middle of a long job.
 from firmware.gateway import lock as locks
 from firmware.lib import opcodes
 from firmware.lib.compat import const
-from firmware.lib.errors import AuthError, FirmwareError, LinkError, LinkTimeout
+from firmware.lib.errors import AuthError, FirmwareError, LinkError, LinkTimeout, ProtocolError
 from firmware.lib.messages import session_client, settings_client
 from firmware.system.timing import remaining_ms, ticks_diff, ticks_ms
 
@@ -17,6 +17,11 @@ _ANSWER_MS = const(6000)
 _FIRST_MS = const(2000)  # a lock answers within one; a link on which nothing ever came is not worth more
 _LOGIN_MS = const(100000)
 _NO_PERMISSION = const(0x02)
+_OWN_MOST = const(0x7FFFFFFF)
+
+
+class Impostor(ProtocolError):
+    """A peer that has the key, or the bytes of one that had it, and is not the lock (security.md 2.1)."""
 
 
 class Session:
@@ -56,6 +61,8 @@ class Session:
             self._has_answered = True
             raise
         self._has_answered = True
+        if self.link.is_connected():
+            self._registry.answered(self.lock)
         return found
 
     async def login(self):
@@ -64,7 +71,7 @@ class Session:
             return
         self._admin_ms = None
         lock = self.lock
-        challenge = session_client.challenge(
+        challenge = self._genuine(
             await self.ask(opcodes.CHECK_ADMIN, session_client.check_admin(lock.admin_ps, uid=self.uid))
         )
         await self.ask(opcodes.CHECK_RANDOM, session_client.check_random(challenge, lock.unlock_key))
@@ -84,7 +91,25 @@ class Session:
 
     async def user_challenge(self):
         """The lock's number for a movement as a user (0x55), so that a double-locked door can refuse."""
-        return session_client.challenge(await self.ask(opcodes.CHECK_USER, session_client.check_user(uid=self.uid)))
+        return self._genuine(await self.ask(opcodes.CHECK_USER, session_client.check_user(uid=self.uid)))
+
+    def _genuine(self, data):
+        """The challenge in an answer, if the lock may have drawn it. Raises Impostor, after an alarm.
+
+        Who answers a challenge gives `unlockKey` away to whoever chose it. The answer that brought it decrypted
+        strictly under the lock's key, which a peer without it cannot achieve; that it is neither impossible nor one of
+        the last 64 keeps out replayed answers and a peer that is content with one number.
+        """
+        number = session_client.challenge(data)
+        lock = self.lock
+        if not 0 < number <= (_OWN_MOST if lock.is_own else 0xFFFFFFFF):
+            why = "impossible_challenge"
+        elif not lock.is_new_challenge(number):
+            why = "repeated_challenge"
+        else:
+            return number
+        self._registry.alarm(lock, why)
+        raise Impostor("the challenge is not the lock's: %s" % why)
 
     async def status(self):
         """Ask for the state and note it -> (battery, state byte, door byte)."""
@@ -105,6 +130,8 @@ class Session:
         if not lock.model:
             for item, name in ((1, "model"), (2, "hardware"), (3, "firmware")):
                 setattr(lock, name, await self._device_text(item))
+        if not lock.verified:
+            lock.scene = self.link.pin
         lock.verified = True
         self._registry.save(lock)
 

@@ -47,8 +47,14 @@ def pair(
         out.print("next: gatehouse import '%s'" % entry.name)
 
 
-async def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entry:
+def _go_beside() -> None:
+    """Ready for a link to a lock from this computer."""
     lock_link.use_air()
+    lock_link.keep_challenges(key_book().path.with_name("challenges.json"))
+
+
+async def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entry:
+    _go_beside()
     wanted = lock_id(mac)
     out.print("warning: %s" % pairing.SNIFFING_WARNING, style="yellow")
     with progress("touch the keypad of the lock ...") as step:
@@ -76,7 +82,7 @@ async def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entr
 
 
 async def _confirm(mac: str) -> None:
-    lock_link.use_air()
+    _go_beside()
     book = key_book()
     open_ones = [each for each in book.entries() if each.provisional and lock_id(mac) in ("", each.id)]
     if not open_ones:
@@ -133,7 +139,7 @@ def remote_unlock(
     entry = _entry(lock)
 
     async def work() -> bool:
-        lock_link.use_air()
+        _go_beside()
         with progress("looking for %s ..." % entry.name):
             return await pairing.set_remote_unlock(entry, on)
 

@@ -7,7 +7,7 @@ import pytest
 from bleak.exc import BleakError
 
 from firmware.lib import advert, crypto, frame, opcodes
-from firmware.lib.errors import AuthError, LinkError, LinkTimeout, LockRefused
+from firmware.lib.errors import AuthError, LinkError, LinkTimeout, LockRefused, ProtocolError
 from firmware.lib.messages import common
 from host_tools import lock_link
 
@@ -48,13 +48,13 @@ class Client:
                         self.link.heard(None, bytearray(part))
 
 
-def ask(*answers, key=KEY, plain=b"\x01", timeout_s=0.2):
+def ask(*answers, key=KEY, plain=b"\x01", timeout_s=0.2, scene=None):
     """The data that an exchange of 0x36 gives when the far end sends these frames."""
 
     async def work():
         client = Client(answers)
         found = heard(advert.encode_manufacturer(ADDRESS, 2, 0, 80))
-        client.link = lock_link.LockLink(client, found, key)
+        client.link = lock_link.LockLink(client, found, key, scene)
         return await client.link.exchange(opcodes.AUTO_LOCK, plain, timeout_s)
 
     return asyncio.run(work())
@@ -72,6 +72,82 @@ def test_pushes_late_answers_and_damage_are_passed_over():
     damaged = bytearray(GOOD)
     damaged[-3] ^= 0xFF
     assert ask(push, bytes(damaged), GOOD) == b"\x64\x01"
+
+
+def test_answers_of_another_protocol_or_scene_are_passed_over():
+    plain = common.success(opcodes.AUTO_LOCK, b"\x64\x02")
+    body = crypto.encrypt(KEY, plain)
+    others = [
+        frame.encode(0x54, body, protocol=protocol, version=version)
+        for protocol in range(16)
+        for version in range(8)
+        if (protocol, version) != (5, 3)
+    ]
+    assert ask(*others, GOOD) == b"\x64\x01"
+    with pytest.raises(LinkTimeout):
+        ask(*others)
+    with pytest.raises(LinkTimeout):
+        ask(GOOD, scene=7)
+    assert ask(frame.encode(0x54, body, 7), GOOD, scene=1) == b"\x64\x01"
+
+
+def test_the_scene_of_the_first_answer_under_the_key_is_kept():
+    async def work():
+        client = Client([GOOD])
+        link = client.link = lock_link.LockLink(client, heard(advert.encode_manufacturer(ADDRESS, 2, 0, 80)), KEY)
+        await link.exchange(opcodes.AUTO_LOCK, b"\x01", 0.2)
+        client.answers = [frame.encode(0x54, crypto.encrypt(KEY, common.success(opcodes.AUTO_LOCK, b"\x64")), 9)]
+        with pytest.raises(LinkTimeout):
+            await link.exchange(opcodes.AUTO_LOCK, b"\x01", 0.2)
+
+    asyncio.run(work())
+
+
+def log_in(*numbers, path=None):
+    """Log in once with each of these challenges -> the commands that the far end got."""
+    lock_link.challenges = lock_link.Challenges(path)
+    got = []
+
+    async def work():
+        for number in numbers:
+            client = Client([])
+            client.link = lock_link.LockLink(client, heard(advert.encode_manufacturer(ADDRESS, 2, 0, 80)), KEY)
+
+            part = bytearray()
+
+            async def write(_uuid, chunk, response, client=client, number=number, part=part):
+                part += chunk
+                if part.endswith(b"\r\n"):
+                    command = part[9]
+                    part.clear()
+                    got.append(command)
+                    data = number.to_bytes(4, "big") if command == opcodes.CHECK_ADMIN else b""
+                    for each in frame.chunks(answer(common.success(command, data))):
+                        client.link.heard(None, bytearray(each))
+
+            client.write_gatt_char = write
+            await client.link.login(1, 2)
+
+    try:
+        asyncio.run(work())
+    except ProtocolError as err:
+        return got, str(err)
+    return got, None
+
+
+def test_a_challenge_that_no_lock_draws_is_not_answered(tmp_path):
+    assert log_in(5, 6) == ([0x41, 0x30, 0x41, 0x30], None)
+    for impossible in (0, 0x80000000, 0xFFFFFFFF):
+        got, why = log_in(impossible)
+        assert got == [0x41] and "impossible" in why
+    got, why = log_in(5, 6, 5)
+    assert got == [0x41, 0x30, 0x41, 0x30, 0x41] and "repeated" in why
+    assert log_in(*range(1, 66), 1)[1] is None  # 64 are remembered
+    kept = tmp_path / "challenges.json"
+    assert log_in(9, path=kept)[1] is None
+    got, why = log_in(9, path=kept)
+    assert got == [0x41] and "repeated" in why
+    assert kept.stat().st_mode & 0o077 == 0
 
 
 def test_a_refusal_is_the_exception_of_its_code():

@@ -112,7 +112,10 @@ class LinkedLock:
     `faults` maps a command to an exception raised in place of the answer, once.
     """
 
+    pin = 2
+
     def __init__(self):
+        self.challenge = 76
         self.state = 0
         self.door = 2
         self.switch = 1
@@ -125,6 +128,9 @@ class LinkedLock:
 
     def subscribe(self, callback):
         self.callback = callback
+
+    def is_connected(self):
+        return True
 
     async def listen(self, timeout_ms):
         pass
@@ -141,7 +147,8 @@ class LinkedLock:
 
     def _answer(self, command, plain):
         if command in (opcodes.CHECK_ADMIN, opcodes.CHECK_USER):
-            return session_lock.encode_challenge(77)
+            self.challenge += 1
+            return session_lock.encode_challenge(self.challenge)
         if command in (opcodes.UNLOCK, opcodes.LOCK):
             return session_lock.encode_operated(88, 0, 0, self.clock6)
         if command == opcodes.STATUS:

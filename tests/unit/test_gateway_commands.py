@@ -271,6 +271,27 @@ class MotionTest(unittest.TestCase):
         rig.far.faults[opcodes.REMOTE_UNLOCK] = from_ble(opcodes.REMOTE_UNLOCK, 0x1B)
         self.assertEqual(rig.ask("unlock")["code"], "remote_unlock_disabled")
 
+    def test_a_challenge_that_is_not_the_locks_is_not_answered(self):
+        rig = Rig("impostor")
+        alarms = []
+        rig.registry.on_alarm = lambda lock, why: alarms.append(why)
+        for number, why in ((0, "impossible_challenge"), (0x80000000, "impossible_challenge"), (500, None)):
+            rig.far.challenge = number - 1
+            result = rig.ask("unlock", id="c-%d" % number)
+            self.assertEqual(result["code"], "protocol" if why else "ok")
+        self.assertEqual((rig.far.moved, alarms), (1, ["impossible_challenge"]))  # the same alarm once a minute
+        rig.far.challenge = 499
+        result = rig.ask("lock", id="again")
+        self.assertEqual((result["ok"], result["code"]), (False, "protocol"))
+        self.assertEqual((rig.far.moved, alarms), (1, ["impossible_challenge", "repeated_challenge"]))
+
+    def test_sixty_four_challenges_are_remembered(self):
+        lock = known_lock()
+        self.assertTrue(all([lock.is_new_challenge(number) for number in range(1, 65)]))
+        self.assertFalse(any([lock.is_new_challenge(number) for number in (1, 30, 64)]))
+        self.assertTrue(lock.is_new_challenge(65))
+        self.assertTrue(lock.is_new_challenge(1))
+
     def test_an_answer_that_is_lost_is_found_out_from_the_state(self):
         rig = Rig("lost")
         lost = LinkTimeout("no answer")

@@ -63,6 +63,32 @@ class RegistryTest(unittest.TestCase):
         self.registry.sighting(ADDRESS, 0, -60, bytes(15), None)
         self.assertEqual(self.lock.state, None)
 
+    def test_advertisements_of_another_protocol_or_scene_change_nothing(self):
+        self.hear()
+        reversed_address = bytes(ADDRESS[5 - place] for place in range(6))
+        for protocol in range(16):
+            for version in range(8):
+                head = bytes((1, 1, 0, 0, protocol, version, 0, 2, advert.UNLOCKED, 10))
+                self.registry.sighting(ADDRESS, 0, -60, head + reversed_address, None)
+        for scene in (0, 1, 3, 7):
+            content = advert.encode_manufacturer(ADDRESS, scene, advert.UNLOCKED, 10)
+            self.registry.sighting(ADDRESS, 0, -60, content, None)
+        self.assertEqual((self.lock.scene, self.lock.pin), (2, 2))
+        self.assertEqual((self.lock.state, self.lock.battery), (0, 90))
+        self.hear(advert.UNLOCKED, 10)
+        self.assertEqual((self.lock.state, self.lock.battery), (1, 10))
+
+    def test_somebody_who_advertises_beside_the_lock_is_an_alarm(self):
+        alarms = []
+        self.registry.on_alarm = lambda lock, why: alarms.append((lock.id, why))
+        for turn in range(60):
+            self.hear(turn % 2)
+        self.assertEqual(alarms, [(ADDRESS.hex(), "two_advertisers")])  # and not each time
+        self.now.s += 61
+        for turn in range(60):
+            self.hear(turn % 2)
+        self.assertEqual(len(alarms), 2)
+
     def test_a_jam_shows_until_the_lock_tells_of_another_state(self):
         self.hear()
         self.registry.note(self.lock, 2, 2, 90)

@@ -105,6 +105,39 @@ class ExchangeTest(unittest.TestCase):
         data, failure = _run({0x52: [_answer(b"")], 0x01: [_answer(b"")]}, scenario)
         self.assertEqual((data, failure.code), (b"", "protocol"))
 
+    def test_answers_of_other_protocols_are_damaged_frames(self):
+        body = crypto.encrypt(_KEY, b"\x14\x01\x50\x01")
+        others = []
+        for protocol in range(5, 16):  # those below use the legacy envelope, which the reassembler skips
+            for version in range(8):
+                if (protocol, version) != (5, 3):
+                    others.append(frame.encode(0x54, body, 2, protocol=protocol, version=version))
+
+        async def scenario(channel, link):
+            first = await link.exchange(0x14, b"SCIENER", 500)
+            dropped = link.dropped, link.answers, link.pin
+            return first, dropped, await _attempt(link.exchange(0x55, b"body", 30)), link.answers
+
+        script = {0x14: [others[0], others[40], others[86], _answer(b"\x14\x01\x50\x00")], 0x55: others[:8]}
+        first, dropped, failure, answers = _run(script, scenario)
+        self.assertEqual((first, dropped), (b"\x50\x00", (3, 1, 2)))
+        self.assertEqual((failure.code, answers), ("protocol", 1))
+        for raw in others:
+            self.assertEqual(
+                _run({0x14: [raw]}, lambda channel, link: _attempt(link.exchange(0x14, b"S", 5))).kind, LinkTimeout
+            )
+
+    def test_answers_of_another_scene_than_the_pinned_or_the_first_are_damaged_frames(self):
+        def other(scene, battery):
+            return frame.encode(0x54, crypto.encrypt(_KEY, b"\x14\x01" + bytes((battery, 0))), scene)
+
+        async def scenario(channel, link):
+            return (await link.exchange(0x14, b"S", 500))[0], (await link.exchange(0x14, b"S", 500))[0], link.pin
+
+        script = {0x14: [other(7, 1), other(2, 2)]}
+        self.assertEqual(_run(script, scenario, pin=2), (2, 2, 2))
+        self.assertEqual(_run(script, scenario), (1, 1, 7))
+
     def test_silence_is_a_timeout_after_the_command_left(self):
         async def scenario(channel, link):
             return await _attempt(link.exchange(0x47, b"body", 30))
