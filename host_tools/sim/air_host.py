@@ -10,12 +10,20 @@ from host_tools.sim.controller import RadioController
 
 
 class AirHost:
-    """`device` is Bumble's, with all it can do; here are the ways of a plain host. `mac` as in `parse_address`."""
+    """`device` is Bumble's, with all it can do; here are the ways of a plain host. `mac` as in `parse_address`.
 
-    def __init__(self, air: Air, mac: str, name: str = "host") -> None:
+    `is_bare`: without the GAP and GATT services that Bumble would add, so that the database is the caller's alone.
+    """
+
+    def __init__(self, air: Air, mac: str, name: str = "host", is_bare: bool = False) -> None:
         self.address = parse_address(mac)
         self.chip = RadioController(name, air, self.address)
-        setup = DeviceConfiguration(name=name, address=hci.Address.generate_static_address())
+        setup = DeviceConfiguration(
+            name=name,
+            address=hci.Address.generate_static_address(),
+            gap_service_enabled=not is_bare,
+            gatt_service_enabled=not is_bare,
+        )
         self.device = Device(config=setup, host=Host(self.chip, AsyncPipeSink(self.chip)))
 
     async def start(self) -> "AirHost":
