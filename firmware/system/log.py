@@ -1,7 +1,8 @@
 """One line per event: `  12.408 I link connected addr=aa:bb:cc:dd:ee:ff rssi_dbm=-61` (STYLE.md, "Logging").
 
-Owns the line's form and the level. Only this module and command lines print. A silent level costs one comparison: the
-values arrive as arguments and are turned into text only for a line that is written.
+Owns the line's form, the level, and how many lines there may be: 20 a second, a hundred at once (security.md LOG-4);
+what is beyond is counted and told of later. Only this module and command lines print. A silent level costs one
+comparison: the values arrive as arguments and are turned into text only for a line that is written.
 """
 
 import io
@@ -15,6 +16,9 @@ INFO = const(20)
 WARN = const(30)
 ERROR = const(40)
 
+_LINE_MS = const(50)
+_BURST_MS = const(5000)
+
 
 def address_text(address):
     """Six bytes in printed order -> `aa:bb:cc:dd:ee:ff`."""
@@ -27,9 +31,15 @@ def _text(value):
     if isinstance(value, Exception):
         value = "%s: %s" % (type(value).__name__, value)
     text = str(value)
-    if " " in text or "\n" in text or not text:
-        return '"%s"' % text.replace("\n", " ").replace('"', "'")
-    return text
+    for char in text:
+        if char <= " " or char == "\x7f":
+            return '"%s"' % _plain(text).replace('"', "'")
+    return text or '""'
+
+
+def _plain(text):
+    """`text` without control characters, which could pass for lines of their own."""
+    return "".join(char if " " <= char != "\x7f" else " " for char in text)
 
 
 class Area:
@@ -75,6 +85,9 @@ class Log:
         self._sink = sink
         self._last_ms = self._clock_ms()
         self._up_ms = 0
+        self._credit_ms = _BURST_MS
+        self._suppressed = 0
+        self.dropped = 0
 
     def area(self, name):
         """A logger whose lines carry `name`."""
@@ -83,12 +96,27 @@ class Log:
     def write(self, letter, name, word, values):
         """Write one line; `values` is a dict, printed in the order of its sorted keys."""
         now_ms = self._clock_ms()
-        self._up_ms += ticks_diff(now_ms, self._last_ms)
+        passed_ms = ticks_diff(now_ms, self._last_ms)
+        self._up_ms += passed_ms
         self._last_ms = now_ms
+        self._credit_ms = min(_BURST_MS, self._credit_ms + max(0, passed_ms))
+        if self._suppressed and self._credit_ms >= 2 * _LINE_MS:
+            lines, self._suppressed = self._suppressed, 0
+            self.write("W", "log", "suppressed", {"lines": lines})
+        if not self._may_write():
+            return
         line = "%4d.%03d %s %s %s" % (self._up_ms // 1000, self._up_ms % 1000, letter, name, word)
         for key in sorted(values):
             line += " %s=%s" % (key, _text(values[key]))
         self._sink(line)
+
+    def _may_write(self):
+        if self._credit_ms < _LINE_MS:
+            self._suppressed += 1
+            self.dropped += 1
+            return False
+        self._credit_ms -= _LINE_MS
+        return True
 
     def write_traceback(self, err):
         """Write the traceback of `err`, each line indented so that it cannot be taken for an event or a reply."""
@@ -101,5 +129,5 @@ class Log:
 
             text = "".join(traceback.format_exception(type(err), err, err.__traceback__))
         for line in text.split("\n"):
-            if line:
-                self._sink("    | " + line)
+            if line and self._may_write():
+                self._sink("    | " + _plain(line))

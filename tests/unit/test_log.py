@@ -50,3 +50,30 @@ class LogTest(unittest.TestCase):
 
     def test_address_text(self):
         self.assertEqual(address_text(b"\x00\x01\x02\x0a\xfe\xff"), "00:01:02:0a:fe:ff")
+
+
+class BoundTest(unittest.TestCase):
+    def setUp(self):
+        self.lines = []
+        self.clock = _Clock()
+        self.log = Log(self.clock, self.lines.append)
+        self.area = self.log.area("link")
+
+    def test_control_characters_make_no_lines_and_no_escapes(self):
+        for code in list(range(33)) + [127]:
+            self.lines.clear()
+            self.area.info("named", name="a%sb" % chr(code))
+            self.assertEqual(self.lines, ['   0.000 I link named name="a b"'])
+
+    def test_a_hundred_at_once_then_twenty_a_second_and_the_rest_is_counted(self):
+        for _ in range(150):
+            self.area.info("flood")
+        self.assertEqual((len(self.lines), self.log.dropped), (100, 50))
+        self.clock.now_ms += 1000
+        for _ in range(150):
+            self.area.info("flood")
+        self.assertEqual(len(self.lines), 120)
+        self.assertEqual(self.lines[100], "   1.000 W log suppressed lines=50")
+        self.clock.now_ms += 60000
+        self.area.info("calm")
+        self.assertEqual(len(self.lines), 122)
