@@ -116,7 +116,7 @@ class App:
         tools.on_locks = self._publish_info
         self._secret, self._public = identity.own_key(board)
         tools.gateway_ops = GatewayOps(tools, self._secret, self._public, self._about)
-        bridge = Bridge(tools, log)
+        bridge = self._bridge = Bridge(tools, log)
         background = Background(registry, tools.scheduler, records, tools.clocks, now_s, log)
         registry.on_change = tools.states.mark
         registry.on_records = records.flagged
@@ -290,7 +290,12 @@ class App:
             "rssi": self._wifi.rssi_dbm,
             "queue": len(tools.scheduler),
             "drift_ms": tools.clock.drift_ms,
-            "dropped": tools.outgoing.dropped + self._scanner.dropped,
+            "dropped": {
+                "requests": self._bridge.dropped,
+                "outgoing": tools.outgoing.dropped,
+                "adverts": self._scanner.dropped,
+                "ids": tools.dedupe.dropped,
+            },
             "restarts": self._lifeline.restarts.counts(),
             "ts": tools.states.now_text(),
         }

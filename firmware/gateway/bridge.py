@@ -1,7 +1,8 @@
 """MQTT requests in, jobs out, and for each request exactly one result. Owns the rules of DESIGN 4 on what is taken.
 
-Order of checks: retained, form, repeated id, rate, expiry, permission, lock, arguments, room in the queue. Nothing here
-touches the radio.
+Order of checks: form, retained, repeated id, rate, operation, expiry, permission, lock, arguments, room in the queue.
+Nothing here touches the radio. What is refused for want of room or rate is answered and not remembered: it did not act,
+and a flood of it must not wear the flash.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ import json
 from firmware.gateway import dedupe
 from firmware.gateway.clocks import NoClock
 from firmware.gateway.operations import table
+from firmware.gateway.rates import Rate
+from firmware.gateway.refusals import Busy, Conflict, Forbidden, RateLimited, Retained, UnknownLock
 from firmware.gateway.scheduler import COMMAND, URGENT, Expired, Job, Unknown
 from firmware.lib import commands, reports, topics
 from firmware.lib.compat import const
@@ -22,43 +25,8 @@ _COMMAND_S = const(30)
 _LONG_S = const(120)  # reading a whole log
 _MOST_VOLATILE_S = const(30)  # security.md CMD-3: however late `exp` is
 _MOST_S = const(120)
+_ALARMS_PER_MIN = const(4)
 _ADMIT_MS = const(20000)  # opening sealed arguments takes seconds on a board
-
-
-class Retained(FirmwareError):
-    """The broker kept the message: it would come again at every connect."""
-
-    code = "retained"
-
-
-class Conflict(FirmwareError):
-    """The id was used for another request."""
-
-    code = "conflict"
-
-
-class RateLimited(FirmwareError):
-    """Too many requests."""
-
-    code = "rate_limited"
-
-
-class Forbidden(FirmwareError):
-    """Not allowed to an unsigned request."""
-
-    code = "forbidden"
-
-
-class UnknownLock(FirmwareError):
-    """This gateway has no keys for the lock."""
-
-    code = "unknown_lock"
-
-
-class Busy(FirmwareError):
-    """The queue is full."""
-
-    code = "busy"
 
 
 class CommandJob(Job):
@@ -110,7 +78,12 @@ class Bridge:
         self._log = log.area("bridge")
         self._inbox = []
         self._filled = asyncio.Event()
+        self._alarms = Rate(_ALARMS_PER_MIN, 60)
         self.dropped = 0
+
+    def __len__(self):
+        """How many messages wait."""
+        return len(self._inbox)
 
     def take(self, topic, payload, retained, qos):
         """A message from the broker; called by the connection, so it only queues."""
@@ -127,7 +100,7 @@ class Bridge:
         leaf, lock_id = self._tools.topics.parse_obeyed(topic) or (None, None)
         if leaf in ("cmd", "set") and payload:
             request, err = self._read(leaf, lock_id, payload, retained, ticks_ms())
-            self._answer(request, None, err or Busy("too many requests at once"), 0)
+            self._answer(request, None, err or Busy("too many requests at once"), 0, True)
 
     def _read(self, leaf, lock_id, payload, retained, at_ms):
         """(request, None), or (what could be read of it, why it is refused)."""
@@ -139,7 +112,18 @@ class Bridge:
             err = bad
         if retained:
             err = Retained("the message was retained")
+            self._alarm(lock_id)
         return Request(command, lock_id, at_ms), err
+
+    def _alarm(self, lock_id):
+        """Somebody left a command at the broker, where it would act at every connect (CMD-6)."""
+        tools = self._tools
+        self._log.warn("retained_command", lock=lock_id or "-")
+        now_s = tools.now_s()
+        if lock_id and tools.registry.by_id(lock_id) and self._alarms.allows(now_s):
+            self._alarms.take()
+            payload = reports.event(event_type="alarm", method="retained_command", ts=tools.states.now_text())
+            tools.outgoing.put(tools.topics.lock(lock_id, "event"), payload)
 
     async def run(self, alive=nobody):
         """Deal with messages for ever, one after the other; first with what a reset cut off."""
@@ -173,6 +157,8 @@ class Bridge:
         request, err = self._read(leaf, lock_id, payload, retained, at_ms)
         try:
             if err is not None:
+                if isinstance(err, BadRequest) and not self._tools.rates.take(None, None, self._tools.now_s()):
+                    err = RateLimited("too many requests")
                 raise err
             if not self._is_new(request):
                 return
@@ -181,11 +167,21 @@ class Bridge:
             return
         try:
             await attend(self._admit(request), alive, _ADMIT_MS)
+        except (Busy, RateLimited) as err:
+            self._refuse(request, err)
         except FirmwareError as err:
             self.conclude(request, None, err, 0)
+        except asyncio.CancelledError:
+            self._refuse(request, Busy("the gateway starts its jobs anew"))
+            raise
         except Exception as err:  # every request gets its result, also one that meets a fault of ours
             self._log.crash("request_failed", err, op=request.command.op)
             self.conclude(request, None, err, 0)
+
+    def _refuse(self, request, err):
+        if request.command.id is not None:
+            self._tools.dedupe.drop(request.command.id)
+        self._answer(request, None, err, 0)
 
     def _is_new(self, request):
         """Take the id. False when this request needs nothing more: it runs, or its result was sent again."""
@@ -205,13 +201,13 @@ class Bridge:
         tools = self._tools
         command = request.command
         rules = table.rules(command.op, request.lock_id is not None)
+        lock = tools.registry.by_id(request.lock_id) if request.lock_id is not None else None
+        is_real = rules is not None and (lock is not None or request.lock_id is None)
+        if not tools.rates.take(command.op if is_real else None, request.lock_id, tools.now_s()):
+            raise RateLimited("too many requests")
         if rules is None:
             raise BadRequest("no such operation here")
         request.is_volatile = bool(rules & table.VOLATILE)
-        lock = tools.registry.by_id(request.lock_id) if request.lock_id is not None else None
-        limited_as = command.op if lock else None  # made-up ids share one limit: there is no end of them
-        if not tools.rates.take(limited_as, request.lock_id, tools.now_s()):
-            raise RateLimited("too many requests")
         deadline_ms = self._deadline(request)
         if rules & table.GUARDED and not tools.settings.unsigned_unlock:
             raise Forbidden("unsigned_unlock is off")
@@ -256,7 +252,7 @@ class Bridge:
         if command.id is not None:
             self._tools.dedupe.done(command.id, request.digest, payload.encode())
 
-    def _answer(self, request, found, err, attempts):
+    def _answer(self, request, found, err, attempts, is_spare=False):
         command = request.command
         ms = ticks_diff(ticks_ms(), request.began_ms)
         if err is None:
@@ -265,12 +261,12 @@ class Bridge:
         else:
             payload = reports.failure(command.id, command.op, err, ms, attempts, found)
             code = err.code if isinstance(err, FirmwareError) else "internal"
-        self._publish(request, payload)
+        self._publish(request, payload, is_spare)
         self._log.info("result", op=command.op, lock=request.lock_id or "-", code=code, ms=ms, attempts=attempts)
         self._tools.metrics.note(command.op, code, ms)
         return payload
 
-    def _publish(self, request, payload):
+    def _publish(self, request, payload, is_spare=False):
         names = self._tools.topics
         topic = names.lock(request.lock_id, "rsp") if request.lock_id else names.gateway("rsp")
-        self._tools.outgoing.put(topic, payload)
+        self._tools.outgoing.put(topic, payload, False, is_spare)

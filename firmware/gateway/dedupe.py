@@ -17,6 +17,7 @@ _KEEP_S = const(600)
 _ROW = "<8s8sII"  # id hash, content hash, second it came, sequence number in the journal (0 while it runs)
 _ROW_LEN = const(24)
 _SLOTS = const(320)
+_NONE = bytes(8)
 _MOST = const(1024 - 17)  # what fits an entry of the journal beside kind and hashes
 
 NEW = const(0)
@@ -35,6 +36,7 @@ class Dedupe:
         self._rows = bytearray(slots * _ROW_LEN)
         self._next = 0
         self._interrupted = {}
+        self.dropped = 0  # ids forgotten before their time, for want of room
         for seq, entry in journal.records():
             id_hash, digest = entry[1:9], entry[9:17]
             if entry[0] == _STARTED:
@@ -47,9 +49,21 @@ class Dedupe:
     def _put(self, id_hash, digest, seq):
         at = self._find(id_hash)
         if at is None:
+            at = self._vacate()
+        struct.pack_into(_ROW, self._rows, at * _ROW_LEN, id_hash, digest, self._now_s(), seq)
+        return at
+
+    def _vacate(self):
+        """The slot of the oldest id that is not at work."""
+        now_s = self._now_s()
+        for _ in range(self._slots):
             at = self._next
             self._next = (at + 1) % self._slots
-        struct.pack_into(_ROW, self._rows, at * _ROW_LEN, id_hash, digest, self._now_s(), seq)
+            id_hash, _, since_s, seq = struct.unpack_from(_ROW, self._rows, at * _ROW_LEN)
+            if seq or id_hash == _NONE:
+                break
+        if id_hash != _NONE and now_s - since_s < _KEEP_S:
+            self.dropped += 1
         return at
 
     def _find(self, id_hash):

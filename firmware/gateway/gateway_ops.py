@@ -4,21 +4,15 @@ arguments. `import` is accepted only sealed, on any broker (DESIGN 4).
 
 from firmware.gateway import lock as locks
 from firmware.gateway.operations.arguments import nothing, only
+from firmware.gateway.refusals import Busy, Cancelled, Full
 from firmware.gateway.scheduler import COMMAND, Job
 from firmware.lib import commands
 from firmware.lib.compat import const
-from firmware.lib.errors import BadRequest, FirmwareError, LinkError
+from firmware.lib.errors import BadRequest, LinkError, ProtocolError
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_ms
 
 _IMPORT_MS = const(20000)
 _STEPS = const(8)  # of the key exchange between two turns of the loop
-
-
-class Refused(FirmwareError):
-    """More locks than fit."""
-
-    code = "refused"
-    reason = "full"
 
 
 class ImportJob(Job):
@@ -54,15 +48,18 @@ class GatewayOps:
         self._is_importing = False
 
     async def unseal(self, command):
-        """Sealed arguments of a command -> dict. Raises AuthError, ProtocolError, BadRequest."""
+        """Sealed arguments of a command -> dict. Raises AuthError, BadRequest."""
         from firmware.lib import sealed
 
         opened = None
         count = 0
-        for opened in sealed.unseal_steps(command.sealed, self._secret, self._public, command.id, command.op):
-            count += 1
-            if count % _STEPS == 0:
-                await sleep_ms(0)
+        try:
+            for opened in sealed.unseal_steps(command.sealed, self._secret, self._public, command.id, command.op):
+                count += 1
+                if count % _STEPS == 0:
+                    await sleep_ms(0)
+        except ProtocolError as err:
+            raise BadRequest("sealed arguments: %s" % err)
         return commands.parse_args(opened, command.id)
 
     async def run(self, request, deadline_ms, conclude):
@@ -118,7 +115,7 @@ class GatewayOps:
         lock = locks.from_bundle(await self.unseal(command))
         known = tools.registry.get(lock.address)
         if known is None and len(tools.registry) >= tools.most_locks:
-            raise Refused("this gateway serves %d locks already" % len(tools.registry))
+            raise Full("this gateway serves %d locks already" % len(tools.registry))
         if self._is_importing:
             raise Busy("another lock is being imported")
         if known:
@@ -155,15 +152,3 @@ class GatewayOps:
         if found is None:
             found = {"verified": False}
         conclude(request, found, None, attempts)
-
-
-class Cancelled(FirmwareError):
-    """Withdrawn by a later request or by the owner."""
-
-    code = "cancelled"
-
-
-class Busy(FirmwareError):
-    """No room for another import."""
-
-    code = "busy"

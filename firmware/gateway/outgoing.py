@@ -25,8 +25,11 @@ class Outgoing:
         self._filled = asyncio.Event()
         self.dropped = 0
 
-    def put(self, topic, payload, retain=False):
-        """Publish with QoS 1, after all that was put before."""
+    def put(self, topic, payload, retain=False, is_spare=False):
+        """Publish with QoS 1, after all that was put before. What is spare has only half of the room."""
+        if is_spare and len(self._queue) >= self._depth // 2:
+            self.dropped += 1
+            return
         if len(self._queue) >= self._depth:
             self._queue.pop(0)
             self.dropped += 1

@@ -30,17 +30,21 @@ class Rate:
 
 
 class Rates:
-    """The limits of one gateway: unlock per lock, everything else together."""
+    """The limits of one gateway: unlock per lock, everything else together, and what means nothing apart from both."""
 
     def __init__(self, unlock_per_min, unlock_per_h, other_per_min):
         self._unlock_per_min = unlock_per_min
         self._unlock_per_h = unlock_per_h
         self._unlocks = {}
         self._other = Rate(other_per_min, 60)
+        self._unmeant = Rate(other_per_min, 60)
 
     def take(self, op, lock_id, now_s):
-        """Count a request for operation `op` on a lock we serve (else `op` is None); False when over the limit."""
-        if op != "unlock":
+        """Count a request for operation `op`; None is one that does not exist, or on a lock that we do not serve.
+        False when over the limit."""
+        if op is None:
+            limits = (self._unmeant,)
+        elif op != "unlock":
             limits = (self._other,)
         else:
             if lock_id not in self._unlocks:

@@ -3,11 +3,11 @@ consumer tells repeats by (lock, epoch, rec).
 """
 
 import asyncio
-import json
 
 from firmware.lib import records, reports
 from firmware.lib.compat import const
-from firmware.lib.errors import NetError
+from firmware.lib.errors import NetError, ProtocolError
+from firmware.lib.strict_json import Reader
 from firmware.system.pulse import attend, rest_ms, wait_set
 
 _BATCH = const(10)  # more entries never fit 1 KiB
@@ -38,9 +38,9 @@ class Uploads:
     def acknowledged(self, lock, payload):
         """`…/records/ack`: {"epoch","to"}. Anything else is ignored: an acknowledgement asks for nothing."""
         try:
-            body = json.loads(payload)
+            body = Reader(payload).read()
             epoch, number = body["epoch"], body["to"]
-        except (ValueError, KeyError, TypeError):
+        except (ProtocolError, KeyError):
             self._log.warn("ack_ignored", lock=lock.id)
             return
         if self._by_consumer:

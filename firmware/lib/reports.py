@@ -43,6 +43,7 @@ _METRICS: tuple = (
     "rssi",
     "queue",
     "success_pct",
+    "results",
     "operations",
     "drift_ms",
 )

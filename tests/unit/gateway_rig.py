@@ -92,7 +92,7 @@ class Outbox:
     def __init__(self):
         self.put_in = []
 
-    def put(self, topic, payload, retain=False):
+    def put(self, topic, payload, retain=False, is_spare=False):
         self.put_in.append((topic, payload))
 
 

@@ -192,9 +192,14 @@ class RulesTest(unittest.TestCase):
         rig = Rig("refused")
         rig.send("cmd", {"id": "r", "op": "unlock"}, True)
         rig.send("set", b"UNLOCK", True)
-        results = rig.work(2)
+        told = rig.work(4)
+        events = [topic for topic, _ in rig.out.put_in if topic.endswith("/event")]
+        self.assertEqual([body["event_type"] for body in told if "event_type" in body], ["alarm", "alarm"])
+        self.assertEqual(events, ["gatehouse/%s/lock/%s/event" % (_GATEWAY, _LOCK)] * 2)
+        results = [body for body in told if "code" in body]
         self.assertEqual([result["code"] for result in results], ["retained", "retained"])
         self.assertEqual([result["id"] for result in results], ["r", None])
+        self.assertEqual(rig.tools.metrics.codes, {"retained": 2})
         self.assertEqual(rig.ask("unlock", exp=rig.clock.unix_s - 1)["code"], "expired")
         rig.clock.trusted = False
         self.assertEqual(rig.ask("unlock", exp=rig.clock.unix_s + 5)["code"], "no_clock")
@@ -228,6 +233,37 @@ class RulesTest(unittest.TestCase):
             codes.append(rig.work(number + 1)[-1]["code"])
         self.assertEqual(codes, ["unknown_lock"] * 30 + ["rate_limited"])
         self.assertEqual(rig.ask("unlock")["code"], "ok")
+
+    def test_retained_commands_are_counted_each_and_told_of_four_times_a_minute(self):
+        rig = Rig("alarms")
+        for number in range(12):
+            rig.send("cmd", {"id": "r-%d" % number, "op": "unlock"}, True)
+        rig.send("cmd", {"id": "g", "op": "ping"}, True, None)
+        rig.work(17)
+        self.assertEqual(len([1 for topic, _ in rig.out.put_in if topic.endswith("/event")]), 4)
+        self.assertEqual(rig.tools.metrics.codes, {"retained": 13})
+        self.assertEqual(rig.far.moved, 0)
+
+    def test_operations_that_do_not_exist_and_broken_requests_have_a_limit_of_their_own(self):
+        rig = Rig("unmeant")
+        codes = []
+        for number in range(32):
+            rig.send("cmd", {"id": "u-%d" % number, "op": "no_such"} if number % 2 else b'{"id":"u","x"')
+            codes.append(rig.work(number + 1)[-1]["code"])
+        self.assertEqual(codes, ["bad_request"] * 30 + ["rate_limited"] * 2)
+        self.assertEqual([rig.ask(op)["code"] for op in ("state", "unlock")], ["ok", "ok"])
+
+    def test_refusals_for_want_of_rate_or_room_are_not_remembered_and_write_nothing(self):
+        rig = Rig("cheap")
+        for _ in range(6):
+            rig.ask("unlock")
+        written = []
+        rig.tools.dedupe.done = lambda *args: written.append(args)
+        self.assertEqual([rig.ask("unlock", id="x")["code"] for _ in range(3)], ["rate_limited"] * 3)
+        rig.tools.scheduler.submit = lambda job: False
+        self.assertEqual([rig.ask("state", id="y")["code"] for _ in range(2)], ["busy"] * 2)
+        self.assertEqual(written, [])
+        self.assertEqual(rig.far.moved, 6)
 
     def test_unsigned_requests_may_only_lock_and_query(self):
         rig = Rig("unsigned")

@@ -36,6 +36,11 @@ class RatesTest(unittest.TestCase):
         taken = [rates.take("unlock", "a", 100 + 3 * turn) for turn in range(80)]
         self.assertTrue(60 <= sum(taken) <= 65)
 
+    def test_what_means_nothing_takes_no_room_from_the_rest(self):
+        rates = Rates(6, 60, 30)
+        self.assertEqual(sum(rates.take(None, "a", 5) for _ in range(40)), 30)
+        self.assertTrue(rates.take("state", "a", 5) and rates.take("unlock", "a", 5))
+
     def test_other_requests_share_a_limit(self):
         rates = Rates(6, 60, 30)
         self.assertEqual(sum(rates.take("state", "ab"[turn % 2], 5) for turn in range(40)), 30)
@@ -56,6 +61,24 @@ class DedupeTest(unittest.TestCase):
         self.assertEqual(ids.look("one", b"digest-2"), (dedupe.CONFLICT, None))
         now.s += 601
         self.assertEqual(ids.look("one", b"digest-2"), (dedupe.NEW, None))
+
+    def test_an_id_at_work_keeps_its_place_and_one_lost_early_is_counted(self):
+        fresh_folder("ids5")
+        now = Now()
+        ids = self.open("ids5", now, 4)
+        ids.look("working", b"digest-1")
+        for number in range(3):
+            ids.look("id%d" % number, b"digest-1")
+            ids.done("id%d" % number, b"digest-1", b"{}")
+        self.assertEqual(ids.dropped, 0)
+        for number in range(3, 9):
+            ids.look("id%d" % number, b"digest-1")
+            ids.done("id%d" % number, b"digest-1", b"{}")
+        self.assertEqual(ids.look("working", b"digest-1"), (dedupe.RUNNING, None))
+        self.assertEqual(ids.dropped, 6)
+        now.s += 601
+        ids.look("late", b"digest-1")
+        self.assertEqual(ids.dropped, 6)
 
     def test_results_outlive_a_reset_and_a_started_one_is_interrupted(self):
         fresh_folder("ids2")
