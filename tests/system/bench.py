@@ -59,7 +59,7 @@ class Observer:
                     self._client = client
                     self._ready.set()
                     async for message in client.messages:
-                        text = bytes(message.payload or b"").decode()
+                        text = bytes(message.payload or b"").decode(errors="replace")
                         self.messages.append(Message(str(message.topic), text, bool(message.retain)))
                         async with self._news:
                             self._news.notify_all()
