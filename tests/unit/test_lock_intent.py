@@ -36,27 +36,27 @@ class TestIntent(unittest.TestCase):
         begin_unlock(self.rig)
         self.rig.pins.step()  # it arrives, and the power goes before anybody has looked
         self.rig.start()
-        self.assertEqual(kinds(self.rig), [BY_APP, *self.before])
+        self.assertEqual(kinds(self.rig), [BY_APP] + self.before)
         self.assertEqual(list(self.rig.device.ring.newest(2))[1][8:12], b"\x00\x00\x00\x07")
         self.rig.start()
-        self.assertEqual(kinds(self.rig), [BY_APP, *self.before])
+        self.assertEqual(kinds(self.rig), [BY_APP] + self.before)
         self.assertEqual(self.rig.device.bolt.movements, 0)
 
     def test_bolt_that_is_not_there_has_failed_and_does_not_move(self):
         begin_unlock(self.rig)
         self.rig.start()
         self.rig.wait(2000)
-        self.assertEqual(kinds(self.rig), [UNLOCK_TIMED_OUT, *self.before])
+        self.assertEqual(kinds(self.rig), [UNLOCK_TIMED_OUT] + self.before)
         self.rig.start()
-        self.assertEqual(kinds(self.rig), [UNLOCK_TIMED_OUT, *self.before])
+        self.assertEqual(kinds(self.rig), [UNLOCK_TIMED_OUT] + self.before)
         self.assertEqual((self.rig.device.bolt.movements, self.rig.pins.movements), (0, 0))
 
     def test_movement_that_ended_needs_nothing_at_the_next_start(self):
         begin_unlock(self.rig)
         self.rig.wait(2000)
-        self.assertEqual(kinds(self.rig), [BY_APP, *self.before])
+        self.assertEqual(kinds(self.rig), [BY_APP] + self.before)
         self.rig.start()
-        self.assertEqual(kinds(self.rig), [BY_APP, *self.before])
+        self.assertEqual(kinds(self.rig), [BY_APP] + self.before)
 
     def test_flash_that_refuses_does_not_keep_the_door_shut(self):
         def refuse(*values):
