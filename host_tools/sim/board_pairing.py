@@ -96,7 +96,8 @@ class Pairing:
     def __init__(self, session: "Session") -> None:
         self._session = session
         self.bonds = Bonds(session)
-        self.settings: dict[str, int] = {}  # bond, mitm, io, le_secure of BLE().config()
+        # bond, mitm, io, le_secure of BLE().config(); the ESP32's NimBLE begins with Secure Connections on
+        self.settings: dict[str, int] = {"le_secure": 1}
         self._security: dict[Connection, Security] = {}
         self._procedures: dict[Connection, _Procedure] = {}
 
@@ -107,7 +108,7 @@ class Pairing:
         """For Bumble: how to pair on this link."""
         kind = pairing.PairingConfig.AddressType
         return pairing.PairingConfig(
-            sc=bool(self.settings.get("le_secure", 0)),
+            sc=bool(self.settings["le_secure"]),
             mitm=bool(self.settings.get("mitm", 0)),
             bonding=bool(self.settings.get("bond", 0)),
             delegate=_Prompt(self, link, self.settings.get("io", pairing.PairingDelegate.NO_OUTPUT_NO_INPUT)),

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from bumble import att, controller, hci
+from bumble import att, controller, hci, ll
 from bumble.core import PhysicalTransport
 from bumble.device import Connection as HostConnection
 
@@ -239,6 +239,16 @@ class RadioController(controller.Controller):
                     supervision_timeout=command.supervision_timeout,
                 )
             )
+
+    def on_le_long_term_key_reply(
+        self, connection: controller.Connection, request: ll.EncReq, long_term_key: bytes | None
+    ) -> None:
+        """Two ends with different keys cannot read each other: the link ends at both."""
+        if long_term_key is not None and long_term_key != request.ltk:
+            reason = hci.HCI_ErrorCode.CONNECTION_TERMINATED_DUE_TO_MIC_FAILURE_ERROR
+            cast(LinkEnd, connection).link_state.end(reason)
+            return
+        super().on_le_long_term_key_reply(connection, request, long_term_key)
 
     # --- power
     def on_hci_reset_command(self, command: hci.HCI_Reset_Command) -> hci.HCI_StatusReturnParameters:

@@ -1,100 +1,21 @@
 """The virtual radio: boards on real MicroPython, bleak programs, and the Bumble internals it stands on."""
 
 import asyncio
-import atexit
-import contextlib
-import functools
 import inspect
-import os
-import shutil
-import tempfile
 import time
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
-from bumble import controller, gatt_client, hci, link
+from bumble import controller, gatt_client, gatt_server, hci, link, smp
 
 from host_tools.sim import bleak_air, codec
-from host_tools.sim.air import Air, parse_address
-from host_tools.sim.radio import Radio
-from host_tools.stage import find_aioble
-from tests.micropython import ROOT, interpreter
+from host_tools.sim.air import Air
+from host_tools.sim.radio import parse_address
+from tests.host.radio_bench import GATEWAY, LOCK, LOCK_ADDRESS, Board, air, eventually
 
-SHIMS = ROOT / "host_tools/sim/shims"
-RADIO_SHIMS = ("bluetooth.py", "_bluetooth_uuid.py", "_bluetooth_values.py", "_air_stream.py")
-PROGRAMS = ROOT / "tests/host"
 VALUE = "00000000-1111-2222-3333-444444444444"
-LOCK, GATEWAY = "240ac4000010", "240ac4000020"
-LOCK_ADDRESS = "24:0a:c4:00:00:12"  # base + 2
-
-
-@functools.cache
-def _radio_shims() -> str:
-    """A folder with the radio's shims and this run's aioble: these boards have the host's clock, and no site."""
-    folder = Path(tempfile.mkdtemp(prefix="gatehouse-shims-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    for name in RADIO_SHIMS:
-        (folder / name).symlink_to(SHIMS / name)
-    (folder / "aioble").symlink_to(find_aioble(simulator=True))
-    return str(folder)
-
-
-class Board:
-    """One MicroPython process on the air."""
-
-    def __init__(self, radio: Radio, mac: str, program: str, *args: str) -> None:
-        self._command = (interpreter(), str(PROGRAMS / program), *args)
-        self._env = {
-            **os.environ,
-            "MICROPYPATH": f".frozen:{_radio_shims()}",
-            "SIM_RADIO": f"127.0.0.1:{radio.port}",
-            "SIM_MAC": mac,
-        }
-        self.lines: list[str] = []
-
-    async def __aenter__(self) -> "Board":
-        pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, env=self._env, stdout=pipe, stderr=asyncio.subprocess.STDOUT
-        )
-        return self
-
-    async def line(self, word: str, timeout_s: float = 15.0) -> list[str]:
-        """Wait for the line that begins with `word`."""
-        async with asyncio.timeout(timeout_s):
-            while raw := await self._process.stdout.readline():
-                text = raw.decode().strip()
-                self.lines.append(text)
-                if text.split(" ")[0] == word:
-                    return text.split(" ")[1:]
-        raise AssertionError(f"no {word!r} in {self.lines}")
-
-    async def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.kill()
-
-
-@contextlib.asynccontextmanager
-async def air(profile: str = "ideal", seed: int = 1):
-    radio = Radio(seed, profile)
-    await radio.start()
-    try:
-        yield radio
-    finally:
-        await radio.stop()
-
-
-async def eventually(check, timeout_s: float = 5.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not check():
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("profile, least_per_s", [("ideal", 300), ("home", 100)])
@@ -231,7 +152,7 @@ def test_codec_refuses_what_is_not_one_whole_list() -> None:
             codec.decode(wrong)
 
 
-# What controller.py and air.py override, call from an override, or replace: owner, name, parameters after self.
+# What the simulator overrides, calls from an override, or replaces: owner, name, parameters after self.
 USED = """
 Connection __post_init__
 Connection on_hci_acl_data_packet packet
@@ -258,6 +179,12 @@ LegacyAdvertiser stop
 Client on_att_handle_value_indication indication
 Client on_att_handle_value_notification notification
 Client send_confirmation confirmation
+Server read_cccd bearer characteristic
+Server write_cccd bearer characteristic value
+Server indicate_subscriber bearer attribute value force
+Server notify_subscriber bearer attribute value force
+Manager get_long_term_key connection rand ediv
+Controller on_le_long_term_key_reply connection request long_term_key
 LocalLink add_controller controller
 """
 
@@ -266,10 +193,14 @@ def test_bumble_internals_have_the_signatures_we_override() -> None:
     assert version("bumble") == "0.0.236"
     found = []
     for owner, name, *_ in map(str.split, USED.strip().splitlines()):
-        module = {"Client": gatt_client, "LocalLink": link}.get(owner, controller)
+        modules = {"Client": gatt_client, "LocalLink": link, "Manager": smp, "Server": gatt_server}
+        module = modules.get(owner, controller)
         parameters = list(inspect.signature(getattr(getattr(module, owner), name)).parameters)
         found.append(" ".join([owner, name, *parameters[1:]]))
     assert found == USED.strip().splitlines()
     fields = {"pending_le_connection", "le_scan_enable", "le_scan_window", "le_scan_interval", "filter_duplicates"}
     assert fields <= set(dir(controller.Controller))
+    session = inspect.getsource(smp.Session.__init__)
+    for name in ("ltk_ediv", "ltk_rand", "peer_ltk", "peer_ediv", "peer_rand", "bonding", "sc", "pairing_method"):
+        assert f"self.{name}" in session, name
     assert hci.HCI_LE_Advertising_Report_Event.EventType.SCAN_RSP == 4
