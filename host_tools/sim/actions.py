@@ -145,7 +145,7 @@ async def _panel(site: "Site", request: dict) -> dict:
     words["do"] = {"jam_bolt": "jam"}.get(request["do"], request["do"])
     found = await panel.act(site.board(request["lock"]), words)
     if not found.pop("ok", False):
-        raise SimError("%s: %s" % (found.get("code", "failed"), found.get("msg", "the lock said no")))
+        raise SimError("%s: %s" % (request["lock"], found.get("msg") or found.get("error") or "the lock said no"))
     return found
 
 

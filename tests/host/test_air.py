@@ -1,6 +1,7 @@
 """The air by itself: what profiles and faults do to packets, links and attempts. Bumble hosts here, no board."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable
 
@@ -84,7 +85,8 @@ async def _attempt(phone: AirHost) -> int | None:
     try:
         return await asyncio.wait_for(asyncio.shield(ended), 8 * INTERVAL_MS / 1000)
     except TimeoutError:
-        await link.disconnect()
+        with contextlib.suppress(hci.HCI_Error):  # it has ended meanwhile
+            await link.disconnect()
         return None
 
 

@@ -1,0 +1,85 @@
+"""R-01: the link is cut at every packet of every flow. No half state, at most one movement, never a false ok."""
+
+import asyncio
+import random
+import statistics
+
+import pytest
+
+from host_tools.sim import bleak_air
+from host_tools.sim.faults import CENTRAL
+from host_tools.sim.site import Site, SiteSpec
+from tests.faults.link_drops import Case, Flow, Motion, PasscodeAdd, RecordsRead, every_case
+from tests.faults.pairing_drops import Pairing
+from tests.faults.posts import FrameTap, Post
+from tests.faults.rows import FULL
+from tests.system.bench import Bench
+
+SUPERVISION_S = 0.4  # instead of NimBLE's 2.56 s: both ends learn sooner, in the same order
+POSTS = 3 if FULL else 1
+SETTINGS = {"linger_ms": 100}
+
+
+def _flows(post: Post, tap: FrameTap, row) -> list[Flow]:
+    motions: list[Flow] = [Motion(post, tap, row, op) for op in ("unlock", "lock")]
+    return [*motions, PasscodeAdd(post, tap, row), RecordsRead(post, tap, row)]
+
+
+def _report(row, flows: list, counts: dict[str, dict]) -> None:
+    for name, packets in counts.items():
+        row.figure(name, "%d+%d packets" % (packets["central"], packets["peripheral"]))
+    times_s = sorted(took_s for flow in flows for took_s in flow.recoveries_s)
+    if times_s:
+        row.figure("recovery_p50_s", round(statistics.median(times_s), 2))
+        row.figure("p95_s", round(times_s[len(times_s) * 95 // 100], 2))
+    row.figure("not_reached", sum(flow.missed for flow in flows))
+
+
+@pytest.mark.row("R-01", "link cut at every packet of unlock, lock, passcode add, record read:")
+def test_commands_survive_a_link_cut_at_any_packet(tmp_path, row):
+    async def story():
+        async with Bench(tmp_path, gateways=POSTS, locks=POSTS, gateway_settings=SETTINGS, seed=row.seed) as bench:
+            tap = FrameTap(bench.site.radio.air)
+            posts = [await Post(bench, index).adopt() for index in range(POSTS)]
+            for post in posts:
+                assert (await post.ask("autolock_set", {"seconds": 0}))["ok"]
+            sets = [_flows(post, tap, row) for post in posts]
+            counts = {flow.name: await flow.count() for flow in sets[0]}
+            work: list[tuple[int, Case]] = []
+            draw = random.Random(row.seed)
+            bench.site.radio.faults.supervision_s = SUPERVISION_S
+            for index, flow in enumerate(sets[0]):
+                cases = every_case(counts[flow.name], with_resets=FULL)
+                work += [(index, case) for case in draw.sample(cases, row.count(1, len(cases)))]
+
+            async def serve(flows: list[Flow]) -> None:
+                while work:
+                    index, case = work.pop(0)
+                    await flows[index].attempt(case)
+
+            await asyncio.gather(*(serve(flows) for flows in sets))
+            _report(row, [flow for flows in sets for flow in flows], counts)
+
+    asyncio.run(story())
+
+
+@pytest.mark.row("R-01", "link cut at every packet of pairing:")
+def test_pairing_survives_a_link_cut_at_any_packet(tmp_path, row):
+    async def story():
+        spec = SiteSpec(gateways=0, locks=POSTS, profile="ideal", seed=row.seed, folder=tmp_path / "site")
+        async with Site(spec) as site:
+            bleak_air.install(site.radio.hci_port)
+            flows = [Pairing(site, lock, tmp_path, row) for lock in site.locks]
+            packets = await flows[0].count()
+            site.radio.faults.supervision_s = SUPERVISION_S
+            cases = [case for case in every_case(packets, with_resets=FULL) if case.resets != CENTRAL]
+            work = random.Random(row.seed).sample(cases, row.count(2, len(cases)))
+
+            async def serve(flow: Pairing) -> None:
+                while work:
+                    await flow.attempt(work.pop(0))
+
+            await asyncio.gather(*(serve(flow) for flow in flows))
+            _report(row, flows, {"pair": packets})
+
+    asyncio.run(story())
