@@ -2,11 +2,11 @@
 
 from bumble import hci
 from bumble.device import AdvertisingType, Connection, ConnectionParametersPreferences, Device, DeviceConfiguration
-from bumble.host import Host
 from bumble.transport.common import AsyncPipeSink
 
 from host_tools.sim.air import Air, parse_address
 from host_tools.sim.controller import RadioController
+from host_tools.sim.quiet_host import QuietHost
 
 
 class AirHost:
@@ -24,7 +24,7 @@ class AirHost:
             gap_service_enabled=not is_bare,
             gatt_service_enabled=not is_bare,
         )
-        self.device = Device(config=setup, host=Host(self.chip, AsyncPipeSink(self.chip)))
+        self.device = Device(config=setup, host=QuietHost(self.chip, AsyncPipeSink(self.chip)))
 
     async def start(self) -> "AirHost":
         """Switch the radio on."""

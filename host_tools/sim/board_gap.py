@@ -76,7 +76,6 @@ class Gap:
     def watch(self, device: Device) -> None:
         """Follow a radio that has just been switched on."""
         device.on("connection", self._on_connection)
-        device.host.on("advertising_report", self._on_report)
 
     def reset(self) -> None:
         """The radio went off."""
@@ -155,7 +154,8 @@ class Gap:
             await self._device.stop_scanning(legacy=True)
             self._session.emit(_IRQ_SCAN_DONE)
 
-    def _on_report(self, report: hci.HCI_LE_Advertising_Report_Event.Report) -> None:
+    def on_report(self, report: hci.HCI_LE_Advertising_Report_Event.Report) -> None:
+        """One report of the controller."""
         if self._session.is_behind:
             return
         address = report.address

@@ -13,7 +13,6 @@ from typing import Any
 
 from bumble import hci
 from bumble.device import Device, DeviceConfiguration
-from bumble.host import Host
 from bumble.transport.common import AsyncPipeSink
 
 from host_tools.sim.air import Air
@@ -25,6 +24,7 @@ from host_tools.sim.board_pairing import Pairing
 from host_tools.sim.codec import frame, read_frame
 from host_tools.sim.controller import RadioController
 from host_tools.sim.errno_words import EINVAL, EIO, ENODEV, BoardError
+from host_tools.sim.quiet_host import QuietHost
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ class Session:
             gap_service_enabled=False,
             gatt_service_enabled=False,
         )
-        device = Device(config=setup, host=Host(self._controller, AsyncPipeSink(self._controller)))
+        device = Device(config=setup, host=QuietHost(self._controller, AsyncPipeSink(self._controller)))
         device.irk = irk
         device.keystore = self.pairing.bonds
         device.pairing_config_factory = self.pairing.config
@@ -188,6 +188,7 @@ class Session:
         await self.pairing.bonds.load(peers)
         self.server.register([])
         self.gap.watch(device)
+        self._controller.on_report = self.gap.on_report
 
     def _switch_off(self) -> None:
         self.device = None

@@ -64,6 +64,22 @@ class RadioController(controller.Controller):
         self.is_powered = True
         self._scan_began_s = 0.0
         self._reported: set[tuple] = set()
+        # Takes reports of a host in this process, past HCI's coding, which costs more than all the rest
+        self.on_report: Callable[[hci.HCI_LE_Advertising_Report_Event.Report], None] | None = None
+
+    def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """To the host; see `quiet_host` for what is left out."""
+        if self.host:
+            asyncio.get_running_loop().call_soon(self.host.on_packet, bytes(packet))
+
+    def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """From the host."""
+        if isinstance(packet, hci.HCI_Command):
+            self.on_hci_command_packet(packet)
+        elif isinstance(packet, hci.HCI_AclDataPacket):
+            self.on_hci_acl_data_packet(packet)
+        else:
+            super().on_hci_packet(packet)
 
     # --- hearing
     def on_hci_le_set_scan_enable_command(
@@ -113,7 +129,10 @@ class RadioController(controller.Controller):
             data=payload,
             rssi=rssi_dbm,
         )
-        self.send_hci_packet(hci.HCI_LE_Advertising_Report_Event([report]))
+        if self.on_report is not None:
+            self.on_report(report)
+        else:
+            self.send_hci_packet(hci.HCI_LE_Advertising_Report_Event([report]))
 
     # --- links
     def on_hci_le_create_connection_command(self, command: hci.HCI_LE_Create_Connection_Command) -> None:

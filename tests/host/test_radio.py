@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
-from bumble import controller, gatt_client, gatt_server, hci, link, smp
+from bumble import controller, gatt_client, gatt_server, hci, host, link, smp
 
 from host_tools.sim import bleak_air, codec
 from host_tools.sim.air import Air
@@ -169,6 +169,9 @@ Controller on_hci_le_create_connection_cancel_command _command
 Controller on_hci_le_create_connection_command command
 Controller on_hci_le_set_scan_enable_command command
 Controller on_hci_reset_command _command
+Controller on_hci_acl_data_packet packet
+Controller on_hci_command_packet command
+Controller on_hci_packet packet
 Controller on_le_disconnected connection reason
 Controller on_ll_control_pdu sender_address packet
 Controller send_hci_packet packet
@@ -185,6 +188,10 @@ Server indicate_subscriber bearer attribute value force
 Server notify_subscriber bearer attribute value force
 Manager get_long_term_key connection rand ediv
 Controller on_le_long_term_key_reply connection request long_term_key
+Host on_hci_acl_data_packet packet
+Host on_hci_event_packet event
+Host on_hci_packet packet
+Host send_hci_packet packet
 LocalLink add_controller controller
 """
 
@@ -193,7 +200,7 @@ def test_bumble_internals_have_the_signatures_we_override() -> None:
     assert version("bumble") == "0.0.236"
     found = []
     for owner, name, *_ in map(str.split, USED.strip().splitlines()):
-        modules = {"Client": gatt_client, "LocalLink": link, "Manager": smp, "Server": gatt_server}
+        modules = {"Client": gatt_client, "Host": host, "LocalLink": link, "Manager": smp, "Server": gatt_server}
         module = modules.get(owner, controller)
         parameters = list(inspect.signature(getattr(getattr(module, owner), name)).parameters)
         found.append(" ".join([owner, name, *parameters[1:]]))
