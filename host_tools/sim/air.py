@@ -20,7 +20,7 @@ from host_tools.sim.faults import CENTRAL, PERIPHERAL, Faults
 
 _SENSITIVITY_DBM = -95
 _EDGE_DBM = -87  # below this mean, noise takes single packets under the sensitivity
-_REMEMBERED = 10000  # links
+_REMEMBERED = 10000  # links, and timers
 _FIRST_EVENT_S = 0.0025  # transmit window after CONNECT_IND (Core 5.x, Vol 6 Part B, 4.5.3)
 _ESTABLISH_EVENTS = 6  # events without an answer after which a new link counts as failed (same, 4.5.2)
 
@@ -181,6 +181,7 @@ class Air(link.LocalLink):
         self.history: collections.deque[LinkRecord] = collections.deque(maxlen=_REMEMBERED)
         self.numbers = itertools.count(1)
         self.taps: list[Tap] = []
+        self.late_s: collections.deque[float] = collections.deque(maxlen=_REMEMBERED)  # of their timers, the latest
         self.faults = Faults(self.stream, self.review)
         self._places: dict[bytes, tuple[float, float]] = {}
         self._streams: dict[tuple, random.Random] = {}

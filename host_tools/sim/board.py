@@ -102,6 +102,13 @@ class Board:
         """It has power and a process."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int:
+        """Of its process. Raises SimError while it has none."""
+        if self._process is None:
+            raise SimError("%s is without power" % self.name)
+        return self._process.pid
+
     async def start(self) -> None:
         """Give it power, with the flash as it is (a fresh image at the first time). Nothing if it has power."""
         if self._keeper and not self._keeper.done():

@@ -28,17 +28,27 @@ class Advertiser(controller.LegacyAdvertiser):
     """Advertises at the interval its host chose, with the random delay of the specification."""
 
     controller: "RadioController"
+    _due_s = 0.0
+
+    def start(self) -> None:
+        """The first one at once; the others keep to its schedule, however late this process is."""
+        super().start()
+        self._due_s = asyncio.get_running_loop().time()
 
     def _on_timer_fired(self) -> None:
+        loop = asyncio.get_running_loop()
+        air = self.controller.link
+        air.late_s.append(loop.time() - self._due_s)
         self.send_advertising_data()
-        delay_s = self.controller.link.stream("advdelay", self.address).random() * _ADVERT_DELAY_S
-        pause_s = self.advertising_interval_min * _SLOT_S + delay_s
-        self.timer_handle = asyncio.get_running_loop().call_later(pause_s, self._on_timer_fired)
+        delay_s = air.stream("advdelay", self.address).random() * _ADVERT_DELAY_S
+        self._due_s = max(loop.time(), self._due_s + self.advertising_interval_min * _SLOT_S + delay_s)
+        self.timer_handle = loop.call_at(self._due_s, self._on_timer_fired)
 
     def send_advertising_data(self) -> None:
         if self.enabled:
             kind = int(self.advertising_type)
             advert = Advert(self.address, kind, bytes(self.advertising_data), bytes(self.scan_response_data))
+            self.controller.adverts += 1
             self.controller.link.advertise(self.controller, advert)
 
 
@@ -64,6 +74,8 @@ class RadioController(controller.Controller):
         self.is_powered = True
         self._scan_began_s = 0.0
         self._reported: set[tuple] = set()
+        self.adverts = 0  # sent so far
+        self.reports = 0  # advertisements and scan responses heard while scanning
         # Takes reports of a host in this process, past HCI's coding, which costs more than all the rest
         self.on_report: Callable[[hci.HCI_LE_Advertising_Report_Event.Report], None] | None = None
 
@@ -122,6 +134,7 @@ class RadioController(controller.Controller):
             if seen in self._reported:
                 return
             self._reported.add(seen)
+        self.reports += 1
         report = hci.HCI_LE_Advertising_Report_Event.Report(
             event_type=hci.HCI_LE_Advertising_Report_Event.EventType(kind),
             address_type=advert.address.address_type,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import time
 from collections.abc import Callable
 
 import pytest
@@ -114,6 +115,21 @@ def test_profiles_lose_as_many_packets_as_they_say(profile: str, chance: float) 
         pair = parse_address(LOCK), parse_address(PHONE)
         lost = sum(air.loses("data", air.profile.packet_loss, *pair) for _ in range(2000))
         assert abs(lost - 2000 * chance) <= 60
+
+    asyncio.run(story())
+
+
+def test_advertisers_keep_to_their_schedule_when_the_process_is_late() -> None:
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        lock = await AirHost(Air(1, "ideal"), LOCK).start()
+        await lock.advertise(100)
+        began_s = loop.time()
+        for _ in range(12):
+            time.sleep(0.07)  # nothing on this loop is on time meanwhile
+            await asyncio.sleep(0.05)
+        due = (loop.time() - began_s) / 0.105  # the interval, and advDelay on average
+        assert lock.chip.adverts >= due - 2
 
     asyncio.run(story())
 
