@@ -40,6 +40,7 @@ class Link:
         self._frames = []
         self._subscribers = []
         self._is_listening = False
+        self._has_left = False
         self._late = set()  # commands whose answer did not come in time, and still may
 
     def is_connected(self):
@@ -94,20 +95,22 @@ class Link:
         body = crypto.encrypt(self.key, plain) if plain or self._own_lock else b""
         raw = frame.encode(command, body, self.scene, self.group, self.org)
         self._debug("sent", command, raw)
-        try:
-            await wait_for_ms(self._channel.write(raw), remaining_ms(deadline_ms))
-        except asyncio.TimeoutError:
-            raise LinkTimeout("command 0x%02x could not be sent in time" % command)
         dropped = self.dropped
+        self._has_left = False
         try:
+            try:
+                await wait_for_ms(self._send(raw), remaining_ms(deadline_ms))
+            except asyncio.TimeoutError:
+                raise LinkTimeout("command 0x%02x could not be sent in time" % command)
             while True:
                 answer = await self._next(deadline_ms, command)
                 if answer[0] == command:
                     break
                 self._hand_on(answer)
         except LinkError as err:
-            err.sent = True  # the last chunk has left: the lock may have acted
-            self._late.add(command)
+            err.sent = self._has_left  # with its last chunk: then the lock may have acted
+            if err.sent:
+                self._late.add(command)
             if isinstance(err, LinkTimeout) and self.dropped > dropped:
                 err.code = "protocol"
             raise
@@ -115,6 +118,10 @@ class Link:
         if not ok:
             raise from_ble(command, data[0])
         return data
+
+    async def _send(self, raw):
+        await self._channel.write(raw)
+        self._has_left = True  # also where the time runs out at this very moment
 
     def _drain(self):
         """Hand on what arrived before this request: it cannot be its answer."""

@@ -38,6 +38,7 @@ class CommandJob(Job):
         self.args = request.command.args
         self.priority = URGENT if request.is_volatile else COMMAND
         self.before = None
+        self.number = 0
         self.tools = tools
         self.request = request
         self._done = done
@@ -235,10 +236,11 @@ class Bridge:
             return ticks_add(request.began_ms, span_s * 1000)
         if not tools.clock.trusted:
             raise NoClock("exp cannot be judged: the gateway's clock is not trusted")
-        left_s = command.exp - tools.clock.now()
-        if left_s <= 0:
+        left_ms = command.exp * 1000 - tools.clock.now_ms()
+        if left_ms <= 0:
             raise Expired("past its exp")
-        return ticks_add(request.began_ms, min(left_s, _MOST_VOLATILE_S if request.is_volatile else _MOST_S) * 1000)
+        most_s = _MOST_VOLATILE_S if request.is_volatile else _MOST_S
+        return ticks_add(ticks_ms(), min(left_ms, most_s * 1000))
 
     # --- results
 

@@ -57,6 +57,7 @@ class Lock:
         self.changed_s = None
         self._challenges = None  # the numbers that it let us answer last, four bytes each
         self._next_challenge = 0
+        self._operation = 0
 
     @property
     def is_own(self):
@@ -67,6 +68,11 @@ class Lock:
     def pin(self):
         """The scene that its answers and advertisements must carry: known once the lock has proven itself (DWN-1)."""
         return self.scene if self.verified else None
+
+    def next_operation(self, unix_s):
+        """The number of the next movement that is asked of the lock: the time, and another one each time."""
+        self._operation = max(unix_s, self._operation + 1)
+        return self._operation
 
     def is_new_challenge(self, number):
         """Whether the lock has not used this number in its last 64 challenges, to which it belongs from now on."""

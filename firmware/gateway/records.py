@@ -102,9 +102,10 @@ class Records:
 
     # --- how far
 
-    async def read(self, session, must_yield):
+    async def read(self, session, must_yield, on_record=None):
         """Walk the log from our cursor until its end, a full buffer, or `must_yield()` -> {"read", "epoch", "cursor",
-        "more"}. Every record is on flash before the next is asked for. Raises as `Session.ask`.
+        "more"}. Every record is on flash before the next is asked for; then `on_record(raw)` hears of it. Raises as
+        `Session.ask`.
         """
         lock = session.lock
         buffer = self.buffer(lock)
@@ -125,6 +126,8 @@ class Records:
                 number, raw = found
                 buffer.append(number, raw)
                 count += 1
+                if on_record:
+                    on_record(raw)
                 last = self._news(lock, number, raw) or last
                 if buffer.pending() % _TELL == 0:
                     self._tell(lock)

@@ -53,9 +53,13 @@ class Clock:
         """How far the last correction moved a trusted clock."""
         return self._keeper.drift_ms
 
+    def now_ms(self):
+        """Unix milliseconds, else as `now`."""
+        return self._keeper.now_ms(self._mono())
+
     def now(self):
         """Unix seconds; not below the floor, and only to be relied on while `trusted`."""
-        return self._keeper.now_ms(self._mono()) // 1000
+        return self.now_ms() // 1000
 
     async def run(self, alive):
         """Sample for ever. `run` or `now` must be called at least every six days, as ticks wrap."""

@@ -7,7 +7,8 @@ import asyncio
 import os
 
 from firmware.gateway.lock import Lock
-from firmware.lib import opcodes
+from firmware.gateway.session import GATEWAY_UID
+from firmware.lib import opcodes, records
 from firmware.lib.errors import NetError
 from firmware.lib.messages import log_lock, session_lock
 from firmware.system import store
@@ -69,6 +70,9 @@ class UnixClock:
         self.trusted = trusted
         self.drift_ms = 0
 
+    def now_ms(self):
+        return self.unix_s * 1000
+
     def now(self):
         return self.unix_s
 
@@ -123,6 +127,7 @@ class LinkedLock:
         self.first = 0
         self.asked = []
         self.moved = 0
+        self.keeps_log = False
         self.faults = {}
         self.clock6 = (2026, 9, 21, 14, 13, 20)
 
@@ -140,6 +145,10 @@ class LinkedLock:
         if command in (opcodes.UNLOCK, opcodes.LOCK) and not isinstance(self.faults.get(command), Refusal):
             self.state = 1 if command == opcodes.UNLOCK else 0
             self.moved += 1
+            if self.keeps_log:
+                kind = 28 if command == opcodes.UNLOCK else 26
+                tail = records.by_user(GATEWAY_UID, int.from_bytes(plain[4:8], "big"))
+                self.records.append(records.encode(kind, self.clock6, 88, tail))
         fault = self.faults.pop(command, None)
         if fault:
             raise fault.err if isinstance(fault, Refusal) else fault

@@ -16,11 +16,12 @@ from firmware.gateway.scheduler import Scheduler
 from firmware.gateway.session import Session
 from firmware.gateway.states import States
 from firmware.gateway.tools import Tools
-from firmware.lib import opcodes, sealed, x25519
+from firmware.lib import opcodes, records, sealed, x25519
 from firmware.lib.errors import LinkError, LinkTimeout, from_ble
 from firmware.lib.messages import session_lock
 from firmware.lib.topics import Topics
 from firmware.system.journal import Journal
+from firmware.system.timing import remaining_ms, ticks_add, ticks_ms
 from tests.unit.gateway_rig import (
     ADDRESS,
     FEATURES,
@@ -328,14 +329,67 @@ class MotionTest(unittest.TestCase):
         self.assertTrue(lock.is_new_challenge(65))
         self.assertTrue(lock.is_new_challenge(1))
 
-    def test_an_answer_that_is_lost_is_found_out_from_the_state(self):
-        rig = Rig("lost")
+    def lose_answer(self, name, command=opcodes.UNLOCK, **how):
+        """A rig whose lock moves, but whose answer to `command` never comes."""
+        rig = Rig(name)
         lost = LinkTimeout("no answer")
         lost.sent = True
-        rig.far.faults[opcodes.UNLOCK] = lost
+        rig.far.faults[command] = lost
+        for key in how:
+            setattr(rig.far, key, how[key])
+        return rig
+
+    def test_an_answer_that_is_lost_is_found_out_from_the_log(self):
+        rig = self.lose_answer("lost", keeps_log=True)
         result = rig.ask("unlock")
         self.assertEqual((result["code"], result["attempts"]), ("ok", 2))
+        self.assertEqual(result["data"], {"lock": "UNLOCKED", "battery": 88, "read_back": True})
         self.assertEqual(rig.far.moved, 1)
+
+    def test_a_record_proves_the_movement_also_when_the_lock_has_locked_itself_since(self):
+        rig = self.lose_answer("relocked", keeps_log=True)
+        answer = rig.far._answer
+
+        def relocked(command, plain):
+            rig.far.state = 0
+            return answer(command, plain)
+
+        rig.far._answer = relocked
+        result = rig.ask("unlock")
+        self.assertEqual((result["code"], result["data"]["lock"], rig.far.moved), ("ok", "LOCKED", 1))
+
+    def test_somebody_elses_movement_is_not_taken_for_ours(self):
+        rig = self.lose_answer("else", state=0)
+        tail = records.by_user(0x47415445, 5)  # an earlier operation of ours
+        rig.far.records.append(records.encode(28, rig.far.clock6, 88, tail))
+        rig.far.records.append(records.encode(4, rig.far.clock6, 88, records.by_code(b"123456")))
+        self.assertEqual(rig.ask("unlock")["code"], "outcome_unknown")
+        self.assertEqual(rig.far.moved, 1)
+
+    def test_a_lock_that_keeps_no_such_record_is_believed_by_its_state(self):
+        rig = self.lose_answer("foreign")
+        rig.lock.model = "SN534"
+        result = rig.ask("unlock")
+        self.assertEqual((result["code"], result["data"]["lock"], rig.far.moved), ("ok", "UNLOCKED", 1))
+
+    def test_two_movements_in_one_second_have_two_numbers(self):
+        lock = known_lock()
+        self.assertEqual([lock.next_operation(at) for at in (100, 100, 101, 200)], [100, 101, 102, 200])
+
+    def test_nothing_is_begun_with_too_little_time_left(self):
+        rig = Rig("late")
+        answer = rig.far._answer
+
+        def slow(command, plain):
+            if command == opcodes.CHECK_USER:
+                until_ms = ticks_add(ticks_ms(), 700)
+                while remaining_ms(until_ms):
+                    pass
+            return answer(command, plain)
+
+        rig.far._answer = slow
+        result = rig.ask("unlock", exp=rig.clock.unix_s + 1)
+        self.assertEqual((result["code"], rig.far.moved), ("expired", 0))
 
     def test_a_movement_told_without_readable_details_is_done_all_the_same(self):
         rig = Rig("details")

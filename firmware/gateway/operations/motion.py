@@ -1,16 +1,23 @@
-"""unlock and lock: at most once (DESIGN 4, security.md CMD-5). After a link that broke, the state is read instead."""
+"""unlock and lock: at most once (DESIGN 4, security.md CMD-5). After a link that broke, the lock is asked what became
+of it: its log proves what it did, its state may.
+"""
 
 from firmware.gateway import lock as locks
 from firmware.gateway.operations.arguments import nothing
-from firmware.gateway.scheduler import Unknown
-from firmware.lib import opcodes
+from firmware.gateway.scheduler import Expired, Unknown
+from firmware.lib import opcodes, records
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused, ProtocolError, Unsupported
 from firmware.lib.messages import session_client
+from firmware.system.timing import remaining_ms, sleep_ms, ticks_diff, ticks_ms
 
 _FAILED = const(0x13)
 _LOCK_FEATURE = const(8)
 _FRESH_S = const(15)  # the state before is known if the lock told it this recently
+_LEAST_MS = const(500)  # with less time left nothing is begun: the frame might arrive, and the bolt move, too late
+_SETTLE_MS = const(2500)  # a bolt that is on its way arrives within this time, or not at all
+_AGAIN_MS = const(250)
+_PAGES = const(24)  # records read to find one; it is among the newest
 
 
 class RemoteUnlockDisabled(FirmwareError):
@@ -34,7 +41,10 @@ async def run(job, session):
     age_s = job.tools.registry.age_s(lock)
     job.before = lock.state if age_s is not None and age_s <= _FRESH_S and not lock.jammed else None
     challenge = await session.user_challenge()
-    plain = session_client.operate(challenge, lock.unlock_key, job.tools.clock.now())
+    job.number = lock.next_operation(job.tools.clock.now())
+    plain = session_client.operate(challenge, lock.unlock_key, job.number)
+    if remaining_ms(session.deadline_ms) < _LEAST_MS:
+        raise Expired("too little time was left when the lock was ready")
     job.start()
     job.was_sent = True
     try:
@@ -82,9 +92,43 @@ async def _explain(session, err):
 
 
 async def _look_back(job, session, wanted):
-    """The state answers for the command only if it is as wanted and was known to be different before."""
-    battery, state, _ = await session.status()
-    if state == wanted and job.before is not None and job.before != wanted:
-        job.tools.records.want(session.lock)
-        return {"lock": session.lock.word(), "battery": battery, "read_back": True}
-    raise Unknown("the link broke after the command may have arrived; the lock says %s" % session.lock.word())
+    """What became of a frame that got no answer; it is never sent again.
+
+    The record of the operation, which carries the number that we gave it, proves that it was carried out, also when the
+    bolt has moved on since. A lock whose log does not tell is believed by its state, if that is as wanted now and was
+    known to be another before; our own would have written a record.
+    """
+    lock = session.lock
+    began_ms = ticks_ms()
+    while True:
+        battery, state, _ = await session.status()
+        told = await _is_recorded(job, session)
+        if told is None and not lock.is_own:
+            told = state == wanted and job.before is not None and job.before != wanted
+        if told:
+            return {"lock": lock.word(), "battery": battery, "read_back": True}
+        left_ms = min(_SETTLE_MS - ticks_diff(ticks_ms(), began_ms), remaining_ms(session.deadline_ms) - _AGAIN_MS)
+        if left_ms <= 0:
+            raise Unknown("the link broke after the command may have arrived; the lock says %s" % lock.word())
+        await sleep_ms(min(left_ms, _AGAIN_MS))
+
+
+async def _is_recorded(job, session):
+    """True when the log holds the job's operation, else None: a record may be missing for other reasons."""
+    found = []
+
+    def look(raw):
+        try:
+            told = records.fields(records.decode(raw))
+        except ProtocolError:
+            told = {}
+        event, _, ok = records.meaning(raw[0])
+        found.append(ok and event == job.op and told.get("record_id") == job.number and told.get("uid") == session.uid)
+
+    try:
+        await job.tools.records.read(session, lambda: len(found) >= _PAGES, look)
+    except LinkError:
+        raise
+    except FirmwareError:  # a log that cannot be read proves nothing
+        pass
+    return True if any(found) else None
