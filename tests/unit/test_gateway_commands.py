@@ -111,7 +111,7 @@ class Rig:
         names = self.tools.topics
         self.bridge.take(names.lock(lock, leaf) if lock else names.gateway(leaf), payload, retained, 1)
 
-    def work(self, until=1, limit_ms=4000):
+    def work(self, until=1, limit_ms=30000):
         """Run the jobs until so many results were put out -> all of them."""
 
         async def serve():

@@ -70,7 +70,7 @@ class Opening:
 
 
 class Work(Job):
-    def __init__(self, bench, lock, name, priority=URGENT, limit_ms=5000):
+    def __init__(self, bench, lock, name, priority=URGENT, limit_ms=120000):
         super().__init__(lock, ticks_add(ticks_ms(), limit_ms))
         self.priority = priority
         self._bench = bench
@@ -111,7 +111,7 @@ class Bench:
 
         run(whole())
 
-    async def until(self, count, limit_ms=3000):
+    async def until(self, count, limit_ms=60000):
         for _ in range(limit_ms // 5):
             if len(self.done) >= count:
                 return
@@ -120,7 +120,7 @@ class Bench:
 
 class SchedulerTest(unittest.TestCase):
     def test_a_job_for_the_kept_link_is_begun_at_once(self):
-        bench = Bench(linger_ms=2000)
+        bench = Bench(linger_ms=60000)
         took = []
 
         async def story():
@@ -134,37 +134,39 @@ class SchedulerTest(unittest.TestCase):
 
         bench.play(story)
         self.assertEqual((bench.done, bench.opened), (["unlock", "lock"], ["front"]))
-        self.assertTrue(took[0] < 1000)  # not when the linger is over
+        self.assertTrue(took[0] < 30000)  # not when the linger is over
 
     def test_the_kept_link_is_given_up_for_another_lock_at_once(self):
-        bench = Bench(linger_ms=5000)
+        bench = Bench(linger_ms=60000)
 
         async def story():
             bench.submit(bench.front, "unlock")
             await bench.until(1)
             bench.submit(bench.back, "other")
-            await bench.until(2, 4000)
+            await bench.until(2)
 
         bench.play(story)
         self.assertEqual((bench.done, bench.opened), (["unlock", "other"], ["front", "back"]))
 
     def test_after_background_work_alone_the_link_is_not_kept(self):
-        bench = Bench(linger_ms=5000)
+        bench = Bench(linger_ms=60000)
 
         async def story():
             bench.submit(bench.front, "records", RECORDS)
             await bench.until(1)
-            await sleep_ms(400)
+            for _ in range(6000):
+                if bench.closed_ms:
+                    return
+                await sleep_ms(5)
 
         bench.play(story)
-        self.assertTrue(0 < ticks_diff(bench.closed_ms, bench.done_ms) < 5000)
+        self.assertTrue(bench.closed_ms)
 
     def test_background_work_gives_way_while_it_connects_and_is_taken_up_again(self):
         async def stuck(gives_way):
-            for _ in range(400):
-                if gives_way():
-                    raise GaveWay("more urgent work")
+            while not gives_way():
                 await sleep_ms(5)
+            raise GaveWay("more urgent work")
 
         bench = Bench(front=[stuck])
 
@@ -194,7 +196,7 @@ class SchedulerTest(unittest.TestCase):
             await sleep_ms(20)
             bench.submit(bench.back, "other")
             bench.submit(bench.front, "second")
-            await bench.until(3, 6000)
+            await bench.until(3)
 
         bench.play(story)
         self.assertEqual(bench.done, ["other", "first", "second"])
