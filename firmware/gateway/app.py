@@ -87,6 +87,7 @@ class App:
         from firmware.lib.topics import Topics
         from firmware.net.clock import Clock
         from firmware.system.journal import Journal
+        from firmware.system.vault import Vault
 
         log = self._log_root
         tools = self._tools = Tools()
@@ -96,7 +97,7 @@ class App:
         tools.topics = Topics(self._id, values.mqtt_base)
         tools.metrics = Metrics()
         tools.clock = Clock(board, values.ntp_host, log, values.ntp_port)
-        tools.registry = registry = Registry(_LOCKS, now_s, log, values.presence_s)
+        tools.registry = registry = Registry(Vault(_LOCKS, board.Nvs()), now_s, log, values.presence_s)
         tools.dedupe = Dedupe(Journal(_IDS, _IDS_SEGMENT, _IDS_SEGMENTS), now_s)
         tools.rates = Rates(values.unlock_per_min, values.unlock_per_h, values.other_per_min)
         self._network(values)

@@ -8,11 +8,13 @@ import hashlib
 import struct
 
 from firmware.lib.compat import const
-from firmware.system import store
+from firmware.system.cell import Cell
 from firmware.system.journal import Journal
 
 _HEAD = ">HHI"  # epoch, number, records lost before this one
 _HEAD_LEN = const(8)
+_STATE = ">II6s"  # epoch, sequence acknowledged last, fingerprint of the key
+_STATE_LEN = const(14)
 _NUMBERS = const(65534)  # 0 to 65533 (lock-ble-link.md 9.1)
 _SEGMENT = const(64)
 _SEGMENTS = const(16)
@@ -34,24 +36,26 @@ class Buffer:
     """Lives in `folder`. `key` is the lock's AES key, of which a fingerprint tells whether the lock was paired anew."""
 
     def __init__(self, folder, key):
-        self._meta_path = folder + "/meta.json"
         self._journal = Journal(folder, _SEGMENT, _SEGMENTS)
-        meta = store.load(self._meta_path) or {}
-        self.epoch = meta.get("epoch", 0)
-        self.sent = meta.get("sent", self._journal.first_seq - 1)
+        self._cell = Cell(folder + "/state")
+        kept = self._cell.load()
+        self._key = None
+        if kept is not None and len(kept) == _STATE_LEN:
+            self.epoch, self.sent, self._key = struct.unpack(_STATE, kept)
+        else:
+            self.epoch, self.sent = 0, self._journal.first_seq - 1
         self.cursor = 0
         self._begun = False  # a record of this epoch is known, so that what is missing after it is a gap
         last = self._last()
         if last and last.epoch >= self.epoch:
             self.epoch = last.epoch
             self._set_cursor(last.number)
-        self._key = meta.get("key")
         self.rekey(key)
         self.offered = self.sent  # given to the broker, not necessarily acknowledged by the consumer
 
     def rekey(self, key):
         """The lock has this key from now on; a new one begins a new epoch."""
-        print_ = hashlib.sha256(b"gatehouse-epoch" + key).digest()[:6].hex()
+        print_ = hashlib.sha256(b"gatehouse-epoch" + key).digest()[:6]
         if self._key != print_:
             if self._key is not None:
                 self.epoch += 1
@@ -73,7 +77,11 @@ class Buffer:
             self.epoch += 1
 
     def _save(self):
-        store.save(self._meta_path, {"epoch": self.epoch, "sent": self.sent, "key": self._key})
+        packed = struct.pack(_STATE, self.epoch, self.sent, self._key)
+        for _ in range(
+            2
+        ):  # both copies: what is behind `sent` may be dropped next, so an older one would tell of a gap
+            self._cell.save(packed)
 
     def is_full(self):
         """True when reading must wait: the lock keeps records better than we do."""

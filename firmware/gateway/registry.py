@@ -1,11 +1,12 @@
-"""The locks this gateway serves. Owns their files and what is known of each from advertisements, pushes and answers.
+"""The locks this gateway serves. Owns their entries in a vault, one class per lock, and what is known of each from
+advertisements, pushes and answers.
 
 An advertisement tells state, battery, strength and unread records without a connection (lock-ble-link.md 2). Locks of
 other owners are not kept and not reported (domain.md 6.2).
 """
 
 import asyncio
-import os
+import json
 
 from firmware.gateway import lock as locks
 from firmware.gateway.twins import Twins
@@ -13,7 +14,6 @@ from firmware.lib import advert, opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import ProtocolError
 from firmware.lib.messages import session_client
-from firmware.system import store
 
 MAX_LOCKS = const(64)
 _NEAR_S = const(1800)  # a lock unseen for longer is "not near" (domain.md 6.2)
@@ -22,14 +22,14 @@ _ALARM_S = const(60)  # the same alarm about a lock again after this time only
 
 
 class Registry:
-    """`now_s` is a clock that only rises. Callbacks, plain functions set by the composition root: `on_change(lock)`
-    when something worth publishing changed, `on_records(lock)` when the lock says that it has unread records,
-    `on_sight(lock)` when a lock is heard for the first time since start or after it was away, `on_alarm(lock, why)`
-    when somebody seems to pass for a lock.
+    """`vault` keeps the locks, `now_s` is a clock that only rises. Callbacks, plain functions set by the composition
+    root: `on_change(lock)` when something worth publishing changed, `on_records(lock)` when the lock says that it has
+    unread records, `on_sight(lock)` when a lock is heard for the first time since start or after it was away,
+    `on_alarm(lock, why)` when somebody seems to pass for a lock.
     """
 
-    def __init__(self, folder, now_s, log, presence_s=_NEAR_S):
-        self._folder = folder
+    def __init__(self, vault, now_s, log, presence_s=_NEAR_S):
+        self._vault = vault
         self._now_s = now_s
         self._log = log.area("registry")
         self._presence_s = presence_s
@@ -42,14 +42,12 @@ class Registry:
         self._load()
 
     def _load(self):
-        store.make_folder(self._folder)
-        for name in os.listdir(self._folder):
-            if not name.endswith(".json"):
-                continue
+        for id in self._vault.names():
+            packed = self._vault.load(id)
             try:
-                lock = locks.from_dict(store.load(self._folder + "/" + name))
+                lock = locks.from_dict(json.loads(packed.decode()) if packed else None)
             except (KeyError, TypeError, ValueError):
-                self._log.error("lock_file_damaged", file=name)
+                self._log.error("lock_file_damaged", lock=id)
                 continue
             self._locks[lock.address] = lock
 
@@ -68,14 +66,13 @@ class Registry:
         """The lock with this id (12 hex digits), or None."""
         return self._locks.get(bytes.fromhex(id))
 
-    def path(self, lock):
-        """The file of a lock."""
-        return self._folder + "/" + lock.id + ".json"
-
     def save(self, lock):
         """Keep what was learned of a lock that is served."""
         if self._locks.get(lock.address) is lock:
-            store.save(self.path(lock), lock.as_dict())
+            self._store(lock)
+
+    def _store(self, lock):
+        self._vault.save(lock.id, json.dumps(lock.as_dict()).encode())
 
     def listen_for(self, lock):
         """Note sightings of a lock that is not served yet (None: of nobody any more)."""
@@ -83,7 +80,7 @@ class Registry:
 
     def add(self, lock):
         """Serve a lock from now on, in place of one with the same address."""
-        store.save(self.path(lock), lock.as_dict())
+        self._store(lock)
         self._locks[lock.address] = lock
         self._log.info("lock_added", addr=lock.address, locks=len(self._locks))
         self.changed(lock, lock.src)
@@ -91,7 +88,7 @@ class Registry:
     def remove(self, lock):
         """Serve a lock no more, and forget its keys."""
         if self._locks.pop(lock.address, None):
-            store.remove(self.path(lock))
+            self._vault.remove(lock.id)
             self._log.info("lock_removed", addr=lock.address, locks=len(self._locks))
 
     # --- presence

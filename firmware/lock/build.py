@@ -65,7 +65,7 @@ def _newest_s(ring):
 
 def build(folder, hardware, settings, identity, now_ms=0, log=None):
     """A Lock on the stores below `folder`, which is made where missing."""
-    for name in ("vault", "ring", "state"):
+    for name in ("ring", "state"):
         store.make_folder("%s/%s" % (folder, name))
     vault = Vault(folder + "/vault", hardware.nvs)
     ring = Ring(Journal(folder + "/ring", 50, 11, 0), Cell(folder + "/state/cursor"), vault)

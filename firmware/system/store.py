@@ -1,7 +1,8 @@
 """Small state as whole files: a JSON text and a checksum, replaced in one step. Owns the files it is given.
 
 A save writes a sibling, closes it (only that is durable on littlefs), reads it back and renames it over the old file,
-so a power cut leaves the old content or the new one, never a mixture (security.md 4.3 rule 3).
+so a power cut leaves the old content or the new one, never a mixture (security.md 4.3 rule 3). A save with `twin` then
+does the same with a second copy, which stands in for a file that is damaged later.
 """
 
 import binascii
@@ -51,13 +52,13 @@ def _decode(raw):
         return False, None
 
 
-def load(path, default=None, on_damage=None):
-    """The object saved at `path`, else the newest valid sibling, else `default`.
+def load(path, default=None, on_damage=None, alone=False):
+    """The object saved at `path`, else the newest valid sibling (unless `alone`), else `default`.
 
     `on_damage(path)` is called when there are files but none of them is valid.
     """
     damaged = False
-    for name in (path, path + _NEW, path + _BAK):
+    for name in (path,) if alone else (path, path + _NEW, path + _BAK):
         raw = read(name)
         if raw is None:
             continue
@@ -70,8 +71,8 @@ def load(path, default=None, on_damage=None):
     return default
 
 
-def save(path, value):
-    """Write `value` (what JSON can say; no bytes: callers write hex) and return once it is durable.
+def save(path, value, twin=False):
+    """Write `value` (what JSON can say; no bytes: callers write hex) and return once it is durable, with `twin` twice.
 
     Raises OSError when the flash refuses or does not read back what was written; the old file then still stands.
     """
@@ -80,17 +81,12 @@ def save(path, value):
     folder = path[: path.rfind("/")] if path.rfind("/") > 0 else ""
     if folder and not exists(folder):
         make_folder(folder)
-    with open(path + _NEW, "wb") as file:
-        file.write(raw)
-    if read(path + _NEW) != raw:
-        raise OSError("%s did not read back" % path)
-    try:
-        os.rename(path + _NEW, path)
-    except OSError:  # a FAT volume does not rename over a file
-        remove(path + _BAK)
-        os.rename(path, path + _BAK)
-        os.rename(path + _NEW, path)
-        os.remove(path + _BAK)
+    for target in (path, path + _BAK) if twin else (path,):
+        with open(path + _NEW, "wb") as file:
+            file.write(raw)
+        if read(path + _NEW) != raw:
+            raise OSError("%s did not read back" % path)
+        os.rename(path + _NEW, target)
 
 
 def remove(path):

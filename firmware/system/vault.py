@@ -14,7 +14,7 @@ import os
 
 from firmware.lib import crypto
 from firmware.lib.compat import const
-from firmware.system.store import read
+from firmware.system.store import make_folder, read
 
 _SPACE = "gatehouse"
 _KEY_NAMES = ("dsk", "dsk2")  # two entries of the same key: one may be damaged
@@ -28,10 +28,12 @@ _WRAP_IV = const(8)
 
 
 class Vault:
-    """`folder` exists; `nvs` has get(space, key) -> bytes or None, set(space, key, value), erase(space, key) and
-    scrub(key), which makes what NVS still holds of values erased under a key unreadable."""
+    """`folder` is made where missing. `nvs` has get(space, key) -> bytes or None, set(space, key, value),
+    erase(space, key), and scrub(key), which makes what NVS still holds of values erased under a key unreadable.
+    """
 
     def __init__(self, folder, nvs):
+        make_folder(folder)
         self._folder = folder
         self._nvs = nvs
         self._keys = None

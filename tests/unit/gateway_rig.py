@@ -13,7 +13,9 @@ from firmware.lib.errors import NetError
 from firmware.lib.messages import log_lock, session_lock
 from firmware.system import store
 from firmware.system.log import ERROR, Log
+from firmware.system.vault import Vault
 from tests.scratch import scratch
+from tests.unit.fake_nvs import Nvs
 
 ADDRESS = b"\xaa\xbb\xcc\x11\x22\x33"
 FEATURES = 1 << 0 | 1 << 4 | 1 << 8 | 1 << 10 | 1 << 14
@@ -45,6 +47,14 @@ def _empty(path):
         except OSError:
             _empty(inner)
             os.rmdir(inner)
+
+
+_STORES: dict = {}  # NVS of a folder: it outlives the objects that use it
+
+
+def vault(folder):
+    """A vault on `folder`; a second one on the same folder stands for the same board started again."""
+    return Vault(folder, _STORES.setdefault(folder, Nvs()))
 
 
 def quiet_log():

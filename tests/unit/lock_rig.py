@@ -10,6 +10,7 @@ from firmware.lib.reassembler import Reassembler
 from firmware.lock.build import Hardware, build
 from firmware.lock.identity import Identity
 from firmware.lock.settings import TABLE
+from tests.unit.fake_nvs import Nvs
 
 ADDRESS = b"\xaa\xbb\xcc\x11\x22\x33"
 START_S = 832000000  # a day in May 2026
@@ -95,25 +96,6 @@ class Output:
 
     def stop(self):
         self.hz = 0
-
-
-class Nvs:
-    """Survives a restart of the rig."""
-
-    def __init__(self):
-        self.values = {}
-
-    def get(self, space, key):
-        return self.values.get((space, key))
-
-    def set(self, space, key, value):
-        self.values[(space, key)] = bytes(value)
-
-    def erase(self, space, key):
-        self.values.pop((space, key), None)
-
-    def scrub(self, key):
-        pass
 
 
 class Rig:

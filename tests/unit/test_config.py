@@ -78,6 +78,19 @@ class ConfigTest(unittest.TestCase):
             file.write('{\n  "host": "hand",\n  "panel": true\n}\n')
         self.assertEqual(config.load(_PATH, _TABLE).host, "hand")
 
+    def test_damaged_file_is_replaced_by_its_second_copy_but_a_hand_written_one_is_not(self):
+        config.write(_PATH, _TABLE, {"host": "a"})
+        with open(_PATH, "rb") as file:
+            raw = file.read()
+        for at in range(len(raw)):
+            with open(_PATH, "wb") as file:
+                file.write(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+            self.assertEqual(config.load(_PATH, _TABLE).host, "a")
+        with open(_PATH, "w") as file:
+            file.write('{"host": "hand"}')
+        self.assertEqual(config.load(_PATH, _TABLE).host, "hand")
+        store.remove(_PATH)
+
     def test_unreadable_file_is_a_fault_and_missing_file_means_defaults(self):
         self.assertEqual(_message(config.load, _PATH, _TABLE), "host is missing")
         with open(_PATH, "w") as file:

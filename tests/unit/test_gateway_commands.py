@@ -35,6 +35,7 @@ from tests.unit.gateway_rig import (
     known_lock,
     quiet_log,
     run,
+    vault,
 )
 
 _GATEWAY = "001122334455"
@@ -87,7 +88,8 @@ class Rig:
         tools.metrics = Metrics()
         tools.clock = self.clock
         tools.outgoing = self.out
-        tools.registry = self.registry = Registry(self.folder + "/locks", self.now, log)
+        self.vault = vault(self.folder + "/locks")
+        tools.registry = self.registry = Registry(self.vault, self.now, log)
         tools.dedupe = Dedupe(Journal(self.folder + "/ids", 64, 8), self.now)
         tools.rates = Rates(6, 60, 30)
         tools.clocks = Clocks(self.clock, self.registry, log)
@@ -530,7 +532,7 @@ class GatewayOpsTest(unittest.TestCase):
         self.assertEqual(self.ask(rig, "forget", {"mac": _LOCK})["code"], "ok")
         self.assertEqual(self.ask(rig, "forget", {"mac": _LOCK})["code"], "ok")
         self.assertEqual(rig.ask("state")["code"], "unknown_lock")
-        self.assertEqual(len(Registry(rig.folder + "/locks", rig.now, quiet_log())), 0)
+        self.assertEqual(len(Registry(vault(rig.folder + "/locks"), rig.now, quiet_log())), 0)
 
     def test_an_import_that_the_flash_refuses_is_answered_and_not_served(self):
         rig = Rig("sealed")
@@ -543,8 +545,11 @@ class GatewayOpsTest(unittest.TestCase):
         }
         plain = rig.far._answer
         rig.far._answer = lambda command, body: answers[command] if command in answers else plain(command, body)
-        with open(rig.folder + "/file", "wb"):
-            rig.registry.path = lambda lock: rig.folder + "/file/" + lock.id
+
+        def refuse(name, plain):
+            raise OSError(28)
+
+        rig.vault.save = refuse
         rig.send("cmd", {"id": "s", "op": "import", "sealed": text}, False, None)
         self.assertEqual(rig.work(1)[-1]["code"], "internal")
         self.assertEqual(rig.registry.by_id(address), None)

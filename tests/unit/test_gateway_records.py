@@ -23,6 +23,7 @@ from tests.unit.gateway_rig import (
     known_lock,
     quiet_log,
     run,
+    vault,
 )
 
 _KEY = bytes(16)
@@ -84,7 +85,7 @@ class Rig:
         self.far = LinkedLock()
         self.lock = known_lock()
         log = quiet_log()
-        self.registry = Registry(folder + "/locks", self.now, log)
+        self.registry = Registry(vault(folder + "/locks"), self.now, log)
         self.registry.add(self.lock)
         topics = Topics("001122334455")
         self.clocks = Clocks(self.clock, self.registry, log)

@@ -7,13 +7,13 @@ from firmware.gateway.registry import Registry
 from firmware.gateway.states import States
 from firmware.lib import advert, opcodes
 from firmware.lib.topics import Topics
-from tests.unit.gateway_rig import ADDRESS, Broker, Now, UnixClock, fresh_folder, known_lock, quiet_log, run
+from tests.unit.gateway_rig import ADDRESS, Broker, Now, UnixClock, fresh_folder, known_lock, quiet_log, run, vault
 
 
 class RegistryTest(unittest.TestCase):
     def setUp(self):
         self.now = Now(5000)
-        self.registry = Registry(fresh_folder("registry"), self.now, quiet_log(), 60)
+        self.registry = Registry(vault(fresh_folder("registry")), self.now, quiet_log(), 60)
         self.lock = known_lock()
         self.registry.add(self.lock)
         self.changes = []
@@ -110,18 +110,19 @@ class RegistryTest(unittest.TestCase):
 
     def test_locks_survive_a_restart_and_a_damaged_file_costs_one(self):
         folder = fresh_folder("registry2")
-        registry = Registry(folder, self.now, quiet_log())
+        registry = Registry(vault(folder), self.now, quiet_log())
         registry.add(known_lock())
         registry.add(known_lock(b"\x01\x02\x03\x04\x05\x06"))
-        with open(folder + "/010203040506.json", "wb") as file:
-            file.write(b"{}")
-        self.assertEqual([lock.id for lock in Registry(folder, self.now, quiet_log()).all()], [ADDRESS.hex()])
+        for copy in ("a", "b"):
+            with open(folder + "/010203040506." + copy, "wb") as file:
+                file.write(b"{}")
+        self.assertEqual([lock.id for lock in Registry(vault(folder), self.now, quiet_log()).all()], [ADDRESS.hex()])
 
 
 class StatesTest(unittest.TestCase):
     def test_state_and_availability_are_retained(self):
         now = Now(100)
-        registry = Registry(fresh_folder("states"), now, quiet_log(), 60)
+        registry = Registry(vault(fresh_folder("states")), now, quiet_log(), 60)
         broker = Broker()
         states = States(registry, Topics("001122334455"), broker, UnixClock(1790000000), now)
         registry.on_change = states.mark

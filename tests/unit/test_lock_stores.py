@@ -11,7 +11,8 @@ from firmware.system.cell import Cell
 from firmware.system.journal import Journal
 from firmware.system.vault import Vault
 from tests.scratch import scratch
-from tests.unit.lock_rig import Nvs, erase
+from tests.unit.fake_nvs import Nvs
+from tests.unit.lock_rig import erase
 
 FOLDER = scratch("lock-stores")
 

@@ -50,6 +50,14 @@ class StoreTest(unittest.TestCase):
         os.rename(_PATH + ".new", _PATH + ".bak")
         self.assertEqual(store.load(_PATH), {"n": 2})
 
+    def test_second_copy_stands_in_for_a_damaged_file(self):
+        store.save(_PATH, {"n": 1}, twin=True)
+        store.save(_PATH, {"n": 2}, twin=True)
+        with open(_PATH, "wb") as file:
+            file.write(b"damaged")
+        self.assertEqual(store.load(_PATH), {"n": 2})
+        self.assertEqual(store.load(_PATH, alone=True), None)
+
     def test_torn_sibling_does_not_hide_the_file(self):
         store.save(_PATH, {"n": 1})
         with open(_PATH + ".new", "wb") as file:

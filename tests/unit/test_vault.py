@@ -4,7 +4,8 @@ import unittest
 from firmware.system import store
 from firmware.system.vault import Vault
 from tests.scratch import scratch
-from tests.unit.lock_rig import Nvs, erase
+from tests.unit.fake_nvs import Nvs
+from tests.unit.lock_rig import erase
 
 FOLDER = scratch("vault")
 

@@ -7,7 +7,7 @@ _BLANK = b"\xff" * BLOCK
 class Nor:
     # `store` has seek, readinto, write: a file, or io.BytesIO; `power` is a _power.Power
     def __init__(self, store, blocks, power):
-        self._store = store
+        self.store = store
         self._power = power
         self.blocks = blocks
         self.programs = 0
@@ -17,17 +17,17 @@ class Nor:
 
     def _read(self, at, size):
         buf = bytearray(size)
-        self._store.seek(at)
-        self._store.readinto(buf)
+        self.store.seek(at)
+        self.store.readinto(buf)
         return buf
 
     def _put(self, at, octets):
-        self._store.seek(at)
-        self._store.write(octets)
+        self.store.seek(at)
+        self.store.write(octets)
 
     def readblocks(self, number, buf, offset=0):
-        self._store.seek(number * BLOCK + offset)
-        self._store.readinto(buf)
+        self.store.seek(number * BLOCK + offset)
+        self.store.readinto(buf)
 
     def writeblocks(self, number, buf, offset=None):
         if offset is None:  # the simple form erases first, as esp32.Partition does
@@ -42,8 +42,6 @@ class Nor:
             new = bytearray(size)
             for place in range(size):
                 new[place] = old[place] & buf[place]
-            if new != buf:
-                self.clashes += 1
 
         def tear(how, below):
             part = old
@@ -57,6 +55,8 @@ class Nor:
             self._put(at, part)
 
         self._power.change(tear)
+        if new != buf:
+            self.clashes += 1
         self.programs += 1
         self.programmed += size
         self._put(at, new)
