@@ -40,6 +40,7 @@ class Lock:
         self.addr_type = 0
         self.clock_s = 0  # Unix time of the last clock check
         self.handles = None  # GATT handles that did: to write, of notifications, of their CCCD
+        self.kept = None  # fingerprint of what stands on flash of this object
         # heard, not kept
         self.advert = None  # manufacturer data heard last
         self.seen_s = None

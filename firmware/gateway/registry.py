@@ -6,6 +6,7 @@ other owners are not kept and not reported (domain.md 6.2).
 """
 
 import asyncio
+import hashlib
 import json
 
 from firmware.gateway import lock as locks
@@ -67,12 +68,16 @@ class Registry:
         return self._locks.get(bytes.fromhex(id))
 
     def save(self, lock):
-        """Keep what was learned of a lock that is served."""
+        """Keep what was learned of a lock that is served. Costs no flash where nothing is new."""
         if self._locks.get(lock.address) is lock:
             self._store(lock)
 
     def _store(self, lock):
-        self._vault.save(lock.id, json.dumps(lock.as_dict()).encode())
+        packed = json.dumps(lock.as_dict()).encode()
+        print_ = hashlib.sha256(packed).digest()[:8]
+        if lock.kept != print_:
+            self._vault.save(lock.id, packed)
+            lock.kept = print_
 
     def listen_for(self, lock):
         """Note sightings of a lock that is not served yet (None: of nobody any more)."""

@@ -108,6 +108,27 @@ class RegistryTest(unittest.TestCase):
         self.assertEqual(len(self.flagged), 1)
         self.registry.pushed(self.lock, opcodes.STATUS, b"")
 
+    def test_saving_what_is_not_new_costs_no_flash(self):
+        store = vault(fresh_folder("registry3"))
+        saved = []
+        plain = store.save
+
+        def count(name, octets):
+            saved.append(name)
+            plain(name, octets)
+
+        store.save = count
+        registry = Registry(store, self.now, quiet_log())
+        lock = known_lock()
+        registry.add(lock)
+        registry.save(lock)
+        registry.save(lock)
+        self.assertEqual(len(saved), 1)
+        lock.clock_s = 1790000000
+        registry.save(lock)
+        self.assertEqual(len(saved), 2)
+        self.assertEqual(Registry(store, self.now, quiet_log()).all()[0].clock_s, 1790000000)
+
     def test_locks_survive_a_restart_and_a_damaged_file_costs_one(self):
         folder = fresh_folder("registry2")
         registry = Registry(vault(folder), self.now, quiet_log())

@@ -26,11 +26,15 @@ import esp32  # noqa: E402
 sys.path.pop(0)
 
 
-class _NoPins:
-    """Stands in for `machine`, of which nothing is used here."""
+class _Machine:
+    """Stands in for `machine`, of which only the clock is used here."""
+
+    class RTC:
+        def datetime(self, *now):
+            pass
 
 
-sys.modules["machine"] = _NoPins
+sys.modules["machine"] = _Machine
 
 from firmware import board  # noqa: E402
 
@@ -326,18 +330,33 @@ class Explorer:
         for text in world.judge_end(self._states[-1], world.state()):
             self.score.fail("%s at the end: %s" % (name, text))
 
-    def explore(self, flow, every=1, tears=TEARS, depth=1, nested_every=1):
-        """Cut at each `every`-th operation with each of `tears`; with depth 2 also at each `nested_every`-th operation
-        of the recovery that follows, torn in turns."""
+    def explore(self, flow, every, tears, nested):
+        """Cut at each `every`-th operation with each of `tears`, and once more at each `nested`-th operation of the
+        recovery that follows (0: not), torn in turns. Returns the number of operations."""
         operations = self.measure(flow)
-        first = self.seed % every
         place = self.seed
-        for at in range(first, operations, every):
+        for at in range(self.seed % every, operations, every):
             for tear in tears:
                 changes = self.trial([(at, tear)])
-                if depth < 2 or not changes:
+                if not nested or not changes:
                     continue
-                for again in range(place % nested_every, changes, nested_every):
+                for again in range(place % nested, changes, nested):
                     place += 1
                     self.trial([(at, tear), (again, TEARS[place % len(TEARS)])])
         return operations
+
+
+def run(flows):
+    """The main function of a program. Its argument: seed; every (n-th operation), tears (list), nested (every n-th
+    operation of a recovery, 0: none), names of flows (none: all)."""
+    given = json.loads(sys.argv[1])
+    chip = Chip()
+    score = Score()
+    explorer = Explorer(chip, score, given["seed"])
+    counts = {}
+    for flow in flows(chip):
+        if not given["names"] or flow.name in given["names"]:
+            counts[flow.name] = explorer.explore(flow, given["every"], given["tears"], given["nested"])
+    if chip.clashes:
+        score.fail("%d programs of bits that were not erased" % chip.clashes)
+    score.line(per_flow=counts)

@@ -118,8 +118,8 @@ def _confirm(world):
 def _walk(world):
     world.connect()
     for _ in range(25):
-        _, found = log_client.page(world.ask(opcodes.LOG, log_client.request(0xFFFF)))
-        world.delivered = found[0]
+        after, _ = log_client.page(world.ask(opcodes.LOG, log_client.request(0xFFFF)))
+        world.delivered = after - 1
     world.disconnect()
     world.ack()
 

@@ -1,0 +1,189 @@
+"""Every flow of the gateway that stores something, each from an image in which there is something to lose."""
+
+import asyncio
+
+from firmware.gateway import identity, settings
+from firmware.gateway.bridge import Request
+from firmware.lib import commands, dates, records
+from firmware.net import clock as clock_module
+from firmware.system import config
+from firmware.system.timing import ticks_ms
+from tests.faults.programs.cuts import Flow, board
+from tests.faults.programs.gateway_world import SETTINGS, GatewayWorld
+from tests.unit.gateway_rig import ADDRESS, known_lock, quiet_log
+
+_UNIX_2000 = 946684800
+_OWNER = {"wifi_ssid": "home", "mqtt_host": "broker", "insecure_broker": True}
+_OTHER = b"\x01\x02\x03\x04\x05\x06"
+
+
+def _record(number):
+    return records.encode(4, dates.from_seconds(1780000000 - _UNIX_2000), 90, records.by_code(b"%06d" % number))
+
+
+def _import(address, aes):
+    def run(world):
+        lock = known_lock(address)
+        lock.aes = aes
+        request = Request(commands.Command("import-1", "import", {}), None, ticks_ms())
+        request.digest = bytes(8)
+        world.tools.dedupe.look("import-1", request.digest)
+        world.tools.gateway_ops.imported(lock, None, None, 1, request, world.bridge.conclude)
+        world.deliver()
+        world.ack()
+
+    return "import", run
+
+
+def _forget(world):
+    world.tools.gateway_ops.forget({"mac": ADDRESS.hex()})
+    world.ack()
+
+
+def _command(op, args=None):
+    """A command with an id. Sent again after a reset it gets the stored result, or that the outcome is unknown; only
+    one that had not begun is carried out."""
+
+    def run(world):
+        before = world.far.moved
+        code = world.ask(op, "id-" + op, args)
+        allowed = ("ok", "outcome_unknown") if world.is_again else ("ok",)
+        assert code in allowed, code
+        if world.is_again and before and op in ("unlock", "lock"):
+            assert world.far.moved == before, "moved again"
+            assert code == "outcome_unknown" or ("id-" + op, "ok") in world.told[:-1], "false " + code
+        world.ack()
+
+    return op, run
+
+
+def _again(op):
+    """The same id once more: the same answer, and no movement."""
+
+    def run(world):
+        moved = world.far.moved
+        count = len([each for each in world.told if each[0] == "id-" + op])
+        code = world.ask(op, "id-" + op)
+        told = [each[1] for each in world.told if each[0] == "id-" + op]
+        assert count == 0 or code == told[-2], told
+        assert world.far.moved == moved or count == 0, "moved again"
+        world.ack()
+
+    return op + " again", run
+
+
+def _read(world):
+    asyncio.run(world.tools.records.read(world.session(), lambda: False))
+    world.ack()
+
+
+def _upload(world):
+    async def work():
+        while await world.tools.uploads.offer(world.lock):
+            pass
+
+    asyncio.run(work())
+    world.ack()
+
+
+def _settings(changes):
+    def run(world):
+        config.write(SETTINGS, settings.table(), changes)
+        world.ack()
+
+    return "settings", run
+
+
+def _own_key(world):
+    identity.own_key(board)
+    world.ack()
+
+
+class _Board:
+    """The board's clock and key store; the host's clock is left alone."""
+
+    nvs_get = staticmethod(board.nvs_get)
+    nvs_set = staticmethod(board.nvs_set)
+    unix_now = staticmethod(board.unix_now)
+
+    def set_rtc(self, unix_s):
+        pass
+
+
+class _Agreed(clock_module.Clock):
+    """The network's time, always the same; waiting for it costs no time."""
+
+    async def _ask(self):
+        return 1790000000000
+
+
+def _time(world):
+    async def until_trusted(clock):
+        task = asyncio.create_task(clock.run(lambda: None))
+        while not clock.trusted:
+            await asyncio.sleep_ms(0)
+        await asyncio.sleep_ms(0)
+        task.cancel()
+
+    async def at_once(ms, alive):
+        await asyncio.sleep_ms(0)
+
+    plain, clock_module.rest_ms = clock_module.rest_ms, at_once
+    try:
+        asyncio.run(until_trusted(_Agreed(_Board(), "ntp", quiet_log())))
+    finally:
+        clock_module.rest_ms = plain
+    world.ack()
+
+
+def _image(chip, count, is_sent):
+    """A gateway that serves a lock, knows some ids, and has read `count` records."""
+    chip.format()
+    world = GatewayWorld(chip)
+    world.start()
+    world.tools.registry.add(known_lock())
+    config.write(SETTINGS, settings.table(), _OWNER)
+    for number in range(40):
+        world.tools.dedupe.done("old-%d" % number, bytes(8), b'{"code":"ok"}')
+    world.start()
+    world.far.records = [_record(number) for number in range(count)]
+    _read(world)
+    if is_sent:
+        _upload(world)
+    return chip.image(), list(world.broker.sent)
+
+
+def flows(chip):
+    """All of them."""
+    chip.format()
+    blank = chip.image()
+    owned, _ = _image(chip, 0, False)
+    reading, sent = _image(chip, 55, True)
+
+    def with_records(chip):
+        world = GatewayWorld(chip)
+        world.far.records = [_record(number) for number in range(85)]
+        world.broker.sent = list(sent)
+        return world
+
+    def without_records(chip):
+        world = GatewayWorld(chip)
+        world.counts_records = False
+        return world
+
+    def flow(name, *steps):
+        return Flow(name, owned, GatewayWorld, steps)
+
+    return [
+        Flow("first start", blank, without_records, [("key", _own_key), _settings(_OWNER)]),
+        flow("import", _import(_OTHER, bytes(16))),
+        Flow("import anew", reading, without_records, [_import(ADDRESS, b"another key     ")]),
+        Flow("forget", reading, without_records, [("forget", _forget)]),
+        flow("unlock", _command("unlock"), _again("unlock")),
+        flow("lock", _command("lock"), _again("lock")),
+        flow("time_sync", _command("time_sync"), _again("time_sync")),
+        Flow("records", reading, with_records, [("read", _read), ("upload", _upload)]),
+        flow("settings", _settings({"name": "hall"}), _settings({"name": None, "mqtt_port": 1884})),
+        flow("time", ("time", _time)),
+        flow("start", ("nothing", lambda world: world.ack())),
+    ]

@@ -1,0 +1,262 @@
+"""A gateway on a chip whose power may go: its own modules from the broker's callback to the link, wired as its app
+does. Fakes are at the outer seams: the link to a lock, the broker, the network's time.
+"""
+
+import asyncio
+import json
+
+from firmware.gateway import identity, settings
+from firmware.gateway.bridge import Bridge
+from firmware.gateway.clocks import Clocks
+from firmware.gateway.dedupe import Dedupe
+from firmware.gateway.diagnostics import Metrics
+from firmware.gateway.gateway_ops import GatewayOps
+from firmware.gateway.rates import Rates
+from firmware.gateway.records import Records
+from firmware.gateway.registry import Registry
+from firmware.gateway.scheduler import Scheduler
+from firmware.gateway.session import Session
+from firmware.gateway.states import States
+from firmware.gateway.tools import Tools
+from firmware.gateway.uploads import Uploads
+from firmware.lib.errors import ConfigError
+from firmware.lib.topics import Topics
+from firmware.system import config
+from firmware.system.journal import Journal
+from firmware.system.timing import ticks_add, ticks_ms
+from firmware.system.vault import Vault
+from tests.faults.programs.cuts import DATA, board
+from tests.unit.gateway_rig import ADDRESS, Broker, LinkedLock, Now, Outbox, UnixClock, quiet_log
+
+GATEWAY = "001122334455"
+SETTINGS = DATA + "/settings.json"
+_BY_RULES = ("records", "floor")
+
+
+class Owner:
+    """The settings that matter here."""
+
+    expiry_s = 10
+    unsigned_unlock = True
+
+
+class Opening:
+    """The link: always there."""
+
+    def __init__(self, world, lock):
+        self._session = Session(world.far, lock, world.tools.registry, 0)
+
+    async def __aenter__(self):
+        return self._session
+
+    async def __aexit__(self, kind, err, trace):
+        pass
+
+
+class GatewayWorld:
+    """The gateway, the lock it serves and the broker: all that outlives a loss of power but for the flash."""
+
+    def __init__(self, chip, far=None):
+        self._nvs = chip.key_store()
+        self.far = far or LinkedLock()
+        self.broker = Broker()
+        self.told = []  # results that the broker has: (id, code)
+        self.acked = False
+        self.is_again = False
+        self.out = None
+        self.boot = 0
+        self.wrong = []
+
+    def ack(self):
+        """Whoever asked has been told."""
+        self.acked = True
+
+    def physical(self):
+        """What a copy of the flash does not hold, for `revert`."""
+        return self.far.state, self.far.moved, list(self.broker.sent), list(self.told), self.boot
+
+    def revert(self, physical):
+        """As it was at `physical`."""
+        self.far.state, self.far.moved, self.broker.sent, self.told, self.boot = physical
+
+    def power_lost(self):
+        """What was only in memory is gone."""
+        self.out = None
+
+    def start(self):
+        """As gateway.app does, up to the answers for what a reset cut off."""
+        asyncio.new_event_loop()  # the old one may have been left in the middle of a task
+        log = quiet_log()
+        now = Now()
+        clock = UnixClock()
+        tools = self.tools = Tools()
+        boot = identity.boot_number(board)
+        if boot <= self.boot:
+            self.wrong.append("boot number %d after %d" % (boot, self.boot))
+        self.boot = boot
+        tools.settings = Owner()
+        tools.now_s = now
+        tools.most_locks = 4
+        tools.topics = Topics(GATEWAY)
+        tools.metrics = Metrics()
+        tools.clock = clock
+        self.out = tools.outgoing = Outbox()
+        registry = tools.registry = Registry(Vault(DATA + "/locks", self._nvs), now, log)
+        tools.dedupe = Dedupe(Journal(DATA + "/ids", 64, 11), now)
+        tools.rates = Rates(10000, 10000, 10000)
+        tools.clocks = Clocks(clock, registry, log)
+        records = DATA + "/records"
+        tools.records = Records(records, registry, tools.clocks, clock, self.out, tools.topics, now, log)
+        tools.uploads = Uploads(registry, tools.records, tools.topics, self.broker, now, log)
+        tools.states = States(registry, tools.topics, self.broker, clock, now)
+        tools.scheduler = Scheduler(lambda lock, until_ms, gives_way: Opening(self, lock), registry, log, 0)
+        tools.on_locks = lambda: None
+        tools.gateway_ops = GatewayOps(tools, bytes(32), bytes(32), lambda: {})
+        self.bridge = Bridge(tools, log)
+        for lock in registry.all():
+            lock.seen_s = now.s
+            tools.records.buffer(lock)
+        self.work(0)
+
+    @property
+    def lock(self):
+        """The one that was there from the beginning."""
+        return self.tools.registry.get(ADDRESS)
+
+    def work(self, until):
+        """Run the jobs until so many results are out, and deliver what is."""
+        asyncio.run(self._serve(until))
+        self.deliver()
+
+    def deliver(self):
+        """The broker takes what waits for it."""
+        for topic, payload in self.out.put_in:
+            if topic.endswith("rsp"):
+                body = json.loads(payload)
+                self.told.append((body["id"], body["code"]))
+        self.out.put_in = []
+
+    async def _serve(self, until):
+        tools = self.tools
+        jobs = [self.bridge.run(), tools.scheduler.run(), tools.scheduler.watch()]
+        tasks = [asyncio.create_task(job) for job in jobs]
+        for _ in range(400):
+            if until and len(self.results()) >= until:
+                break
+            await asyncio.sleep_ms(0 if not until else 1)
+            if not until and tools.scheduler.current is None and _ > 8:
+                break
+        for _ in range(3):
+            await asyncio.sleep_ms(0)
+        for task in tasks:
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+    def results(self):
+        return [payload for topic, payload in self.out.put_in if topic.endswith("rsp")]
+
+    def ask(self, op, id, args=None, leaf="cmd"):
+        """One command to the lock, until its result is with the broker."""
+        request = {"id": id, "op": op}
+        if args is not None:
+            request["args"] = args
+        topic = self.tools.topics.lock(ADDRESS.hex(), leaf)
+        self.bridge.take(topic, json.dumps(request).encode(), False, 1)
+        self.work(1)
+        return self.told[-1][1]
+
+    def session(self):
+        """A link to the lock."""
+        return Session(self.far, self.lock, self.tools.registry, ticks_add(ticks_ms(), 60000))
+
+    # --- what is found after a start
+
+    def state(self):
+        registry = self.tools.registry
+        try:
+            kept = config.load(SETTINGS, settings.table()).as_dict()
+        except ConfigError:
+            kept = None
+        floor = board.nvs_get("gatehouse", "last_time")
+        lock = self.lock
+        found = {
+            "locks": sorted([json.dumps(sorted(lock.as_dict().items())) for lock in registry.all()]),
+            "settings": kept,
+            "floor": 0 if floor is None else int.from_bytes(floor, "big"),
+            "records": None,
+        }
+        if lock is not None:
+            buffer = self.tools.records.buffer(lock)
+            entries = [(entry.epoch, entry.number, entry.gap) for entry in buffer.unsent(buffer.sent)]
+            found["records"] = (buffer.epoch, buffer.cursor, buffer.sent, entries)
+        return found
+
+    # --- judging
+
+    def judge(self, before, after, found, is_acked):
+        """Texts of what is wrong with `found`, when `before` or `after` should be there, and `after` if it was told."""
+        wrong = []
+        for name in before:
+            allowed = (after[name],) if is_acked else (before[name], after[name])
+            if name not in _BY_RULES and found[name] not in allowed:
+                wrong.append("%s %r, may be %r" % (name, found[name], allowed))
+        if not before["floor"] <= found["floor"] <= after["floor"] or (is_acked and found["floor"] != after["floor"]):
+            wrong.append("clock floor %d, %d to %d" % (found["floor"], before["floor"], after["floor"]))
+        wrong += self._judge_records(before, after, found, is_acked)
+        return wrong + self._judge_movements() + self.wrong
+
+    def _judge_records(self, before, after, found, is_acked):
+        if None in (before["records"], after["records"], found["records"]):
+            return []
+        epoch, cursor, sent, entries = found["records"]
+        wrong = []
+        low = min(before["records"][:2], after["records"][:2])
+        high = max(before["records"][:2], after["records"][:2])
+        if not low <= (epoch, cursor) <= high:
+            wrong.append("cursor %s, %s to %s" % ((epoch, cursor), low, high))
+        if not before["records"][2] <= sent <= after["records"][2] or (is_acked and sent != after["records"][2]):
+            wrong.append("acknowledged up to %d, %d to %d" % (sent, before["records"][2], after["records"][2]))
+        if [entry for entry in entries if entry[2]]:
+            wrong.append("a gap that nothing explains")
+        if is_acked and (epoch, cursor, entries) != (after["records"][:2] + (after["records"][3],)):
+            wrong.append("stored records %r, to be %r" % (found["records"], after["records"]))
+        return wrong
+
+    def _judge_movements(self):
+        if self.far.moved > 1:
+            return ["the lock moved %d times for one request" % self.far.moved]
+        return []
+
+    def judge_end(self, wanted, found):
+        """The same once everything has been done, some of it again."""
+        wrong = self._judge_movements()
+        for name in wanted:
+            if name not in _BY_RULES and found[name] != wanted[name]:
+                wrong.append("%s %r, to be %r" % (name, found[name], wanted[name]))
+        if wanted["records"] is not None and found["records"][:2] != wanted["records"][:2]:
+            wrong.append("records %r, to be %r" % (found["records"], wanted["records"]))
+        return wrong + self.judge_delivery()
+
+    def judge_delivery(self):
+        """Every record the lock has given is with the broker or still stored."""
+        have = set()
+        for topic, payload, _, _ in self.broker.sent:
+            if topic.endswith("records"):
+                batch = json.loads(payload)
+                if batch["gap"]:
+                    return ["a batch tells of a gap of %d" % batch["gap"]]
+                for item in batch["items"]:
+                    have.add((batch["epoch"], item["rec"]))
+        lock = self.lock
+        if lock is None:
+            return []
+        buffer = self.tools.records.buffer(lock)
+        for entry in buffer.unsent(buffer.sent):
+            have.add((entry.epoch, entry.number))
+        missing = [n for n in range(buffer.cursor) if (buffer.epoch, n) not in have]
+        return ["records %s are nowhere" % missing[:5]] if missing and self.counts_records else []
+
+    counts_records = True
