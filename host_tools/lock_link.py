@@ -118,6 +118,11 @@ class LockLink:
         """The connection is gone."""
         self._frames.put_nowait(None)
 
+    async def write(self, octets: bytes, size: int = 20) -> None:
+        """Bytes as they are, in writes of at most `size`. Raises BleakError, EOFError or OSError."""
+        for chunk in frame.chunks(octets, size):
+            await self._client.write_gatt_char(WRITE, chunk, response=False)
+
     async def exchange(self, command: int, plain: bytes = b"", timeout_s: float = 6.0) -> bytes:
         """Send one request, return the data of its answer."""
         while not self._frames.empty():

@@ -74,7 +74,12 @@ def test_the_only_constant_key_is_the_public_one_and_has_one_user(row: Row, tmp_
     )  # the scan sees what it must
 
 
-@pytest.mark.row("T-PAIR-2", "pairing outside its window, by a second client, afterwards; T-PAIR-3: new keys; T-RNG-2")
+@pytest.mark.row("T-PAIR-1", "what a listener reads of pairings and visits: the link's key in one answer, else nothing")
+def test_keys_are_on_the_air_once_and_never_again(row: Row) -> None:
+    row.take(run_program("on_air", row.count(5, 1000)))
+
+
+@pytest.mark.row("T-PAIR-2", "pairing outside its window, by a second client, after a cut, after success")
 def test_pairing_is_refused_whenever_it_is_not_its_time(row: Row) -> None:
     row.take(run_program("pairing", "times", row.count(30, 3000), row.seed))
 

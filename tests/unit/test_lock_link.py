@@ -58,6 +58,7 @@ class TestPairing(LinkCase):
     def test_whole_dialogue(self):
         rig = self.rig
         rig.pair()
+        self.assertEqual(rig.device.feedback.word, "paired")
         rig.log_in()
         battery, uid, record_id, date = rig.operate(opcodes.UNLOCK)
         self.assertEqual((battery, uid, record_id, date[:3]), (100, 0, 1778509387, (2026, 5, 11)))
@@ -76,6 +77,7 @@ class TestPairing(LinkCase):
         rig.pair(finish=False)
         rig.ask(opcodes.SET_ADMIN_PASSCODE, pairing.set_admin_passcode("2468135"))
         rig.disconnect()
+        self.assertEqual(rig.device.feedback.word, "pairing_undone")
         self.assertFalse(rig.device.keys.is_paired)
         rig.start()
         self.assertFalse(rig.device.keys.is_paired)

@@ -33,7 +33,27 @@ class Board:
         self._nvs.erase(space, key)
 
 
-def judge(name, keys, result):
+class Keys:
+    """n keys of one size in one block: kept apart, they would cut a heap of any size into small pieces."""
+
+    def __init__(self, size):
+        self._size = size
+        self._octets = bytearray(N * size)
+        self._used = 0
+
+    def add(self, key):
+        if len(key) != self._size:
+            raise ValueError("a key of %d bytes" % len(key))
+        self._octets[self._used : self._used + self._size] = key
+        self._used += self._size
+
+    def all(self, size=None):
+        """Every key, or the first `size` bytes of each."""
+        return [bytes(self._octets[at : at + (size or self._size)]) for at in range(0, self._used, self._size)]
+
+
+def judge(name, kept, result):
+    keys = kept.all()
     result.check(len(set(keys)) == len(keys), "%s: keys repeat" % name)
     result.n += len(keys) - 1
     counts = [0] * 256
@@ -49,24 +69,24 @@ def judge(name, keys, result):
 def main():
     result = score.Score()
     rig = Rig(_FOLDER)
-    links = []
-    storages = []
-    secrets = []
+    links = Keys(16)
+    storages = Keys(32)
+    secrets = Keys(32)
     folder = _FOLDER + "-vault"
     for _ in range(N):
         rig.reach("open")
         answer = rig.ask(0x19, pairing_client.get_aes_key(), crypto.DEFAULT_KEY)
-        links.append(bytes(pairing_client.aes_key(answer)))
+        links.add(pairing_client.aes_key(answer))
         nvs = Nvs()
         erase(folder)
         store.make_folder(folder)
         Vault(folder, nvs).save("keys", b"x")
-        storages.append(nvs.get("gatehouse", "dsk"))
-        secrets.append(bytes(identity.own_key(Board())[0]))
+        storages.add(nvs.get("gatehouse", "dsk"))
+        secrets.add(identity.own_key(Board())[0])
     judge("link", links, result)
     judge("storage", storages, result)
     judge("gateway", secrets, result)
-    everything = set(links) | set(key[:16] for key in storages) | set(key[:16] for key in secrets)
+    everything = set(links.all() + storages.all(16) + secrets.all(16))
     result.check(len(everything) == 3 * N, "keys of different kinds repeat")
     erase(_FOLDER)
     erase(folder)

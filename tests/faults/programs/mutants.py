@@ -36,6 +36,15 @@ PLAINS = {
     opcodes.SOUND: b"\x02\x01\x03\x00",
 }
 COMMANDS = sorted(PLAINS)
+_OFTEN = COMMANDS + 5 * [opcodes.PASSCODE, opcodes.CHECK_USER]  # those with the most structure
+_PASSCODE_PLAINS = (
+    b"\x01",
+    PLAINS[opcodes.PASSCODE],
+    b"\x02\x03\x06654321\x1a\x01\x01\x00\x00\x1a\x0c\x01\x00\x00",
+    b"\x02\x04\x06777777\x00\x01\x01\x08\x00\x04\x39",
+    b"\x03\x01\x06123456",
+    b"\x05\x01\x06123456\x04\x34\x35\x36\x37\x1a\x01\x01\x00\x00\x1a\x0c\x01\x00\x00",
+)
 
 
 def noise(n):
@@ -59,7 +68,7 @@ def mutate(octets, most=250):
         elif how == 3:
             octets = octets[:at] + octets[at + random.randint(1, 8) :]
         elif how == 4:
-            octets = octets[:at]
+            octets = octets[: random.choice((at, at, 0, 1, 2, 3, 4))]
         elif how == 5:
             octets = octets + octets[at:]
         elif how == 6:
@@ -81,15 +90,15 @@ def _reseal(raw):
 
 def request(keys):
     """(bytes to write, True if they were altered after encryption) for one request, under one of `keys`."""
-    command = random.choice(COMMANDS) if random.getrandbits(3) else random.getrandbits(8)
+    command = random.choice(_OFTEN) if random.getrandbits(3) else random.getrandbits(8)
     plain = PLAINS.get(command, b"\x01")
     key = random.choice(keys)
-    way = random.getrandbits(2)
+    way = random.randint(0, 4)  # 0, 4: mutated before encryption, 1: after it, 2: both, 3: both, or never encrypted
     if way != 1:
-        plain = mutate(plain, 239)
+        plain = mutate(random.choice(_PASSCODE_PLAINS) if command == opcodes.PASSCODE else plain, 239)
     payload = crypto.encrypt(key, plain) if way != 3 or random.getrandbits(1) else plain
     raw = frame.encode(command, payload, vendor=bool(random.getrandbits(1)))
-    if way == 0:
+    if way in (0, 4):
         return raw, False
     raw = mutate(raw, 520)
     if random.getrandbits(1):
