@@ -27,7 +27,6 @@ class Pairing:
         self.book = KeyBook(folder / (lock.id + ".json"))
         self.row = row
         self.recoveries_s: list[float] = []
-        self.missed = 0
 
     async def count(self) -> dict[str, int]:
         """A dry run: how many packets each side sends."""
@@ -39,8 +38,8 @@ class Pairing:
         await self._reset()
         return packets
 
-    async def attempt(self, case: Case) -> None:
-        """Cut once, settle what is left, and bring the lock back."""
+    async def attempt(self, case: Case) -> bool:
+        """Cut once, settle what is left, and bring the lock back. False when pairing ended before the cut."""
         happened: list[float] = []
 
         def at_the_cut() -> None:
@@ -52,12 +51,12 @@ class Pairing:
         code = await self._pair()
         if not cut.has_happened:
             self.site.radio.faults.lift(cut)
-            self.missed += 1
         else:
             fault = await self._judge(code)
             self.recoveries_s.append(time.monotonic() - happened[0])
             self.row.check(not fault, "pair, %s -> %s: %s" % (case, code, fault))
         await self._reset()
+        return cut.has_happened
 
     async def _pair(self) -> str:
         """`ok`, or the code of the tool's error."""
