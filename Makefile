@@ -44,7 +44,7 @@ lint: $(STAMP)
 	@$(PY) -m mypy --config-file firmware/mypy.ini
 
 bench: $(STAMP)
-	@$(PY) -m bench.unlock
+	@$(PY) -m bench
 
 clean:
 	rm -rf $(VENV) .cache build .pytest_cache .hypothesis .mypy_cache .ruff_cache

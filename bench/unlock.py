@@ -1,55 +1,190 @@
-"""`make bench`: how long an unlock takes from the MQTT command to its result, cold and warm, one table.
+"""How long an unlock takes, cold and warm, on each air, beside the client `ttlock-ble` on the same air in the same run.
 
-Cold: no link is up when the command is published, and the lock advertises every 400 ms. Warm: the link of the command
-before is still up. Air profile `home`; time on the air is the air's own, the rest depends on this machine.
+Ours: from the MQTT command to its result, over broker, gateway and lock. Theirs: the program `ttlock-ble`, unmodified,
+from `connect()` to the end of `unlock()`; it has no broker and no gateway on its way. Cold: no link is up, the lock
+advertises (every 400 ms while it is awake), and a while drawn from the seed passes before each. Warm: the link of the
+command before is still up. Two locks stand equally far from both, one for each client, so that neither waits for the
+other's link; cold unlocks alternate, one of ours and one of theirs. Both times contain the travel of the bolt.
 """
 
-import argparse
 import asyncio
+import random
 import tempfile
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+from ttlock_ble import TTLockClient, TTLockError, VirtualKey
 
+from bench.measure import PROFILES, conditions, p50, parser, run, show, spread
+from firmware.lib import opcodes
+from firmware.lib.messages import settings_client
+from host_tools import bundles
+from host_tools.keybook import Entry
+from host_tools.sim.board import Board
+from host_tools.sim.radio import Radio
 from tests.system.bench import Bench
 
+_LINGER_MS = 300  # the gateway drops its link soon, so that the next unlock is cold
+_GIVE_UP_S = 15
+OURS, THEIRS = "Gatehouse", "ttlock-ble"
+KINDS = COLD, WARM = "cold", "warm"
 
-async def _series(bench: Bench, number: int, cold: bool) -> list[int]:
-    took_ms = []
+
+@dataclass
+class Series:
+    """Times and packets of those that succeeded."""
+
+    took_s: list[float] = field(default_factory=list)
+    packets: list[int] = field(default_factory=list)
+    failed: int = 0
+
+    def cells(self) -> list[str]:
+        """n, failed, p50, p95, worst, packets."""
+        number = str(len(self.took_s) + self.failed)
+        packets = "%d" % p50(self.packets) if self.packets else "-"
+        return [number, str(self.failed), *spread(self.took_s), packets]
+
+
+def _packets(radio: Radio, lock: Board, after: int) -> int:
+    """Data packets delivered to and by `lock` on all links since link number `after`."""
+    return sum(sum(each.packets.values()) for each in radio.links(lock.mac, after))
+
+
+class Ours:
+    """Commands over MQTT to the first lock."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    async def _ask(self, op: str) -> bool:
+        return (await self._bench.ask(op, exp=int(self._bench.site.now()) + _GIVE_UP_S))["ok"]
+
+    async def unlock(self, series: Series, is_cold: bool) -> None:
+        """One measured unlock, and the bolt back."""
+        radio, lock = self._bench.site.radio, self._bench.lock
+        number = radio.last_link - (0 if is_cold else 1)
+        before = _packets(radio, lock, number)
+        began_s = time.monotonic()
+        done = await self._ask("unlock")
+        took_s, packets = time.monotonic() - began_s, _packets(radio, lock, number) - before
+        if done:
+            series.took_s.append(took_s)
+            series.packets.append(packets)
+        else:
+            series.failed += 1
+        while not await self._ask("lock"):
+            pass
+
+    async def rest(self) -> None:
+        """Nothing: the gateway ends its link by itself."""
+
+
+class Theirs:
+    """`ttlock-ble` and the second lock."""
+
+    def __init__(self, bench: Bench, entry: Entry) -> None:
+        self._bench = bench
+        self._lock = bench.site.locks[1]
+        self._key = VirtualKey.from_dict(bundles.virtual_key(entry))
+        self._client: TTLockClient | None = None
+
+    async def unlock(self, series: Series, is_cold: bool) -> None:
+        """One measured unlock, and the bolt back."""
+        radio = self._bench.site.radio
+        number = radio.last_link - (0 if is_cold else 1)
+        before = _packets(radio, self._lock, number)
+        began_s = time.monotonic()
+        try:
+            async with asyncio.timeout(_GIVE_UP_S):
+                client = await self._connected()
+                await client.unlock()
+        except (TTLockError, TimeoutError, OSError) as err:
+            series.failed += 1
+            print("ttlock-ble: %s: %s" % (type(err).__name__, err))
+            await self.rest()
+        else:
+            series.took_s.append(time.monotonic() - began_s)
+            series.packets.append(_packets(radio, self._lock, number) - before)
+        while self._lock.bolt != "locked":
+            try:
+                async with asyncio.timeout(_GIVE_UP_S):
+                    await (await self._connected()).lock()
+                    await self._bench.until(lambda: self._lock.bolt == "locked", "locked", 2)
+            except (TTLockError, TimeoutError, OSError, AssertionError):
+                await self.rest()
+
+    async def _connected(self) -> TTLockClient:
+        if self._client is None or not self._client.is_connected:
+            self._client = TTLockClient(self._key, keep_alive_after_command=0)
+            await self._client.connect()
+        return self._client
+
+    async def rest(self) -> None:
+        """Drop the link."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.disconnect()
+
+
+async def _both(bench: Bench, clients: dict, number: int, seed: int) -> dict[tuple[str, str], Series]:
+    found = {(name, kind): Series() for kind in KINDS for name in clients}
+    draw = random.Random(seed)
     for _ in range(number):
-        if cold:
+        for name, client in clients.items():
+            await client.rest()
             await bench.until_linkless()
-        result = await bench.ask("unlock")
-        if result["code"] != "ok":
-            raise SystemExit("unlock failed: %s" % result)
-        took_ms.append(result["ms"])
-        locked = await bench.ask("lock")
-        if locked["code"] != "ok":
-            raise SystemExit("lock failed: %s" % locked)
-    return sorted(took_ms)
+            await asyncio.sleep(draw.random())
+            await client.unlock(found[name, COLD], is_cold=True)
+            await client.rest()
+    for name, client in clients.items():
+        await bench.until_linkless()
+        unmeasured = Series()
+        await client.unlock(unmeasured, is_cold=True)
+        for _ in range(number):
+            await client.unlock(found[name, WARM], is_cold=False)
+        await client.rest()
+    return found
 
 
-async def _measure(number: int, seed: int) -> Table:
-    table = Table("unlock", "n", "p50 ms", "p95 ms", "worst ms", title="profile home, seed %d" % seed)
+async def measure(profile: str, n: int, seed: int) -> tuple[dict[tuple[str, str], Series], float]:
+    """Series by (client, cold or warm), and how long the bolt travels."""
     with tempfile.TemporaryDirectory() as folder:
-        async with Bench(Path(folder), profile="home", seed=seed) as bench:
+        settings = {"linger_ms": _LINGER_MS}
+        async with Bench(Path(folder), profile=profile, seed=seed, locks=2, gateway_settings=settings) as bench:
+            for lock in bench.site.locks:
+                bench.site.radio.place(lock.mac, 2.0, 0.0)
+            bench.site.radio.place(bench.gateway.mac, 0.0, 0.0)
             await bench.adopt()
+            entry = await bench.pair(bench.site.locks[1])
             await bench.ask("autolock_set", {"seconds": 0})
-            for name, cold in (("cold", True), ("warm", False)):
-                took_ms = await _series(bench, number, cold)
-                at = [took_ms[min(len(took_ms) - 1, len(took_ms) * part // 100)] for part in (50, 95)]
-                table.add_row(name, str(number), *(str(each) for each in (*at, took_ms[-1])))
-    return table
+            async with bench.beside(entry) as link:
+                await link.exchange(opcodes.AUTO_LOCK, settings_client.auto_lock_set(0))
+            found = await _both(bench, {OURS: Ours(bench), THEIRS: Theirs(bench, entry)}, n, seed)
+            return found, getattr(bench.site.spec, "bolt_travel_s", 0.4)
+
+
+def table(n: int, seed: int, profiles: tuple[str, ...] = PROFILES) -> Table:
+    """The table of all profiles."""
+    made = Table("air", "unlock", "client", "n", "failed", "p50 ms", "p95 ms", "worst ms", "packets", "ratio p50")
+    made.title = "unlock, from command to result"
+    for profile in profiles:
+        found, travel_s = run(measure(profile, n, seed))
+        for kind in KINDS:
+            ratio = p50(found[OURS, kind].took_s) / p50(found[THEIRS, kind].took_s)
+            made.add_row(profile, kind, OURS, *found[OURS, kind].cells(), "%.2f" % ratio)
+            made.add_row("", "", THEIRS, *found[THEIRS, kind].cells())
+        made.caption = conditions(seed, n, **{"bolt travel": "%g s" % travel_s})
+    return made
 
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-n", type=int, default=30, help="unlocks in each series")
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    Console().print(asyncio.run(_measure(options.n, options.seed)))
+    options = parser(__doc__ or "", 15)
+    options.add_argument("--profile", choices=PROFILES, action="append", help="air profile (default: all)")
+    chosen = options.parse_args()
+    show(table(chosen.n, chosen.seed, tuple(chosen.profile or PROFILES)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,82 @@
+"""Flash contents of boards that have been in use: a lock with every store full, a gateway that knows many locks.
+
+Made with the firmware's own classes, under CPython, so that they are what the boards would have written.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware.gateway import lock as locks
+from firmware.lock.credentials import passcodes
+from firmware.lock.ring import CAPACITY as RECORDS
+from firmware.system.vault import Vault
+from tests.unit.fake_nvs import Nvs
+from tests.unit.lock_rig import ADMIN_PS, UNLOCK_KEY, Rig
+
+_POWERED_ON = 14
+_FROM_2000 = bytes((0, 1, 1, 0, 0))
+
+
+@dataclass
+class Stores:
+    """`files`: path on the board -> content; `nvs`: what programs/keep_nvs.py reads."""
+
+    files: dict[str, bytes]
+    nvs: bytes
+
+
+@dataclass
+class LockStores(Stores):
+    """The same of a paired lock, and its keys."""
+
+    aes: bytes
+    numbers: range  # of the records
+    admin_ps: int = ADMIN_PS
+    unlock_key: int = UNLOCK_KEY
+
+
+def files_below(folder: Path, at: str) -> dict[str, bytes]:
+    """Every file below `folder`, as path on the board -> content."""
+    return {"%s/%s" % (at, path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def full_lock(folder: Path, unread: int) -> LockStores:
+    """A paired lock with remote unlocking on, 250 passcodes and 500 records, of which `unread` are not yet fetched.
+
+    The newest record, of the start, is made by the board itself.
+    """
+    rig = Rig(str(folder)).paired()
+    rig.device.options.change("remote_unlock", 1)
+    rig.device.options.change("autolock_s", 0)
+    for number in range(passcodes.CAPACITY):
+        refused = rig.device.passcodes.add(passcodes.PERMANENT, b"%06d" % (100000 + 3571 * number), _FROM_2000)
+        assert refused is None, refused
+    while len(rig.device.ring) < RECORDS - unread:
+        rig.device.record(_POWERED_ON)
+    while rig.device.ring.read(0xFFFF):
+        pass
+    while len(rig.device.ring) < RECORDS - 1:
+        rig.device.record(_POWERED_ON)
+    newest = rig.device.ring.next_number
+    numbers = range(newest + 1 - RECORDS, newest + 1)
+    return LockStores(files_below(folder, "/data"), _entries(rig.nvs), bytes(rig.device.keys.aes), numbers)
+
+
+def known_locks(folder: Path, number: int) -> Stores:
+    """A gateway that serves `number` locks."""
+    nvs = Nvs()
+    vault = Vault(str(folder), nvs)
+    for index in range(number):
+        lock = locks.Lock(b"\xf0\x0d\xab\x00\x01" + bytes((index,)), bytes(range(index, index + 16)))
+        lock.name = "Flat %d, front door" % (index + 1)
+        lock.admin_ps, lock.unlock_key = ADMIN_PS + index, UNLOCK_KEY + index
+        lock.model, lock.hardware, lock.firmware = "GATEHOUSE-L1", "1", "0.1.0"
+        lock.features, lock.verified, lock.epoch = 0x1234567890, True, 3
+        vault.save(lock.id, json.dumps(lock.as_dict()).encode())
+    return Stores(files_below(folder, "/data/locks"), _entries(nvs))
+
+
+def _entries(nvs: Nvs) -> bytes:
+    kept = [[space, key, value.hex()] for (space, key), value in nvs.values.items()]
+    return json.dumps(kept).encode()
