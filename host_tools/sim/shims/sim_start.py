@@ -1,6 +1,7 @@
 # Turns the interpreter into a board: its flash at "/", the shims in front of the built-in modules, ESP32's search path.
 #
 #   SIM_FLASH=file   the flash image, littlefs on blocks of 4 KiB
+#   SIM_PROBE=file   a program of the host that runs before the board's own, to measure it (bench/programs/probe.py)
 import sys
 
 
@@ -41,6 +42,11 @@ def prepare(shims):
     os.chdir("/")
     sys.path[:] = ["", ".frozen", "/lib", "/.sim"]  # last: the board's own aioble wins over the stand-in
     del sys.argv[:]
+    probe = os.getenv("SIM_PROBE")
+    if probe:
+        with _board.host.open(probe, "r") as file:
+            source = file.read()
+        exec(compile(source, probe, "exec"), {})
 
 
 def run(path, names):

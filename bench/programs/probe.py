@@ -1,0 +1,81 @@
+# Runs on a simulated board before its own program (SIM_PROBE): puts a ROMFS where the board would have one, and tells
+# what lies on the Python heap when the site asks. Loaded once, so its own share is the same in every run, and part of
+# what `bench.heap` subtracts.
+#
+#   PROBE_ROM=file        a ROMFS image, mounted at /rom as MicroPython for ESP32 does with its ROM partition
+#   PROBE_MODE=peak       collect whenever the board waits, and keep the most that was alive then
+#   PROBE_IMPORT=names    import these modules before anything else runs, and print what each of them takes
+#
+# The site posts ["heap", label]; the board prints `*heap* label alive peak` on its console.
+import gc
+import os
+import sys
+
+import _board
+
+
+def _mount_rom(path):
+    # outside the Python heap, as flash is: bytecode, strings and tables are then used where they lie
+    import ffi
+    import uctypes
+    import vfs
+
+    with _board.host.open(path, "rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        room = uctypes.bytearray_at(ffi.open(None).func("P", "malloc", "I")(size), size)
+        view = memoryview(room)
+        at = 0
+        while at < size:
+            at += file.readinto(view[at : at + 4096])
+    vfs.mount(vfs.VfsRom(room), "/rom")
+    at = sys.path.index(".frozen") + 1
+    sys.path[at:at] = ["/rom", "/rom/lib"]
+
+
+_peak = [0]
+
+
+def _look():
+    gc.collect()
+    used = gc.mem_alloc()
+    if used > _peak[0]:
+        _peak[0] = used
+    return used
+
+
+def _tell(label):
+    used = _look()
+    print("*heap*", label, used, _peak[0])
+    _peak[0] = used
+
+
+def _watch_waits():
+    from asyncio import core
+
+    wait = core.IOQueue.wait_io_event
+
+    def look_and_wait(self, wait_ms):
+        _look()
+        wait(self, wait_ms)
+
+    core.IOQueue.wait_io_event = look_and_wait
+
+
+def _import_each(names):
+    # in this order, those that others need first, so that each line tells what one module takes by itself
+    sys.path.insert(0, "/a")
+    for name in names:
+        before = _look()
+        __import__(name)
+        print("*import*", name, _look() - before)
+    print("*imported*")
+
+
+_board.handlers["heap"] = _tell
+if os.getenv("PROBE_ROM"):
+    _mount_rom(os.getenv("PROBE_ROM"))
+if os.getenv("PROBE_MODE") == "peak":
+    _watch_waits()
+if os.getenv("PROBE_IMPORT"):
+    _import_each(os.getenv("PROBE_IMPORT").split())
