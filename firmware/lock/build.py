@@ -10,14 +10,14 @@ from firmware.lock.bolt import Bolt
 from firmware.lock.clock import Clock
 from firmware.lock.credentials.keys import CLASSES, KEYS, Keys
 from firmware.lock.credentials.passcodes import Passcodes
-from firmware.lock.device import Device
+from firmware.lock.device import LOCKED_OUT, Device
 from firmware.lock.engine import Engine
 from firmware.lock.feedback import Feedback
 from firmware.lock.intent import Intent
 from firmware.lock.limits import Limits
 from firmware.lock.pairing import Pairing
-from firmware.lock.panel import keypad
 from firmware.lock.panel.button import Button
+from firmware.lock.panel.keypad import Keypad
 from firmware.lock.ring import Ring
 from firmware.system import store
 from firmware.system.cell import Cell
@@ -125,9 +125,9 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         device.resolve()
         if hardware.lost_power:
             device.record(_POWERED_ON)
-        if limits.keypad.is_pausing and not _tells_lockout(ring):
-            device.record(keypad.LOCKED_OUT)  # it begins anew, or power was cut before it could be recorded (LIM-5)
-    return Lock(device, engine, keypad.Keypad(device, button), button)
+        if limits.is_pausing and not _tells_lockout(ring):
+            device.record(LOCKED_OUT)  # it begins anew, or power was cut before it could be recorded (LIM-5)
+    return Lock(device, engine, Keypad(device, button), button)
 
 
 def _save_clock(path, kept):
@@ -138,10 +138,10 @@ def _save_clock(path, kept):
 
 
 def _tells_lockout(ring):
-    """True if one of the few newest records says that the keypad is locked out."""
+    """True if one of the few newest records says that somebody is locked out."""
     for raw in ring.newest(_RECENT):
         try:
-            if records.decode(raw).type == keypad.LOCKED_OUT:
+            if records.decode(raw).type == LOCKED_OUT:
                 return True
         except ProtocolError:
             pass

@@ -32,6 +32,11 @@ class Limits:
         self.admin = self._guard(1, now_ms)
         self.keypad = self._guard(2, now_ms)
 
+    @property
+    def is_pausing(self):
+        """Right after a start: True when one of the guards begins with a pause."""
+        return self.user.is_pausing or self.admin.is_pausing or self.keypad.is_pausing
+
     def _guard(self, place, now_ms):
         at = 2 * place
 

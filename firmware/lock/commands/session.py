@@ -6,12 +6,19 @@ Source: lock-ble-link.md 8.4, 8.5, 8.7-8.10; security.md 3.5 (RND-1, LIM-1); err
 from firmware.lib import crypto, opcodes
 from firmware.lib.messages import common, session_lock
 from firmware.lock import access
+from firmware.lock.device import LOCKED_OUT
 
 _NO_PERMISSION = 0x02
 _WRONG_ADMIN = 0x03
 _WRONG_SUM = 0x08
 _REVOKED = 0x0D
 _NO_ITEM = 0x19
+
+
+def _was_wrong(engine, guard):
+    if guard.is_pausing:  # a pause begins: one event for each (LIM-5)
+        engine.note("locked_out", failures=guard.consecutive)
+        engine.device.record(LOCKED_OUT)
 
 
 def check_admin(engine, request):
@@ -23,6 +30,7 @@ def check_admin(engine, request):
         return common.failure(opcodes.CHECK_ADMIN, _NO_PERMISSION)
     keys = engine.device.keys
     if not crypto.equal(admin_ps.to_bytes(4, "big"), keys.admin_ps.to_bytes(4, "big")):
+        _was_wrong(engine, guard)
         return common.failure(opcodes.CHECK_ADMIN, _WRONG_ADMIN)
     guard.withdraw()  # no guess, but only 0x30 shows the whole proof and ends a row of failures
     if flag_pos < keys.flag_pos:
@@ -53,6 +61,7 @@ def sum_refusal(engine, challenge, given):
     expected = (challenge.value + engine.device.keys.unlock_key) & 0xFFFFFFFF
     if not crypto.equal(expected.to_bytes(4, "big"), given.to_bytes(4, "big")):
         engine.session.log_out()
+        _was_wrong(engine, guard)
         return _WRONG_SUM
     guard.succeed()
     return None

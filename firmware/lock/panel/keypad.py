@@ -13,8 +13,6 @@ _WRONG = const(7)
 _NOT_NOW = const(11)
 _BY_ADMIN_PASSCODE = const(92)
 
-LOCKED_OUT = 48  # one record for each start of a lockout (LIM-5)
-
 _FORGET_MS = const(10000)  # between two keys of one entry
 _LONGEST = const(9)
 _SHORTEST = const(4)
@@ -90,7 +88,7 @@ class Keypad:
         thing = self._device
         thing.record(_WRONG, records.by_wrong_code(digits))
         if thing.limits.keypad.is_pausing:
-            thing.record(LOCKED_OUT)
+            thing.record(device.LOCKED_OUT)
             thing.feedback.show("lockout", now_ms)
         else:
             thing.feedback.show("refused", now_ms)

@@ -9,7 +9,7 @@ import random
 import mutants
 import score
 
-from firmware.lib import crypto, frame, opcodes
+from firmware.lib import crypto, frame, opcodes, records
 from firmware.lib.messages import passcode_client, session_client
 from tests.unit.lock_rig import ADMIN_PS, UNLOCK_KEY, Refused, Rig, erase
 
@@ -162,6 +162,9 @@ def main():
     else:
         evaluated = day(rig, Guesser(rig, WHAT == "admin"), result, WHAT == "cut")
         result.check(6 < evaluated <= 5 + 6 + 24, "%d guesses evaluated" % evaluated)
+        if WHAT != "cut":
+            told = [records.decode(raw).type for raw in rig.device.ring.newest(500)].count(48)
+            result.check(told == evaluated - 4, "%d records of a lockout for %d pauses" % (told, evaluated - 4))
         result.figures["evaluated_" + WHAT] = evaluated
     erase(_FOLDER)
     result.end()
