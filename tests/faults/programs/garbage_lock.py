@@ -5,12 +5,12 @@ the key not even a counter moves; and a client with the keys is served right aft
 """
 
 import random
-import time
 
 import mutants
 import score
 
 from firmware.lib import crypto, opcodes
+from firmware.system.timing import ticks_diff, ticks_ms
 from tests.unit.lock_rig import Rig, erase
 
 N, SEED, LEVEL = score.arguments()
@@ -74,7 +74,7 @@ def main():
     rig = Rig(_FOLDER)
     totals = [0]
     links = 0
-    began = time.ticks_ms()
+    began = ticks_ms()
     done = 0
     while done < N:
         rig.reach(LEVEL)
@@ -93,6 +93,9 @@ def main():
             result.n += 1
             try:
                 feed(rig, raw, totals)
+                if random.getrandbits(3) == 0:
+                    feed(rig, raw, totals)  # once more, as clients do that misread an answer
+                totals[0] += len(rig.engine.poll(rig.now_ms))
             except Exception as err:
                 result.fail("%s: %r of %s" % (LEVEL, err, raw.hex()))
                 rig.start(False)
@@ -108,7 +111,7 @@ def main():
         if links % _ROUND == 0:
             serve(rig, result)
     serve(rig, result)
-    took_ms = time.ticks_diff(time.ticks_ms(), began)
+    took_ms = ticks_diff(ticks_ms(), began)
     result.figures = {LEVEL: "%d answered on %d links, %d/s" % (totals[0], links, 1000 * done // max(1, took_ms))}
     erase(_FOLDER)
     result.end()

@@ -53,9 +53,9 @@ def noise(n):
 
 
 def mutate(octets, most=250):
-    """One to three changes: bits, bytes, insertions, deletions, repeats, cuts, things that look like a frame's ends."""
+    """Up to three changes: bits, bytes, insertions, deletions, repeats, cuts, things that look like a frame's ends."""
     octets = bytes(octets)
-    for _ in range(random.randint(1, 3)):
+    for _ in range(random.randint(0, 3)):
         how = random.getrandbits(3)
         at = random.randint(0, len(octets))
         if how == 0 and octets:
