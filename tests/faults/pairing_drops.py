@@ -60,8 +60,12 @@ class Pairing:
 
     async def _pair(self) -> str:
         """`ok`, or the code of the tool's error."""
-        await self.lock.panel({"do": "touch"})
-        found = await lock_link.scan(lambda heard: heard.mac == self.lock.mac and heard.advert.settable, 20)
+        found = None
+        for _ in range(5):  # the one adapter may be busy with another lock for longer than a touch lasts
+            await self.lock.panel({"do": "touch"})
+            found = await lock_link.scan(lambda heard: heard.mac == self.lock.mac and heard.advert.settable, 10)
+            if found:
+                break
         assert found, "%s cannot be paired" % self.lock.name
         try:
             await pairing.pair(found, self.book, self.lock.name, allow_remote=True, utc_offset_min=0)
