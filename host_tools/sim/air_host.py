@@ -4,6 +4,7 @@ from bumble import hci
 from bumble.device import AdvertisingType, Connection, ConnectionParametersPreferences, Device, DeviceConfiguration
 from bumble.transport.common import AsyncPipeSink
 
+from host_tools.sim import attempt
 from host_tools.sim.air import Air, parse_address
 from host_tools.sim.controller import RadioController
 from host_tools.sim.quiet_host import QuietHost
@@ -54,9 +55,4 @@ class AirHost:
         wishes = ConnectionParametersPreferences(
             connection_interval_min=interval_ms, connection_interval_max=interval_ms, supervision_timeout=supervision_ms
         )
-        return await self.device.connect_le(
-            parse_address(mac),
-            {hci.Phy.LE_1M: wishes},
-            own_address_type=hci.OwnAddressType.PUBLIC,
-            timeout=timeout_s,
-        )
+        return await attempt.connect(self.device, parse_address(mac), wishes, timeout_s)

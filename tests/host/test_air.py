@@ -367,6 +367,24 @@ def test_two_initiators_win_in_turn() -> None:
     asyncio.run(story())
 
 
+def test_cancelled_attempt_leaves_nothing_behind() -> None:
+    async def story() -> None:
+        air = Air(1, "ideal")
+        lock, phone = await AirHost(air, LOCK).start(), await AirHost(air, PHONE).start()
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await phone.connect(LOCK, 0.05, INTERVAL_MS)  # the outer time-out cancels the inner one
+            assert phone.chip.pending_le_connection is None
+        await lock.advertise(20)
+        await asyncio.sleep(0.1)
+        assert not air.links
+        await phone.connect(LOCK, 5, INTERVAL_MS)
+        assert len(air.links) == 1
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("per_min, least", [(None, 3), (600, 10)])
 def test_squatter_takes_the_only_connection_again_and_again(per_min: float | None, least: int) -> None:
     async def story() -> None:
