@@ -10,9 +10,12 @@ from firmware.lib.errors import ProtocolError
 NO_START = (2000, 1, 1, 0, 0)  # what credentials that begin whenever you like carry
 NO_END = (2099, 1, 1, 0, 0)
 
+DAYS = 36525  # from 2000-01-01 to 2099-12-31
+
 _DAY_S = const(86400)
+_DAY_MIN = const(1440)
 _DAYS_IN = b"\x1f\x1c\x1f\x1e\x1f\x1e\x1f\x1f\x1e\x1f\x1e\x1f"
-_LIMIT_S = const(36525 * 86400)  # 2100-01-01
+_LIMIT_S = const(36525 * 86400)
 
 
 def days_in(year, month):
@@ -64,23 +67,25 @@ def decode5(buf, at=0):
     return _decode(buf, at, 5)
 
 
-def to_seconds(date):
-    """date5 or date6 -> seconds since 2000-01-01 00:00:00 of the same local time."""
+def to_minutes(date):
+    """date5 or date6 -> whole minutes since 2000-01-01 00:00 of the same local time: a small integer on every board."""
     date = check(date)
     year = date[0] - 2000
     days = year * 365 + (year + 3) // 4 + date[2] - 1
     for month in range(1, date[1]):
         days += days_in(date[0], month)
-    second = date[5] if len(date) > 5 else 0
-    return days * _DAY_S + date[3] * 3600 + date[4] * 60 + second
+    return days * _DAY_MIN + date[3] * 60 + date[4]
 
 
-def from_seconds(n):
-    """Seconds since 2000-01-01 00:00:00 -> date6. Raises ProtocolError outside 2000 to 2099."""
-    if not 0 <= n < _LIMIT_S:
-        raise ProtocolError("%d s is no date" % n)
-    days = n // _DAY_S
-    rest = n % _DAY_S
+def to_seconds(date):
+    """date5 or date6 -> seconds since 2000-01-01 00:00:00 of the same local time."""
+    return to_minutes(date) * 60 + (date[5] if len(date) > 5 else 0)
+
+
+def from_days(days):
+    """Days since 2000-01-01 -> (year, month, day). Raises ProtocolError outside 2000 to 2099."""
+    if not 0 <= days < DAYS:
+        raise ProtocolError("day %d has no date" % days)
     year = 2000 + days // 1461 * 4
     days %= 1461
     if days >= 366:
@@ -90,4 +95,12 @@ def from_seconds(n):
     while days >= days_in(year, month):
         days -= days_in(year, month)
         month += 1
-    return year, month, days + 1, rest // 3600, rest % 3600 // 60, rest % 60
+    return year, month, days + 1
+
+
+def from_seconds(n):
+    """Seconds since 2000-01-01 00:00:00 -> date6. Raises ProtocolError outside 2000 to 2099."""
+    if not 0 <= n < _LIMIT_S:
+        raise ProtocolError("%d s is no date" % n)
+    rest = n % _DAY_S
+    return from_days(n // _DAY_S) + (rest // 3600, rest % 3600 // 60, rest % 60)
