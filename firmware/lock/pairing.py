@@ -42,6 +42,11 @@ class Pairing:
         return self._stage
 
     @property
+    def is_final(self):
+        """True once the lock belongs to somebody for good; a pairing that may still be undone does not count."""
+        return self.stage == authority.PAIRED
+
+    @property
     def key(self):
         """The AES key of this pairing link, or None."""
         return self._key

@@ -79,8 +79,8 @@ class Pairing:
     async def _is_paired(self) -> bool:
         """What the lock itself says, once it has noticed the end of the link."""
         while True:
-            state = await self.lock.panel({"do": "state"})
             linked = any(link.record.peripheral == self.lock.mac for link in self.site.radio.air.links)
+            state = await self.lock.panel({"do": "state"})
             if "paired" in state and not linked:
                 return state["paired"]
             await asyncio.sleep(0.05)

@@ -76,6 +76,7 @@ class TestPairing(LinkCase):
         rig = self.rig
         rig.pair(finish=False)
         rig.ask(opcodes.SET_ADMIN_PASSCODE, pairing.set_admin_passcode("2468135"))
+        self.assertFalse(rig.device.pairing.is_final)  # what the panel tells: nobody owns it yet
         rig.disconnect()
         self.assertEqual(rig.device.feedback.word, "pairing_undone")
         self.assertFalse(rig.device.keys.is_paired)
@@ -86,6 +87,7 @@ class TestPairing(LinkCase):
     def test_survives_a_power_cut_after_finish(self):
         rig = self.rig
         rig.pair()
+        self.assertTrue(rig.device.pairing.is_final)
         rig.start()
         self.assertTrue(rig.device.keys.is_paired)
         self.assertFalse(rig.device.clock.is_trusted)
