@@ -29,8 +29,9 @@ def decode_reply(reply, token):
     if reply[0] >> 6 == 3 or not 1 <= reply[1] <= 15:
         raise ProtocolError("NTP server is not synchronised")
     seconds = int.from_bytes(bytes(reply[40:44]), "big")
-    if seconds == 0:
+    fraction = int.from_bytes(bytes(reply[44:48]), "big")
+    if seconds == 0 and fraction == 0:  # which is also the first instant of era 1, in 2036
         raise ProtocolError("NTP reply without a time")
     if seconds < 0x80000000:
         seconds += 1 << 32
-    return (seconds - _UNIX_1900) * 1000 + (int.from_bytes(bytes(reply[44:48]), "big") * 1000 >> 32)
+    return (seconds - _UNIX_1900) * 1000 + (fraction * 1000 >> 32)

@@ -13,6 +13,7 @@ TRUSTED = "trusted"
 _AGREE_MS = const(5000)
 _DAY_MS = const(86400000)
 _APART_MS = const(60000)  # confirmations closer together than that may be one and the same mistake
+_SOLID_MS = const(21600000)  # a far new time that was not contradicted for so long may become the floor
 
 
 class Timekeeper:
@@ -26,11 +27,26 @@ class Timekeeper:
         self._candidate_ms = None
         self._seen = 0
         self._seen_at_ms = 0
+        self._since_ms = 0  # monotonic, of the last jump
 
     @property
     def is_pending(self):
         """True while a sample waits for another to confirm it."""
         return self._seen > 0
+
+    def floor_to_keep(self, mono_ms):
+        """What may be persisted as the floor of later starts, in milliseconds, or None when nothing new is certain.
+
+        Within a day of where the old floor would be by now, the time is taken at once. Farther ahead, as at the very
+        first start, only after six hours without a jump: who answers the first questions with a lie must not be able to
+        lock the true time out for good.
+        """
+        if self.state != TRUSTED:
+            return None
+        now_ms = self.now_ms(mono_ms)
+        if now_ms - self._floor_ms > _DAY_MS + mono_ms and mono_ms - self._since_ms < _SOLID_MS:
+            return None
+        return now_ms if now_ms > self._floor_ms else None
 
     def guess(self, unix_ms, mono_ms):
         """A time without authority, as from the RTC after a restart: taken if not below the floor, never trusted."""
@@ -80,5 +96,7 @@ class Timekeeper:
         self._seen = 0
         self.state = TRUSTED
         moved_ms = offset_ms - was_ms if was_ms is not None else 0
+        if first or not -_AGREE_MS <= moved_ms <= _AGREE_MS:
+            self._since_ms = self._seen_at_ms
         self.drift_ms = 0 if first else moved_ms
         return moved_ms

@@ -36,7 +36,10 @@ class Clock:
         stored = board.nvs_get(_SPACE, _KEY)
         floor_s = max(_BUILD_UNIX, int.from_bytes(stored, "big") if stored else 0)
         self._keeper = Timekeeper(floor_s * 1000)
-        self._keeper.guess(board.unix_now() * 1000, 0)
+        rtc_s = board.unix_now()
+        if rtc_s < floor_s:
+            board.set_rtc(floor_s)  # certificates are judged by it before there is an answer
+        self._keeper.guess(rtc_s * 1000, 0)
 
     @property
     def trusted(self):
@@ -87,7 +90,10 @@ class Clock:
         word = "synced" if -5000 <= moved_ms <= 5000 else "jumped"
         self._log.info(word, unix=now_s, moved_ms=moved_ms)
         self._board.set_rtc(now_s)
-        self._board.nvs_set(_SPACE, _KEY, now_s.to_bytes(8, "big"))
+        floor_ms = self._keeper.floor_to_keep(self._mono())
+        if floor_ms is not None:
+            self._board.nvs_set(_SPACE, _KEY, (floor_ms // 1000).to_bytes(8, "big"))
+            self._log.info("floor", unix=floor_ms // 1000)
 
     async def _ask(self):
         """One exchange -> Unix milliseconds now, half of the round trip added. Raises NetError, ProtocolError."""

@@ -48,6 +48,46 @@ class Boot(unittest.TestCase):
         self.assertEqual(keeper.state, timekeeper.FLOOR)
 
 
+class Floor(unittest.TestCase):
+    def test_time_near_the_floor_becomes_the_floor_at_once(self):
+        keeper = timekeeper.Timekeeper(_T - _DAY)
+        self.assertIsNone(keeper.floor_to_keep(0))
+        keeper.sample(_T, 0)
+        self.assertIsNone(keeper.floor_to_keep(0))
+        keeper.sample(_T + 2000, 2000)
+        self.assertEqual(keeper.floor_to_keep(2000), _T + 2000)
+
+    def test_a_lie_at_the_first_start_does_not_outlive_the_truth(self):
+        keeper = timekeeper.Timekeeper(_T - _DAY)
+        lie = 10 * 365 * _DAY
+        keeper.sample(_T + lie, 0)
+        keeper.sample(_T + lie + 2000, 2000)
+        self.assertEqual(keeper.state, timekeeper.TRUSTED)
+        mono = 2000
+        for _ in range(5):  # and goes on for hours
+            mono += _HOUR
+            keeper.sample(_T + lie + mono, mono)
+            self.assertIsNone(keeper.floor_to_keep(mono))
+        for _ in range(3):
+            mono += 61000
+            keeper.sample(_T + mono, mono)
+        self.assertEqual(keeper.now_ms(mono), _T + mono)
+        self.assertEqual(keeper.floor_to_keep(mono), _T + mono)
+
+    def test_a_far_time_becomes_the_floor_after_six_hours_of_agreement(self):
+        keeper = timekeeper.Timekeeper(_T - 300 * _DAY)
+        keeper.sample(_T, 0)
+        keeper.sample(_T + 2000, 2000)
+        kept = [keeper.floor_to_keep(hours * _HOUR + 2000) is not None for hours in range(8)]
+        self.assertEqual(kept, [False] * 6 + [True] * 2)
+
+    def test_days_of_uptime_do_not_make_the_time_look_far(self):
+        keeper = timekeeper.Timekeeper(_T - 1000)
+        keeper.sample(_T, 0)
+        keeper.sample(_T + 2000, 2000)
+        self.assertEqual(keeper.floor_to_keep(40 * _DAY), _T + 40 * _DAY)
+
+
 class Jumps(unittest.TestCase):
     def test_small_corrections_at_once(self):
         keeper = trusted()
