@@ -36,6 +36,7 @@ class Lifeline:
     def __init__(self, board, log, is_minimal=False):
         self._board = board
         self._log = log.area("lifeline")
+        self._pass_time = log.pass_time
         self.is_minimal = is_minimal
         self.restarts = Restarts(board.rtc_memory, board.set_rtc_memory, board.reset_cause())
         self.is_idle = _always
@@ -100,6 +101,7 @@ class Lifeline:
     async def _keep_house(self, alive):
         while True:
             alive()
+            self._pass_time()
             self.each()
             if self._reboot_ms is not None and ticks_diff(ticks_ms(), self._reboot_ms) > _REBOOT_MS:
                 self.restarts.healthy()  # this end is no crash

@@ -77,7 +77,7 @@ class Area:
 
 
 class Log:
-    """Where lines go. `clock_ms` may wrap; the printed time does not, as long as something is logged now and then."""
+    """Where lines go. `clock_ms` may wrap; the printed time does not, as long as `pass_time` is called now and then."""
 
     def __init__(self, clock_ms=None, sink=print, level=INFO):
         self.level = level
@@ -95,11 +95,7 @@ class Log:
 
     def write(self, letter, name, word, values):
         """Write one line; `values` is a dict, printed in the order of its sorted keys."""
-        now_ms = self._clock_ms()
-        passed_ms = ticks_diff(now_ms, self._last_ms)
-        self._up_ms += passed_ms
-        self._last_ms = now_ms
-        self._credit_ms = min(_BURST_MS, self._credit_ms + max(0, passed_ms))
+        self.pass_time()
         if self._suppressed and self._credit_ms >= 2 * _LINE_MS:
             lines, self._suppressed = self._suppressed, 0
             self.write("W", "log", "suppressed", {"lines": lines})
@@ -109,6 +105,14 @@ class Log:
         for key in sorted(values):
             line += " %s=%s" % (key, _text(values[key]))
         self._sink(line)
+
+    def pass_time(self):
+        """Read the clock; at least every six days, as ticks wrap."""
+        now_ms = self._clock_ms()
+        passed_ms = ticks_diff(now_ms, self._last_ms)
+        self._up_ms += passed_ms
+        self._last_ms = now_ms
+        self._credit_ms = min(_BURST_MS, self._credit_ms + max(0, passed_ms))
 
     def _may_write(self):
         if self._credit_ms < _LINE_MS:

@@ -9,6 +9,7 @@ import asyncio
 from firmware.lib.compat import const
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_ms, wait_for_ms
 
+_LAST_MS = const(50)
 _SLICE_MS = const(1500)  # well below what the supervisor allows
 
 
@@ -33,8 +34,9 @@ async def wait_set(event, alive, limit_ms=None):
     while not event.is_set():
         alive()
         left_ms = _SLICE_MS if until_ms is None else remaining_ms(until_ms)
-        if not left_ms:
-            return False
+        if not left_ms:  # its own limit may have passed in this very moment, too
+            await sleep_ms(_LAST_MS)
+            return event.is_set()
         try:
             await wait_for_ms(event.wait(), min(left_ms, _SLICE_MS))
         except asyncio.TimeoutError:

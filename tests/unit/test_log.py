@@ -1,6 +1,7 @@
 import unittest
 
 from firmware.system.log import DEBUG, ERROR, Log, address_text
+from firmware.system.timing import ticks_add
 
 
 class _Clock:
@@ -64,6 +65,13 @@ class BoundTest(unittest.TestCase):
             self.lines.clear()
             self.area.info("named", name="a%sb" % chr(code))
             self.assertEqual(self.lines, ['   0.000 I link named name="a b"'])
+
+    def test_printed_time_outlives_days_without_a_line(self):
+        for _ in range(40):
+            self.clock.now_ms = ticks_add(self.clock.now_ms, 86400000)
+            self.log.pass_time()
+        self.area.info("still")
+        self.assertEqual(self.lines, ["3456000.000 I link still"])
 
     def test_a_hundred_at_once_then_twenty_a_second_and_the_rest_is_counted(self):
         for _ in range(150):

@@ -29,6 +29,7 @@ class Sntp(unittest.TestCase):
 
     def test_era_after_february_2036(self):
         self.assertEqual(sntp.decode_reply(reply(1, 0), _TOKEN), 2085978497000)
+        self.assertEqual(sntp.decode_reply(reply(0), _TOKEN), 2085978496500)
 
     def test_what_is_refused(self):
         good = reply()
@@ -42,7 +43,7 @@ class Sntp(unittest.TestCase):
             reply(first=0xE4),  # server not synchronised
             reply(stratum=0),  # kiss of death
             reply(stratum=16),
-            reply(seconds=0),
+            reply(0, 0),
         ):
             with self.assertRaises(ProtocolError):
                 sntp.decode_reply(bad, _TOKEN)
