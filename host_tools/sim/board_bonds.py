@@ -113,9 +113,7 @@ class Bonds(KeyStore):
         return bool((await self._session.ask(_IRQ_SET_SECRET, kind, peer, value))[0])
 
     async def _refresh(self) -> None:
-        device = self._session.device
-        if device is not None:
-            device.address_resolver = smp.AddressResolver(await self.get_resolving_keys())
+        self._session.resolve_by(smp.AddressResolver(await self.get_resolving_keys()))
 
     # --- Bumble's interface
     async def get_resolving_keys(self) -> list[tuple[bytes, hci.Address]]:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from bumble import hci
+from bumble import hci, smp
 from bumble.device import Device, DeviceConfiguration
 from bumble.transport.common import AsyncPipeSink
 
@@ -23,7 +23,7 @@ from host_tools.sim.board_identity import Identity
 from host_tools.sim.board_pairing import Pairing
 from host_tools.sim.codec import frame, read_frame
 from host_tools.sim.controller import RadioController
-from host_tools.sim.errno_words import EINVAL, EIO, ENODEV, BoardError
+from host_tools.sim.errno_words import EINVAL, EIO, ENODEV, HS_HCI, BoardError
 from host_tools.sim.quiet_host import QuietHost
 
 log = logging.getLogger(__name__)
@@ -140,6 +140,8 @@ class Session:
             return [0, *(result or ())]
         except BoardError as err:
             return [err.number]
+        except hci.HCI_Error as err:  # the chip refused: NimBLE passes its number on
+            return [-(HS_HCI + (err.error_code or 0))]
         except Exception as err:  # the boundary that turns any failure into an OSError on the board
             log.warning("%s: %s", self.name, name, exc_info=err)
             return [EIO]
@@ -181,6 +183,7 @@ class Session:
         device.keystore = self.pairing.bonds
         device.pairing_config_factory = self.pairing.config
         await device.power_on()
+        device.address_resolution_offload = True  # the chip connects to a bonded peer under its private address too
         device.host.long_term_key_provider = self.pairing.long_term_key
         device.gatt_server.max_mtu = self.mtu
         self.device = device
@@ -189,6 +192,11 @@ class Session:
         self.server.register([])
         self.gap.watch(device)
         self._controller.on_report = self.gap.on_report
+
+    def resolve_by(self, resolver: smp.AddressResolver) -> None:
+        """Know bonded peers by their private addresses from now on."""
+        if self.device is not None and self._controller is not None:
+            self.device.address_resolver = self._controller.resolver = resolver
 
     def _switch_off(self) -> None:
         self.device = None

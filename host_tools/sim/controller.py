@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from bumble import att, controller, hci, ll
+from bumble import att, controller, hci, ll, smp
 from bumble.core import PhysicalTransport
 from bumble.device import Connection as HostConnection
 
@@ -71,6 +71,7 @@ class RadioController(controller.Controller):
         self.mac = bytes(public_address)[::-1].hex(":")
         self._random_address = hci.Address.ANY_RANDOM
         self.le_legacy_advertiser = Advertiser(self)
+        self.resolver = smp.AddressResolver([])  # peers' identity resolving keys, and whose they are
         self.is_powered = True
         self._scan_began_s = 0.0
         self._reported: set[tuple] = set()
@@ -126,7 +127,11 @@ class RadioController(controller.Controller):
     def wants(self, advert: Advert) -> bool:
         """Whether we would answer this advertisement with CONNECT_IND."""
         pending = self.pending_le_connection
-        return bool(pending) and advert.kind == ADV_IND and pending.peer_address == advert.address
+        return bool(pending) and advert.kind == ADV_IND and self._is_from(advert.address, pending.peer_address)
+
+    def _is_from(self, address: hci.Address, wanted: hci.Address) -> bool:
+        """Whether a packet's address is the one wanted, or a private one of it (the resolving list)."""
+        return address == wanted or (address.is_resolvable and self.resolver.resolve(address) == wanted)
 
     def _report(self, advert: Advert, kind: int, payload: bytes, rssi_dbm: int) -> None:
         if self.filter_duplicates:

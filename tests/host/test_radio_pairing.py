@@ -387,5 +387,11 @@ def test_private_address_of_a_bonded_peer_is_resolved(port: str, tmp_path: Path)
                     await part(one, other, (await other.event(PERIPHERAL_CONNECT))[0])
             link = (await other.event(PERIPHERAL_CONNECT))[0]
             assert (await pair(one, other, mine, link))[0] == [1, 0, 1, 16]
+            await part(one, other, link)
+            # and the other way round: under its identity it is found while it advertises under a private address
+            await other.do("ble.gap_advertise(20_000)")
+            await one.do(f"ble.gap_connect(0, {address(1)!r})")
+            assert (await one.event(PERIPHERAL_CONNECT))[1:] == [0, address(1)]
+            await other.do("ble.gap_advertise(None)")
 
     asyncio.run(story())
