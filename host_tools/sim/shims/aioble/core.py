@@ -29,7 +29,11 @@ class GattError(Exception):
 
 
 def ensure_active():
+    # upstream keeps the radio's identity key in a file of the board's flash, whether the program pairs or not
     if not ble.active():
+        from .security import load_secrets
+
+        load_secrets()
         ble.active(True)
 
 

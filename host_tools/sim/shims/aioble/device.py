@@ -127,6 +127,7 @@ class DeviceConnection:
         self._event = asyncio.ThreadSafeFlag()  # set by the IRQ: connected, later disconnected
         self._gone = None  # asyncio.Event for `disconnected`, made when the link is up
         self._mtu_event = None
+        self._pair_event = None
         self._watcher = None
         self._blocks = []  # DeviceTimeout blocks that are entered
         self._discover = None  # client.ClientDiscover in progress
@@ -198,6 +199,11 @@ class DeviceConnection:
         with self.timeout(timeout_ms):
             await self._mtu_event.wait()
         return self.mtu
+
+    async def pair(self, *args, **kwargs):
+        from .security import pair
+
+        await pair(self, *args, **kwargs)
 
     async def __aenter__(self):
         return self

@@ -18,6 +18,7 @@ _FLAG_INDICATE = const(0x0020)
 _CAPTURED = const(10)  # writes kept for written(), with capture=True
 
 _attributes = {}  # value handle -> Characteristic or Descriptor
+_captured = []  # (attribute, connection, value): one queue for all, so that their order is that of the air
 
 
 def _irq(event, data):
@@ -38,8 +39,9 @@ def _irq(event, data):
 
 
 def _shutdown():
-    global _attributes
+    global _attributes, _captured
     _attributes = {}
+    _captured = []
 
 
 register_irq_handler(_irq, _shutdown)
@@ -61,7 +63,7 @@ class BaseCharacteristic:
         self._value_handle = None
         self._initial = initial
         self._capture = capture
-        self._written = []  # (connection, value or None) in the order of arrival
+        self._writer = None  # [connection] of the newest write that written() has not returned
         self._write_event = asyncio.ThreadSafeFlag()
 
     def _register(self, value_handle):
@@ -84,24 +86,33 @@ class BaseCharacteristic:
             ble.gatts_write(self._value_handle, data, send_update)
 
     def _on_write(self, connection):
-        if self._capture:
-            if len(self._written) >= _CAPTURED:
-                log_warn("captured writes overflow")
-                self._written.pop(0)
-            self._written.append((connection, ble.gatts_read(self._value_handle)))
-        else:
-            self._written = [(connection, None)]
-        self._write_event.set()
+        if not self._capture:
+            self._writer = [connection]
+            self._write_event.set()
+            return
+        if len(_captured) >= _CAPTURED:
+            log_warn("captured writes overflow")
+            _captured.pop(0)
+        _captured.append((self, connection, ble.gatts_read(self._value_handle)))
+        _captured[0][0]._write_event.set()
+
+    def _has_write(self):
+        return _captured and _captured[0][0] is self if self._capture else self._writer
 
     async def written(self, timeout_ms=None):
         """Wait for a write: the connection it came on, or (connection, value) with capture=True."""
         if not self.flags & (_FLAG_WRITE | _FLAG_WRITE_NO_RESPONSE):
             raise ValueError("Not supported")
         with DeviceTimeout(None, timeout_ms):
-            while not self._written:
+            while not self._has_write():
                 await self._write_event.wait()
-        connection, value = self._written.pop(0)
-        return (connection, value) if self._capture else connection
+        if not self._capture:
+            writer, self._writer = self._writer, None
+            return writer[0]
+        _, connection, value = _captured.pop(0)
+        if _captured:
+            _captured[0][0]._write_event.set()
+        return connection, value
 
     def on_read(self, connection):
         """Override to answer a read with an ATT error number, or to write a fresh value before it is served."""
@@ -165,9 +176,8 @@ class BufferedCharacteristic(Characteristic):
         self._append = append
 
     def _register(self, value_handle):
-        # the buffer first: making it empties the value
-        ble.gatts_set_buffer(value_handle, self._max_len, self._append)
         super()._register(value_handle)
+        ble.gatts_set_buffer(value_handle, self._max_len, self._append)  # which empties an `initial` value, as upstream
 
 
 class Descriptor(BaseCharacteristic):
