@@ -27,6 +27,7 @@ IRQ_WRITE_DONE = 17
 
 _NOTIFICATIONS = const(64)  # four frames of the largest size
 _EVENTS = const(16)
+_ATT_ERROR = const(0x100)  # NimBLE: above it, an error that the peer's server has answered
 _BUSY_PAUSE_MS = const(8)
 _BUSY_LIMIT = const(250)
 
@@ -49,7 +50,9 @@ class Peer:
 
     def take_event(self, event, args):
         """A GATT client event of this link; `args` are copies."""
-        self.is_established = True
+        status = 0 if event in (IRQ_SERVICE_RESULT, IRQ_CHARACTERISTIC_RESULT, IRQ_DESCRIPTOR_RESULT) else args[-1]
+        if not status or status >= _ATT_ERROR:  # smaller ones are the stack's own, as when the link has been lost
+            self.is_established = True
         if event == IRQ_WRITE_DONE and args[0] == self._subscribing:
             self._subscribing = None
             if args[1]:  # nothing will ever arrive: for whoever waits for an answer the link is lost

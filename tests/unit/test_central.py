@@ -174,7 +174,7 @@ class CentralTest(unittest.TestCase):
         self.assertEqual((answer, central.recall(_ADDRESS)), (b"answer", (12, 15, 16)))
 
     def test_refused_subscription_ends_an_eager_channel_and_forgets_the_handles(self):
-        central = _central(_Radio(_Stack(cccd_status=3)))
+        central = _central(_Radio(_Stack(cccd_status=0x103)))
         central.remember(_ADDRESS, (12, 15, 16))
 
         async def scenario():
@@ -190,6 +190,7 @@ class CentralTest(unittest.TestCase):
 
         async def scenario():
             async with central.connect(_ADDRESS, 0, _soon(), True) as channel:
+                stack.peer.take_event(peer.IRQ_WRITE_DONE, (16, 7))  # BLE_HS_ENOTCONN
                 stack.peer.lose()  # 0x3E: nobody took part in the first six connection events
                 return await channel.inbox.get_within(1000)
 
@@ -206,7 +207,7 @@ class CentralTest(unittest.TestCase):
         self.assertEqual((radio.attempts, radio.turns), (2, 0))
 
     def test_stale_handles_lead_to_a_fresh_look(self):
-        good, moved, again = _Stack(), _Stack(cccd_status=1), _Stack()
+        good, moved, again = _Stack(), _Stack(cccd_status=0x101), _Stack()
         radio = _Radio(good, moved, again)
         central = _central(radio)
 
