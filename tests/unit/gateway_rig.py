@@ -29,6 +29,17 @@ def run(job):
     return _LOOP.run_until_complete(job)
 
 
+async def stop(task):
+    """Cancel a task and await its end. `wait_for` of CPython 3.11 loses a cancellation that meets its own end."""
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0.01)
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
+
+
 def fresh_folder(name):
     """An empty folder for one test."""
     path = scratch("gateway/" + name)

@@ -35,6 +35,7 @@ from tests.unit.gateway_rig import (
     known_lock,
     quiet_log,
     run,
+    stop,
     vault,
 )
 
@@ -127,11 +128,7 @@ class Rig:
             for _ in range(3):
                 await asyncio.sleep(0)
             for task in tasks:
-                task.cancel()
-                try:
-                    await task
-                except asyncio.CancelledError:
-                    pass
+                await stop(task)
 
         run(serve())
         return [json.loads(payload) for _, payload in self.out.put_in]

@@ -7,7 +7,7 @@ from firmware.ble.central import GaveWay
 from firmware.gateway.scheduler import COMMAND, RECORDS, URGENT, Job, Scheduler
 from firmware.lib.errors import LinkError
 from firmware.system.timing import sleep_ms, ticks_add, ticks_diff, ticks_ms
-from tests.unit.gateway_rig import quiet_log, run
+from tests.unit.gateway_rig import quiet_log, run, stop
 
 
 class Near:
@@ -103,11 +103,7 @@ class Bench:
         async def whole():
             task = asyncio.create_task(self.scheduler.run())
             await story()
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
+            await stop(task)
 
         run(whole())
 
