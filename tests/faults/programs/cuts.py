@@ -205,10 +205,12 @@ class Score:
 class Flow:
     """`make(chip)` gives a world: `start`, `state`, `judge` and `judge_end` for what is on flash, `physical` and
     `revert` for what is not. Each step is (label, action); `action(world)` calls `world.ack()` once whoever asked has
-    been told that it is done.
+    been told that it is done. `expect(states)` says whether an undisturbed run has left what it should, so that what
+    the cuts are compared with is not only what the same firmware does.
     """
 
-    def __init__(self, name, image, make, steps):
+    def __init__(self, name, image, make, steps, expect):
+        self.expect = expect
         self.name = name
         self.image = image
         self.make = make
@@ -245,6 +247,8 @@ class Explorer:
             world.start()
             self._states.append(world.state())
         self.score.operations += operations
+        if not flow.expect(self._states) or world.wrong:
+            self.score.fail("%s without a cut does not leave what it should %s" % (flow.name, world.wrong))
         return operations
 
     def _begin(self, cut):

@@ -171,19 +171,48 @@ def flows(chip):
         world.counts_records = False
         return world
 
-    def flow(name, *steps):
-        return Flow(name, owned, GatewayWorld, steps)
+    def flow(name, expect, *steps):
+        return Flow(name, owned, GatewayWorld, steps, expect)
+
+    def changes(name):
+        return lambda states: states[-1][name] != states[0][name]
+
+    def answered(states):
+        return len(states) == 3  # the steps judge the answers
 
     return [
-        Flow("first start", blank, without_records, [("key", _own_key), _settings(_OWNER)]),
-        flow("import", _import(_OTHER, bytes(16))),
-        Flow("import anew", reading, without_records, [_import(ADDRESS, b"another key     ")]),
-        Flow("forget", reading, without_records, [("forget", _forget)]),
-        flow("unlock", _command("unlock"), _again("unlock")),
-        flow("lock", _command("lock"), _again("lock")),
-        flow("time_sync", _command("time_sync"), _again("time_sync")),
-        Flow("records", reading, with_records, [("read", _read), ("upload", _upload)]),
-        flow("settings", _settings({"name": "hall"}), _settings({"name": None, "mqtt_port": 1884})),
-        flow("time", ("time", _time)),
-        flow("start", ("nothing", lambda world: world.ack())),
+        Flow(
+            "first start",
+            blank,
+            without_records,
+            [("key", _own_key), _settings(_OWNER)],
+            lambda states: states[0]["settings"] is None and states[2]["settings"]["mqtt_host"] == "broker",
+        ),
+        flow("import", lambda states: len(states[1]["locks"]) == 2, _import(_OTHER, bytes(16))),
+        Flow(
+            "import anew",
+            reading,
+            without_records,
+            [_import(ADDRESS, b"another key     ")],
+            lambda states: changes("locks")(states) and states[1]["records"][:2] == (1, 0),
+        ),
+        Flow("forget", reading, without_records, [("forget", _forget)], lambda states: states[1]["locks"] == []),
+        flow("unlock", answered, _command("unlock"), _again("unlock")),
+        flow("lock", answered, _command("lock"), _again("lock")),
+        flow("time_sync", changes("locks"), _command("time_sync"), _again("time_sync")),
+        Flow(
+            "records",
+            reading,
+            with_records,
+            [("read", _read), ("upload", _upload)],
+            lambda states: [len(each["records"][3]) for each in states] == [0, 30, 0],
+        ),
+        flow(
+            "settings",
+            lambda states: [each["settings"]["mqtt_port"] for each in states] == [1883, 1883, 1884],
+            _settings({"name": "hall"}),
+            _settings({"name": None, "mqtt_port": 1884}),
+        ),
+        flow("time", lambda states: states[1]["floor"] == 1790000000, ("time", _time)),
+        flow("start", lambda states: states[0]["settings"], ("nothing", lambda world: world.ack())),
     ]

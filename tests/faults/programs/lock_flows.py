@@ -15,6 +15,7 @@ WRONG = "000111#"
 _START = (2026, 1, 1, 0, 0)
 _END = (2026, 12, 31, 0, 0)
 _NOT_NOW = 11
+_WALKED = 18  # the cursor is written down after 16, and at the end
 
 
 def _step(label, action):
@@ -117,7 +118,8 @@ def _confirm(world):
 
 def _walk(world):
     world.connect()
-    for _ in range(25):
+    for _ in range(_WALKED):
+        world.wait(2100, 100)  # the same bytes sooner would be taken for a repeat
         after, _ = log_client.page(world.ask(opcodes.LOG, log_client.request(0xFFFF)))
         world.delivered = after - 1
     world.disconnect()
@@ -158,16 +160,25 @@ def _own(world, count):
     world.type(WRONG)
 
 
+def _holds(digits, state):
+    return any(digits.encode() in item[1][: 2 + item[1][1]] for item in state["passcodes"])
+
+
+def _told(kind, state):
+    return state["records"][-1][0] == kind
+
+
 def flows(chip):
-    """All of them."""
+    """All of them, each with what must be there at its end if nothing happens."""
     (fresh, new), (owned, owner), (full, of_full), (wrapping, of_wrapping) = _images(chip)
 
-    def flow(name, *steps):
-        return Flow(name, owned, owner, steps)
+    def flow(name, expect, *steps):
+        return Flow(name, owned, owner, steps, expect)
 
     def once(chip):
         world = owner(chip)
         world.most_moves = 1
+        world.consumes = ONCE.encode()
         return world
 
     def walker(chip):
@@ -175,32 +186,84 @@ def flows(chip):
         world.delivered = 0
         return world
 
+    def is_paired(states):
+        last = states[-1]
+        return last["keys"] == (True, ADMIN_PS, UNLOCK_KEY, ADMIN_CODE.encode()) and last["seeds"] and last["clock"]
+
+    def is_reset(states):
+        nobody = [each for each in states if each["keys"] is None]
+        counted = [each["counters"] for each in states]
+        clean = [each for each in nobody if each["passcodes"] or each["records"] or each["options"][2] or each["seeds"]]
+        return nobody and not clean and counted == [states[0]["counters"]] * len(states) and is_paired(states)
+
+    def counts(states):
+        keypad = [each["counters"][2] for each in states]
+        return keypad == [(2, 2), (3, 3), (4, 4), (5, 5), (5, 5)] and _told(48, states[3]) and _told(7, states[1])
+
     kinds = passcode_client
     code = opcodes.PASSCODE
-    start = _step("again", lambda world: world.ack())
     pair = [_step("pair", _pair), _step("link down", _disconnect)]
     link_reset = [_step("promise", _promise), _step("link down", _disconnect)]
     return [
-        Flow("pair", fresh, new, pair),
-        flow("start", start),
-        flow("unlock, lock", _operated(opcodes.UNLOCK), _operated(opcodes.LOCK)),
-        flow("add code", _as_admin("add", code, kinds.add(kinds.PERMANENT, NEW))),
-        flow("change code", _as_admin("change", code, kinds.modify(kinds.PERMANENT, PERMANENT, NEW))),
-        flow("delete code", _as_admin("delete", code, kinds.delete(kinds.PERMANENT, PERMANENT))),
-        flow("clear codes", _as_admin("clear", code, kinds.clear())),
-        flow("type code", _typed(PERMANENT + "#")),
-        Flow("once", owned, once, [_typed(ONCE + "#")]),
-        flow("wrong entries", *[_typed(WRONG) for _ in range(4)]),
-        flow("settings", *_settings()),
-        flow("admin code", *_admin_codes()),
-        flow("clock", _as_admin("set", opcodes.SET_CLOCK, session_client.set_clock((2026, 6, 1, 12, 0, 0)))),
-        flow("button", _pressed(300), _pressed(300)),
-        Flow("walk", owned, walker, [_step("walk", _walk)]),
-        flow("reset by link", *link_reset, *pair),
-        flow("reset by button", _step("confirm", _confirm), *pair),
-        Flow("full store", full, of_full, [_recorded(1000 + n) for n in range(32)]),
-        Flow("numbers wrap", wrapping, of_wrapping, [_recorded(2000 + n) for n in range(12)]),
+        Flow("pair", fresh, new, pair, is_paired),
+        flow("start", is_paired, _step("nothing", lambda world: world.ack())),
+        flow(
+            "unlock, lock",
+            lambda states: _told(1, states[1]) and _told(26, states[2]),
+            _operated(opcodes.UNLOCK),
+            _operated(opcodes.LOCK),
+        ),
+        flow(
+            "add code",
+            lambda states: _holds(NEW, states[1]) and _told(93, states[1]),
+            _as_admin("add", code, kinds.add(kinds.PERMANENT, NEW)),
+        ),
+        flow(
+            "change code",
+            lambda states: _holds(NEW, states[1]) and not _holds(PERMANENT, states[1]) and _told(5, states[1]),
+            _as_admin("change", code, kinds.modify(kinds.PERMANENT, PERMANENT, NEW)),
+        ),
+        flow(
+            "delete code",
+            lambda states: not _holds(PERMANENT, states[1]) and _holds(OTHER, states[1]) and _told(6, states[1]),
+            _as_admin("delete", code, kinds.delete(kinds.PERMANENT, PERMANENT)),
+        ),
+        flow(
+            "clear codes",
+            lambda states: not states[1]["passcodes"] and _told(8, states[1]),
+            _as_admin("clear", code, kinds.clear()),
+        ),
+        flow("type code", lambda states: _told(4, states[1]), _typed(PERMANENT + "#")),
+        Flow(
+            "once",
+            owned,
+            once,
+            [_typed(ONCE + "#")],
+            lambda states: _holds(ONCE, states[0]) and not _holds(ONCE, states[1]) and _told(4, states[1]),
+        ),
+        flow("wrong entries", counts, *[_typed(WRONG) for _ in range(4)]),
+        flow("settings", lambda states: states[-1]["options"] == (30, 0, 1, 0), *_settings()),
+        flow(
+            "admin code",
+            lambda states: [each["keys"][3] for each in states] == [ADMIN_CODE.encode(), b"5550123", b""],
+            *_admin_codes(),
+        ),
+        flow(
+            "clock",
+            lambda states: states[1]["clock"],
+            _as_admin("set", opcodes.SET_CLOCK, session_client.set_clock((2026, 6, 1, 12, 0, 0))),
+        ),
+        flow("button", lambda states: _told(46, states[1]) and _told(47, states[2]), _pressed(300), _pressed(300)),
+        Flow("walk", owned, walker, [_step("walk", _walk)], lambda states: states[1]["cursor"] == _WALKED),
+        flow("reset by link", is_reset, *link_reset, *pair),
+        flow("reset by button", is_reset, _step("confirm", _confirm), *pair),
+        Flow("full store", full, of_full, [_recorded(1000 + n) for n in range(32)], _last_is(1031)),
+        Flow("numbers wrap", wrapping, of_wrapping, [_recorded(2000 + n) for n in range(12)], _last_is(2011)),
     ]
+
+
+def _last_is(n):
+    return lambda states: states[-1]["records"][-1][1] == records.by_code(b"%06d" % n)
 
 
 def _settings():

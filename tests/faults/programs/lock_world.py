@@ -28,11 +28,13 @@ class LockWorld(Rig):
         self.settings = {"clock_backup": True}
         self.pushes = []
         self.link = (0, 0)
+        self.wrong = []
         self.acked = False
         self.is_again = False
         self.client_key = client_key
         self.moved_before = 0  # movements when the present step began
         self.most_moves = None
+        self.consumes = None  # digits that are used up by opening once
         self.delivered = None  # number of the record that the client has read last
 
     def ack(self):
@@ -50,7 +52,8 @@ class LockWorld(Rig):
         self.rtc, self.client_key, pins.switch_locked.active, pins.switch_unlocked.active, pins.movements = physical
 
     def power_lost(self):
-        """What happens at the door: the motor stops, nobody presses any more."""
+        """What happens at the door: a motor that runs takes the bolt all the way; nobody presses any more."""
+        self.pins.step()
         self.pins.motor.drive(0)
         self.button.active = False
 
@@ -100,6 +103,7 @@ class LockWorld(Rig):
             "blocked": device.pairing.is_blocked,
             "wiping": device.vault.is_wiping,
             "passcodes": self._codes(),
+            "seeds": device.vault.load("seeds"),
             "options": (options.autolock_s, options.sound, options.remote_unlock, options.passcode_display),
             "clock": device.clock.is_trusted,
             "counters": [(guard.consecutive, guard.spent) for guard in (limits.user, limits.admin, limits.keypad)],
@@ -122,6 +126,9 @@ class LockWorld(Rig):
                 wrong.append("something outlived the reset")
         else:
             wrong += self._judge_records(before, after, found, is_acked)
+        is_there = any(self.consumes in item[1] for item in found["passcodes"]) if self.consumes else False
+        if is_there and self.pins.movements > self.moved_before:
+            wrong.append("a code opened and was not used up")
         if found["keys"] is None and found["clock"]:
             wrong.append("a clock that nobody has set is trusted")
         if self.delivered is not None and found["cursor"] != before["cursor"]:
