@@ -132,7 +132,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
 
 def _save_clock(path, kept):
     try:
-        store.save(path, kept)
+        store.save(path, kept, twin=True)
     except OSError:  # the flash is full: the door must work, and a start without the file distrusts the clock
         store.remove(path)
 

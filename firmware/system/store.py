@@ -9,8 +9,12 @@ import binascii
 import json
 import os
 
+from firmware.lib.compat import const
+
 _NEW = ".new"
 _BAK = ".bak"
+_SMALL = const(120)  # stays within the folder, and takes at least as much of its block each time
+_FILLS = const(36)
 
 
 def exists(path):
@@ -30,6 +34,18 @@ def make_folder(path):
         part = path if at < 0 else path[:at]
         if part and not exists(part):
             os.mkdir(part)
+            _use_both_blocks(part)
+
+
+def _use_both_blocks(folder):
+    """littlefs keeps a folder in two blocks, the second of which stays blank until the first is full. Until then a byte
+    damaged at the beginning of the first makes the whole file system unreadable; so write until both hold something.
+    """
+    scrap = folder + "/scrap"
+    for _ in range(_FILLS):
+        with open(scrap, "wb") as file:
+            file.write(bytes(_SMALL))
+    os.remove(scrap)
 
 
 def read(path):

@@ -19,9 +19,9 @@ def _explore(row: Row, program: str, every: int, nested: int) -> None:
 
 @pytest.mark.row("R-05", "lock, power cut at each flash operation")
 def test_lock_outlives_a_power_cut_at_every_flash_operation(row: Row) -> None:
-    _explore(row, "cut_lock", 41, 13)
+    _explore(row, "cut_lock", 41, 40)
 
 
 @pytest.mark.row("R-06", "gateway, power cut at each flash operation")
 def test_gateway_outlives_a_power_cut_at_every_flash_operation(row: Row) -> None:
-    _explore(row, "cut_gateway", 31, 11)
+    _explore(row, "cut_gateway", 31, 30)

@@ -7,7 +7,6 @@ Source: security.md 4.1. What it cannot show: how real flash tears, and what the
 
 import io
 import json
-import os
 import sys
 import time
 
@@ -37,8 +36,11 @@ class _Machine:
 sys.modules["machine"] = _Machine
 
 from firmware import board  # noqa: E402
+from firmware.system import store  # noqa: E402
 
 TEARS = _power.TEARS
+_MOST_NESTED = 50
+BLOCK = _nor.BLOCK
 
 
 class PowerCut(BaseException):
@@ -139,7 +141,7 @@ class Chip:
         self.load((b"\xff" * _nor.BLOCK * BLOCKS, b"\xff" * _nor.BLOCK * _nvs.PAGES))
         vfs.VfsLfs2.mkfs(_nor.Nor(self.files, BLOCKS, _power.Power(_off)))
         self.boot()
-        os.mkdir(DATA)
+        store.make_folder(DATA)
 
     def image(self):
         """A copy of all bytes, for `load`."""
@@ -336,7 +338,8 @@ class Explorer:
 
     def explore(self, flow, every, tears, nested):
         """Cut at each `every`-th operation with each of `tears`, and once more at each `nested`-th operation of the
-        recovery that follows (0: not), torn in turns. Returns the number of operations."""
+        recovery that follows (0: not), torn in turns; of a long recovery only some. Returns the number of operations.
+        """
         operations = self.measure(flow)
         place = self.seed
         for at in range(self.seed % every, operations, every):
@@ -344,7 +347,8 @@ class Explorer:
                 changes = self.trial([(at, tear)])
                 if not nested or not changes:
                     continue
-                for again in range(place % nested, changes, nested):
+                step = max(nested, changes // _MOST_NESTED)
+                for again in range(place % step, changes, step):
                     place += 1
                     self.trial([(at, tear), (again, TEARS[place % len(TEARS)])])
         return operations

@@ -153,6 +153,11 @@ def _image(chip, count, is_sent):
     return chip.image(), list(world.broker.sent)
 
 
+def reading_image(chip):
+    """(image, what the broker has) of a gateway that has read records."""
+    return _image(chip, 55, False)
+
+
 def flows(chip):
     """All of them."""
     chip.format()

@@ -143,6 +143,11 @@ def _images(chip):
     return made
 
 
+def owned_image(chip):
+    """(image, function chip -> world) of a lock that has an owner, codes and records."""
+    return _images(chip)[1]
+
+
 def _own(world, count):
     """Pair, add codes and settings, leave records and two wrong entries behind."""
     _pair(world)
@@ -170,6 +175,8 @@ def _told(kind, state):
 
 def flows(chip):
     """All of them, each with what must be there at its end if nothing happens."""
+    chip.format()
+    blank = chip.image()
     (fresh, new), (owned, owner), (full, of_full), (wrapping, of_wrapping) = _images(chip)
 
     def flow(name, expect, *steps):
@@ -205,6 +212,7 @@ def flows(chip):
     pair = [_step("pair", _pair), _step("link down", _disconnect)]
     link_reset = [_step("promise", _promise), _step("link down", _disconnect)]
     return [
+        Flow("first start", blank, LockWorld, [], lambda states: states[0]["keys"] is None),
         Flow("pair", fresh, new, pair, is_paired),
         flow("start", is_paired, _step("nothing", lambda world: world.ack())),
         flow(

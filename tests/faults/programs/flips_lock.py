@@ -1,0 +1,56 @@
+"""What R-08 damages of a lock, and how what is left is judged."""
+
+from tests.faults.programs.lock_flows import owned_image
+
+_DEFAULTS = (5, 1, 0, 1)
+
+
+def _set_back(found, whole):
+    """True if failures were forgotten: more than the last one, and no pause begins in their place. In a file this must
+    not be; a damaged block makes littlefs go back to an older state of a folder, and nobody can do that from afar.
+    """
+    for place, is_ in enumerate(found):
+        was = whole[place]
+        if is_[0] < min(was[0] - 1, 5) or is_[1] < was[1] - 1 and is_[0] < 5:
+            return True
+    return False
+
+
+def prepare(chip):
+    """(image, function that starts a lock on the chip, function that judges it)"""
+    image, make = owned_image(chip)
+    chip.load(image)
+    chip.boot()
+    world = make(chip)
+    world.start()
+    whole = world.state()
+
+    def start():
+        world = make(chip)
+        world.start()
+        return world
+
+    def judge(world, is_block):
+        found = world.state()
+        wrong = []
+        if found["keys"] not in (whole["keys"], None):
+            wrong.append("keys from a damaged store")
+        if found["keys"] is None and not found["blocked"]:
+            wrong.append("uninitialised by damage")
+        strange = [item for item in found["passcodes"] if item not in whole["passcodes"]]
+        if strange:
+            wrong.append("codes from a damaged store: %r" % strange)
+        if found["options"] not in (whole["options"], _DEFAULTS):
+            wrong.append("options from a damaged store: %r" % (found["options"],))
+        strange = [each for each in found["records"] if each not in whole["records"] and each[0] != 48]
+        if strange:
+            wrong.append("records from a damaged store: %r" % strange)
+        if found["wiping"]:
+            wrong.append("wiped by damage")
+        if not is_block and _set_back(found["counters"], whole["counters"]):
+            wrong.append("counters %r, were %r" % (found["counters"], whole["counters"]))
+        lost = len(whole["records"]) - len(found["records"])
+        found["records"] = whole["records"]
+        return wrong, found == whole and lost <= 1
+
+    return image, start, judge
