@@ -32,12 +32,12 @@ def test_garbage_is_no_guess(row: Row) -> None:
 
 @pytest.mark.row("T-LCK-1", "lockout, doubling, what ends it and what does not")
 def test_lockout_rules(row: Row) -> None:
-    row.take(run_program("lockout", "rules", row.seed, row.count(3, 300)))
+    row.take(run_program("lockout", "rules", row.seed, row.count(3, 100)))
 
 
 @pytest.mark.row("T-LCK-2", "power cut at every digit and in the evaluation, days of 24 h")
 def test_power_cuts_refund_no_code(row: Row) -> None:
-    row.take(run_program("lockout", "cut", row.seed, row.count(3, 300)))
+    row.take(run_program("lockout", "cut", row.seed, row.count(3, 200)))
 
 
 @pytest.mark.row("T-LCK-3", "clock jumps by a day and more")

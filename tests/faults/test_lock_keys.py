@@ -86,7 +86,7 @@ def test_pairing_is_refused_whenever_it_is_not_its_time(row: Row) -> None:
 
 @pytest.mark.row("T-PAIR-3", "two pairings of one device: different keys")
 def test_every_pairing_has_a_new_key(row: Row) -> None:
-    row.take(run_program("pairing", "keys", row.count(100, 10000), row.seed))
+    row.take(run_program("pairing", "keys", row.count(100, 5000), row.seed))
 
 
 @pytest.mark.row("T-PAIR-4", "the host warns of listeners before it pairs")
