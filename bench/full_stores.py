@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.gateway import lock as locks
-from firmware.lock.credentials import passcodes
+from firmware.lib import credentials
+from firmware.lock.credentials.passcodes import CAPACITY
 from firmware.lock.ring import CAPACITY as RECORDS
 from firmware.system.vault import Vault
 from tests.unit.fake_nvs import Nvs
@@ -49,8 +50,8 @@ def full_lock(folder: Path, unread: int) -> LockStores:
     rig = Rig(str(folder)).paired()
     rig.device.options.change("remote_unlock", 1)
     rig.device.options.change("autolock_s", 0)
-    for number in range(passcodes.CAPACITY):
-        refused = rig.device.passcodes.add(passcodes.PERMANENT, b"%06d" % (100000 + 3571 * number), _FROM_2000)
+    for number in range(CAPACITY):
+        refused = rig.device.passcodes.add(credentials.PERMANENT, b"%06d" % (100000 + 3571 * number), _FROM_2000)
         assert refused is None, refused
     while len(rig.device.ring) < RECORDS - unread:
         rig.device.record(_POWERED_ON)

@@ -77,10 +77,11 @@ def ekey(start, end, flag_pos):
     return made
 
 
-def admin():
-    """The admin passcode, or the administrator's phone after 0x41."""
+def admin(flag_pos=None):
+    """The admin passcode, or the administrator's phone (0x41), which states a flag position."""
     made = Credential()
     made.is_admin = True
+    made.flag_pos = flag_pos
     return made
 
 

@@ -1,61 +1,53 @@
-"""May this credential open now? The answer from its window and the lock's clock, nothing else.
+"""The lock's side of the one decision, `lib.validity`: what bears on it goes in, error bytes and records come out.
 
-Source: domain.md 3.1; lock-ble-commands.md 3.1 (schedule codes); security.md DEL-3, CLK-1; lock-ble-link.md 8.5.
+Decides nothing. Source of the bytes: lock-ble-link.md 6.1, 8.5; of the records: domain.md 3.2, 4.
 """
 
-from firmware.lib import dates
+from firmware.lib import credentials, validity
 from firmware.lib.compat import const
 from firmware.lock.credentials import passcodes
 
-_DAY_S = const(86400)
-_SCHEDULES = const(1000)  # codes 1000 + 24 * p + hours - 1
-# Weekdays by p, bit 0 = Monday: Sat+Sun, every day, Mon-Fri, Mon, ... Sun
-_DAYS = b"\x60\x7f\x1f\x01\x02\x04\x08\x10\x20\x40"
+_MIN_BATTERY_PCT = const(5)  # below it the motor is not started
+
+_WORDS = (
+    "expired",
+    "not_yet_valid",
+    "untrusted_clock",
+    "revoked",
+    "remote_unlock_disabled",
+    "double_locked",
+    "low_battery",
+    "frozen",
+)
+_ERRORS = b"\x0e\x11\x11\x0d\x02\x1e\x0a\x1c"
+
+_CODE_NOT_NOW = const(11)
+_CODE_BARRED = const(13)
+_CODE_DOUBLE_LOCKED = const(38)
 
 
-def schedule(code):
-    """(weekday bits, hours) of a schedule code, or None when there is no such code."""
-    place = code - _SCHEDULES
-    if not 0 <= place < 24 * len(_DAYS):
+def situation(device):
+    """What of the lock bears on a decision at this moment -> validity.Situation"""
+    found = validity.Situation(device.clock.seconds() // 60)
+    found.is_clock_trusted = device.clock.is_trusted
+    found.is_battery_low = device.battery_pct < _MIN_BATTERY_PCT
+    found.is_remote_unlock_on = bool(device.options.remote_unlock)
+    found.flag_pos = device.keys.flag_pos
+    return found
+
+
+def of_passcode(entry):
+    """The stored passcode `entry` as a credential."""
+    return credentials.passcode(entry[0], passcodes.trailer_of(entry))
+
+
+def error_byte(why):
+    """The byte that answers a client, or None for no refusal."""
+    return None if why is None else _ERRORS[_WORDS.index(why)]
+
+
+def passcode_record(why):
+    """Record type of a right passcode that did not open, or None: what says nothing of the code leaves no record."""
+    if why in ("frozen", "lockout", "low_battery"):
         return None
-    return _DAYS[place // 24], place % 24 + 1
-
-
-def _cyclic_is_open(trailer, now_s):
-    days, hours = schedule(trailer[5] << 8 | trailer[6])
-    minutes = trailer[3] * 60 + trailer[4]
-    today = now_s // _DAY_S
-    if trailer[:3] > dates.encode6(dates.from_seconds(now_s))[:3]:
-        return False  # the date part, if any, is the first day
-    for day in (today, today - 1):  # a window over midnight belongs to the day on which it starts
-        opens_s = day * _DAY_S + minutes * 60
-        weekday = (day + 5) % 7  # 2000-01-01 was a Saturday
-        if days >> weekday & 1 and opens_s <= now_s < opens_s + hours * 3600:
-            return True
-    return False
-
-
-def passcode_opens(entry, clock):
-    """True if the stored passcode `entry` opens at this moment."""
-    kind = entry[0]
-    if not clock.is_trusted:
-        return kind == passcodes.PERMANENT
-    trailer = passcodes.trailer_of(entry)
-    if kind == passcodes.CYCLIC:
-        return _cyclic_is_open(trailer, clock.seconds())
-    now = dates.encode6(clock.date6())[:5]
-    if now < trailer[:5]:
-        return False
-    return kind == passcodes.PERMANENT or now < trailer[5:10]
-
-
-def window_refusal(start, end, clock):
-    """Error byte for the window a client states in 0x55, or None. `start`, `end`: date5, or both None = permanent."""
-    if start is None:
-        return None
-    if not clock.is_trusted:
-        return 0x11
-    now = clock.date6()[:5]
-    if now < tuple(start):
-        return 0x11
-    return 0x0E if now > tuple(end) else None
+    return _CODE_DOUBLE_LOCKED if why == "double_locked" else _CODE_BARRED if why == "barred" else _CODE_NOT_NOW

@@ -21,7 +21,6 @@ _AWAKE_MS = const(60000)
 _LOW_PCT = const(20)
 _HELD = const(16)
 
-MIN_BATTERY_PCT = 5  # below it the motor is not started: 0x0A
 LOCKED_OUT = 48  # one record for each start of a pause after wrong answers, at the keypad or over the link (LIM-5)
 
 

@@ -2,7 +2,7 @@
 
 import unittest
 
-from firmware.lib import opcodes, records
+from firmware.lib import dates, opcodes, records
 from firmware.lib.messages import pairing_client, session_client
 from firmware.lib.messages import passcode_client as codes
 from firmware.lock.panel.panel import Panel
@@ -90,6 +90,27 @@ class TestCodes(KeypadCase):
         self.rig.rtc -= _DAY_S
         self.rig.start()  # the clock is lost: timed codes sleep
         self.assertFalse(self.try_code("778899#"))
+
+    def test_permanent_code_of_a_day_to_come_waits_also_without_a_clock(self):
+        now = self.rig.device.clock.date6()
+        tomorrow = dates.from_seconds(self.rig.device.clock.seconds() + _DAY_S)[:3] + (0, 0)
+        self.assertEqual(self.manage(codes.add(codes.PERMANENT, "112233", now[:5])), 0)
+        self.assertEqual(self.manage(codes.add(codes.PERMANENT, "332211", tomorrow)), 0)
+        for _ in range(2):
+            self.assertTrue(self.try_code("112233#"))
+            self.assertFalse(self.try_code("332211#"))
+            self.assertEqual(self.types()[-1], 11)
+            self.rig.start()  # the clock is lost, but shows a time that has been reached
+        self.rig.device.clock.set(tomorrow + (0,), True)
+        self.assertTrue(self.try_code("332211#"))
+
+    def test_right_code_outside_its_time_is_no_guess(self):
+        start = dates.from_seconds(self.rig.device.clock.seconds() + _DAY_S)[:3] + (0, 0)
+        self.assertEqual(self.manage(codes.add(codes.PERMANENT, "332211", start)), 0)
+        for _ in range(7):
+            self.assertFalse(self.try_code("332211#"))
+        self.assertEqual(self.types()[1:], [11] * 7)
+        self.assertEqual(self.rig.device.limits.keypad.consecutive, 0)
 
     def test_code_for_one_use(self):
         now = self.rig.device.clock.date6()

@@ -424,6 +424,16 @@ class TestSessions(LinkCase):
         rig.ask(opcodes.CHECK_USER, session.check_user((2026, 5, 1, 0, 0), (2026, 6, 1, 0, 0)))
         self.refused(0x0E, opcodes.CHECK_USER, session.check_user((2026, 4, 1, 0, 0), (2026, 5, 1, 0, 0)))
         self.refused(0x11, opcodes.CHECK_USER, session.check_user((2026, 6, 1, 0, 0), (2026, 7, 1, 0, 0)))
+        for date6, error in (
+            ((2026, 5, 31, 23, 59, 59), None),
+            ((2026, 6, 1, 0, 0, 0), 0x0E),
+        ):  # as for codes and cards
+            rig.device.clock.set(date6, True)
+            window = session.check_user((2026, 5, 1, 0, 0), (2026, 6, 1, 0, 0))
+            if error is None:
+                rig.ask(opcodes.CHECK_USER, window)
+            else:
+                self.refused(error, opcodes.CHECK_USER, window)
         rig.start()
         rig.connect()
         self.refused(0x11, opcodes.CHECK_USER, session.check_user((2026, 5, 1, 0, 0), (2026, 6, 1, 0, 0)))

@@ -5,17 +5,15 @@ unlock that shows it. Who holds the key and shows another uid is not caught by t
 refusal is the barrier (security.md REM-2, REM-3). Source: lock-ble-link.md 8.6; records: domain.md 3.4.
 """
 
-from firmware.lib import opcodes, records
+from firmware.lib import credentials, opcodes, records, validity
 from firmware.lib.compat import const
 from firmware.lib.messages import common, session_lock
-from firmware.lock import bolt, device
+from firmware.lock import access, bolt
 from firmware.lock.commands.session import sum_refusal
 
 LATER = object()  # a handler's promise to answer when the bolt has arrived
 
 _GATEWAY_UID = const(0x47415445)
-_NO_PERMISSION = const(0x02)
-_LOW_BATTERY = const(0x0A)
 _FAILED = const(0x13)
 _BY_APP = const(1)
 _LOCKED_BY_APP = const(26)
@@ -37,12 +35,17 @@ def _refusal(engine, command, challenge, given):
     error = sum_refusal(engine, challenge, given)
     if error is not None:
         return error
-    if command == opcodes.UNLOCK:
-        if challenge.uid == _GATEWAY_UID and not thing.options.remote_unlock:
-            engine.note("remote_unlock_refused")
-            return _NO_PERMISSION
+    if command == opcodes.LOCK:
+        return access.error_byte(validity.lock_refusal(access.situation(thing)))
+    proved = credentials.Credential()  # its period was judged with the claim, before the challenge
+    proved.is_admin = challenge.opcode == opcodes.CHECK_ADMIN
+    proved.is_remote = challenge.uid == _GATEWAY_UID
+    verdict = validity.decide(proved, access.situation(thing))
+    if verdict.is_right:
         thing.limits.keypad.clear()  # LIM-4: a valid unlock over the link ends the keypad's lockout
-    return _LOW_BATTERY if thing.battery_pct < device.MIN_BATTERY_PCT else None
+    elif verdict.why == "remote_unlock_disabled":
+        engine.note("remote_unlock_refused")
+    return access.error_byte(verdict.why)
 
 
 def _operate(engine, request, command, target):

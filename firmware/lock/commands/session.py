@@ -3,7 +3,7 @@
 Source: lock-ble-link.md 8.4, 8.5, 8.7-8.10; security.md 3.5 (RND-1, LIM-1); errors: lock-ble-link.md 6.2.
 """
 
-from firmware.lib import crypto, opcodes
+from firmware.lib import credentials, crypto, opcodes, validity
 from firmware.lib.messages import common, session_lock
 from firmware.lock import access
 from firmware.lock.device import LOCKED_OUT
@@ -11,7 +11,6 @@ from firmware.lock.device import LOCKED_OUT
 _NO_PERMISSION = 0x02
 _WRONG_ADMIN = 0x03
 _WRONG_SUM = 0x08
-_REVOKED = 0x0D
 _NO_ITEM = 0x19
 
 
@@ -19,6 +18,10 @@ def _was_wrong(engine, guard):
     if guard.is_pausing:  # a pause begins: one event for each (LIM-5)
         engine.note("locked_out", failures=guard.consecutive)
         engine.device.record(LOCKED_OUT)
+
+
+def _claim_error(engine, credential):
+    return access.error_byte(validity.claim_refusal(credential, access.situation(engine.device)))
 
 
 def check_admin(engine, request):
@@ -33,8 +36,9 @@ def check_admin(engine, request):
         _was_wrong(engine, guard)
         return common.failure(opcodes.CHECK_ADMIN, _WRONG_ADMIN)
     guard.withdraw()  # no guess, but only 0x30 shows the whole proof and ends a row of failures
-    if flag_pos < keys.flag_pos:
-        return common.failure(opcodes.CHECK_ADMIN, _REVOKED)
+    error = _claim_error(engine, credentials.admin(flag_pos))
+    if error is not None:
+        return common.failure(opcodes.CHECK_ADMIN, error)
     challenge = engine.session.issue(opcodes.CHECK_ADMIN, uid, engine.now_ms)
     return common.success(opcodes.CHECK_ADMIN, session_lock.encode_challenge(challenge))
 
@@ -43,9 +47,7 @@ def check_user(engine, request):
     """0x55: a validity window for a challenge. The window narrows, it grants nothing."""
     start, end, flag_pos, uid = request
     engine.session.void_challenge()
-    error = access.window_refusal(start, end, engine.device.clock)
-    if error is None and flag_pos < engine.device.keys.flag_pos:
-        error = _REVOKED
+    error = _claim_error(engine, credentials.ekey(start, end, flag_pos))
     if error is not None:
         return common.failure(opcodes.CHECK_USER, error)
     challenge = engine.session.issue(opcodes.CHECK_USER, uid, engine.now_ms)

@@ -1,17 +1,14 @@
 """The passcodes of the lock: up to 250 entries in numbered slots, kept in the vault.
 
-Owns storing and finding; who may do it is `authority`'s, whether a code opens now is `access`'s. An entry is the
+Owns storing and finding; who may do it is `authority`'s, whether a code opens now is `validity`'s. An entry is the
 bytes of a 0x07 item: type, length, digits, length, digits as created, trailer (start; start, end; start, schedule).
 Source: lock-ble-commands.md 3.1-3.3.
 """
 
 from firmware.lib import crypto
 from firmware.lib.compat import const
+from firmware.lib.credentials import CYCLIC, PERMANENT
 
-PERMANENT = 1
-ONCE = 2
-PERIOD = 3
-CYCLIC = 4
 CAPACITY = 250
 
 _CLASS = "passcodes"

@@ -1,16 +1,14 @@
 """The keypad: digits in, a decision at `#`. Owns the entry being typed and what a finished one does.
 
-Source: domain.md 3.1, 3.10, 3.11; security.md LIM-4, DEL-3; records 4, 7, 11, 48, 92.
+Source: domain.md 3.1, 3.10, 3.11; security.md LIM-4, DEL-3; records 4, 7, 48, 92; of refusals: `access`.
 """
 
-from firmware.lib import crypto, records
+from firmware.lib import credentials, crypto, records, validity
 from firmware.lib.compat import const
 from firmware.lock import access, bolt, device
-from firmware.lock.credentials import passcodes
 
 _BY_PASSCODE = const(4)
 _WRONG = const(7)
-_NOT_NOW = const(11)
 _BY_ADMIN_PASSCODE = const(92)
 
 _FORGET_MS = const(10000)  # between two keys of one entry
@@ -64,25 +62,31 @@ class Keypad:
             thing.feedback.show("refused", now_ms)  # nothing that could be a code: not counted
             return
         guard = thing.limits.keypad
-        if not guard.begin(now_ms):
-            thing.feedback.show("lockout", now_ms)
-            return
+        now = access.situation(thing)
+        now.is_locked_out = not guard.begin(now_ms)
+        kind, credential = (None, None) if now.is_locked_out else self._look_up(digits)
+        verdict = validity.decide(credential, now)
+        if verdict.is_right:
+            guard.succeed()
+        elif verdict.why != "unknown" and not now.is_locked_out:
+            guard.withdraw()  # no guess
+        if verdict.opens:
+            if verdict.then == validity.USE_UP:
+                thing.passcodes.delete(digits)  # durable before the bolt moves (DEL-3)
+            thing.operate(bolt.UNLOCKED, kind, records.by_code(digits), _nothing, now_ms)
+        elif verdict.why == "unknown":
+            self._wrong(digits, now_ms)
+        else:
+            self._refused(verdict.why, digits, now_ms)
+
+    def _look_up(self, digits):
+        """(record of its use, credential or None); the codes of both kinds are always compared."""
+        thing = self._device
         is_admin = crypto.equal(thing.keys.admin_passcode, digits)
         found = thing.passcodes.find(digits)
         if is_admin:
-            guard.succeed()
-            self._open(_BY_ADMIN_PASSCODE, digits, now_ms)
-        elif found is None:
-            self._wrong(digits, now_ms)
-        elif not access.passcode_opens(found[1], thing.clock):
-            guard.withdraw()
-            thing.record(_NOT_NOW, records.by_code(digits))
-            thing.feedback.show("refused", now_ms)
-        else:
-            guard.succeed()
-            if found[1][0] == passcodes.ONCE and thing.battery_pct >= device.MIN_BATTERY_PCT:
-                thing.passcodes.delete(digits)  # durable before the bolt moves (DEL-3)
-            self._open(_BY_PASSCODE, digits, now_ms)
+            return _BY_ADMIN_PASSCODE, credentials.admin()
+        return _BY_PASSCODE, access.of_passcode(found[1]) if found else None
 
     def _wrong(self, digits, now_ms):
         thing = self._device
@@ -93,12 +97,12 @@ class Keypad:
         else:
             thing.feedback.show("refused", now_ms)
 
-    def _open(self, kind, digits, now_ms):
+    def _refused(self, why, digits, now_ms):
         thing = self._device
-        if thing.battery_pct < device.MIN_BATTERY_PCT:
-            thing.feedback.show("low_battery", now_ms)
-            return
-        thing.operate(bolt.UNLOCKED, kind, records.by_code(digits), _nothing, now_ms)
+        kind = access.passcode_record(why)
+        if kind is not None:
+            thing.record(kind, records.by_code(digits))
+        thing.feedback.show(why if why in ("lockout", "low_battery") else "refused", now_ms)
 
 
 def _nothing(arrived):

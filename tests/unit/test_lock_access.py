@@ -1,0 +1,58 @@
+import unittest
+
+from firmware.lib import credentials, validity
+from firmware.lock import access
+
+
+class Part:
+    """Some part of a lock: attributes by name."""
+
+    def __init__(self, **values):
+        for name in values:
+            setattr(self, name, values[name])
+
+
+def device(seconds=600059, is_trusted=True, battery_pct=100, remote_unlock=0, flag_pos=3):
+    clock = Part(is_trusted=is_trusted, seconds=lambda: seconds)
+    return Part(
+        clock=clock, battery_pct=battery_pct, options=Part(remote_unlock=remote_unlock), keys=Part(flag_pos=flag_pos)
+    )
+
+
+# word: (error byte, record of a right passcode)
+ANSWERS = {
+    "frozen": (0x1C, None),
+    "not_yet_valid": (0x11, 11),
+    "untrusted_clock": (0x11, 11),
+    "expired": (0x0E, 11),
+    "revoked": (0x0D, 11),
+    "remote_unlock_disabled": (0x02, 11),
+    "double_locked": (0x1E, 38),
+    "low_battery": (0x0A, None),
+}
+
+
+class TestAccess(unittest.TestCase):
+    def test_situation(self):
+        found = access.situation(device())
+        self.assertEqual((found.now_min, found.is_clock_trusted, found.flag_pos), (10000, True, 3))
+        self.assertEqual((found.is_battery_low, found.is_remote_unlock_on), (False, False))
+        self.assertFalse(access.situation(device(is_trusted=False)).is_clock_trusted)
+        self.assertTrue(access.situation(device(remote_unlock=1)).is_remote_unlock_on)
+        for battery_pct, is_low in ((4, True), (5, False)):
+            self.assertEqual(access.situation(device(battery_pct=battery_pct)).is_battery_low, is_low)
+
+    def test_answers(self):
+        self.assertIsNone(access.error_byte(None))
+        for why in ANSWERS:
+            self.assertEqual((access.error_byte(why), access.passcode_record(why)), ANSWERS[why], why)
+        for why, kind in (("barred", 13), ("suspended", 11), ("used_up", 11), ("outside_hours", 11), ("lockout", None)):
+            self.assertEqual(access.passcode_record(why), kind, why)
+
+    def test_stored_passcode(self):
+        entry = b"\x02\x04" + b"1234" + b"\x04" + b"1234" + b"\x00\x01\x01\x00\x00\x63\x01\x01\x00\x00"
+        verdict = validity.decide(access.of_passcode(entry), validity.Situation(10000))
+        self.assertEqual((verdict.opens, verdict.then), (True, validity.USE_UP))
+        entry = bytes((credentials.CYCLIC,)) + entry[1:11] + b"\x00\x01\x01\x08\x00\x04\x00"  # 1024: daily, 8 to 9
+        for now_min, opens in ((479, False), (480, True), (539, True), (540, False)):
+            self.assertEqual(validity.decide(access.of_passcode(entry), validity.Situation(now_min)).opens, opens)
