@@ -108,7 +108,7 @@ class LockLink:
 
     def heard(self, _characteristic, part: bytearray) -> None:
         """Notification handler."""
-        for raw in self._parts.feed(bytes(part)):
+        for raw in self._parts.feed(bytes(part), int(time.monotonic() * 1000)):
             try:
                 self._frames.put_nowait(frame.decode(raw))
             except ProtocolError:

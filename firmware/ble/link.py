@@ -127,7 +127,7 @@ class Link:
         """Hand on what arrived before this request: it cannot be its answer."""
         part = self._channel.inbox.get_nowait()
         while part is not None:
-            self._frames.extend(self._reassembler.feed(part))
+            self._frames.extend(self._reassembler.feed(part, ticks_ms()))
             part = self._channel.inbox.get_nowait()
         self._reassembler.reset()
         while self._frames:
@@ -150,7 +150,7 @@ class Link:
             if part is None:
                 raise LinkError("link lost")
             lost = self._reassembler.dropped
-            self._frames.extend(self._reassembler.feed(part))
+            self._frames.extend(self._reassembler.feed(part, ticks_ms()))
             if self._reassembler.dropped > lost:
                 self.dropped += 1
 

@@ -10,13 +10,14 @@ _SIZE = const(270)  # frame.MAX_FRAME: one frame, never more
 _HEADER_LEN = const(12)
 _TAIL_LEN = const(3)
 _FIRST_TYPE = const(5)
+_PARTIAL_MS = const(2000)
 
 
 class Reassembler:
     """`feed` it every chunk in order. `dropped` counts bytes thrown away, `pending` those that wait for the rest.
 
-    `damaged` counts what began and was no frame: a header that led to none, or a run of bytes before one. The caller,
-    who has a clock, calls `reset` when a part has waited longer than 2 s (PAR-1).
+    `damaged` counts what began and was no frame: a header that led to none, or a run of bytes before one. A caller who
+    gives the time (milliseconds of any clock, wrapping or not) never waits longer than 2 s for the rest of a frame.
     """
 
     def __init__(self):
@@ -24,6 +25,7 @@ class Reassembler:
         self._view = memoryview(self._buf)
         self._used = 0
         self._in_noise = False
+        self._began_ms = 0
         self.dropped = 0
         self.damaged = 0
 
@@ -38,9 +40,17 @@ class Reassembler:
         self._used = 0
         self._in_noise = False
 
-    def feed(self, part):
+    def expire(self, now_ms):
+        """Forget a part of a frame whose first byte came too long ago (PAR-1)."""
+        if self._used and not 0 <= now_ms - self._began_ms < _PARTIAL_MS:
+            self.reset()
+
+    def feed(self, part, now_ms=None):
         """Take one chunk; return the complete raw frames it finished, as a list of bytes."""
         frames = []
+        if now_ms is not None:
+            self.expire(now_ms)
+        was_empty = self._used == 0
         part = memoryview(part)
         at = 0
         while at < len(part):
@@ -50,6 +60,8 @@ class Reassembler:
             self._used = end
             at += taken
             self._collect(frames)  # leaves less than one frame, so there is room again
+        if (frames or was_empty) and now_ms is not None:
+            self._began_ms = now_ms
         return frames
 
     def _collect(self, frames):

@@ -6,7 +6,6 @@ Source: security.md PAR-1 (one frame of memory, a part is forgotten after 2 s), 
 from firmware.lib.compat import const
 from firmware.lib.reassembler import Reassembler
 
-_PARTIAL_MS = const(2000)
 _DEPTH = const(4)  # a client has one request under way; more of them wait only while the bolt moves
 
 
@@ -16,7 +15,6 @@ class Intake:
     def __init__(self):
         self._reassembler = Reassembler()
         self._frames = []
-        self._began_ms = 0
         self.is_overrun = False
 
     def clear(self):
@@ -28,12 +26,8 @@ class Intake:
     def feed(self, part, now_ms):
         """Take a chunk; how many things in it were no frames."""
         parts = self._reassembler
-        self.expire(now_ms)
-        was_pending = parts.pending > 0
         damaged = parts.damaged
-        found = parts.feed(part)
-        if found or not was_pending:
-            self._began_ms = now_ms
+        found = parts.feed(part, now_ms)
         room = _DEPTH - len(self._frames)
         self._frames.extend(found[:room])
         self.is_overrun = self.is_overrun or len(found) > room
@@ -41,8 +35,7 @@ class Intake:
 
     def expire(self, now_ms):
         """Forget a part of a frame that is too old."""
-        if self._reassembler.pending and now_ms - self._began_ms >= _PARTIAL_MS:
-            self._reassembler.reset()
+        self._reassembler.expire(now_ms)
 
     def take(self):
         """The next whole frame, or None."""

@@ -42,6 +42,22 @@ class TestReassembler(unittest.TestCase):
                 found += parts.feed(chunk)
             self.assertEqual((len(found), parts.damaged), (2, 4))
 
+    def test_rest_of_a_frame_is_waited_for_two_seconds(self):
+        for begins in (0, 5000, (1 << 30) - 1000):  # the last: ticks that wrap meanwhile, or do not
+            parts = Reassembler()
+            parts.feed(GOOD[:10], begins)
+            self.assertEqual(parts.feed(GOOD[10:], begins + 1999), [GOOD])
+            parts.feed(GOOD[:10], begins)
+            parts.feed(GOOD[10:15], begins + 1999)
+            self.assertEqual(parts.feed(GOOD[15:], begins + 2000), [])  # counted from its first byte
+            self.assertEqual(parts.feed(GOOD, begins + 2001), [GOOD])
+        parts = Reassembler()
+        parts.feed(GOOD + GOOD[:10], 1000)
+        parts.feed(GOOD[10:] + GOOD[:10], 2000)
+        self.assertEqual(parts.feed(GOOD[10:], 3999), [GOOD])
+        parts.feed(GOOD[:10], 1000)
+        self.assertEqual(parts.feed(GOOD, 5), [GOOD])  # the clock has wrapped
+
     def test_reset_forgets_a_part(self):
         parts = Reassembler()
         parts.feed(GOOD[:10])
