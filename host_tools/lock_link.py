@@ -159,6 +159,7 @@ class LockLink:
             except ProtocolError:
                 if self.key == crypto.DEFAULT_KEY:  # a paired lock answers under its own key (5)
                     raise from_ble(command, 0x07)
+                _look_unpaired(command, got.payload)
                 continue
             self.scene = got.scene
             if echo != command:
@@ -174,6 +175,16 @@ class LockLink:
         challenge = challenges.check(self.found.mac, session_client.challenge(data), self.found.is_ours)
         plain = session_client.check_random(challenge, unlock_key)
         await self.exchange(opcodes.CHECK_RANDOM, plain)
+
+
+def _look_unpaired(command: int, payload: bytes) -> None:
+    """A lock that is new again refuses under the default key (6.2): raise that, and do not wait for a better answer."""
+    try:
+        echo, ok, data = common.reply(crypto.decrypt(crypto.DEFAULT_KEY, payload))
+    except ProtocolError:
+        return
+    if echo == command and not ok:
+        raise from_ble(command, data[0])
 
 
 def _link(kind: type[LinkError], text: str, sent: bool) -> LinkError:

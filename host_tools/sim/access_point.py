@@ -24,13 +24,15 @@ class Station(Protocol):
 class AccessPoint:
     """`is_up` and the network's name and password; stations join, leave, and are thrown out when it goes down.
 
-    `join_s`: how long an association takes, from and to. `on_switch(is_up)` hears of every change.
+    `join_s`: how long an association takes, from and to. `subnet`: whose addresses a station gets when it next joins.
+    `on_switch(is_up)` hears of every change.
     """
 
     def __init__(self, ssid: str = "sim", password: str = "", seed: int = 0) -> None:
         self.ssid = ssid
         self.password = password
         self.join_s: tuple[float, float] = _JOIN_S
+        self.subnet = 1
         self.on_switch: Callable[[bool], None] | None = None
         self._random = random.Random(seed)
         self._flapping: asyncio.Task | None = None
@@ -120,7 +122,8 @@ class AccessPoint:
                 reason = _WRONG_PASSWORD
             else:
                 tries = 0
-                station.post("wifi", "up", "127.0.1.%d" % (station.index % 254 + 1), station.rssi_dbm)
+                address = "127.0.%d.%d" % (self.subnet, station.index % 254 + 1)
+                station.post("wifi", "up", address, station.rssi_dbm)
                 self._stations[station.index] = station
                 await self._down.wait()
                 self._stations.pop(station.index, None)

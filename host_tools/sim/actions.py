@@ -38,6 +38,10 @@ def count(value: Any) -> str | None:
     return None if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else "must be a whole number"
 
 
+def within(low: int, high: int) -> Check:
+    return lambda value: count(value) or (None if low <= value <= high else "must be %d to %d" % (low, high))
+
+
 def flag(value: Any) -> str | None:
     return None if isinstance(value, bool) else "must be true or false"
 
@@ -230,6 +234,8 @@ async def _wifi(site: "Site", request: dict) -> None:
         site.wifi.join_s = tuple(request["join_s"])
     if "rssi_dbm" in request:
         site.wifi.set_rssi(request["rssi_dbm"])
+    if "subnet" in request:
+        site.wifi.subnet = request["subnet"]
 
 
 async def _flap(site: "Site", request: dict) -> None:
@@ -280,7 +286,9 @@ ACTIONS: dict[str, Action] = {
     "squat": Action(_squat, _LOCK, {"per_min": amount}),
     "unsquat": Action(_unsquat, _LOCK),
     "lift": Action(_lift),
-    "wifi": Action(_wifi, {}, {"up": flag, "password": text, "join_s": pair, "rssi_dbm": number}),
+    "wifi": Action(
+        _wifi, {}, {"up": flag, "password": text, "join_s": pair, "rssi_dbm": number, "subnet": within(0, 255)}
+    ),
     "flap": Action(_flap, {"up_s": amount, "down_s": amount}, {"for_s": amount}),
     "uplink": Action(
         _uplink, {}, {"gateway": text, "loss": chance, "latency_s": amount, "mode": either(*MODES), "cut": flag}

@@ -195,6 +195,21 @@ class Motion(Flow):
         return None if agrees else "the gateway says %s, the bolt is %s" % (self.post.told("state"), lock.bolt)
 
 
+class FirstUnlock(Motion):
+    """unlock by a gateway that has just started: it has to discover the lock's database first."""
+
+    def __init__(self, post: Post, tap: FrameTap, row: Row) -> None:
+        super().__init__(post, tap, row, "unlock")
+        self.name = "first_unlock"
+
+    async def prepare(self) -> None:
+        gateway = self.post.gateway
+        seen = len(gateway.lines)
+        await gateway.restart()
+        await gateway.wait_line("mqtt connected", 30, after=seen)
+        await super().prepare()
+
+
 class PasscodeAdd(Flow):
     """passcode_add: there, or not there, and the word says which."""
 

@@ -9,7 +9,7 @@ import pytest
 from host_tools.sim import bleak_air
 from host_tools.sim.faults import CENTRAL
 from host_tools.sim.site import Site, SiteSpec
-from tests.faults.link_drops import Case, Flow, Motion, PasscodeAdd, RecordsRead, every_case, share
+from tests.faults.link_drops import Case, FirstUnlock, Flow, Motion, PasscodeAdd, RecordsRead, every_case, share
 from tests.faults.pairing_drops import Pairing
 from tests.faults.posts import FrameTap, Post
 from tests.faults.rows import FULL
@@ -22,7 +22,8 @@ SETTINGS = {"linger_ms": 100}
 
 def _flows(post: Post, tap: FrameTap, row) -> list[Flow]:
     motions: list[Flow] = [Motion(post, tap, row, op) for op in ("unlock", "lock")]
-    return [*motions, PasscodeAdd(post, tap, row), RecordsRead(post, tap, row)]
+    first = [FirstUnlock(post, tap, row)] if FULL else []  # takes a restart each time
+    return [*motions, PasscodeAdd(post, tap, row), RecordsRead(post, tap, row), *first]
 
 
 def _report(row, flows: list, counts: dict[str, dict], missed: list) -> None:
@@ -48,7 +49,7 @@ def test_commands_survive_a_link_cut_at_any_packet(tmp_path, row):
             draw = random.Random(row.seed)
             bench.site.radio.faults.supervision_s = SUPERVISION_S
             for index, flow in enumerate(sets[0]):
-                every = every_case(counts[flow.name], with_resets=FULL)
+                every = every_case(counts[flow.name], with_resets=FULL and not isinstance(flow, FirstUnlock))
                 cases += [(index, case) for case in draw.sample(every, row.count(1, len(every)))]
             workers = [lambda each, flows=flows: flows[each[0]].attempt(each[1]) for flows in sets]
             missed = await share(cases, workers)

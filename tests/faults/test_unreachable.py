@@ -12,7 +12,7 @@ from tests.faults.posts import Post
 from tests.faults.rows import Row
 from tests.system.bench import Bench
 
-EXPIRY_S = 3.0
+EXPIRY_S = 2.0
 SLACK_S = 3.0  # a connection attempt ends by itself; the rest is this machine
 OTHER_S = 9.0  # one attempt for the absent lock, and then the other's own
 GAPS_S = 1.0, 600.0

@@ -67,7 +67,8 @@ class Story:
             self.site.switch_wifi(False)
             await self._at_the_lock()
             await self.spend(period_s)
-            if kind == "other access point":  # same name and password, and no way to the old connections
+            if kind == "other access point":  # same name and password, other addresses, the old connections are gone
+                self.site.wifi.subnet = self.site.wifi.subnet % 200 + 1
                 uplink.cut()
             self.site.switch_wifi(True)
         elif kind == "flapping":

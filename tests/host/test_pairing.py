@@ -107,6 +107,28 @@ def test_a_lock_that_rolled_back_leaves_the_earlier_entry(book, monkeypatch):
     with_touched_lock(work)
 
 
+def test_a_lock_that_forgot_the_pairing_and_lost_its_power_is_found_out(book, monkeypatch):
+    async def work(lock, found):
+        book.put(OLD)
+        broken_at_the_end(monkeypatch, sends=False)
+        whole = pairing.scan
+
+        async def deaf(wanted, timeout_s):
+            return None
+
+        monkeypatch.setattr(pairing, "scan", deaf)
+        with pytest.raises(HostError):
+            await pairing.pair(found, book, "Front door")
+        monkeypatch.setattr(pairing, "scan", whole)
+        await lock.restart()  # its window is closed now: it does not advertise that it can be paired
+        with pytest.raises(HostError) as caught:
+            await pairing.confirm(book.find("front door"), book)
+        assert "did not keep" in str(caught.value)
+        assert book.entries() == [OLD]
+
+    with_touched_lock(work)
+
+
 def test_keys_are_kept_while_the_lock_cannot_be_asked(book, monkeypatch):
     async def work(lock, found):
         book.put(OLD)

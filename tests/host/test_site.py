@@ -163,9 +163,11 @@ def test_access_point_flaps_changes_its_password_and_takes_its_time():
         air.change_password("another")
         assert (await told())[1:] == ("down", 200)
         assert (await told())[1:] == ("down", 202)
+        air.subnet = 7
         air.change_password(PASSWORD)
-        while (await told())[1] != "up":
+        while (news := await told())[1] != "up":
             pass
+        assert news[2] == "127.0.7.2"
         await air.flap(0.05, 0.05, 0.35)
         assert (await told())[1:] == ("down", 200)
         await asyncio.sleep(0.6)
