@@ -105,6 +105,9 @@ class Peripheral:
         self._interval_ms = interval_ms
         self._server.refresh_advert(interval_ms, adv, resp)
 
+    def _content(self):
+        return self._interval_ms, self._adv, self._resp
+
     def set_battery(self, level_pct):
         """Level in the battery service, 0 to 100."""
         self._server.write_battery(max(0, min(100, level_pct)))
@@ -112,7 +115,7 @@ class Peripheral:
     async def accept(self, alive=nobody):
         """Advertise until a central connects, and return the Connection. Reports meanwhile."""
         while True:
-            work = self._server.advertise(self._interval_ms, self._adv, self._resp, _RENEW_MS)
+            work = self._server.advertise(self._content, _RENEW_MS)
             served = await attend(work, alive, _RENEW_MS + _CLOSE_MS)
             if served is not None:
                 self._epoch += 1

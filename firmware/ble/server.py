@@ -68,11 +68,16 @@ class Server:
         """The value of the battery service."""
         self._battery.write(bytes((level_pct,)))
 
-    async def advertise(self, interval_ms, adv, resp, timeout_ms):
-        """Advertise until a central connects -> Served, or None when none came or it has gone again."""
+    async def advertise(self, content, timeout_ms):
+        """Advertise until a central connects -> Served, or None when none came or it has gone again.
+
+        `content()` gives (interval in ms, advertisement, scan response). It is asked when advertising begins, which may
+        be some turns of the loop after the call; from then on news come by `refresh_advert`.
+        """
         served = connection = None
         self._central = None
         self._is_advertising = True
+        interval_ms, adv, resp = content()
         try:
             connection = await self._aioble.advertise(
                 interval_ms * 1000, adv_data=adv, resp_data=resp, timeout_ms=timeout_ms

@@ -146,6 +146,27 @@ class PeripheralTest(unittest.TestCase):
         self.assertEqual(adv.hex(), "020106" + "03031019" + "10ff" + "050302005a00000000" + "120000c40a24")
         self.assertEqual(resp, b"\x0b\x09GH1_120000")
 
+    def test_content_that_changes_before_advertising_begins_is_not_lost(self):
+        radio, peripheral = _peripheral()
+
+        async def scenario():
+            task = asyncio.create_task(peripheral.accept())
+            manufacturer = advert.encode_manufacturer(_ADDRESS, 2, 4, 90)
+            for _ in range(6):  # whichever turn it is at which the advertisement is handed to the stack
+                peripheral.set_advert(manufacturer, "GH1_120000", 400)
+                await asyncio.sleep(0)
+                if radio.aioble.advertised:
+                    break
+                manufacturer = advert.encode_manufacturer(_ADDRESS, 2, manufacturer[3] + 1, 90)
+            await _turns()
+            radio.connect(1)
+            await task
+            shown = [adv for _, adv, _ in radio.aioble.advertised] + [call[2] for call in radio.ble.calls]
+            return shown[-1][9:], manufacturer
+
+        shown, manufacturer = asyncio.run(scenario())
+        self.assertEqual(shown, manufacturer)
+
     def test_new_content_is_on_the_air_at_once_and_old_content_is_not_sent_again(self):
         radio, peripheral = _peripheral()
 
