@@ -46,9 +46,14 @@ def _end(raw, at):
     return dates.to_minutes(dates.decode5(raw, at)) if raw[at] != 99 else None
 
 
-def dated(start5, end5, windows=b""):
+def dated(start5, end5, raw_windows=b""):
     """A card, fingerprint or fob: period of ten bytes, and its windows of 0x70 one after the other."""
-    return Credential(_start(start5), _end(end5, 0), recurrence.cyclic(windows))
+    made = Credential(_start(start5), _end(end5, 0))
+    if raw_windows:
+        from firmware.lib import windows
+
+        made.windows = windows.cyclic(raw_windows)
+    return made
 
 
 def passcode(kind, trailer, is_used=False):

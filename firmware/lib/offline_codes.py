@@ -18,6 +18,16 @@ _ONCE_MIN = const(6 * 60)
 _DAY_MIN = const(1440)
 
 
+def _first_opening(window, start):
+    """When a window of weekdays opens for the first time at or after `start`, or None if it never does."""
+    day = start // _DAY_MIN
+    for day in range(day, day + 8):
+        begins = day * _DAY_MIN + window[3]
+        if begins >= start and window[0] >> (day + 5) % 7 & 1:
+            return begins
+    return None
+
+
 def limits(kind, start_min, end_min=None, is_used=False):
     """Type, start, end -> Credential, in minutes as there. Start and end are cut to the hour.
 
@@ -42,6 +52,6 @@ def limits(kind, start_min, end_min=None, is_used=False):
     else:
         window = recurrence.row(kind - _RECURRING, start_min % _DAY_MIN, end_min - end_min % 60 - start_min)
         made.windows = (window,)
-        first_min = recurrence.first_opening(window, start_min)
+        first_min = _first_opening(window, start_min)
         made.first_use_end_min = None if first_min is None else first_min + _DAY_MIN
     return made

@@ -46,7 +46,7 @@ class Situation:
     is_remote_unlock_on = False
     flag_pos = 0
     barred_min = None  # codes of the algorithm that start up to then are dead
-    passage = ()  # windows of `recurrence.passage`; none while passage mode is switched off
+    passage = ()  # of `windows.passage`; none while passage mode is switched off
     passage_unlocks = False  # the switch "passage auto unlock"
 
     def __init__(self, now_min):
@@ -151,7 +151,11 @@ def lock_refusal(at):
 
 def passage_until(at):
     """The end of the passage windows that hold now, or None. They hold by a trusted clock only."""
-    return recurrence.open_until(at.passage, at.now_min) if at.is_clock_trusted else None
+    if not at.passage or not at.is_clock_trusted:
+        return None
+    from firmware.lib import windows
+
+    return windows.open_until(at.passage, at.now_min)
 
 
 def decide_passage(at):

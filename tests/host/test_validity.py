@@ -11,7 +11,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from firmware.lib import credentials, offline_codes, recurrence, validity
+from firmware.lib import credentials, offline_codes, validity
+from firmware.lib import windows as wire_windows
 from tests.host import validity_oracle as oracle
 from tests.host.validity_oracle import DAY, HOUR, Daily, Door
 
@@ -390,7 +391,7 @@ def test_passage_windows_hold_the_door_and_end_together(data, windows, day, door
     now = min(now, datetime(2099, 11, 1))
     strip = oracle.passage_minutes([daily for _, daily in windows], now, 10 * 1440)
     at = situation(door, now)
-    at.passage = recurrence.passage(b"".join(raw for raw, _ in windows))
+    at.passage = wire_windows.passage(b"".join(raw for raw, _ in windows))
     at.passage_unlocks = switch
     verdict = validity.decide(credentials.admin(), at)
     holds = strip[0] and door.trusted

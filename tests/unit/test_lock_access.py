@@ -19,16 +19,29 @@ def device(seconds=600059, is_trusted=True, battery_pct=100, remote_unlock=0, fl
     )
 
 
-# word: (error byte, record of a right passcode)
-ANSWERS = {
-    "frozen": (0x1C, None),
-    "not_yet_valid": (0x11, 11),
-    "untrusted_clock": (0x11, 11),
-    "expired": (0x0E, 11),
-    "revoked": (0x0D, 11),
-    "remote_unlock_disabled": (0x02, 11),
-    "double_locked": (0x1E, 38),
-    "low_battery": (0x0A, None),
+ERRORS = {
+    "frozen": 0x1C,
+    "not_yet_valid": 0x11,
+    "untrusted_clock": 0x11,
+    "expired": 0x0E,
+    "revoked": 0x0D,
+    "remote_unlock_disabled": 0x02,
+    "double_locked": 0x1E,
+    "low_battery": 0x0A,
+}
+
+RECORDS = {
+    "not_yet_valid": 11,
+    "untrusted_clock": 11,
+    "expired": 11,
+    "outside_hours": 11,
+    "suspended": 11,
+    "used_up": 11,
+    "barred": 13,
+    "double_locked": 38,
+    "frozen": None,
+    "lockout": None,
+    "low_battery": None,
 }
 
 
@@ -44,10 +57,10 @@ class TestAccess(unittest.TestCase):
 
     def test_answers(self):
         self.assertIsNone(access.error_byte(None))
-        for why in ANSWERS:
-            self.assertEqual((access.error_byte(why), access.passcode_record(why)), ANSWERS[why], why)
-        for why, kind in (("barred", 13), ("suspended", 11), ("used_up", 11), ("outside_hours", 11), ("lockout", None)):
-            self.assertEqual(access.passcode_record(why), kind, why)
+        for why in ERRORS:
+            self.assertEqual(access.error_byte(why), ERRORS[why], why)
+        for why in RECORDS:
+            self.assertEqual(access.passcode_record(why), RECORDS[why], why)
 
     def test_stored_passcode(self):
         entry = b"\x02\x04" + b"1234" + b"\x04" + b"1234" + b"\x00\x01\x01\x00\x00\x63\x01\x01\x00\x00"

@@ -2,7 +2,7 @@
 
 import unittest
 
-from firmware.lib import credentials, dates, offline_codes, recurrence, validity
+from firmware.lib import credentials, dates, offline_codes, validity, windows
 
 
 def at(text):
@@ -308,7 +308,7 @@ class TestUntrustedClock(unittest.TestCase):
 class TestPassage(unittest.TestCase):
     def setUp(self):
         self.now = validity.Situation(at("2026-05-11 09:00"))
-        self.now.passage = recurrence.passage(b"\x01\x01\x00\x08\x00\x12\x00")  # Mondays 8 to 18
+        self.now.passage = windows.passage(b"\x01\x01\x00\x08\x00\x12\x00")  # Mondays 8 to 18
 
     def test_a_door_that_is_opened_in_a_window_stays_open_until_its_end(self):
         verdict = validity.decide(credentials.admin(), self.now)
