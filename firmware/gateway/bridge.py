@@ -6,6 +6,7 @@ and a flood of it must not wear the flash.
 """
 
 import asyncio
+import gc
 import json
 
 from firmware.gateway import dedupe
@@ -13,7 +14,8 @@ from firmware.gateway.clocks import NoClock
 from firmware.gateway.operations import table
 from firmware.gateway.rates import Rate
 from firmware.gateway.refusals import Busy, Conflict, Forbidden, RateLimited, Retained, UnknownLock
-from firmware.gateway.scheduler import COMMAND, URGENT, Expired, Job, Unknown
+from firmware.gateway.requests import CommandJob, Request
+from firmware.gateway.scheduler import Expired, Unknown
 from firmware.lib import commands, reports, topics
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, FirmwareError
@@ -27,47 +29,6 @@ _MOST_VOLATILE_S = const(30)  # security.md CMD-3: however late `exp` is
 _MOST_S = const(120)
 _ALARMS_PER_MIN = const(4)
 _ADMIT_MS = const(20000)  # opening sealed arguments takes seconds on a board
-
-
-class CommandJob(Job):
-    """A lock's operation that somebody asked for."""
-
-    def __init__(self, lock, deadline_ms, request, tools, done):
-        super().__init__(lock, deadline_ms)
-        self.op = request.command.op
-        self.args = request.command.args
-        self.priority = URGENT if request.is_volatile else COMMAND
-        self.before = None
-        self.number = 0
-        self.tools = tools
-        self.request = request
-        self._done = done
-
-    def start(self):
-        """About to act: a reset from here on must not lead to a second time (CMD-5)."""
-        command = self.request.command
-        if command.id is not None:
-            note = json.dumps([command.id, command.op, self.request.lock_id]).encode()
-            self.tools.dedupe.start(command.id, self.request.digest, note)
-
-    async def run(self, session):
-        return await table.module(self.op).run(self, session)
-
-    def finish(self, found, err):
-        self._done(self, found, err)
-
-
-class Request:
-    """A command on its way, with where it came from and when."""
-
-    __slots__ = ("began_ms", "command", "digest", "is_volatile", "lock_id")
-
-    def __init__(self, command, lock_id, began_ms):
-        self.command = command
-        self.lock_id = lock_id
-        self.began_ms = began_ms
-        self.digest = b""
-        self.is_volatile = False
 
 
 class Bridge:
@@ -155,7 +116,33 @@ class Bridge:
                 await self._request(leaf, lock_id, payload, retained, at_ms, alive)
 
     async def _request(self, leaf, lock_id, payload, retained, at_ms, alive):
-        request, err = self._read(leaf, lock_id, payload, retained, at_ms)
+        """Deal with one message; once more from the beginning if there was no memory for it."""
+        for is_last in (False, True):
+            request = None
+            try:
+                request, err = self._read(leaf, lock_id, payload, retained, at_ms)
+                await self._deal_with(request, err, alive)
+                return
+            except MemoryError:
+                gc.collect()
+                self._let_go(request)
+                if is_last:
+                    raise
+            except asyncio.CancelledError:
+                if self._let_go(request):
+                    self._answer(request, None, Busy("the gateway starts its jobs anew"), 0)
+                raise
+
+    def _let_go(self, request):
+        """Forget the id of a request that came to nothing, so that it may come again; False where there is none."""
+        if request is None or not request.is_open:
+            return False
+        request.is_open = False
+        if request.command.id is not None:
+            self._tools.dedupe.drop(request.command.id)
+        return True
+
+    async def _deal_with(self, request, err, alive):
         try:
             if err is not None:
                 if isinstance(err, BadRequest) and not self._tools.rates.take(None, None, self._tools.now_s()):
@@ -169,25 +156,21 @@ class Bridge:
         try:
             await attend(self._admit(request), alive, _ADMIT_MS)
         except (Busy, RateLimited) as err:
-            self._refuse(request, err)
+            self._let_go(request)
+            self._answer(request, None, err, 0)
         except FirmwareError as err:
             self.conclude(request, None, err, 0)
-        except asyncio.CancelledError:
-            self._refuse(request, Busy("the gateway starts its jobs anew"))
+        except MemoryError:
             raise
         except Exception as err:  # every request gets its result, also one that meets a fault of ours
             self._log.crash("request_failed", err, op=request.command.op)
             self.conclude(request, None, err, 0)
 
-    def _refuse(self, request, err):
-        if request.command.id is not None:
-            self._tools.dedupe.drop(request.command.id)
-        self._answer(request, None, err, 0)
-
     def _is_new(self, request):
         """Take the id. False when this request needs nothing more: it runs, or its result was sent again."""
         command = request.command
         if command.id is None:
+            request.is_open = True
             return True
         request.digest = command.digest(request.lock_id or "")
         known, payload = self._tools.dedupe.look(command.id, request.digest)
@@ -195,7 +178,8 @@ class Bridge:
             raise Conflict("the id was used for another request")
         if known == dedupe.KNOWN:
             self._publish(request, payload)
-        return known == dedupe.NEW
+        request.is_open = known == dedupe.NEW
+        return request.is_open
 
     async def _admit(self, request):
         """Check a new request and queue its job. Raises what the result shall be."""
@@ -214,6 +198,7 @@ class Bridge:
             raise Forbidden("unsigned_unlock is off")
         if request.lock_id is None:
             await tools.gateway_ops.run(request, deadline_ms, self.conclude)
+            request.is_open = False
             return
         if lock is None:
             raise UnknownLock("no keys for this lock")
@@ -224,6 +209,7 @@ class Bridge:
             raise NoClock("the gateway's clock is not trusted")
         if not tools.scheduler.submit(CommandJob(lock, deadline_ms, request, tools, self._done)):
             raise Busy("the queue is full")
+        request.is_open = False
 
     def _deadline(self, request):
         """Tick until which the request may be worked on. Raises NoClock, Expired."""
@@ -245,28 +231,43 @@ class Bridge:
     # --- results
 
     def _done(self, job, found, err):
-        self.conclude(job.request, found, err, job.attempts)
+        try:
+            self.conclude(job.request, found, err, job.attempts)
+        except MemoryError:  # what the lock did is done: its result must not be lost
+            gc.collect()
+            self.conclude(job.request, found, err, job.attempts)
 
     def conclude(self, request, found, err, attempts):
         """The one result of a request that was new: keep it under its id, publish it, count it."""
-        payload = self._answer(request, found, err, attempts)
+        code, payload = self._compose(request, found, err, attempts)
         command = request.command
         if command.id is not None:
-            self._tools.dedupe.done(command.id, request.digest, payload.encode())
+            try:
+                self._tools.dedupe.done(command.id, request.digest, payload.encode())
+            except OSError as fault:  # the id stays taken, so that the request cannot act twice
+                self._log.crash("result_not_kept", fault)
+        request.is_open = False
+        self._tell(request, code, payload, attempts)
 
     def _answer(self, request, found, err, attempts, is_spare=False):
+        """A result that is not kept."""
+        code, payload = self._compose(request, found, err, attempts)
+        self._tell(request, code, payload, attempts, is_spare)
+
+    def _compose(self, request, found, err, attempts):
         command = request.command
         ms = ticks_diff(ticks_ms(), request.began_ms)
         if err is None:
-            payload = reports.success(command.id, command.op, ms, attempts, found)
-            code = "ok"
-        else:
-            payload = reports.failure(command.id, command.op, err, ms, attempts, found)
-            code = err.code if isinstance(err, FirmwareError) else "internal"
+            return "ok", reports.success(command.id, command.op, ms, attempts, found)
+        code = err.code if isinstance(err, FirmwareError) else "internal"
+        return code, reports.failure(command.id, command.op, err, ms, attempts, found)
+
+    def _tell(self, request, code, payload, attempts, is_spare=False):
+        op = request.command.op
+        ms = ticks_diff(ticks_ms(), request.began_ms)
+        self._log.info("result", op=op, lock=request.lock_id or "-", code=code, ms=ms, attempts=attempts)
+        self._tools.metrics.note(op, code, ms)
         self._publish(request, payload, is_spare)
-        self._log.info("result", op=command.op, lock=request.lock_id or "-", code=code, ms=ms, attempts=attempts)
-        self._tools.metrics.note(command.op, code, ms)
-        return payload
 
     def _publish(self, request, payload, is_spare=False):
         names = self._tools.topics

@@ -17,8 +17,8 @@ _STATE = ">II6s"  # epoch, sequence acknowledged last, fingerprint of the key
 _STATE_LEN = const(14)
 _NUMBERS = const(65534)  # 0 to 65533 (lock-ble-link.md 9.1)
 _SEGMENT = const(64)
-_SEGMENTS = const(16)
-_FULL = const(960)
+_SEGMENTS = const(34)
+_FULL = const(2048)  # security.md R-04: at least 2000 wait for a broker; about 100 KiB of flash
 
 
 class Entry:

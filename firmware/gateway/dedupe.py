@@ -60,7 +60,7 @@ class Dedupe:
             at = self._next
             self._next = (at + 1) % self._slots
             id_hash, _, since_s, seq = struct.unpack_from(_ROW, self._rows, at * _ROW_LEN)
-            if seq or id_hash == _NONE:
+            if seq or id_hash == _NONE or now_s - since_s >= _KEEP_S:
                 break
         if id_hash != _NONE and now_s - since_s < _KEEP_S:
             self.dropped += 1
@@ -83,7 +83,7 @@ class Dedupe:
         at = self._find(id_hash)
         if at is not None:
             _, known, since_s, seq = struct.unpack_from(_ROW, self._rows, at * _ROW_LEN)
-            if seq == 0 or self._now_s() - since_s < _KEEP_S:
+            if self._now_s() - since_s < _KEEP_S:
                 if known != digest[:8]:
                     return CONFLICT, None
                 if seq == 0:

@@ -14,6 +14,7 @@ _UNIX_2000 = const(946684800)
 _UNIX_2100 = const(4102444800)
 _FRESH_S = const(60)  # older records are no events (DESIGN 4)
 _MIN_LEN = const(8)
+_MOST_KEPT = const(4096)  # of all locks together: about 200 KiB of flash
 _TELL = const(10)  # records that make a batch
 _RETRY_S = const(2)
 _RETRY_MAX_S = const(300)
@@ -56,6 +57,10 @@ class Records:
             found = self._buffers[lock.id] = Buffer(self._folder + "/" + lock.id, lock.aes)
         return found
 
+    def _is_full(self, buffer):
+        """True when reading must wait: the locks keep their records better than a full flash."""
+        return buffer.is_full() or sum(each.pending() for each in self._buffers.values()) >= _MOST_KEPT
+
     def close(self, lock):
         """The lock is served no more."""
         self._buffers.pop(lock.id, None)
@@ -91,7 +96,7 @@ class Records:
         wish = self._wishes.get(lock.id)
         if wish is None or not wish.is_wanted or self._now_s() < wish.due_s:
             return False
-        return not self.buffer(lock).is_full()
+        return not self._is_full(self.buffer(lock))
 
     def failed(self, lock):
         """A walk broke off: try again after a pause that doubles."""
@@ -117,7 +122,7 @@ class Records:
         self.reading = lock
         try:
             while True:
-                if must_yield() or buffer.is_full():
+                if must_yield() or self._is_full(buffer):
                     more = True
                     break
                 found = await self._page(session, buffer.cursor)

@@ -1,0 +1,48 @@
+"""A request on its way through the gateway, and the job that it becomes. Owns the note that it is about to act."""
+
+import json
+
+from firmware.gateway.operations import table
+from firmware.gateway.scheduler import COMMAND, URGENT, Job
+
+
+class CommandJob(Job):
+    """A lock's operation that somebody asked for."""
+
+    def __init__(self, lock, deadline_ms, request, tools, done):
+        super().__init__(lock, deadline_ms)
+        self.op = request.command.op
+        self.args = request.command.args
+        self.priority = URGENT if request.is_volatile else COMMAND
+        self.before = None
+        self.number = 0
+        self.tools = tools
+        self.request = request
+        self._done = done
+
+    def start(self):
+        """About to act: a reset from here on must not lead to a second time (CMD-5)."""
+        command = self.request.command
+        if command.id is not None:
+            note = json.dumps([command.id, command.op, self.request.lock_id]).encode()
+            self.tools.dedupe.start(command.id, self.request.digest, note)
+
+    async def run(self, session):
+        return await table.module(self.op).run(self, session)
+
+    def finish(self, found, err):
+        self._done(self, found, err)
+
+
+class Request:
+    """A command on its way, with where it came from and when."""
+
+    __slots__ = ("began_ms", "command", "digest", "is_open", "is_volatile", "lock_id")
+
+    def __init__(self, command, lock_id, began_ms):
+        self.command = command
+        self.lock_id = lock_id
+        self.began_ms = began_ms
+        self.digest = b""
+        self.is_open = False  # new, and neither answered nor given to anybody
+        self.is_volatile = False
