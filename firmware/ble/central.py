@@ -134,6 +134,8 @@ class Central:
     async def close(self, peer):
         """End a link. Handles that brought no answer on a link that stood are not trusted again: an update of the lock
         may have moved them. An attempt that failed (0x3E) says nothing about them."""
+        if peer.is_established:
+            self._radio.health.linked()
         if not peer.has_answered and (peer.is_established or peer.is_up()):
             self._handles.pop(peer.address, None)
         try:

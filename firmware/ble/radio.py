@@ -14,6 +14,7 @@ import bluetooth
 from aioble import core
 
 from firmware.ble import peer
+from firmware.ble.health import Health
 from firmware.ble.peer import Peer
 from firmware.ble.server import Server
 from firmware.lib.compat import const
@@ -72,13 +73,17 @@ class Radio:
         self._opened = Inbox(4)  # its outcome: a Peer, or False
         self._cancelled_ms = None
         self._peers = {}
+        self._name = None
+        self.health = Health()
         self.server = Server(aioble, core.ble, bluetooth.UUID, core.ble_irq, self._log)
 
     def start(self, name=None):
         """Switch the radio on; `name` is the GAP device name, which must not be empty (lock-ble-link.md 3.1)."""
         core.ensure_active()
         self._ble.irq(self._irq)
+        self.health.forgive()
         if name:
+            self._name = name
             aioble.config(gap_name=name)
 
     def stop(self):
@@ -87,7 +92,16 @@ class Radio:
         for each in tuple(self._peers.values()):
             each.lose()
         self._peers.clear()
+        if self._opening is not None:
+            self._opened.put(False)
+        self._cancelled_ms = None
         self.server.stop()
+
+    def restart(self):
+        """Off and on: links end, an attempt to connect fails, a scan ends."""
+        self.stop_scan()
+        self.stop()
+        self.start(self._name)
 
     @property
     def address(self):
@@ -138,12 +152,14 @@ class Radio:
         except OSError as err:
             raise LinkError("scan refused: %s" % err)
         self._is_scanning = True
+        self.health.listens(True)
 
     def stop_scan(self):
         """Stop reporting; nothing happens when no scan runs."""
         if not self._is_scanning:
             return
         self._is_scanning = False
+        self.health.listens(False)
         try:
             self._ble.gap_scan(None)
         except OSError as err:
@@ -163,9 +179,12 @@ class Radio:
         try:
             self._ble.gap_connect(addr_type, self._opening, timeout_ms, _INTERVAL_MIN_US, _INTERVAL_MAX_US)
             link = await self._opened.get_within(timeout_ms + _GRACE_MS)
+            self.health.attempted()
         except OSError as err:
+            self.health.attempted(is_refused=True)
             raise LinkError("radio refused: %s" % err)
         except asyncio.TimeoutError:
+            self.health.attempted(is_unreported=True)
             raise LinkTimeout("no connection")
         finally:
             self._opening = None
@@ -193,6 +212,7 @@ class Radio:
 
     def _irq(self, event, args):
         if event == _IRQ_SCAN_RESULT:
+            self.health.heard()
             if self.on_advert and self._is_scanning:
                 self.on_advert(*args)
             return None
@@ -204,6 +224,7 @@ class Radio:
         if event == _IRQ_SCAN_DONE:
             if self._is_scanning:
                 self._is_scanning = False
+                self.health.listens(False)
                 if self.on_scan_end:
                     self.on_scan_end()
         elif event == _IRQ_PERIPHERAL_CONNECT:

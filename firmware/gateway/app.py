@@ -77,6 +77,7 @@ class App:
         from firmware.gateway.gateway_ops import GatewayOps
         from firmware.gateway.links import Links
         from firmware.gateway.outgoing import Outgoing
+        from firmware.gateway.radio_watch import RadioWatch
         from firmware.gateway.rates import Rates
         from firmware.gateway.records import Records
         from firmware.gateway.registry import MAX_LOCKS, Registry
@@ -125,6 +126,9 @@ class App:
         registry.on_alarm = self._alarm
         mqtt.set_callback(bridge.take)
         mqtt.on_connected = self._connected
+        self._watch = RadioWatch(
+            self._radio.health, registry, self.ladder.trouble, lambda: tools.scheduler.linked is not None
+        )
         self._lifeline.is_idle = lambda: tools.scheduler.current is None
         add = self._lifeline.supervisor.add
         add("wifi", self._wifi.run)
@@ -132,6 +136,7 @@ class App:
         add("clock", self._keep_clock)
         add("ladder", self.ladder.run)
         add("scanner", self._scan)
+        add("radio_watch", self._watch.run)
         add("scheduler", lambda alive: tools.scheduler.run())
         add("deadlines", tools.scheduler.watch)
         add("bridge", bridge.run)
@@ -218,9 +223,7 @@ class App:
         self._radio.stop_scan()
 
     async def _cycle_radio(self, why):
-        self._radio.stop_scan()
-        self._radio.stop()
-        self._radio.start(_NAME)
+        self._radio.restart()
 
     def _look(self):
         self._uptime.seconds()

@@ -3,6 +3,7 @@ import unittest
 
 from firmware.ble import peer
 from firmware.ble.central import Central, GaveWay
+from firmware.ble.health import Health
 from firmware.ble.peer import Peer
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.log import Log
@@ -75,6 +76,7 @@ class _Radio:
     """Opens links to `stacks` in turn; an exception in their place fails that attempt."""
 
     def __init__(self, *stacks):
+        self.health = Health()
         self.turns = 0
         self.attempts = 0
         self._stacks = list(stacks)
