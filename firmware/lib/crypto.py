@@ -19,6 +19,8 @@ DEFAULT_KEY = b"\x98\x76\x23\xe8\xa9\x23\xa1\xbb\x3d\x9e\x7d\x03\x78\x12\x45\x88
 
 _BLOCK = const(16)
 _HMAC_BLOCK = const(64)
+_PIECE = const(256)  # of key stream
+_MAX_COUNT = (1 << 128) - 1
 _ECB = const(1)
 _CBC = const(2)
 _WINDOW = const(512)
@@ -82,8 +84,8 @@ def equal(a, b):
     return differ == 0
 
 
-def hmac_sha256(key, msg):
-    """HMAC-SHA-256 (RFC 2104), 32 bytes."""
+def hmac_sha256(key, *parts):
+    """HMAC-SHA-256 (RFC 2104) of the message that `parts` make together, 32 bytes."""
     if len(key) > _HMAC_BLOCK:
         key = hashlib.sha256(key).digest()
     inner = bytearray(b"\x36" * _HMAC_BLOCK)
@@ -92,7 +94,8 @@ def hmac_sha256(key, msg):
         inner[place] ^= key[place]
         outer[place] ^= key[place]
     hashed = hashlib.sha256(inner)
-    hashed.update(msg)
+    for part in parts:
+        hashed.update(part)
     outer_hash = hashlib.sha256(outer)
     outer_hash.update(hashed.digest())
     return outer_hash.digest()
@@ -114,17 +117,20 @@ def hkdf(ikm, salt, info, n):
 
 
 def ctr(key16, iv16, buf):
-    """AES-128-CTR of `buf`, both directions; `iv16` is the first counter block, counted up as a 128-bit number."""
+    """AES-128-CTR of `buf`, both directions, as a new bytearray; `iv16` is the first counter block, counted up as a
+    128-bit number. Takes no more room than the result: the key stream is made a piece at a time.
+    """
     count = int.from_bytes(iv16, "big")
-    blocks = (len(buf) + _BLOCK - 1) // _BLOCK
-    counters = bytearray(blocks * _BLOCK)
-    for place in range(blocks):
-        value = (count + place) & ((1 << 128) - 1)
-        counters[place * _BLOCK : (place + 1) * _BLOCK] = value.to_bytes(_BLOCK, "big")
-    if not blocks:
-        return b""
-    stream = _cipher(key16, _ECB, None, True, counters)
-    return bytes(stream[place] ^ buf[place] for place in range(len(buf)))
+    made = bytearray(buf)
+    counters = bytearray(min(_PIECE, (len(made) + _BLOCK - 1) // _BLOCK * _BLOCK))
+    for start in range(0, len(made), _PIECE):
+        for place in range(0, len(counters), _BLOCK):
+            counters[place : place + _BLOCK] = (count & _MAX_COUNT).to_bytes(_BLOCK, "big")
+            count += 1
+        stream = _cipher(key16, _ECB, None, True, counters)
+        for place in range(min(_PIECE, len(made) - start)):
+            made[start + place] ^= stream[place]
+    return made
 
 
 def _draw(n):

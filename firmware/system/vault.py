@@ -73,7 +73,7 @@ class Vault:
     def wrap(self, plain):
         """`plain` encrypted for another store of this board; that store finds out by itself what is damaged."""
         iv = crypto.random_bytes(_WRAP_IV)
-        return iv + bytes(crypto.ctr(self._secrets(True)[2], iv + bytes(16 - _WRAP_IV), plain))
+        return iv + crypto.ctr(self._secrets(True)[2], iv + bytes(16 - _WRAP_IV), plain)
 
     def unwrap(self, wrapped):
         """The inverse of `wrap`, or None when the key is gone."""
@@ -87,18 +87,18 @@ class Vault:
     def _path(self, name, copy):
         return self._folder + "/" + name + copy
 
-    def _tag(self, name, sealed):
-        return crypto.hmac_sha256(self._secrets()[1], name.encode() + b"|" + sealed)
+    def _tag(self, name, *parts):
+        return crypto.hmac_sha256(self._secrets()[1], name.encode(), b"|", *parts)
 
     def _valid(self, name, copy):
         """(counter, sealed bytes) of a copy, or None when it is missing or not ours."""
         sealed = read(self._path(name, copy))
         if sealed is None or self._secrets() is None:
             return None
-        body = sealed[:-_TAG_LEN]
+        body = memoryview(sealed)[: max(0, len(sealed) - _TAG_LEN)]
         if len(body) < 4 + _IV_LEN or not crypto.equal(self._tag(name, body), sealed[-_TAG_LEN:]):
             return None
-        return int.from_bytes(body[:4], "big"), sealed
+        return int.from_bytes(sealed[:4], "big"), sealed
 
     def _counted(self, name):
         """The counter of the state in force, None when nothing was ever stored."""
@@ -129,8 +129,8 @@ class Vault:
                     self._write(name, copy, sealed)
         except OSError:  # a flash that takes nothing any more can still be read
             pass
-        body = sealed[:-_TAG_LEN]
-        return bytes(crypto.ctr(self._secrets()[0], body[4 : 4 + _IV_LEN], body[4 + _IV_LEN :]))
+        cipher = memoryview(sealed)[4 + _IV_LEN : len(sealed) - _TAG_LEN]
+        return bytes(crypto.ctr(self._secrets()[0], sealed[4 : 4 + _IV_LEN], cipher))
 
     def is_damaged(self, name):
         """True when something was stored for class `name` and none of it can be opened any more."""
@@ -159,8 +159,8 @@ class Vault:
                 newest = copy
         counter += 1
         iv = crypto.random_bytes(_IV_LEN)
-        body = counter.to_bytes(4, "big") + iv + bytes(crypto.ctr(keys[0], iv, plain))
-        sealed = body + self._tag(name, body)
+        parts = counter.to_bytes(4, "big"), iv, crypto.ctr(keys[0], iv, plain)
+        sealed = b"".join(parts + (self._tag(name, *parts),))  # the one copy: a class may be kilobytes
         first, second = _COPIES if newest == _COPIES[1] else (_COPIES[1], _COPIES[0])
         self._write(name, first, sealed)
         self._count(name, counter)

@@ -34,6 +34,21 @@ class Crypto(unittest.TestCase):
         self.assertEqual(crypto.ctr(key, count, plain), wanted)
         self.assertEqual(crypto.ctr(key, count, b""), b"")
 
+    def test_ctr_of_long_texts_is_that_of_single_blocks(self):
+        key, start = octets("2b7e151628aed2a6abf7158809cf4f3c"), (1 << 128) - 3  # the counter wraps
+        for size in (1, 255, 256, 257, 512, 777):
+            plain = bytes((place * 7) & 255 for place in range(size))
+            whole = crypto.ctr(key, start.to_bytes(16, "big"), plain)
+            self.assertEqual(len(whole), size)
+            for place in range(0, size, 16):
+                count = (start + place // 16) & ((1 << 128) - 1)
+                block = crypto.ctr(key, count.to_bytes(16, "big"), plain[place : place + 16])
+                self.assertEqual(whole[place : place + 16], block)
+
+    def test_hmac_of_parts_is_that_of_the_whole(self):
+        whole = crypto.hmac_sha256(b"key", b"onetwo")
+        self.assertEqual(crypto.hmac_sha256(b"key", b"one", b"", memoryview(b"xtwo")[1:]), whole)
+
     def test_every_bad_length_and_padding_is_refused(self):
         for size in list(range(1, 16)) + [0, 17, 31]:
             with self.assertRaises(ProtocolError):
