@@ -15,6 +15,7 @@ _NEW = ".new"
 _BAK = ".bak"
 _SMALL = const(120)  # stays within the folder, and takes at least as much of its block each time
 _FILLS = const(36)
+_PIECE = const(256)
 
 
 def exists(path):
@@ -49,12 +50,28 @@ def _use_both_blocks(folder):
 
 
 def read(path):
-    """All bytes of the file `path`, or None when it cannot be read."""
+    """All bytes of the file `path`, or None when it cannot be read. Takes its room at once: growing takes it twice."""
     try:
         with open(path, "rb") as file:
-            return file.read()
+            return file.read(os.stat(path)[6])
     except OSError:
         return None
+
+
+def holds(path, octets):
+    """True if the file `path` can be read and has exactly these bytes; looks at a piece at a time."""
+    at = 0
+    try:
+        with open(path, "rb") as file:
+            while True:
+                piece = file.read(_PIECE)
+                if not piece:
+                    return at == len(octets)
+                if octets[at : at + len(piece)] != piece:
+                    return False
+                at += len(piece)
+    except OSError:
+        return False
 
 
 def _decode(raw):

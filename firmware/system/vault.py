@@ -14,7 +14,7 @@ import os
 
 from firmware.lib import crypto
 from firmware.lib.compat import const
-from firmware.system.store import make_folder, read
+from firmware.system.store import holds, make_folder, read
 
 _SPACE = "gatehouse"
 _KEY_NAMES = ("dsk", "dsk2")  # two entries of the same key: one may be damaged
@@ -170,7 +170,7 @@ class Vault:
         path = self._path(name, copy)
         with open(path, "wb") as file:
             file.write(sealed)
-        if read(path) != sealed:
+        if not holds(path, sealed):
             raise OSError("vault: %s does not read back" % name)
 
     def remove(self, name):

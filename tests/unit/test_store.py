@@ -27,6 +27,21 @@ class StoreTest(unittest.TestCase):
         self.assertEqual(store.load(_PATH, 7, damaged.append), 7)
         self.assertEqual(damaged, [])
 
+    def test_holds_tells_every_difference_and_reads_whole_files(self):
+        for size in (0, 1, 255, 256, 257, 700):
+            content = bytes((place * 5) & 255 for place in range(size))
+            store.make_folder(scratch("store/deep"))
+            with open(_PATH, "wb") as file:
+                file.write(content)
+            self.assertEqual(store.read(_PATH), content)
+            self.assertTrue(store.holds(_PATH, content))
+            self.assertFalse(store.holds(_PATH, content + b"x"))
+            if size:
+                self.assertFalse(store.holds(_PATH, content[:-1]))
+                self.assertFalse(store.holds(_PATH, content[:-1] + bytes((content[-1] ^ 1,))))
+        self.assertFalse(store.holds(_PATH + ".none", b""))
+        self.assertTrue(store.read(_PATH + ".none") is None)
+
     def test_any_flipped_bit_or_lost_tail_is_found(self):
         store.save(_PATH, {"key": "value"})
         with open(_PATH, "rb") as file:
