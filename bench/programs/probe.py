@@ -1,6 +1,7 @@
 # Runs on a simulated board before its own program (SIM_PROBE): puts a ROMFS where the board would have one, and tells
-# what lies on the Python heap when the site asks. Loaded once, so its own share is the same in every run, and part of
-# what `bench.heap` subtracts.
+# what lies on the Python heap when the site asks. Its own share is the same in every run, and part of what `bench.heap`
+# subtracts. It loads the simulator's modules first, as long as there is room for compiling them: a board has them built
+# in.
 #
 #   PROBE_ROM=file        a ROMFS image, mounted at /rom as MicroPython for ESP32 does with its ROM partition
 #   PROBE_MODE=peak       collect whenever the board waits, and keep the most that was alive then
@@ -72,6 +73,16 @@ def _import_each(names):
     print("*imported*")
 
 
+import bluetooth  # noqa: E402, F401
+import esp32  # noqa: E402
+import machine  # noqa: E402, F401
+import network  # noqa: E402, F401
+
+try:
+    esp32.NVS("probe").get_i32("none")  # opens its file
+except OSError:
+    pass
+gc.collect()
 _board.handlers["heap"] = _tell
 if os.getenv("PROBE_ROM"):
     _mount_rom(os.getenv("PROBE_ROM"))
