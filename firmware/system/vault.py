@@ -17,7 +17,7 @@ from firmware.lib.compat import const
 from firmware.system.store import holds, make_folder, read
 
 _SPACE = "gatehouse"
-_KEY_NAMES = ("dsk", "dsk2")  # two entries of the same key: one may be damaged
+KEY_NAMES = ("dsk", "dsk2")  # two entries of the same key: one may be damaged
 _WIPING = "wiping"
 _COUNT = "v."  # with the class name at most 15 characters
 _COPIES = (".a", ".b")
@@ -45,7 +45,7 @@ class Vault:
         """The device storage key, or None. Completes its second entry."""
         found = None
         missing = []
-        for name in _KEY_NAMES:
+        for name in KEY_NAMES:
             key = self._nvs.get(_SPACE, name)
             if key is None or len(key) != _KEY_LEN:
                 missing.append(name)
@@ -64,7 +64,7 @@ class Vault:
                 if not make:
                     return None
                 key = crypto.new_key(_KEY_LEN)
-                for name in _KEY_NAMES:
+                for name in KEY_NAMES:
                     self._nvs.set(_SPACE, name, key)
             block = crypto.hkdf(key, b"", b"gatehouse-vault-1", 64)
             self._keys = block[:16], block[16:48], block[48:]
@@ -212,9 +212,9 @@ class Vault:
         """Second phase: destroy the key, then the files and, by `erase_others()`, what else must go; then the mark."""
         self._held = None
         self._keys = None
-        for name in _KEY_NAMES:
+        for name in KEY_NAMES:
             self._nvs.erase(_SPACE, name)
-        for name in _KEY_NAMES:
+        for name in KEY_NAMES:
             self._nvs.scrub(name)
         for name in names:
             self.remove(name)

@@ -5,13 +5,20 @@ from tests.faults.programs.lock_flows import owned_image
 _DEFAULTS = (5, 1, 0, 1)
 
 
-def _set_back(found, whole):
-    """True if failures were forgotten: more than the last one, and no pause begins in their place. In a file this must
-    not be; a damaged block makes littlefs go back to an older state of a folder, and nobody can do that from afar.
+_LOST = (5, 0)  # counters that cannot be read begin with a pause
+
+
+def _is_strange(found, whole, is_block):
+    """True if counters are neither what they were, nor the state before the last failure, nor lost and so in a pause.
+
+    In a damaged block littlefs goes back to an older state of a folder, which nobody can bring about from afar: there
+    any lower count is only not believed if it is higher than it was.
     """
     for place, is_ in enumerate(found):
         was = whole[place]
-        if is_[0] < min(was[0] - 1, 5) or is_[1] < was[1] - 1 and is_[0] < 5:
+        if is_block and is_[0] <= was[0] and is_[1] <= was[1]:
+            continue
+        if is_ not in (was, (was[0] - 1, was[1] - 1), _LOST, (1, 1)):  # (1, 1): a login was begun
             return True
     return False
 
@@ -47,7 +54,7 @@ def prepare(chip):
             wrong.append("records from a damaged store: %r" % strange)
         if found["wiping"]:
             wrong.append("wiped by damage")
-        if not is_block and _set_back(found["counters"], whole["counters"]):
+        if _is_strange(found["counters"], whole["counters"], is_block):
             wrong.append("counters %r, were %r" % (found["counters"], whole["counters"]))
         lost = len(whole["records"]) - len(found["records"])
         found["records"] = whole["records"]

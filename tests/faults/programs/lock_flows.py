@@ -75,7 +75,7 @@ def _recorded(n):
     return _step("record %d" % n, run)
 
 
-def _pair(world):
+def pair(world):
     if world.device.keys.is_paired:  # done again: it was finished, and the answer was lost
         world.ack()
         return
@@ -150,7 +150,7 @@ def owned_image(chip):
 
 def _own(world, count):
     """Pair, add codes and settings, leave records and two wrong entries behind."""
-    _pair(world)
+    pair(world)
     world.disconnect()
     world.connect()
     world.log_in()
@@ -209,11 +209,11 @@ def flows(chip):
 
     kinds = passcode_client
     code = opcodes.PASSCODE
-    pair = [_step("pair", _pair), _step("link down", _disconnect)]
+    pairing_steps = [_step("pair", pair), _step("link down", _disconnect)]
     link_reset = [_step("promise", _promise), _step("link down", _disconnect)]
     return [
         Flow("first start", blank, LockWorld, [], lambda states: states[0]["keys"] is None),
-        Flow("pair", fresh, new, pair, is_paired),
+        Flow("pair", fresh, new, pairing_steps, is_paired),
         flow("start", is_paired, _step("nothing", lambda world: world.ack())),
         flow(
             "unlock, lock",
@@ -263,8 +263,8 @@ def flows(chip):
         ),
         flow("button", lambda states: _told(46, states[1]) and _told(47, states[2]), _pressed(300), _pressed(300)),
         Flow("walk", owned, walker, [_step("walk", _walk)], lambda states: states[1]["cursor"] == _WALKED),
-        flow("reset by link", is_reset, *link_reset, *pair),
-        flow("reset by button", is_reset, _step("confirm", _confirm), *pair),
+        flow("reset by link", is_reset, *link_reset, *pairing_steps),
+        flow("reset by button", is_reset, _step("confirm", _confirm), *pairing_steps),
         Flow("full store", full, of_full, [_recorded(1000 + n) for n in range(32)], _last_is(1031)),
         Flow("numbers wrap", wrapping, of_wrapping, [_recorded(2000 + n) for n in range(12)], _last_is(2011)),
     ]
