@@ -18,6 +18,7 @@ from firmware.lock.throttle import Throttle
 _MAX_PLAIN = const(111)
 _NO_PERMISSION = const(0x02)
 _FAILED = const(0x13)
+_ANSWER_MS = const(4500)  # SES-2: answered, or the link ended, within 5 s
 _UNKNOWN_OPERATION = const(0x1B)
 
 # Feature bits of domain.md 3.12 whose commands work now; 9 because the value at pairing is always 1
@@ -46,6 +47,7 @@ class Engine:
         self._intake = Intake()
         self._throttle = Throttle()
         self._open = None  # (command, key, raw, plain) of the request that waits for the bolt
+        self._opened_ms = 0
         self._out = []
         self._last_epoch = None
 
@@ -95,6 +97,8 @@ class Engine:
     def is_over(self):
         """True when the lock shall drop the link, or there is none."""
         if not self._is_valid() or self._intake.is_overrun:
+            return True
+        if self._open is not None and self.now_ms - self._opened_ms >= _ANSWER_MS:
             return True
         pairing = self.device.pairing
         return self.session.is_over(self.now_ms, self.device.is_pairing) or pairing.is_overdue(self.now_ms)
@@ -179,6 +183,7 @@ class Engine:
             self._send(key, refused)
             return
         self._open = (command, key, raw, wanted)
+        self._opened_ms = self.now_ms
         answer = self._answer(handle, wanted)
         if answer is not LATER:
             self._finish(answer)

@@ -290,6 +290,20 @@ class TestSessions(LinkCase):
         rig.wait(400)
         self.assertEqual(rig.device.bolt.state, "locked")  # found out anew, by its switches
 
+    def test_link_ends_when_nothing_brings_the_answer(self):
+        rig = self.rig
+        rig.device.guard = lambda now_ms: None
+        challenge = session.challenge(rig.ask(opcodes.CHECK_USER, session.check_user()))
+        raw = frame.encode(opcodes.UNLOCK, crypto.encrypt(rig.key, session.operate(challenge, UNLOCK_KEY, 1)))
+        self.assertEqual(rig.send(raw), [])
+        for _ in range(44):
+            rig.now_ms += 100
+            self.assertEqual(rig.engine.poll(rig.now_ms), [])
+            self.assertFalse(rig.engine.is_over)
+        rig.now_ms += 100
+        rig.engine.poll(rig.now_ms)
+        self.assertTrue(rig.engine.is_over)
+
     def test_five_bad_links_slow_the_advertisement_for_a_minute(self):
         rig = self.rig
         for _ in range(5):
