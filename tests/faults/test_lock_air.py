@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from bleak.exc import BleakError
 
-from firmware.lib import crypto, opcodes
+from firmware.lib import crypto, frame, opcodes
 from firmware.lib.errors import AuthError, LinkError
-from firmware.lib.messages import session_client
+from firmware.lib.messages import common, session_client
 from host_tools import lock_link
 from host_tools.keybook import Entry
+from tests.faults.impostor import Impostor
 from tests.faults.programs import mutants
 from tests.faults.rows import Row
 from tests.system.bench import Bench
@@ -47,34 +48,82 @@ async def throw(lock: lock_link.Found, key: bytes, left: int) -> int:
     return sent
 
 
-@pytest.mark.row("R-13-air", "mutated frames over the air to a lock board, then valid traffic")
-def test_mutated_frames_over_the_air_move_nothing(row: Row, tmp_path: Path) -> None:
+class Flood:
+    """Answers every request with a burst of mutated answers, the right one somewhere among them or missing."""
+
+    def __init__(self, key: bytes, burst: int) -> None:
+        self._key = key
+        self._burst = burst
+        self.frames = 0
+
+    def __call__(self, request: frame.Frame) -> list[bytes]:
+        answers = []
+        for _ in range(self._burst):
+            command = random.choice((request.command, opcodes.STATUS, opcodes.LOG, random.randrange(256)))
+            plain = common.success(command, mutants.noise(random.randrange(20)))
+            raw = frame.encode(opcodes.ANSWER, crypto.encrypt(self._key, mutants.mutate(plain, 200)), 2)
+            answers.append(mutants.mutate(raw) if random.getrandbits(1) else raw)
+        self.frames += len(answers)
+        return [raw for raw in answers if raw]
+
+
+async def garbage_to_the_lock(bench: Bench, entry: Entry, row: Row) -> None:
+    """Mutated frames until the lock has had enough of them, then a right client."""
+    key = bytes.fromhex(entry.aes)
+    lock = await found(entry)
+    before = len(bench.lock.movements)
+    wanted = row.count(12, 300)
+    links = sent = 0
+    while sent < wanted:
+        sent += await throw(lock, key if links % 2 else bytes(16), wanted - sent)
+        links += 1
+    row.tried(sent)
+    row.figure("links", links)
+    row.check(len(bench.lock.movements) == before, "the bolt moved")
+    row.check(not bench.lock.crashes, "the lock crashed: %s" % bench.lock.crashes)
+    async with lock_link.connect(lock, key) as link:
+        began = time.monotonic()
+        status = session_client.status(await link.exchange(opcodes.STATUS, session_client.status_request()))
+        row.figure("served_s", round(time.monotonic() - began, 2))
+        row.check(status[1] == 0 and time.monotonic() - began < _SERVED_S, "valid traffic is not served")
+        challenge = session_client.challenge(await link.exchange(opcodes.CHECK_USER, session_client.check_user()))
+        await link.exchange(opcodes.UNLOCK, session_client.operate(challenge, entry.unlock_key, 1))
+    row.check(len(bench.lock.movements) == before + 1, "a right unlock does not move the bolt")
+
+
+async def flood_to_the_gateway(bench: Bench, entry: Entry, row: Row) -> None:
+    """Somebody in the lock's place, then the lock again."""
+    await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
+    await bench.until_linkless()
+    await bench.lock.kill()
+    flood = Flood(bytes.fromhex(entry.aes), 20)
+    wanted = row.count(20, 1500)
+    async with Impostor(bench.site.radio.air, entry.mac, flood):
+        while flood.frames < wanted:
+            await bench.ask(random.choice(("state", "lock", "autolock_get")))
+    row.tried(flood.frames)
+    row.figure("flood", flood.frames)
+    await bench.lock.start()
+    await bench.lock.wait_line("lock started", 20)
+    before = len(bench.lock.movements)
+    deadline = time.monotonic() + 60
+    while not (said := await bench.ask("unlock"))["ok"] and time.monotonic() < deadline:
+        pass
+    row.check(said["ok"] and len(bench.lock.movements) == before + 1, "the real lock is not served: %s" % said)
+    row.check(not bench.gateway.crashes, "the gateway crashed: %s" % bench.gateway.crashes)
+
+
+@pytest.mark.row(
+    "R-13-air", "mutated frames over the air to a lock board, floods to a gateway board; then valid traffic"
+)
+def test_garbage_over_the_air_moves_and_breaks_nothing(row: Row, tmp_path: Path) -> None:
     async def story() -> None:
-        async with Bench(tmp_path, seed=row.seed, gateways=0) as bench:
-            entry = await bench.pair()
-            key = bytes.fromhex(entry.aes)
-            lock = await found(entry)
-            before = len(bench.lock.movements)
-            wanted = row.count(12, 300)
-            links = sent = 0
-            while sent < wanted:
-                sent += await throw(lock, key if links % 2 else bytes(16), wanted - sent)
-                links += 1
-            row.tried(sent)
-            row.check(len(bench.lock.movements) == before, "the bolt moved")
-            row.check(not bench.lock.crashes, "the lock crashed: %s" % bench.lock.crashes)
-            async with lock_link.connect(lock, key) as link:
-                began = time.monotonic()
-                status = session_client.status(await link.exchange(opcodes.STATUS, session_client.status_request()))
-                row.figure("served_s", round(time.monotonic() - began, 2))
-                row.check(status[1] == 0 and time.monotonic() - began < _SERVED_S, "valid traffic is not served")
-                challenge = session_client.challenge(
-                    await link.exchange(opcodes.CHECK_USER, session_client.check_user())
-                )
-                plain = session_client.operate(challenge, entry.unlock_key, 1)
-                await link.exchange(opcodes.UNLOCK, plain)
-            row.check(len(bench.lock.movements) == before + 1, "a right unlock does not move the bolt")
-            row.figure("links", links)
+        random.seed(row.seed)
+        async with Bench(tmp_path, seed=row.seed, gateway_settings={"expiry_s": 4}) as bench:
+            entry = await bench.adopt()
+            await bench.until_linkless()
+            await garbage_to_the_lock(bench, entry, row)
+            await flood_to_the_gateway(bench, entry, row)
 
     asyncio.run(story())
 
