@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from bumble import hci, smp
 from bumble.device import Connection
-from bumble.keys import KeyStore, PairingKeys
 
 if TYPE_CHECKING:
     from host_tools.sim.board_session import Session
@@ -60,21 +59,21 @@ class Bond:
         return cls(peer, ltk, ediv, rand, irk if has_irk else None, bool(flags & 1), bool(flags & 2), key_size)
 
 
-class Bonds(KeyStore):
-    """Asks the program for bonds, and gives them to it. To Bumble it is a key store that resolves addresses only."""
+class Bonds:
+    """Asks the program for bonds, and gives them to it."""
 
     def __init__(self, session: "Session") -> None:
         self._session = session
         self._resolving: dict[bytes, bytes] = {}  # peer_key -> IRK
 
-    async def load(self, records: list[bytes]) -> None:
+    def load(self, records: list[bytes]) -> None:
         """What the program knew when the radio came up, as NimBLE restores peers' resolving keys."""
         self._resolving = {}
         for raw in records:
             bond = Bond.decode(raw)
             if bond is not None and bond.irk:
                 self._resolving[bond.peer] = bond.irk
-        await self._refresh()
+        self._refresh()
 
     async def read(self, kind: int, link: Connection) -> Bond | None:
         """The bond with the peer of this link, or None."""
@@ -95,7 +94,7 @@ class Bonds(KeyStore):
             await self._delete(oldest.peer)
         if kind == PEER_SEC and bond.irk:
             self._resolving[bond.peer] = bond.irk
-            await self._refresh()
+            self._refresh()
 
     async def delete_peer(self, link: Connection) -> None:
         """Forget the peer of this link."""
@@ -107,17 +106,11 @@ class Bonds(KeyStore):
                 if not await self._set(kind, peer, None):
                     break
         if self._resolving.pop(peer, None):
-            await self._refresh()
+            self._refresh()
 
     async def _set(self, kind: int, peer: bytes, value: bytes | None) -> bool:
         return bool((await self._session.ask(_IRQ_SET_SECRET, kind, peer, value))[0])
 
-    async def _refresh(self) -> None:
-        self._session.resolve_by(smp.AddressResolver(await self.get_resolving_keys()))
-
-    # --- Bumble's interface
-    async def get_resolving_keys(self) -> list[tuple[bytes, hci.Address]]:
-        return [(irk, hci.Address(peer[1:], hci.AddressType(peer[0]))) for peer, irk in self._resolving.items()]
-
-    async def update(self, name: str, keys: PairingKeys) -> None:
-        """Nothing: `board_pairing.py` writes bonds after it has reported the encryption."""
+    def _refresh(self) -> None:
+        known = [(irk, hci.Address(peer[1:], hci.AddressType(peer[0]))) for peer, irk in self._resolving.items()]
+        self._session.resolve_by(smp.AddressResolver(known))

@@ -194,7 +194,7 @@ class GattServer:
         link = indication[0]
         try:
             await self._server.indicate_subscriber(link, attribute, value, force=True)
-        except TimeoutError:
+        except (TimeoutError, core.TimeoutError):
             self._indicated(indication, HS_ETIMEOUT)
             await self._session.gap.terminate(link)
         except (core.BaseBumbleError, KeyError) as err:  # the link went meanwhile

@@ -94,7 +94,7 @@ class GattClient:
             await steps(link.gatt_client)
         except att.ATT_Error as err:
             status = HS_ATT + err.error_code
-        except TimeoutError:
+        except (TimeoutError, core.TimeoutError):
             status = HS_ETIMEOUT
         except (core.BaseBumbleError, asyncio.CancelledError) as err:
             log.debug("%s: procedure: %r", self._session.name, err)

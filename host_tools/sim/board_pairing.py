@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 _IRQ_ENCRYPTION_UPDATE, _IRQ_PASSKEY_ACTION = 28, 31
 _INPUT, _DISPLAY, _COMPARE = 2, 3, 4
 _PASSKEYS = 1_000_000
-_TIMEOUT_S = 30.0  # of one procedure: Core, Vol 3 Part H, 3.4
 _KEY_SIZE = 16
 _KEYS = (  # what both ends distribute
     pairing.PairingDelegate.KeyDistribution.DISTRIBUTE_ENCRYPTION_KEY
@@ -93,6 +92,8 @@ class _Prompt(pairing.PairingDelegate):
 class Pairing:
     """What gap_pair and gap_passkey ask for, and the state of security of every link."""
 
+    timeout_s = 30.0  # of one procedure: Core, Vol 3 Part H, 3.4
+
     def __init__(self, session: "Session") -> None:
         self._session = session
         self.bonds = Bonds(session)
@@ -131,7 +132,7 @@ class Pairing:
 
     # --- procedures
     def _begin(self, link: Connection) -> _Procedure:
-        timer = asyncio.get_running_loop().call_later(_TIMEOUT_S, self._expire, link)
+        timer = asyncio.get_running_loop().call_later(self.timeout_s, self._expire, link)
         procedure = self._procedures[link] = _Procedure(timer)
         return procedure
 

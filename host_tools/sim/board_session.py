@@ -180,15 +180,15 @@ class Session:
         )
         device = Device(config=setup, host=QuietHost(self._controller, AsyncPipeSink(self._controller)))
         device.irk = irk
-        device.keystore = self.pairing.bonds
         device.pairing_config_factory = self.pairing.config
         await device.power_on()
+        device.keystore = None  # bonds are the program's (board_bonds.py), and no pairing waits for a store
         device.address_resolution_offload = True  # the chip connects to a bonded peer under its private address too
         device.host.long_term_key_provider = self.pairing.long_term_key
         device.gatt_server.max_mtu = self.mtu
         self.device = device
         self.identity.watch(device)
-        await self.pairing.bonds.load(peers)
+        self.pairing.bonds.load(peers)
         self.server.register([])
         self.gap.watch(device)
         self._controller.on_report = self.gap.on_report

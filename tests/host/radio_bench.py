@@ -217,9 +217,9 @@ async def eventually(check, timeout_s: float = 5.0) -> None:
 
 
 @contextlib.asynccontextmanager
-async def boards(port: str, folder: Path, count: int = 2, is_on: bool = True):
+async def boards(port: str, folder: Path, count: int = 2, is_on: bool = True, profile: str = "ideal"):
     """`count` driven boards on one air: the first is the peripheral of most tests. Yields the radio and the boards."""
-    async with air() as radio, contextlib.AsyncExitStack() as stack:
+    async with air(profile) as radio, contextlib.AsyncExitStack() as stack:
         made = []
         for number in range(count):
             board = Remote(radio, f"240ac40000{16 + 16 * number:02x}", port, folder / f"flash{number}")

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from host_tools.sim.board_pairing import Pairing
 from host_tools.sim.errno_words import EALREADY, EINVAL, ENOENT, ENOTCONN, SM_NUMERIC_COMPARISON
 from tests.host.radio_bench import (
     CENTRAL_CONNECT,
     CENTRAL_DISCONNECT,
     ENCRYPTION_UPDATE,
+    GATTS_READ_REQUEST,
     GET_SECRET,
     PASSKEY_ACTION,
     PERIPHERAL_CONNECT,
@@ -393,5 +395,61 @@ def test_private_address_of_a_bonded_peer_is_resolved(port: str, tmp_path: Path)
             await one.do(f"ble.gap_connect(0, {address(1)!r})")
             assert (await one.event(PERIPHERAL_CONNECT))[1:] == [0, address(1)]
             await other.do("ble.gap_advertise(None)")
+
+    asyncio.run(story())
+
+
+@on_every_port
+def test_pairing_that_a_program_forgets_times_out_at_both_ends(
+    port: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setattr(Pairing, "timeout_s", 0.4)
+        async with boards(port, tmp_path) as (_, one, other):
+            await setup(one, other, mitm=1, io=DISPLAY_YES_NO)
+            mine, link = await linked(one, other)
+            assert await pair(one, other, mine, link) == ([0, 0, 0, 0], [0, 0, 0, 0])
+            monkeypatch.setattr(Pairing, "timeout_s", 30)
+            for board in (one, other):
+                await board.do(ANSWER)
+            assert await pair(one, other, mine, link) == ([1, 1, 0, 16], [1, 1, 0, 16])
+
+    asyncio.run(story())
+
+
+@on_every_port
+def test_program_without_room_loses_its_oldest_bond(port: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with boards(port, tmp_path, count=3) as (_, hub, *others):
+            await setup(hub, *others, bond=1)
+            await hub.do("peers = lambda but: {each[1] for each in secrets if each[0] == 1 and each[1] != bytes(but)}")
+            await hub.do(
+                "answers[30] = lambda k, key, v: False if v and k < 10 and peers(key) else set_secret(k, key, v)"
+            )
+            for number, other in enumerate(others, 1):
+                mine, link = await linked(hub, other)
+                await pair(hub, other, mine, link)
+                await settled(other)
+                await part(hub, other, link)
+                wanted = [[kind, b"\0" + address(number)[::-1]] for kind in (OUR_SEC, PEER_SEC)]
+                async with asyncio.timeout(5):
+                    while [each[:2] for each in await secrets_of(hub, OUR_SEC, PEER_SEC)] != wanted:
+                        await asyncio.sleep(0.05)
+
+    asyncio.run(story())
+
+
+@on_every_port
+def test_encryption_is_reported_before_the_first_read_that_needs_it(port: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with boards(port, tmp_path, profile="home") as (_, one, other):
+            encrypted = (await served(one))[0]
+            for _ in range(4):
+                _, link = await linked(one, other)
+                await other.do(f"answers[28] = lambda *_: ble.gattc_read({link}, {encrypted})")
+                await other.do(f"ble.gap_pair({link})")
+                assert (await other.event(READ_DONE))[2] == 0
+                assert await one.order(ENCRYPTION_UPDATE, GATTS_READ_REQUEST) == [ENCRYPTION_UPDATE, GATTS_READ_REQUEST]
+                await part(one, other, link)
 
     asyncio.run(story())
