@@ -157,7 +157,7 @@ def test_gateway_comes_back_whatever_the_wifi_does(tmp_path, row):
             played = Story(bench, post, row)
             assert await played.is_back(60)
             draw = random.Random(row.seed)
-            for number in range(row.count(2, 120)):
+            for number in range(row.count(2, 90)):
                 kind = KINDS[number % len(KINDS)] if FULL else draw.choice(KINDS)
                 await played.cycle(number, kind, math.exp(draw.uniform(*map(math.log, PERIOD_S))))
             total = (await post.lock.panel({"do": "state"}))["records"]
