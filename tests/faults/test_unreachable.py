@@ -72,7 +72,10 @@ class Absent:
         await absent.until_quiet()
         await other.until_quiet()
         moved = len(absent.lock.movements)
+        if kind == "asleep":  # it falls asleep while linked, so that the gateway has not heard it since
+            assert (await absent.ask("state"))["ok"]
         self._hurt(kind, draw)
+        await absent.until_quiet(0.1)
         began_s = time.monotonic()
         both = asyncio.gather(
             self._timed(absent, began_s, exp=math.ceil(self.bench.site.now() + EXPIRY_S)), self._timed(other, began_s)
