@@ -19,12 +19,10 @@ _DAY_MIN = const(1440)
 
 
 def _first_opening(window, start):
-    """When a window of weekdays opens for the first time at or after `start`, or None if it never does."""
-    day = start // _DAY_MIN
-    for day in range(day, day + 8):
-        begins = day * _DAY_MIN + window[3]
-        if begins >= start and window[0] >> (day + 5) % 7 & 1:
-            return begins
+    """When the window opens first; it opens at the time of day of `start`. None: never."""
+    for opening in range(start, start + 7 * _DAY_MIN, _DAY_MIN):
+        if recurrence.closes(window, opening) == opening + window[4]:
+            return opening
     return None
 
 
