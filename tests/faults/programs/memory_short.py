@@ -160,10 +160,10 @@ def _try(what, make, count, failures):
     for number in range(count):
         failing.count = 0
         failing.hit = None
-        failing.fail_at = 1 + (number if count <= calls else number % calls)
+        place = failing.fail_at = 1 + (number if count <= calls else number % calls)
         fault = judge(flow())
         if fault:
-            failures.append("%s, call %d (%s): %s" % (what, failing.fail_at, failing.hit, fault))
+            failures.append("%s, call %d (%s): %s" % (what, place, failing.hit, fault))
         if failing.hit:
             places[failing.hit] = places.get(failing.hit, 0) + 1
         failing.fail_at = None

@@ -1,0 +1,106 @@
+"""Canaries (T-LOG-1): what is secret goes in and never comes out, neither over MQTT, nor in what a board or the host
+prints, nor on flash where it has no business."""
+
+import asyncio
+import json
+import random
+import time
+
+import pytest
+
+from host_tools import bundles
+from tests.faults import canaries
+from tests.faults.rows import Row
+from tests.system.bench import Bench
+
+_IN = ("cmd", "set")  # what comes from the owner
+
+
+@pytest.mark.row("T-LOG-1", "forms of secrets in messages, logs, host output and flash")
+def test_no_secret_leaves_by_mqtt_or_by_a_log(row: Row, tmp_path, capfd) -> None:
+    secrets = canaries.Canaries()
+    random.seed(row.seed)
+    found: list[str] = []
+    code, wrong, other = canaries.digits(), canaries.digits(), canaries.digits()
+    wifi, broker = canaries.text(), canaries.text()
+    for name, digits in (("code", code), ("wrong entry", wrong), ("refused code", other)):
+        secrets.plant(name, canaries.of_code(digits))
+    secrets.plant("wifi password", canaries.of_text(wifi))
+    secrets.plant("broker password", canaries.of_text(broker))
+    settings = {"wifi_password": wifi, "mqtt_user": "gateway", "mqtt_password": broker}
+
+    async def story() -> None:
+        bench = Bench(tmp_path, gateway_settings=settings)
+        bench.site.wifi.password = wifi
+        async with bench:
+            entry = await bench.adopt()
+            _plant_keys(secrets, entry)
+            await _flows(bench, code, wrong, other)
+            for message in bench.mqtt.messages:
+                if message.topic.rsplit("/", 1)[-1] not in _IN:
+                    found.extend(secrets.hits(message.topic, (message.topic + " " + message.text).encode()))
+            for board in bench.site.boards:
+                printed = board.log_path.read_bytes()
+                assert printed
+                found.extend(secrets.hits(board.name, printed))
+            kept = bench.gateway.image.read_bytes()
+            owner = ("wifi password", "broker password")  # the settings file holds these
+            assert not secrets.hits("the gateway's flash", kept, owner)
+            # the lock's flash holds what opens it, in one place each and in no other form than its stores'
+            assert not secrets.hits(
+                "the lock's flash", bench.lock.image.read_bytes(), ("code", "aes", "admin passcode")
+            )
+
+    asyncio.run(story())
+    printed = capfd.readouterr()
+    found += secrets.hits("host", (printed.out + printed.err).encode())
+    for path in tmp_path.rglob("*.log"):
+        found += secrets.hits(path.name, path.read_bytes())
+    row.tried(secrets.searched)
+    row.figure("forms", len(secrets))
+    for each in found:
+        row.fail(each)
+
+
+def _plant_keys(secrets: canaries.Canaries, entry) -> None:
+    secrets.plant("aes", canaries.of_key(bytes.fromhex(entry.aes)))
+    secrets.plant("admin_ps", canaries.of_number(entry.admin_ps))
+    secrets.plant("unlock_key", canaries.of_number(entry.unlock_key))
+    if entry.admin_passcode:
+        secrets.plant("admin passcode", canaries.of_code(entry.admin_passcode))
+    for name in ("adminPwd", "lockKey", "aesKeyStr", "unlockKey"):  # as other programs write them
+        value = bundles.virtual_key(entry).get(name)
+        if isinstance(value, str):
+            secrets.plant(name, canaries.of_text(value))
+
+
+async def _flows(bench: Bench, code: str, wrong: str, other: str) -> None:
+    """What there is to do with a lock, right and wrong."""
+    now = int(time.time())
+    arguments = {"code": code, "type": "period", "start": now - 3600, "end": now + 86400}
+    assert (await bench.ask("passcode_add", arguments))["code"] == "ok"
+    assert (await bench.ask("passcode_add", arguments | {"end": now + 90000}))["code"] == "refused"
+    assert (await bench.ask("passcode_add", {"code": other + "x"}))["code"] == "bad_request"
+    assert (await bench.ask("passcode_add", {"code": other, "type": other}))["code"] == "bad_request"
+    await bench.mqtt.publish(bench.topic("cmd"), '{"id":"cut","op":"passcode_add","args":{"code":"%s"' % other)
+    await bench.mqtt.publish(bench.topic("cmd"), json.dumps({"id": "k", "op": "passcode_add", "key": other}))
+    await bench.mqtt.publish(bench.topic("set"), other)
+    await bench.until(lambda: bench.results("k") and bench.results("cut"), "answers to what is broken")
+    listed = (await bench.ask("passcode_list"))["data"]["items"]
+    assert [item["code"] for item in listed] == ["*" * len(code)], listed
+
+    await bench.lock.panel({"do": "keys", "digits": wrong + "#"})
+    await bench.lock.panel({"do": "keys", "digits": code + "#"})
+    await bench.until(lambda: bench.lock.bolt == "unlocked", "opened by the code")
+    await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
+    assert (await bench.ask("unlock"))["code"] == "ok"
+    for op in ("state", "info", "time_get", "time_sync", "autolock_get", "lock"):
+        assert (await bench.ask(op))["code"] == "ok", op
+    assert (await bench.gateway.ask({"do": "settings"}))["ok"]
+    assert (await bench.gateway.ask({"do": "info"}))["ok"]
+    assert (await bench.gateway.ask({"do": "set", "settings": {"wifi_password": 7}}))["code"] == "config"
+    assert (await bench.ask("passcode_delete", {"code": code}))["code"] == "ok"
+    assert (await bench.ask("records_read"))["code"] == "ok"
+    total = (await bench.lock.panel({"do": "state"}))["records"]
+    await bench.until(lambda: len({item["rec"] for item in bench.records()}) >= total, "all records", 60)
+    assert {item["method"] for item in bench.records()} >= {"passcode"}
