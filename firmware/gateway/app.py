@@ -11,13 +11,11 @@ from firmware import board
 from firmware.gateway import identity, light, provisioning, settings
 from firmware.gateway.diagnostics import Diagnostics, Metrics
 from firmware.lib.compat import const
-from firmware.lib.errors import ConfigError, LinkError
+from firmware.lib.errors import ConfigError
 from firmware.system import config
 from firmware.system.console import Console
-from firmware.system.ladder import Ladder, Rung
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
-from firmware.system.pulse import rest_ms
 from firmware.system.uptime import Uptime
 from firmware.version import VERSION
 
@@ -28,9 +26,6 @@ _LIGHT = (18, 19, 21)
 _NAME = "Gatehouse"
 _IDS_SEGMENT = const(64)
 _IDS_SEGMENTS = const(11)
-_RESCAN_MS = const(20000)  # what each rung of the ladder is given to show an effect
-_RADIO_MS = const(30000)
-_REFUSED_MS = const(2000)
 
 
 class App:
@@ -97,7 +92,8 @@ class App:
         tools.most_locks = MAX_LOCKS
         tools.topics = Topics(self._id, values.mqtt_base)
         tools.metrics = Metrics()
-        tools.clock = Clock(board, values.ntp_host, log, values.ntp_port)
+        self._resolve = self._resolver(values).address
+        tools.clock = Clock(board, values.ntp_host, log, values.ntp_port, self._resolve)
         tools.registry = registry = Registry(Vault(_LOCKS, board.Nvs()), now_s, log, values.presence_s)
         tools.dedupe = Dedupe(Journal(_IDS, _IDS_SEGMENT, _IDS_SEGMENTS), now_s)
         tools.rates = Rates(values.unlock_per_min, values.unlock_per_h, values.other_per_min)
@@ -127,15 +123,15 @@ class App:
         mqtt.set_callback(bridge.take)
         mqtt.on_connected = self._connected
         self._watch = RadioWatch(
-            self._radio.health, registry, self.ladder.trouble, lambda: tools.scheduler.linked is not None
+            self._health, registry, self._healing.ladder.trouble, lambda: tools.scheduler.linked is not None
         )
         self._lifeline.is_idle = lambda: tools.scheduler.current is None
         add = self._lifeline.supervisor.add
         add("wifi", self._wifi.run)
         add("mqtt", self._keep_mqtt)
         add("clock", self._keep_clock)
-        add("ladder", self.ladder.run)
-        add("scanner", self._scan)
+        add("ladder", self._healing.ladder.run)
+        add("scanner", self._healing.scan)
         add("radio_watch", self._watch.run)
         add("scheduler", lambda alive: tools.scheduler.run())
         add("deadlines", tools.scheduler.watch)
@@ -146,12 +142,17 @@ class App:
         add("background", background.run)
         add("diagnostics", Diagnostics(tools.metrics, self._gather, tools.topics, mqtt).run)
 
-    def _network(self, values):
-        from firmware.net.mqtt import Mqtt
+    def _resolver(self, values):
+        from firmware.net.resolver import Resolver
         from firmware.net.wifi import Wifi
 
+        self._wifi = Wifi(values.wifi_ssid, values.wifi_password, self._log_root)
+        return Resolver(self._wifi.name_server)
+
+    def _network(self, values):
+        from firmware.net.mqtt import Mqtt
+
         log = self._log_root
-        self._wifi = Wifi(values.wifi_ssid, values.wifi_password, log)
         mqtt = self._mqtt = Mqtt(
             "gatehouse-" + self._id,
             values.mqtt_host,
@@ -162,6 +163,7 @@ class App:
             values.keepalive_s,
             identity.authority(values.mqtt_ca),
             values.insecure_broker,
+            self._resolve,
         )
         topics = self._tools.topics
         mqtt.set_last_will(topics.gateway("status"), "offline", True, 1)
@@ -171,21 +173,13 @@ class App:
         from firmware.ble.central import Central
         from firmware.ble.radio import Radio
         from firmware.ble.scanner import Scanner
+        from firmware.gateway.healing import Healing
 
         radio = Radio(log)
         radio.start(_NAME)
-        self._radio = radio
-        self.ladder = Ladder(
-            (
-                Rung("rescan", self._rescan, _RESCAN_MS),
-                Rung("radio_cycle", self._cycle_radio, _RADIO_MS),
-                Rung("soft_reset", lambda why: self._lifeline.reset_when_idle("radio", why, True), 0),
-                Rung("radio", lambda why: self._lifeline.reset_when_idle("radio", why), 0),
-            ),
-            self._lifeline.restarts,
-            log,
-        )
+        self._health = radio.health
         self._scanner = Scanner(radio, self._tools.registry.sighting, log, self._alive("scanner"))
+        self._healing = Healing(radio, self._scanner, self._lifeline, log)
         return Central(radio, log)
 
     def _make_link(self, channel, key, header, own_lock, pin):
@@ -210,20 +204,6 @@ class App:
     async def _keep_clock(self, alive):
         await self._wifi.wait_up(alive)
         await self._tools.clock.run(alive)
-
-    async def _scan(self, alive):
-        while True:
-            try:
-                await self._scanner.run()
-            except LinkError:
-                self.ladder.trouble("scan_refused")
-                await rest_ms(_REFUSED_MS, alive)
-
-    async def _rescan(self, why):
-        self._radio.stop_scan()
-
-    async def _cycle_radio(self, why):
-        self._radio.restart()
 
     def _look(self):
         self._uptime.seconds()

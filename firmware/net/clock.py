@@ -2,19 +2,19 @@
 believed is `lib/timekeeper`, its bytes are `lib/sntp`.
 """
 
-import asyncio
 import os
-import socket
 
 from firmware.lib import sntp
 from firmware.lib.backoff import jittered_ms, next_pause
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError, ProtocolError
 from firmware.lib.timekeeper import TRUSTED, Timekeeper
-from firmware.system.pulse import rest_ms
+from firmware.net.datagram import ask
+from firmware.system.pulse import attend, rest_ms
 from firmware.system.timing import ticks_diff, ticks_ms
 
 _ANSWER_MS = const(2000)
+_ASKING_MS = const(15000)  # the name first
 _BETWEEN_S = const(2)  # from the first sample to the one that confirms it
 _CONFIRM_S = const(61)  # the same for a jump of a trusted clock
 _RESYNC_S = const(3600)
@@ -24,9 +24,11 @@ _KEY = "last_time"
 
 
 class Clock:
-    """Asks `host` for the time, hourly once trusted. `board` has nvs_get, nvs_set, unix_now and set_rtc."""
+    """Asks `host` for the time, hourly once trusted. `board` has nvs_get, nvs_set, unix_now and set_rtc; `resolve` is
+    `Resolver.address`, or None where `host` is an address."""
 
-    def __init__(self, board, host, log, port=123):
+    def __init__(self, board, host, log, port=123, resolve=None):
+        self._resolve = resolve
         self._board = board
         self._host = host
         self._port = port
@@ -69,7 +71,7 @@ class Clock:
         pause_s = 0
         while True:
             try:
-                moved_ms = self._keeper.sample(await self._ask(), self._mono())
+                moved_ms = self._keeper.sample(await attend(self._ask(), alive, _ASKING_MS), self._mono())
                 pause_s = 0
             except (NetError, ProtocolError) as err:
                 pause_s = next_pause(pause_s, 0, _BETWEEN_S)
@@ -98,24 +100,10 @@ class Clock:
     async def _ask(self):
         """One exchange -> Unix milliseconds now, half of the round trip added. Raises NetError, ProtocolError."""
         token = os.urandom(8)
-        sock = None
-        try:
-            address = socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_DGRAM)[0][-1]
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            sock.setblocking(False)
-            sock.connect(address)  # so that only this server's datagrams arrive
-            sent_ms = ticks_ms()
-            sock.send(sntp.encode_request(token))
-            reading = asyncio.StreamReader(sock).read(64)
-            reply: bytes = await asyncio.wait_for_ms(reading, _ANSWER_MS)
-        except asyncio.TimeoutError:
-            raise NetError("no answer in %d ms" % _ANSWER_MS)
-        except OSError as err:
-            raise NetError("cannot ask: %s" % err)
-        finally:
-            if sock:
-                sock.close()
-        return sntp.decode_reply(reply or b"", token) + ticks_diff(ticks_ms(), sent_ms) // 2
+        address = await self._resolve(self._host) if self._resolve else self._host
+        sent_ms = ticks_ms()
+        reply = await ask(address, self._port, sntp.encode_request(token), _ANSWER_MS, 64)
+        return sntp.decode_reply(reply, token) + ticks_diff(ticks_ms(), sent_ms) // 2
 
     def _mono(self):
         ticks = ticks_ms()

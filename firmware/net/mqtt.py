@@ -3,7 +3,7 @@ broker); what topics and payloads mean is for the gateway.
 
 umqtt.simple (frozen into every ESP32 build) gives constructor, last will, QoS 0 publish, ping, callback and exception.
 Its `connect`, `subscribe`, `wait_msg` and QoS 1 block, hide the retain flag and read any declared size, so these are
-done here on asyncio streams, with `lib/mqtt_packet.py`. Nothing blocks the loop but name resolution.
+done here on asyncio streams, with `lib/mqtt_packet.py`. Nothing blocks the loop.
 """
 
 import asyncio
@@ -15,13 +15,14 @@ from firmware.lib import mqtt_packet
 from firmware.lib.backoff import jittered_ms, next_pause
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError, NetError, ProtocolError
+from firmware.net import tls
 from firmware.net.outbox import Outbox
 from firmware.system.pulse import attend, rest_ms, wait_set
 from firmware.system.timing import ticks_diff, ticks_ms
 
 _CONNECT_S = const(15)
 _ANSWER_S = const(10)
-_OPENING_MS = const(20000)
+_OPENING_MS = const(25000)
 _PUBACK_MS = const(30000)
 _READ = const(256)
 
@@ -53,13 +54,26 @@ class Mqtt(MQTTClient):
 
     `ca` is the DER certificate of the owner's authority: TLS 1.2 or newer with verified chain and name. Without it the
     connection is plain, which the owner must have allowed by `insecure`; there is no fallback (security.md TLS-1 to 3).
+    `resolve` is `Resolver.address`, or None where `host` needs none.
     Set before `run`: `set_last_will(topic, payload, retain, qos)`, `set_callback(on_message)`, `subscribe(topics)`,
     `on_connected`. `on_message(topic, payload, retained, qos)` is a plain function that must return at once (put it
     into an inbox); a QoS 1 message is acknowledged when it has returned. `on_connected` is an async function, started
     once the subscriptions stand; it may publish.
     """
 
-    def __init__(self, client_id, host, port, log, user=None, password=None, keepalive_s=30, ca=None, insecure=False):
+    def __init__(
+        self,
+        client_id,
+        host,
+        port,
+        log,
+        user=None,
+        password=None,
+        keepalive_s=30,
+        ca=None,
+        insecure=False,
+        resolve=None,
+    ):
         if ca is None and not insecure:
             raise ConfigError("mqtt_ca missing and insecure_broker not set")
         if not 4 <= keepalive_s <= 0xFFFF:
@@ -69,6 +83,7 @@ class Mqtt(MQTTClient):
         self.is_up = False
         self._log = log.area("mqtt")
         self._ca = ca
+        self._resolve = resolve
         self._topics = []
         self._session = None
 
@@ -149,10 +164,9 @@ class Mqtt(MQTTClient):
         ssl = None
         try:
             if self._ca is not None:
-                ssl = _tls_context(self._ca)
-            opening = asyncio.open_connection(
-                self.server, self.port, ssl=ssl, server_hostname=self.server if ssl else None
-            )
+                ssl = tls.context(self._ca)
+            address = await self._resolve(self.server) if self._resolve else self.server
+            opening = asyncio.open_connection(address, self.port, ssl=ssl, server_hostname=self.server if ssl else None)
             streams: tuple = await asyncio.wait_for(opening, _CONNECT_S)
         except asyncio.TimeoutError:
             raise NetError("no connection in %d s" % _CONNECT_S)
@@ -285,13 +299,3 @@ async def _guarded(session, job):
 def _lost(err):
     """The NetError for what a stream raised. A TLS handshake that fails does so as ValueError (MicroPython 1.29)."""
     return NetError("connection lost: %s" % str(err).strip())
-
-
-def _tls_context(ca):
-    """TLS 1.2 or newer is all that MicroPython's mbedtls offers; verification is set, not assumed (TLS-1)."""
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = ssl.CERT_REQUIRED  # type: ignore[attr-defined]
-    context.load_verify_locations(cadata=ca)
-    return context

@@ -43,6 +43,11 @@ class Wifi:
         except (OSError, ValueError):
             return None
 
+    def name_server(self):
+        """Address of the name server that the network gave us, or None."""
+        address = self._wlan.ifconfig()[3]
+        return address if address != "0.0.0.0" else None
+
     async def wait_up(self, alive):
         """Return once associated, reporting meanwhile."""
         await wait_set(self._up, alive)
