@@ -29,6 +29,7 @@ _GATEWAY = (
     "clock",
     "ladder",
     "scanner",
+    "radio_watch",
     "scheduler",
     "deadlines",
     "bridge",
@@ -202,5 +203,36 @@ def test_five_quick_resets_lead_to_minimal_mode(row: Row, tmp_path) -> None:
             await _start(bench.gateway)  # the lock stays in minimal mode: the door and local Bluetooth
             row.check(await _answers(bench), "power-on did not end minimal mode")
             row.check((await bench.ask("unlock"))["code"] == "ok", "the lock's minimal mode does not open the door")
+
+    asyncio.run(story())
+
+
+@pytest.mark.skipif(not FULL, reason="a minute: make faults")
+@pytest.mark.row("R-18", "a radio that refuses to scan, up the ladder")
+def test_the_ladder_heals_the_radio_or_resets_the_board(row: Row, tmp_path) -> None:
+    async def story() -> None:
+        async with Bench(tmp_path) as bench:
+            await bench.adopt()
+            await bench.until_linkless()
+            after = await _start(bench.gateway, "", "deaf")
+            for rung in ("rescan", "radio_cycle"):
+                line = await bench.gateway.wait_line("ladder %s" % rung, 30, after)
+                row.check("why=scan_refused" in line, line)
+                await bench.site.leap(25)
+            row.check(await _answers(bench), "the radio does not work after it was switched off and on")
+            row.check((await bench.ask("unlock"))["code"] == "ok", "no unlock")
+
+            await bench.until_linkless()
+            after = await _start(bench.gateway, "", "deafer")
+            for rung in ("rescan", "radio_cycle", "soft_reset"):
+                await bench.gateway.wait_line("ladder %s" % rung, 60, after)
+                if rung != "soft_reset":
+                    await bench.site.leap(35)
+            line = await bench.gateway.wait_line("lifeline started .*why=radio", 60, after)
+            row.check("what=scan_refused" in line, line)
+            row.check(await _answers(bench), "no service after the soft reset")
+            hello = await bench.gateway.ask({"do": "hello"})
+            counts = hello["restart"]["counts"]
+            row.check([counts.get(word) for word in ("rescan", "radio_cycle", "soft_reset")] == [1, 1, 1], counts)
 
     asyncio.run(story())

@@ -4,6 +4,7 @@
 #   raise, memory   the job fails after a moment          hang        it waits for what never comes
 #   return          the job ends                          stubborn    it cannot even be cancelled
 #   block           it never gives the loop back          feeder      nobody feeds the watchdog any more
+#   deaf            the radio refuses to scan until it was switched off and on; deafer: for ever
 #   irq             every fifth call of the radio's interrupt handler raises
 # ruff: noqa: E402, F821
 import asyncio
@@ -89,11 +90,32 @@ def _break_irq():
     radio.Radio._irq = broken
 
 
+def _refuse_scans(is_for_ever):
+    from firmware.ble import radio
+    from firmware.lib.errors import LinkError
+
+    start_scan, stop = radio.Radio.start_scan, radio.Radio.stop
+    healed = []
+
+    def refuse(self, active=False):
+        if is_for_ever or not healed:
+            raise LinkError("probe")
+        start_scan(self, active)
+
+    def stop_and_heal(self):
+        healed.append(1)
+        stop(self)
+
+    radio.Radio.start_scan, radio.Radio.stop = refuse, stop_and_heal
+
+
 if not _fault:
     _install("", "", 0)  # names the jobs, and leaves them alone
 elif _fault.get("always") or machine.reset_cause() == machine.PWRON_RESET:
     if _fault["how"] == "irq":
         _break_irq()
+    elif _fault["how"] in ("deaf", "deafer"):
+        _refuse_scans(_fault["how"] == "deafer")
     elif _fault["how"] == "feeder":
         fed = [0]
 
