@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from firmware.lib import crypto, frame, opcodes
+from firmware.lib import advert, crypto, frame, opcodes
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import common
 from host_tools import lock_link
@@ -141,6 +141,29 @@ def test_an_impostor_with_a_fixed_challenge_is_stopped_at_its_second_use(tmp_pat
             alarms = bench.mqtt.heard(lambda m: m.topic == bench.topic("event") and m.value["event_type"] == "alarm")
             row.check(alarms and len(bench.mqtt.messages) > seen, "no alarm on the event topic")
             row.figure("alarms", len(alarms))
+
+    asyncio.run(story())
+
+
+@pytest.mark.row(
+    "T-IMP-1b", "two radios advertise under a lock's address: an alarm on its event topic, and none without"
+)
+def test_two_advertisers_under_one_address_are_an_alarm(tmp_path, row: Row) -> None:
+    def alarms(bench: Bench) -> int:
+        return len(bench.mqtt.heard(lambda m: m.topic == bench.topic("event") and m.value["event_type"] == "alarm"))
+
+    async def story() -> None:
+        async with Bench(tmp_path, seed=row.seed) as bench:
+            entry = await bench.adopt()
+            for _ in range(row.count(2, 20)):  # what a busy lock does alone
+                row.check((await bench.ask("unlock"))["ok"] and (await bench.ask("lock"))["ok"], "not done")
+            await bench.until_linkless()
+            row.check(not alarms(bench), "an alarm about the lock alone")
+            async with Impostor(bench.site.radio.air, entry.mac, lambda request: [], flags=advert.UNLOCKED):
+                began_s = asyncio.get_running_loop().time()
+                await bench.until(lambda: alarms(bench), "the alarm", 90)
+                row.check(alarms(bench) == 1, "%d alarms" % alarms(bench))
+                row.figure("after s", round(asyncio.get_running_loop().time() - began_s, 1))
 
     asyncio.run(story())
 

@@ -6,6 +6,7 @@ from firmware.lib import crypto, frame
 from firmware.lib.errors import AuthError, LinkError, LinkTimeout
 from firmware.lib.reassembler import Reassembler
 from firmware.system.inbox import Inbox
+from firmware.system.timing import remaining_ms, ticks_add, ticks_ms
 
 _KEY = bytes(range(16))
 
@@ -180,6 +181,33 @@ class ExchangeTest(unittest.TestCase):
         again, other, requests = _run({0x14: [_answer(b"\x14\x01\x50\x00")]}, scenario)
         self.assertEqual((again.kind, again.sent, other, requests), (LinkError, False, b"\x50\x00", 2))
         self.assertEqual(pushes, [0x55])
+
+    def test_a_frame_that_left_in_part_was_not_sent(self):
+        async def scenario(channel, link):
+            async def stuck(octets):
+                await asyncio.sleep(60)
+
+            whole = channel.write
+            channel.write = stuck
+            failure = await _attempt(link.exchange(0x47, b"body", 30))
+            channel.write = whole
+            return failure, await link.exchange(0x47, b"body", 500)  # so it may be asked again
+
+        failure, data = _run({0x47: [_answer(b"\x47\x01\x5a")]}, scenario)
+        self.assertEqual((failure.kind, failure.sent, data), (LinkTimeout, False, b"\x5a"))
+
+    def test_a_frame_whose_last_chunk_left_as_the_time_ran_out_was_sent(self):
+        async def scenario(channel, link):
+            async def slow(octets):
+                until_ms = ticks_add(ticks_ms(), 60)
+                while remaining_ms(until_ms):  # the time runs out meanwhile
+                    pass
+
+            channel.write = slow
+            return await _attempt(link.exchange(0x47, b"body", 30))
+
+        failure = _run({}, scenario)
+        self.assertEqual((failure.kind, failure.sent), (LinkTimeout, True))
 
     def test_interrupt_ends_a_listen_and_no_exchange(self):
         async def scenario(channel, link):
