@@ -60,7 +60,15 @@ class Passcodes:
     def _keep(self, slots):
         while slots and slots[-1] is None:
             slots.pop()
-        self._vault.save(_CLASS, b"".join(bytes((len(entry),)) + entry if entry else b"\x00" for entry in slots))
+        packed = bytearray(sum(1 + len(entry or b"") for entry in slots))
+        at = 0
+        for entry in slots:
+            if entry:
+                packed[at] = len(entry)
+                packed[at + 1 : at + 1 + len(entry)] = entry
+                at += len(entry)
+            at += 1
+        self._vault.save(_CLASS, packed)
         self._slots = slots
 
     def __len__(self):
