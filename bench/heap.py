@@ -59,7 +59,7 @@ def find_need(story: str, build: str, role: str, share: int, alive: int) -> tupl
     low = high = alive // KIB
     why = ""
     is_found = False
-    while not is_found or high - low > max(1, high // 100):
+    while not is_found or high - low > high // 50:
         middle = (low + high) // 2 if is_found else high * 5 // 4
         run = play(story, build, {role: limit(share, middle)})
         if run.failed:
