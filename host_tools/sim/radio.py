@@ -130,6 +130,8 @@ class Radio:
                 await session.serve(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the board process ended
+        except asyncio.CancelledError:
+            pass  # the program ends; Python 3.11's streams print a traceback for handlers that end as cancelled
         except (ValueError, IndexError, TypeError) as err:
             log.warning("board stream: %r", err)
             writer.write(frame([EINVAL]))
