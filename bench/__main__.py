@@ -8,7 +8,7 @@ import argparse
 import subprocess
 import sys
 
-MEASUREMENTS = (("unlock", 10), ("sighting", 6), ("upload", 1), ("state", 8), ("notify", 1000))
+MEASUREMENTS = (("unlock", 10), ("sighting", 6), ("upload", 1), ("state", 8), ("notify", 1000), ("flash", 400))
 
 
 def main() -> None:

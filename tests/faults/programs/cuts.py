@@ -169,8 +169,8 @@ class Chip:
         if cut is not None:
             self.power.cut_after(*cut)
         self.nor = _Device(self.files, BLOCKS, self.power)
-        self._nvs_nor = _nor.Nor(self.entries, _nvs.PAGES, self.power)
-        esp32._nor_of_nvs = self._nvs_nor
+        self.entries_nor = _nor.Nor(self.entries, _nvs.PAGES, self.power)
+        esp32._nor_of_nvs = self.entries_nor
         esp32._store = None
         vfs.mount(_Files(self.nor, self.power), "/flash")
         self._is_mounted = True
