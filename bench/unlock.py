@@ -30,6 +30,7 @@ from tests.system.bench import Bench
 _LINGER_MS = 1500  # the gateway drops its link soon, so that the next unlock is cold
 _SETTLE_S = 0.8  # before a warm one: the record of the command before has been fetched, the link is still up
 _GIVE_UP_S = 15
+_FAULTS = TTLockError, TimeoutError, OSError, ValueError  # the last for frames that it does not decrypt
 OURS, THEIRS = "Gatehouse", "ttlock-ble"
 KINDS = COLD, WARM = "cold", "warm"
 
@@ -102,7 +103,7 @@ class Theirs:
             async with asyncio.timeout(_GIVE_UP_S):
                 client = await self._connected()
                 await client.unlock()
-        except (TTLockError, TimeoutError, OSError) as err:
+        except _FAULTS as err:
             series.failed += 1
             print("ttlock-ble: %s: %s" % (type(err).__name__, err))
             await self.rest()
@@ -114,7 +115,7 @@ class Theirs:
                 async with asyncio.timeout(_GIVE_UP_S):
                     await (await self._connected()).lock()
                     await self._bench.until(lambda: self._lock.bolt == "locked", "locked", 2)
-            except (TTLockError, TimeoutError, OSError, AssertionError):
+            except (*_FAULTS, AssertionError):
                 await self.rest()
 
     async def _connected(self) -> TTLockClient:
