@@ -1,6 +1,7 @@
 """R-13: mutated frames to whoever takes frames apart; over the air, in `test_garbage_air.py`."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -19,14 +20,15 @@ _MODULES = [
 ]
 
 
-def reached(seed: int) -> str:
+def reached(seed: int, folder: str) -> str:
     """How many lines of parser, authorization and dispatch some thousand of these frames reach, as CPython counts."""
     hit: dict[str, set] = {}
     missed: dict[str, set] = {}
     for level in _LEVELS:
         given = [json.dumps(each) for each in (_MODULES, "garbage_lock", 4000, seed, level)]
         command = [sys.executable, str(ROOT / "tests/faults/programs/reached.py"), *given]
-        found = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=600).stdout)
+        env = os.environ | {"GATEHOUSE_MEMORY": folder}
+        found = json.loads(subprocess.run(command, env=env, capture_output=True, check=True, timeout=600).stdout)
         for name, lines in found["reached"].items():
             hit.setdefault(name, set()).update(lines)
             missed[name] = missed.get(name, set(found["missed"][name])) & set(found["missed"][name])
@@ -37,10 +39,10 @@ def reached(seed: int) -> str:
 @pytest.mark.row(
     "R-13", "mutated frames to the lock at nine levels, to the gateway's link, to the advertisement's parser"
 )
-def test_mutated_frames_crash_nothing_and_move_nothing(row: Row) -> None:
+def test_mutated_frames_crash_nothing_and_move_nothing(row: Row, tmp_path) -> None:
     lock, gateway = row.count(9000, 700000), row.count(3000, 300000)
     for level, share in _LEVELS.items():
         row.take(run_program("garbage_lock", lock * share // _SHARES, row.seed, level))
     row.take(run_program("garbage_gateway", gateway, row.seed))
     if FULL:
-        row.figure("lines_reached", reached(row.seed))
+        row.figure("lines_reached", reached(row.seed, str(tmp_path)))
