@@ -42,7 +42,7 @@ def test_a_site_survives_its_broker(row: Row, tmp_path) -> None:
             moved = len(bench.lock.movements)
             await bench.site.broker.start()
             await _all_records(bench, row)
-            for turn in range(row.count(1, 5)):
+            for turn in range(row.count(1, 2)):
                 await bench.site.broker.stop()
                 await _open_by_code(bench, row)
                 moved = len(bench.lock.movements)

@@ -45,11 +45,9 @@ def test_no_secret_leaves_by_mqtt_or_by_a_log(row: Row, tmp_path, capfd) -> None
                 found.extend(secrets.hits(board.name, printed))
             kept = bench.gateway.image.read_bytes()
             owner = ("wifi password", "broker password")  # the settings file holds these
-            assert not secrets.hits("the gateway's flash", kept, owner)
-            # the lock's flash holds what opens it, in one place each and in no other form than its stores'
-            assert not secrets.hits(
-                "the lock's flash", bench.lock.image.read_bytes(), ("code", "aes", "admin passcode")
-            )
+            found.extend(secrets.hits("the gateway's flash", kept, owner))
+            found.extend(secrets.hits("the lock's flash", bench.lock.image.read_bytes()))  # its stores are sealed
+            row.figure("messages", len(bench.mqtt.messages))
 
     asyncio.run(story())
     printed = capfd.readouterr()
