@@ -72,6 +72,7 @@ class Flow:
         self.tap = tap
         self.row = row
         self.recoveries_s: list[float] = []
+        self._is_settled = False
 
     def args(self) -> dict | None:
         """Arguments of the next attempt."""
@@ -85,7 +86,13 @@ class Flow:
         raise NotImplementedError
 
     async def count(self) -> dict[str, int]:
-        """A dry run: how many packets each side sends until the result is there."""
+        """A dry run: how many packets each side sends until the result is there.
+
+        The second of two counts: the first one may find more to do, such as records of the flow before.
+        """
+        if not self._is_settled:
+            self._is_settled = True
+            await self.count()
         await self.post.until_quiet()
         await self.prepare()
         await self.post.until_quiet()

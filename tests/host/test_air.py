@@ -162,7 +162,7 @@ def test_record_of_a_link_counts_both_sides_and_outlives_it() -> None:
 def test_cut_at_the_nth_packet_is_noticed_by_supervision_alone(sender: str, is_delivered: bool) -> None:
     async def story() -> None:
         air = Air(1, "ideal")
-        air.faults.supervision_s = 0.3
+        air.faults.supervision_s = 0.6
         cut = air.faults.cut(LOCK, sender, 3, is_delivered)
         async with Talk(air) as talk:
             for number in range(5):
@@ -218,7 +218,7 @@ def test_cut_link_does_not_come_back_when_somebody_moves() -> None:
 def test_live_link_ends_out_of_range_and_survives_a_short_absence() -> None:
     async def story() -> None:
         air = Air(1, "home")
-        air.faults.supervision_s = 0.5
+        air.faults.supervision_s = 2
         for mac in (LOCK, PHONE):
             air.place(parse_address(mac), 0, 0)
         async with Talk(air) as talk:
@@ -256,15 +256,21 @@ def test_jam_around_a_place_silences_who_is_in_it_and_ends() -> None:
         air.place(parse_address(LOCK), 10, 0)
         air.place(parse_address(PHONE), 0, 0)
         async with Talk(air) as talk:
-            air.faults.jam(50, 0, 5)  # elsewhere
+            elsewhere = air.faults.jam(50, 0, 5)
             await talk.write(b"1")
             await eventually(lambda: talk.at_lock == [b"1"])
-            air.faults.jam(10, 0, 3, for_s=0.3)
+            air.faults.lift(elsewhere)
+            jam = air.faults.jam(10, 0, 3)
             await talk.write(b"2")
             await talk.notify(b"3")
             await asyncio.sleep(0.1)
             assert talk.at_lock == [b"1"] and not talk.at_phone
+            air.faults.lift(jam)
             await eventually(lambda: talk.at_lock == [b"1", b"2"] and talk.at_phone == [b"3"])
+            air.faults.jam(10, 0, 3, for_s=0.3)
+            await talk.write(b"4")
+            await eventually(lambda: talk.at_lock[-1] == b"4")
+            assert not air.faults.describe()
             assert not talk.ends
 
     asyncio.run(story())
