@@ -195,6 +195,12 @@ class Score:
         if len(self.failures) < 200:
             self.failures.append(text)
 
+    def check(self, holds, text):
+        """One attempt, judged."""
+        self.n += 1
+        if not holds:
+            self.fail(text)
+
     def line(self, **figures):
         """The result as the report takes it."""
         figures["operations"] = self.operations
