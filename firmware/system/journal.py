@@ -1,7 +1,6 @@
 """Append-only records on flash. Owns one folder.
 
-A record (little-endian): magic 0xA5, u16 length, u32 number, payload, u32 CRC-32 over all before it, commit byte 0x5A.
-Numbers rise by one. Damaged bytes cost the records they belong to; what follows is found by its magic and checksum.
+Numbers rise by one. Damaged bytes cost the records they belong to (`journal_frame`).
 
 Where a record goes: littlefs, as MicroPython mounts it, keeps a file of up to 128 bytes inside its folder, so that
 writing it anew is one commit and erases no block, whereas appending to a longer one copies that file's last block into
@@ -14,20 +13,12 @@ there, so a second program operation for the commit byte would add wear and noth
 checksum tell torn records on other volumes. Segments are read back before the small files may be overwritten (rule 3).
 """
 
-import binascii
 import os
-import struct
 
 from firmware.lib.compat import const
+from firmware.system import journal_frame
 from firmware.system.store import exists, make_folder
 
-_MAGIC = const(0xA5)
-_MAGIC_BYTE = b"\xa5"
-_COMMIT = b"\x5a"
-_HEAD = "<BHI"
-_HEAD_LEN = const(7)
-_TAIL_LEN = const(5)
-_MAX_LEN = const(1024)
 _SUFFIX = ".seg"
 _TAIL = "tail."
 _SLOTS = const(8)
@@ -79,11 +70,8 @@ class Journal:
         """Store `payload` (at most 1024 bytes) durably and return its number. Drops the oldest segment when all are
         full, or when the flash is. Raises OSError when the flash refuses all the same.
         """
-        if len(payload) > _MAX_LEN:
-            raise ValueError("journal record of %d bytes" % len(payload))
         seq = self.next_seq
-        raw = struct.pack(_HEAD, _MAGIC, len(payload), seq) + bytes(payload)
-        raw += struct.pack("<I", binascii.crc32(raw) & 0xFFFFFFFF) + _COMMIT
+        raw = journal_frame.encode(seq, payload)
         try:
             self._append(seq, raw)
         except OSError as err:
@@ -190,7 +178,7 @@ class Journal:
         with open(self._name(file), "rb") as stream:
             stream.seek(offset)
             for _ in range(records):
-                found = _next(stream)
+                found = journal_frame.following(stream)
                 if found is None or found[2] != offset:
                     return False
                 offset = stream.tell()
@@ -260,7 +248,7 @@ class Journal:
         end = 0
         with open(self._name(file), "rb") as stream:
             while True:
-                found = _next(stream)
+                found = journal_frame.following(stream)
                 if found is None:
                     break
                 if not file.count and file.slot is not None:
@@ -295,38 +283,10 @@ class Journal:
         with open(self._name(file), "rb") as stream:
             stream.seek(offset)
             while True:
-                found = _next(stream)
+                found = journal_frame.following(stream)
                 if found is None or found[0] >= file.next:
                     self._at = None
                     return None
                 if found[0] >= seq:
                     self._at = (file, found[0] + 1, stream.tell())
                     return found[0], found[1]
-
-
-def _next(stream):
-    """The next valid record: (number, payload, where it starts), or None at the end."""
-    start = stream.tell()
-    while True:
-        head = stream.read(_HEAD_LEN)
-        if len(head) < _HEAD_LEN:
-            return None
-        magic, length, number = struct.unpack(_HEAD, head)
-        if magic == _MAGIC and length <= _MAX_LEN:
-            body = stream.read(length + _TAIL_LEN)
-            if len(body) == length + _TAIL_LEN and body[-1:] == _COMMIT:
-                sum_ = struct.unpack("<I", body[length : length + 4])[0]
-                if sum_ == binascii.crc32(head + body[:length]) & 0xFFFFFFFF:
-                    return number, body[:length], start
-        start += 1
-        stream.seek(start)
-        while True:  # damaged: the next magic byte may begin a record
-            part = stream.read(64)
-            if not part:
-                return None
-            at = part.find(_MAGIC_BYTE)
-            if at >= 0:
-                start += at
-                break
-            start += len(part)
-        stream.seek(start)
