@@ -7,9 +7,10 @@ Gateway's rungs: `rescan`, `radio_cycle` (radio off and on), `soft_reset`, `radi
 import asyncio
 
 from firmware.lib.compat import const
-from firmware.system.pulse import rest_ms, wait_set
+from firmware.system.pulse import attend, rest_ms, wait_set
 
 _CALM_MS = const(600000)
+_ACT_MS = const(20000)  # a reset waits until it hurts nothing
 
 
 class Rung:
@@ -57,7 +58,7 @@ class Ladder:
             self._level = min(self._level + 1, len(self._rungs) - 1)
             self._restarts.count(rung.word)
             self._log.warn(rung.word, why=self._why)
-            await rung.act(self._why)
+            await attend(rung.act(self._why), alive, _ACT_MS)
             await rest_ms(rung.settle_ms, alive)
             self._woken.clear()  # what was found meanwhile was found too early
             self._most = 0

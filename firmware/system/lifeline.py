@@ -11,7 +11,7 @@ from firmware.lib.compat import const
 from firmware.system.pulse import rest_ms
 from firmware.system.restarts import Restarts
 from firmware.system.supervisor import Supervisor
-from firmware.system.timing import ticks_diff, ticks_ms
+from firmware.system.timing import sleep_ms, ticks_diff, ticks_ms
 
 _STARTING_MS = const(30000)  # modules are read and stores scanned before the loop runs
 _RUNNING_MS = const(8000)  # with 4 s of silence and one round, below 15 s (security.md R-19)
@@ -84,15 +84,12 @@ class Lifeline:
         """Reset as soon as it hurts nothing, at the latest after 10 s."""
         began_ms = ticks_ms()
         while not self.is_idle() and ticks_diff(ticks_ms(), began_ms) < _IDLE_MS:
-            await rest_ms(_LOOK_MS, self._note_house)
+            await sleep_ms(_LOOK_MS)
         self.reset(why, what, is_soft)
 
     def ask_reboot(self):
         """The owner wants it, in a moment."""
         self._reboot_ms = ticks_ms()
-
-    def _note_house(self):
-        self.supervisor.alive("housekeeping")
 
     def _give_up(self, name, why):
         gc.collect()

@@ -199,7 +199,7 @@ def test_five_quick_resets_lead_to_minimal_mode(row: Row, tmp_path) -> None:
 
 
 @pytest.mark.skipif(not FULL, reason="minutes: make faults")
-@pytest.mark.row("R-18", "every fifth call of the radio's interrupt handler raises")
+@pytest.mark.row("R-18", "every fiftieth call of the radio's interrupt handler raises")
 def test_lost_events_do_not_keep_the_gateway_from_work(row: Row, tmp_path) -> None:
     async def story() -> None:
         async with Bench(tmp_path) as bench:
@@ -213,7 +213,7 @@ def test_lost_events_do_not_keep_the_gateway_from_work(row: Row, tmp_path) -> No
             found = [line.split()[3] for line in list(bench.gateway.lines)[after:] if " ladder " in line]
             row.figure("rungs", "+".join(found) or "none")
             row.figure("ok_with_lost_events", "%d/%d" % (codes.count("ok"), len(codes)))
-            row.check(codes.count("ok") >= 10, "with every fifth event lost: %s" % codes)
+            row.check(codes.count("ok") >= 10, "with every fiftieth event lost: %s" % codes)
             moved = len(bench.lock.movements)
             await _start(bench.gateway)
             row.check(await _answers(bench), "no service without the fault")

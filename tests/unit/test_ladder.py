@@ -47,6 +47,29 @@ class LadderTest(unittest.TestCase):
             self.restarts.counts(), {"power_on": 1, "rescan": 1, "radio_cycle": 1, "soft_reset": 1, "radio": 3}
         )
 
+    def test_a_rung_that_takes_its_time_is_reported_through(self):
+        reports = []
+
+        async def slow(why):
+            await asyncio.sleep(0.05)
+            self.climbed.append(("radio", why))
+
+        async def whole():
+            climber = Ladder([Rung("radio", slow, 0)], self.restarts, Log(lambda: 0, lambda line: None, ERROR))
+            task = asyncio.create_task(climber.run(lambda: reports.append(len(self.climbed))))
+            await asyncio.sleep(0.001)
+            before = len(reports)
+            climber.trouble("refused")
+            await asyncio.sleep(0.03)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+            return len(reports) - before
+
+        self.assertTrue(asyncio.run(whole()) >= 1)
+
     def test_trouble_of_another_making_never_resets(self):
         async def scenario(climber):
             for _ in range(4):

@@ -5,7 +5,7 @@
 #   return          the job ends                          stubborn    it cannot even be cancelled
 #   block           it never gives the loop back          feeder      nobody feeds the watchdog any more
 #   deaf            the radio refuses to scan until it was switched off and on; deafer: for ever
-#   irq             every fifth call of the radio's interrupt handler raises
+#   irq             every fiftieth call of the radio's interrupt handler raises
 # ruff: noqa: E402, F821
 import asyncio
 import json
@@ -83,7 +83,7 @@ def _break_irq():
 
     def broken(self, event, args):
         count[0] += 1
-        if count[0] % 5 == 0:
+        if count[0] % 50 == 0:
             raise ValueError("probe")
         return irq(self, event, args)
 
