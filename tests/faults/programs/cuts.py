@@ -39,7 +39,7 @@ from firmware import board  # noqa: E402
 from firmware.system import store  # noqa: E402
 
 TEARS = _power.TEARS
-_MOST_NESTED = 50
+_MOST_NESTED = 25
 BLOCK = _nor.BLOCK
 
 
