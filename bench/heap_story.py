@@ -31,6 +31,9 @@ UNREAD = 120  # of 500: the upload goes on long enough to reach its steady state
 STORIES = (("use", "gateway"), ("use", "lock"), ("pair", "lock"))
 SIMULATED = ("time", "bluetooth", "machine", "esp32", "network")
 BUILDS = ("stock", "rom")
+NAME_BYTES = 7  # pointer, hash, length
+_FIRST_POOL = 20
+_POOL_HEAD = 32
 _PLENTY = "2M"
 _STORY_S = 60
 _BROKEN = re.compile(r"MemoryError|memory allocation failed|Traceback|Unhandled exception")
@@ -38,10 +41,37 @@ _BROKEN = re.compile(r"MemoryError|memory allocation failed|Traceback|Unhandled 
 
 @dataclass
 class Mark:
-    """Bytes alive after a step, and the most that was alive while the board waited during it (mode `peak`)."""
+    """Bytes alive after a step, the most that was alive while the board waited during it (mode `peak`), and how many
+    names (qstr) the interpreter had.
+    """
 
     alive: int
     peak: int
+    names: int
+
+
+@dataclass
+class Share:
+    """What the simulator takes of a heap: bytes alive without firmware, of them a table for so many names."""
+
+    alive: int
+    names: int
+
+    def beside(self, names: int) -> int:
+        """Its bytes on a board with `names` names in all. The table of names doubles when it is full. The simulator
+        brings hundreds that a board has in flash, so the firmware is charged for its own names and for no empty room.
+        """
+        return self.alive - name_table(self.names) + name_table(names) - NAME_BYTES * (names - self.names)
+
+
+def name_table(names: int) -> int:
+    """Bytes of MicroPython's table for so many names: pools of 20, 40, 80, ... entries (py/qstr.c)."""
+    total, size = 0, _FIRST_POOL
+    while names > 0:
+        total += NAME_BYTES * size + _POOL_HEAD
+        names -= size
+        size *= 2
+    return total
 
 
 @dataclass
@@ -70,6 +100,16 @@ def on_32_bits() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+async def ask(board: Board, label: str) -> Mark:
+    """Let the probe on `board` tell what lies on its heap."""
+    board.post("heap", label)
+    _, _, alive, peak = (await board.wait_line(r"^\*heap\* %s " % label, 20)).split()
+    told = next(line for line in reversed(board.lines) if line.startswith("qstr pool:"))
+    found = re.search(r"n_qstr=(\d+)", told)
+    assert found, told
+    return Mark(int(alive), int(peak), int(found[1]))
 
 
 class Story:
@@ -146,10 +186,7 @@ class Story:
     async def _mark(self, step: str) -> None:
         """The step named before is over: ask the boards what is alive."""
         for board in self._measured:
-            board.post("heap", step)
-            line = await board.wait_line(r"^\*heap\* %s " % step, 20)
-            _, _, alive, peak = line.split()
-            self.run.marks[board.role][step] = Mark(int(alive), int(peak))
+            self.run.marks[board.role][step] = await ask(board, step)
 
     async def _do(self, step: str, doing) -> None:
         self._step = step
@@ -197,8 +234,8 @@ class Story:
             pass
 
 
-async def simulators_share(role: str, build: str) -> int:
-    """Bytes alive on a board of `role` that runs no firmware, without asyncio and what every interpreter has."""
+async def simulators_share(role: str, build: str) -> Share:
+    """What is alive on a board of `role` that runs no firmware, without asyncio and what every interpreter has."""
     with tempfile.TemporaryDirectory(prefix="gatehouse-heap-") as name, on_32_bits():
         folder = Path(name)
         async with Bench(folder / "bench", gateways=1, locks=1, seed=1) as bench:
@@ -208,9 +245,8 @@ async def simulators_share(role: str, build: str) -> int:
             build_image(board, build, folder / "image", {}, BARE)
             await board.start()
             await board.wait_line("bare started", 10)
-            board.post("heap", "bare")
-            line = await board.wait_line(r"^\*heap\* bare ", 10)
-    return int(line.split()[2]) - await _plain()
+            mark = await ask(board, "bare")
+    return Share(mark.alive - await _plain(), mark.names)
 
 
 def import_order(role: str) -> list[str]:

@@ -7,12 +7,14 @@
 #   PROBE_MODE=peak       collect whenever the board waits, and keep the most that was alive then
 #   PROBE_IMPORT=names    import these modules before anything else runs, and print what each of them takes
 #
-# The site posts ["heap", label]; the board prints `*heap* label alive peak` on its console.
+# The site posts ["heap", label]; the board prints `*heap* label alive peak` on its console, and before that how many
+# names (qstr) the interpreter has, as `micropython.qstr_info` says it.
 import gc
 import os
 import sys
 
 import _board
+import micropython
 
 
 def _mount_rom(path):
@@ -47,6 +49,7 @@ def _look():
 
 def _tell(label):
     used = _look()
+    micropython.qstr_info()
     print("*heap*", label, used, _peak[0])
     _peak[0] = used
 
