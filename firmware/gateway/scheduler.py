@@ -24,6 +24,7 @@ _PAUSE_MS = const(30)  # between attempts; each then waits for an advertisement 
 _REPORT_MS = const(2000)
 _SLICE_MS = const(100)
 _AFTER_MS = const(150)  # a link that no command used is kept for what else is due with the lock, and no longer
+_CALM_MS = const(250)  # after a command the next one often follows at once: what nobody waits for comes later
 _GRACE_MS = const(5000)  # a job that has not ended so long after its deadline hangs
 
 
@@ -208,17 +209,19 @@ class Scheduler:
                 mine = job
                 async with self._opener(job.lock, until_ms, lambda: self._gives_way(mine, began_ms)) as session:
                     self.linked = job.lock
-                    kept_ms = ticks_ms()
+                    kept_ms = calm_ms = ticks_ms()
                     while job:
                         lock = job.lock
                         self.current = job
                         await self._run(job, session)
                         linger_ms = self._linger_ms if job.priority <= COMMAND else min(self._linger_ms, _AFTER_MS)
+                        if job.priority <= COMMAND:
+                            calm_ms = ticks_add(ticks_ms(), min(linger_ms, _CALM_MS))
                         until_ms = ticks_add(ticks_ms(), linger_ms)
                         if ticks_diff(until_ms, kept_ms) > 0:
                             kept_ms = until_ms
                         self.current = job = None
-                        job = await self._next_for(lock, session, kept_ms)
+                        job = await self._next_for(lock, session, kept_ms, calm_ms)
                 return
             except LinkError as err:
                 if not job:
@@ -266,18 +269,22 @@ class Scheduler:
             self._log.info("job_refused", addr=job.lock.address, err=err)
         self._end(job, None, err)
 
-    async def _next_for(self, lock, session, until_ms):
-        """The next job if it is for the same lock, waiting for one until the tick `until_ms`; None when the link should
-        be closed."""
+    async def _next_for(self, lock, session, until_ms, calm_ms):
+        """The next job if it is for the same lock, waiting for one until the tick `until_ms`, and with work that nobody
+        waits for until `calm_ms`; None when the link should be closed."""
         self._idle_link = session.link
         try:
             while True:
                 self._report()
-                if self._queue:
-                    return self._queue.pop(0) if self._queue[0].lock is lock else None
-                left_ms = remaining_ms(until_ms)
-                if not left_ms:
-                    return None
+                if not self._queue:
+                    left_ms = remaining_ms(until_ms)
+                    if not left_ms:
+                        return None
+                else:
+                    first = self._queue[0]
+                    left_ms = remaining_ms(calm_ms) if first.priority > COMMAND else 0
+                    if not left_ms:
+                        return self._queue.pop(0) if first.lock is lock else None
                 await session.link.listen(min(left_ms, _REPORT_MS))
         finally:
             self._idle_link = None

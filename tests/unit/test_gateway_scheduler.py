@@ -144,6 +144,21 @@ class SchedulerTest(unittest.TestCase):
         bench.play(story)
         self.assertEqual((bench.done, bench.opened), (["unlock", "other"], ["front", "back"]))
 
+    def test_background_work_does_not_begin_between_two_commands(self):
+        bench = Bench(linger_ms=60000)
+
+        async def story():
+            bench.submit(bench.front, "unlock")
+            await bench.until(1)
+            bench.submit(bench.front, "records", RECORDS)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            bench.submit(bench.front, "lock")
+            await bench.until(3)
+
+        bench.play(story)
+        self.assertEqual((bench.done, bench.opened), (["unlock", "lock", "records"], ["front"]))
+
     def test_after_background_work_alone_the_link_is_not_kept(self):
         bench = Bench(linger_ms=60000)
 
