@@ -42,7 +42,7 @@ class Failing:
 
 
 def _gateway(failing):
-    from tests.unit.test_gateway_commands import Rig
+    from tests.unit.command_rig import Rig
 
     rig = Rig("memory-gateway")
     from firmware.gateway.rates import Rates

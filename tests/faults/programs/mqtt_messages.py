@@ -17,8 +17,8 @@ from firmware.lib import mqtt_packet
 from firmware.lib.errors import ProtocolError
 from firmware.system.log import ERROR, Log
 from tests.faults.programs.mqtt_kinds import KINDS, READABLE, WORDS, deep, good, mutated, some, some_bytes
+from tests.unit.command_rig import Rig
 from tests.unit.gateway_rig import Broker, quiet_log
-from tests.unit.test_gateway_commands import Rig
 
 _GW = "001122334455"
 _LOCK = "aabbcc112233"

@@ -10,7 +10,7 @@ import random
 import sys
 
 from firmware.gateway.rates import Rates
-from tests.unit.test_gateway_commands import Rig
+from tests.unit.command_rig import Rig
 
 _OPEN_S = 10
 _DAY_S = 86400

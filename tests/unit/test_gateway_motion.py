@@ -1,0 +1,161 @@
+"""Operations that move the bolt: the switch, the challenge, lost answers, deadlines, refusals."""
+
+import unittest
+
+from firmware.lib import opcodes, records
+from firmware.lib.errors import LinkError, LinkTimeout, from_ble
+from firmware.system.timing import remaining_ms, ticks_add, ticks_ms
+from tests.unit.command_rig import Owner, Rig
+from tests.unit.gateway_rig import Refusal, known_lock
+
+
+class MotionTest(unittest.TestCase):
+    def test_the_switch_decides(self):
+        rig = Rig("switch")
+        rig.far.switch = 0
+        self.assertEqual(rig.ask("unlock")["code"], "remote_unlock_disabled")
+        self.assertFalse(opcodes.UNLOCK in rig.far.asked)
+        self.assertEqual(rig.ask("lock")["code"], "ok")
+        rig.far.switch = 1
+        self.assertEqual(rig.ask("unlock")["code"], "ok")  # changed beside the lock: counts on the next link
+        rig.far.switch = 0
+        self.assertEqual(rig.ask("unlock")["code"], "remote_unlock_disabled")
+        self.assertEqual(rig.far.moved, 2)
+
+    def test_a_switch_that_cannot_be_read_is_off(self):
+        rig = Rig("noswitch")
+        rig.far.faults[opcodes.REMOTE_UNLOCK] = from_ble(opcodes.REMOTE_UNLOCK, 0x1B)
+        self.assertEqual(rig.ask("unlock")["code"], "remote_unlock_disabled")
+
+    def test_a_challenge_that_is_not_the_locks_is_not_answered(self):
+        rig = Rig("impostor")
+        alarms = []
+        rig.registry.on_alarm = lambda lock, why: alarms.append(why)
+        for number, why in ((0, "impossible_challenge"), (0x80000000, "impossible_challenge"), (500, None)):
+            rig.far.challenge = number - 1
+            result = rig.ask("unlock", id="c-%d" % number)
+            self.assertEqual(result["code"], "protocol" if why else "ok")
+        self.assertEqual((rig.far.moved, alarms), (1, ["impossible_challenge"]))  # the same alarm once a minute
+        rig.far.challenge = 499
+        result = rig.ask("lock", id="again")
+        self.assertEqual((result["ok"], result["code"]), (False, "protocol"))
+        self.assertEqual((rig.far.moved, alarms), (1, ["impossible_challenge", "repeated_challenge"]))
+
+    def test_sixty_four_challenges_are_remembered(self):
+        lock = known_lock()
+        self.assertTrue(all([lock.is_new_challenge(number) for number in range(1, 65)]))
+        self.assertFalse(any([lock.is_new_challenge(number) for number in (1, 30, 64)]))
+        self.assertTrue(lock.is_new_challenge(65))
+        self.assertTrue(lock.is_new_challenge(1))
+
+    def lose_answer(self, name, command=opcodes.UNLOCK, **how):
+        """A rig whose lock moves, but whose answer to `command` never comes."""
+        rig = Rig(name)
+        lost = LinkTimeout("no answer")
+        lost.sent = True
+        rig.far.faults[command] = lost
+        for key in how:
+            setattr(rig.far, key, how[key])
+        return rig
+
+    def test_an_answer_that_is_lost_is_found_out_from_the_log(self):
+        rig = self.lose_answer("lost", keeps_log=True)
+        result = rig.ask("unlock")
+        self.assertEqual((result["code"], result["attempts"]), ("ok", 2))
+        self.assertEqual(result["data"], {"lock": "UNLOCKED", "battery": 88, "read_back": True})
+        self.assertEqual(rig.far.moved, 1)
+
+    def test_a_record_proves_the_movement_also_when_the_lock_has_locked_itself_since(self):
+        rig = self.lose_answer("relocked", keeps_log=True)
+        answer = rig.far._answer
+
+        def relocked(command, plain):
+            rig.far.state = 0
+            return answer(command, plain)
+
+        rig.far._answer = relocked
+        result = rig.ask("unlock")
+        self.assertEqual((result["code"], result["data"]["lock"], rig.far.moved), ("ok", "LOCKED", 1))
+
+    def test_somebody_elses_movement_is_not_taken_for_ours(self):
+        rig = self.lose_answer("else", state=0)
+        tail = records.by_user(0x47415445, 5)  # an earlier operation of ours
+        rig.far.records.append(records.encode(28, rig.far.clock6, 88, tail))
+        rig.far.records.append(records.encode(4, rig.far.clock6, 88, records.by_code(b"123456")))
+        self.assertEqual(rig.ask("unlock")["code"], "outcome_unknown")
+        self.assertEqual(rig.far.moved, 1)
+
+    def test_a_lock_that_keeps_no_such_record_is_believed_by_its_state(self):
+        rig = self.lose_answer("foreign")
+        rig.lock.model = "SN534"
+        result = rig.ask("unlock")
+        self.assertEqual((result["code"], result["data"]["lock"], rig.far.moved), ("ok", "UNLOCKED", 1))
+
+    def test_two_movements_in_one_second_have_two_numbers(self):
+        lock = known_lock()
+        self.assertEqual([lock.next_operation(at) for at in (100, 100, 101, 200)], [100, 101, 102, 200])
+
+    def test_nothing_is_begun_with_too_little_time_left(self):
+        rig = Rig("late")
+        answer = rig.far._answer
+
+        def slow(command, plain):
+            if command == opcodes.CHECK_USER:
+                until_ms = ticks_add(ticks_ms(), 700)
+                while remaining_ms(until_ms):
+                    pass
+            return answer(command, plain)
+
+        rig.far._answer = slow
+        result = rig.ask("unlock", exp=rig.clock.unix_s + 1)
+        self.assertEqual((result["code"], rig.far.moved), ("expired", 0))
+
+    def test_a_movement_told_without_readable_details_is_done_all_the_same(self):
+        rig = Rig("details")
+        plain = rig.far._answer
+        rig.far._answer = lambda command, body: b"" if command == opcodes.UNLOCK else plain(command, body)
+        result = rig.ask("unlock")
+        self.assertEqual((result["code"], result["data"]["lock"]), ("ok", "UNLOCKED"))
+
+    def test_a_state_that_proves_nothing_is_an_unknown_outcome(self):
+        rig = Rig("lost2")
+        rig.lock.state = rig.far.state = 1  # unlocked already: to find it so proves nothing
+        lost = LinkError("link lost")
+        lost.sent = True
+        rig.far.faults[opcodes.UNLOCK] = lost
+        self.assertEqual(rig.ask("unlock")["code"], "outcome_unknown")
+        self.assertEqual(rig.far.moved, 1)
+
+    def test_what_never_left_is_tried_again(self):
+        rig = Rig("again")
+        rig.unreachable = 2
+        self.assertEqual(rig.ask("unlock")["code"], "ok")
+        self.assertEqual((rig.opened, rig.far.moved), (3, 1))
+
+    def test_an_unreachable_lock_is_given_up_at_the_deadline(self):
+        rig = Rig("far")
+        rig.tools.settings = Owner()
+        rig.tools.settings.expiry_s = 1
+        rig.unreachable = 1000
+        self.assertEqual(rig.ask("unlock")["code"], "link")
+        self.assertEqual(rig.far.moved, 0)
+
+    def test_a_lock_not_heard_for_long_is_not_near(self):
+        rig = Rig("notnear")
+        rig.now.s += 1801
+        result = rig.ask("unlock")
+        self.assertEqual((result["code"], result["ttlock"], rig.opened), ("not_near", -2012, 0))
+
+    def test_a_stuck_bolt_is_called_jammed(self):
+        rig = Rig("jam")
+        rig.far.state = 2
+        rig.far.faults[opcodes.UNLOCK] = Refusal(from_ble(opcodes.UNLOCK, 0x13))
+        result = rig.ask("unlock")
+        self.assertEqual((result["code"], result["data"]), ("refused", {"reason": "jammed", "ble": 0x13}))
+        self.assertEqual(rig.lock.word(), "JAMMED")
+
+    def test_refusals_carry_the_locks_reason(self):
+        rig = Rig("double")
+        rig.far.faults[opcodes.CHECK_USER] = from_ble(opcodes.CHECK_USER, 0x1E)
+        result = rig.ask("unlock")
+        self.assertEqual((result["code"], result["data"]["reason"]), ("refused", "double_locked"))
