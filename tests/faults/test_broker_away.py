@@ -21,7 +21,7 @@ def test_records_outlast_a_week_without_a_broker(row: Row) -> None:
 
 @pytest.mark.row("R-04", "the same, a consumer's receipt, broker's disk lost")
 def test_records_outlast_a_broker_that_loses_its_disk(row: Row) -> None:
-    row.take(run_program("broker_away", row.seed, row.count(2100, 6000), True))
+    row.take(run_program("broker_away", row.seed, row.count(2100, 20000), True))
 
 
 @pytest.mark.skipif(not FULL, reason="a minute: make faults")
@@ -86,4 +86,5 @@ async def _take_over(bench: Bench) -> None:
     with contextlib.suppress(aiomqtt.MqttError):
         async with aiomqtt.Client(host, port, identifier="gatehouse-" + bench.gateway.id):
             await asyncio.sleep(1)
-    await bench.gateway.wait_line("mqtt connected", 60, after)
+    # a connection that did not last counts as a failure: the pause may have grown to its full minute
+    await bench.gateway.wait_line("mqtt connected", 100, after)

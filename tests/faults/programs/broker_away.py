@@ -5,6 +5,7 @@ loses acknowledgements and, where a consumer acknowledges, whole messages that i
 The gateway is started anew now and then. Counted: what the consumer has at the end, and how often.
 """
 
+import gc
 import json
 import random
 import sys
@@ -112,5 +113,6 @@ def main(count, by_consumer):
     return {"n": count, "failures": failures, "figures": figures}
 
 
+gc.threshold(1 << 20)  # else what is kept is strewn over the whole heap, and nothing large finds room any more
 random.seed(int(sys.argv[1]))
 print(json.dumps(main(int(sys.argv[2]), json.loads(sys.argv[3]))))
