@@ -16,7 +16,7 @@ _FAILED = const(24)
 _NEAR_S = const(600)  # a lock heard within this time should be heard again
 _HEARD_S = const(60)
 _DEAF_MS = const(90000)
-_DEAF_MAX_MS = const(1440000)
+_DEAF_MAX_MS = const(1440000)  # of silence between two attempts to end it
 _MASK = const(0x3FFFFFFF)
 _MOST = "radio_cycle"
 
@@ -51,7 +51,7 @@ class RadioWatch:
         elif health.failed >= _FAILED and self._is_any_heard(_HEARD_S if health.failed < 2 * _FAILED else _NEAR_S):
             self._report("connects_fail", _MOST)  # while it connects it hears nobody, so what was near counts as well
         elif self._silent_ms >= self._deaf_ms and self._is_any_heard(_NEAR_S + self._silent_ms // 1000):
-            self._deaf_ms = min(2 * self._deaf_ms, _DEAF_MAX_MS)
+            self._deaf_ms += min(self._deaf_ms, _DEAF_MAX_MS)
             self._trouble("deaf", _MOST)
 
     def _listen(self):

@@ -107,6 +107,12 @@ class RadioWatchTest(unittest.TestCase):
         self.pass_time(95)
         self.assertEqual(len(self.told), 5)
 
+    def test_a_silence_without_end_is_told_every_24_minutes(self):
+        self.pass_time(3600)
+        told = len(self.told)
+        self.pass_time(86400)
+        self.assertEqual(len(self.told) - told, 60)
+
     def test_silence_says_nothing_without_a_lock_that_was_near(self):
         for age_s in (None, 700):
             self.locks.ages_s[0] = age_s
