@@ -26,7 +26,8 @@ class Ladder:
     """`rungs` from the gentlest to the hardest; their words are in `restarts.WORDS`.
 
     Whoever finds trouble calls `trouble(why)` each time, as long as it lasts. The first call takes the lowest rung,
-    later ones the next; ten minutes without trouble lead back to the lowest.
+    later ones the next, as far as they may; ten minutes without trouble lead back to the lowest. What may lead to a low
+    rung only brings nobody else's trouble nearer to a higher one.
     """
 
     def __init__(self, rungs, restarts, log, calm_ms=_CALM_MS):
@@ -55,7 +56,7 @@ class Ladder:
                 self._log.info("calm")
                 continue
             rung = self._rungs[min(self._level, self._most)]
-            self._level = min(self._level + 1, len(self._rungs) - 1)
+            self._level = max(self._level, min(self._level + 1, self._most))
             self._restarts.count(rung.word)
             self._log.warn(rung.word, why=self._why)
             await attend(rung.act(self._why), alive, _ACT_MS)

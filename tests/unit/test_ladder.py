@@ -78,6 +78,14 @@ class LadderTest(unittest.TestCase):
 
         self.assertEqual(self._play(scenario), ["rescan", "radio_cycle", "radio_cycle", "radio_cycle"])
 
+    def test_trouble_of_another_making_brings_no_reset_nearer(self):
+        async def scenario(climber):
+            for most in ("radio_cycle", "radio_cycle", "radio_cycle", None, None):
+                climber.trouble("some", most)
+                await asyncio.sleep(0.05)
+
+        self.assertEqual(self._play(scenario), ["rescan", "radio_cycle", "radio_cycle", "radio_cycle", "soft_reset"])
+
     def test_calm_leads_back_to_the_lowest_rung(self):
         async def scenario(climber):
             for pause_s in (0.04, 0.12, 0):
