@@ -16,6 +16,7 @@ class CommandJob(Job):
         self.priority = URGENT if request.is_volatile else COMMAND
         self.before = None
         self.number = 0
+        self.is_recorded = False  # the lock's log holds it
         self.tools = tools
         self.request = request
         self._done = done

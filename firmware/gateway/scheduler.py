@@ -265,6 +265,8 @@ class Scheduler:
     def _fail(self, job, err):
         if not isinstance(err, FirmwareError):
             self._log.crash("job_failed", err)
+            if job.was_sent:
+                err = Unknown("the gateway failed after the command may have arrived: %s" % type(err).__name__)
         elif not isinstance(err, (AuthError, BadRequest)):
             self._log.info("job_refused", addr=job.lock.address, err=err)
         self._end(job, None, err)

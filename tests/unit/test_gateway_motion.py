@@ -110,6 +110,46 @@ class MotionTest(unittest.TestCase):
         result = rig.ask("unlock", exp=rig.clock.unix_s + 1)
         self.assertEqual((result["code"], rig.far.moved), ("expired", 0))
 
+    def test_time_that_the_flash_takes_counts(self):
+        rig = Rig("flash")
+        start = rig.tools.dedupe.start
+
+        def slow(id, digest, note):
+            until_ms = ticks_add(ticks_ms(), 700)
+            while remaining_ms(until_ms):
+                pass
+            start(id, digest, note)
+
+        rig.tools.dedupe.start = slow
+        result = rig.ask("unlock", exp=rig.clock.unix_s + 1)
+        self.assertEqual((result["code"], rig.far.moved), ("expired", 0))
+
+    def test_a_refusal_to_look_back_is_no_refusal_to_move(self):
+        rig = self.lose_answer("mute")
+        rig.far.faults[opcodes.STATUS] = Refusal(from_ble(opcodes.STATUS, 0x13))
+        self.assertEqual((rig.ask("unlock")["code"], rig.far.moved), ("outcome_unknown", 1))
+
+    def test_a_fault_of_ours_while_the_lock_may_act_is_an_unknown_outcome(self):
+        rig = Rig("ours")
+        rig.far.faults[opcodes.UNLOCK] = MemoryError()
+        self.assertEqual((rig.ask("unlock")["code"], rig.far.moved), ("outcome_unknown", 1))
+
+    def test_a_record_read_before_the_link_broke_again_still_proves(self):
+        rig = self.lose_answer("twice", keeps_log=True)
+        page = rig.far._page
+        breaks = [1]
+
+        def broken(cursor):
+            if cursor and breaks:  # the page behind the record
+                breaks.pop()
+                raise LinkError("link lost")
+            return page(cursor)
+
+        rig.far._page = broken
+        rig.send("cmd", {"id": "twice", "op": "unlock"})
+        result = rig.work(2)[-1]  # behind the event
+        self.assertEqual((result["code"], result["attempts"], rig.far.moved), ("ok", 3, 1))
+
     def test_a_movement_told_without_readable_details_is_done_all_the_same(self):
         rig = Rig("details")
         plain = rig.far._answer

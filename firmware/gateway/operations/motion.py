@@ -36,16 +36,21 @@ async def run(job, session):
     lock = session.lock
     wanted = locks.UNLOCKED if job.op == "unlock" else locks.LOCKED
     if job.was_sent:
-        return await _look_back(job, session, wanted)
+        try:
+            return await _look_back(job, session, wanted)
+        except (LinkError, Unknown):
+            raise
+        except FirmwareError as err:  # no to a question is no answer to the command
+            raise Unknown("the command may have arrived, and the lock does not tell: %s" % err)
     await _may(job, session)
     age_s = job.tools.registry.age_s(lock)
     job.before = lock.state if age_s is not None and age_s <= _FRESH_S and not lock.jammed else None
     challenge = await session.user_challenge()
     job.number = lock.next_operation(job.tools.clock.now())
     plain = session_client.operate(challenge, lock.unlock_key, job.number)
+    job.start()  # first: a flash that erases a block takes long
     if remaining_ms(session.deadline_ms) < _LEAST_MS:
         raise Expired("too little time was left when the lock was ready")
-    job.start()
     job.was_sent = True
     try:
         data = await session.ask(opcodes.UNLOCK if job.op == "unlock" else opcodes.LOCK, plain)
@@ -114,7 +119,10 @@ async def _look_back(job, session, wanted):
 
 
 async def _is_recorded(job, session):
-    """True when the log holds the job's operation, else None: a record may be missing for other reasons."""
+    """True when the log holds the job's operation, else None: a record may be missing for other reasons.
+
+    A record is read once; if the link breaks behind it, the job still knows.
+    """
     found = []
 
     def look(raw):
@@ -123,12 +131,16 @@ async def _is_recorded(job, session):
         except ProtocolError:
             told = {}
         event, _, ok = records.meaning(raw[0])
-        found.append(ok and event == job.op and told.get("record_id") == job.number and told.get("uid") == session.uid)
+        found.append(event)
+        if ok and event == job.op and told.get("record_id") == job.number and told.get("uid") == session.uid:
+            job.is_recorded = True
 
+    if job.is_recorded:
+        return True
     try:
         await job.tools.records.read(session, lambda: len(found) >= _PAGES, look)
     except LinkError:
         raise
     except FirmwareError:  # a log that cannot be read proves nothing
         pass
-    return True if any(found) else None
+    return True if job.is_recorded else None
