@@ -3,6 +3,8 @@
 import asyncio
 import random
 import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -41,72 +43,73 @@ async def _opens(bench: Bench, digits: str) -> bool:
     return True
 
 
-@pytest.mark.row("R-05b", "whole lock, power cut while it stores a code")
-def test_lock_that_loses_its_power_while_it_stores_a_code_keeps_what_it_told(row: Row, tmp_path) -> None:
-    draw = random.Random(row.seed)
-    worst = 0.0
+def _play(row: Row, tmp_path: Path, story: Callable[[Bench, random.Random], Awaitable[float]]) -> None:
+    """Tell a story with an adopted lock; it returns the seconds of the slowest start."""
 
-    async def story() -> None:
-        nonlocal worst
+    async def whole() -> float:
         async with Bench(tmp_path, seed=row.seed) as bench:
             await bench.adopt()
-            before = await bench.lock.flash_changes()
-            assert (await bench.ask("passcode_add", {"code": _CODE}))["code"] == "ok"
-            changes = await bench.lock.flash_changes() - before
-            row.figure("changes", changes)
-            for _ in range(row.count(1, 25)):
-                assert (await bench.ask("passcode_delete", {"code": _CODE}))["code"] == "ok"
-                await bench.until_linkless()
-                await _cut(bench.lock, draw.randrange(changes), draw)
-                asked = asyncio.create_task(bench.ask("passcode_add", {"code": _CODE}, timeout_s=90))
-                await bench.lock.wait_off(60)
-                worst = max(worst, await _started(bench.lock))
-                told = (await asked)["code"]
-                row.check(told in _FATES, "answered %s" % told)
-                opens = await _opens(bench, _CODE)
-                row.check(opens or told != "ok", "told ok, and the code does not open")
-                row.check(not bench.lock.crashes and not bench.gateway.crashes, "a board crashed")
-                if not opens:
-                    assert (await bench.ask("passcode_add", {"code": _CODE}))["code"] == "ok"
+            return await story(bench, random.Random(row.seed))
 
-    asyncio.run(story())
-    row.figure("worst_boot_s", round(worst, 2))
+    row.figure("worst_boot_s", round(asyncio.run(whole()), 2))
+
+
+@pytest.mark.row("R-05b", "whole lock, power cut while it stores a code")
+def test_lock_that_loses_its_power_while_it_stores_a_code_keeps_what_it_told(row: Row, tmp_path) -> None:
+    async def story(bench: Bench, draw: random.Random) -> float:
+        worst = 0.0
+        before = await bench.lock.flash_changes()
+        assert (await bench.ask("passcode_add", {"code": _CODE}))["code"] == "ok"
+        changes = await bench.lock.flash_changes() - before
+        row.figure("changes", changes)
+        for _ in range(row.count(1, 25)):
+            assert (await bench.ask("passcode_delete", {"code": _CODE}))["code"] == "ok"
+            await bench.until_linkless()
+            await _cut(bench.lock, draw.randrange(changes), draw)
+            asked = asyncio.create_task(bench.ask("passcode_add", {"code": _CODE}, timeout_s=90))
+            await bench.lock.wait_off(60)
+            worst = max(worst, await _started(bench.lock))
+            told = (await asked)["code"]
+            row.check(told in _FATES, "answered %s" % told)
+            opens = await _opens(bench, _CODE)
+            row.check(opens or told != "ok", "told ok, and the code does not open")
+            row.check(not bench.lock.crashes and not bench.gateway.crashes, "a board crashed")
+            if not opens:
+                assert (await bench.ask("passcode_add", {"code": _CODE}))["code"] == "ok"
+        return worst
+
+    _play(row, tmp_path, story)
 
 
 @pytest.mark.row("R-06b", "whole gateway, power cut while it unlocks")
 def test_gateway_that_loses_its_power_while_it_unlocks_does_not_unlock_again(row: Row, tmp_path) -> None:
-    draw = random.Random(row.seed)
-    worst = 0.0
-
-    async def story() -> None:
-        nonlocal worst
-        async with Bench(tmp_path, seed=row.seed) as bench:
-            await bench.adopt()
-            before = await bench.gateway.flash_changes()
-            assert (await bench.ask("unlock"))["code"] == "ok"
+    async def story(bench: Bench, draw: random.Random) -> float:
+        worst = 0.0
+        before = await bench.gateway.flash_changes()
+        assert (await bench.ask("unlock"))["code"] == "ok"
+        await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
+        changes = max(1, await bench.gateway.flash_changes() - before)
+        row.figure("changes", changes)
+        for number in range(row.count(1, 25)):
+            moves = len(bench.moves())
+            ident = "cut-%d" % number
+            await bench.until_linkless()
+            await _cut(bench.gateway, draw.randrange(changes), draw)
+            await bench.mqtt.publish(bench.topic("cmd"), {"id": ident, "op": "unlock"})
+            await bench.gateway.wait_off(60)
+            seen = len(bench.gateway.lines)
+            worst = max(worst, await _started(bench.gateway))
+            await bench.gateway.wait_line("clock synced", 60, after=seen)
+            acted = [move for move in bench.moves(since=moves) if move[1] == "unlocked"]
+            told = [each["code"] for each in bench.results(ident)]
+            again = (await bench.ask("unlock", id=ident, timeout_s=90))["code"]
             await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
-            changes = max(1, await bench.gateway.flash_changes() - before)
-            row.figure("changes", changes)
-            for number in range(row.count(1, 25)):
-                moves = len(bench.moves())
-                ident = "cut-%d" % number
-                await bench.until_linkless()
-                await _cut(bench.gateway, draw.randrange(changes), draw)
-                await bench.mqtt.publish(bench.topic("cmd"), {"id": ident, "op": "unlock"})
-                await bench.gateway.wait_off(60)
-                seen = len(bench.gateway.lines)
-                worst = max(worst, await _started(bench.gateway))
-                await bench.gateway.wait_line("clock synced", 60, after=seen)
-                acted = [move for move in bench.moves(since=moves) if move[1] == "unlocked"]
-                told = [each["code"] for each in bench.results(ident)]
-                again = (await bench.ask("unlock", id=ident, timeout_s=90))["code"]
-                await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
-                unlocked = [move for move in bench.moves(since=moves) if move[1] == "unlocked"]
-                row.check(len(unlocked) <= 1, "unlocked %d times" % len(unlocked))
-                row.check(again in _FATES and (again != "ok" or len(unlocked) == 1), "answered %s" % again)
-                row.check(not acted or again in ("outcome_unknown", "ok"), "moved, then answered %s" % again)
-                row.check(not told or told[0] == again, "answered %s, then %s" % (told, again))
-                row.check(not bench.lock.crashes and not bench.gateway.crashes, "a board crashed")
+            unlocked = [move for move in bench.moves(since=moves) if move[1] == "unlocked"]
+            row.check(len(unlocked) <= 1, "unlocked %d times" % len(unlocked))
+            row.check(again in _FATES and (again != "ok" or len(unlocked) == 1), "answered %s" % again)
+            row.check(not acted or again in ("outcome_unknown", "ok"), "moved, then answered %s" % again)
+            row.check(not told or told[0] == again, "answered %s, then %s" % (told, again))
+            row.check(not bench.lock.crashes and not bench.gateway.crashes, "a board crashed")
+        return worst
 
-    asyncio.run(story())
-    row.figure("worst_boot_s", round(worst, 2))
+    _play(row, tmp_path, story)

@@ -5,6 +5,7 @@ from firmware.system.ladder import Ladder, Rung
 from firmware.system.log import ERROR, Log
 from firmware.system.pulse import nobody
 from firmware.system.restarts import Restarts
+from tests.unit.tasks import cancel
 
 
 class LadderTest(unittest.TestCase):
@@ -25,11 +26,7 @@ class LadderTest(unittest.TestCase):
         async def whole():
             task = asyncio.create_task(climber.run(nobody))
             await scenario(climber)
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
+            await cancel(task)
 
         asyncio.run(whole())
         return [word for word, _ in self.climbed]
@@ -61,11 +58,7 @@ class LadderTest(unittest.TestCase):
             before = len(reports)
             climber.trouble("refused")
             await asyncio.sleep(0.03)
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
+            await cancel(task)
             return len(reports) - before
 
         self.assertTrue(asyncio.run(whole()) >= 1)

@@ -4,6 +4,7 @@ import unittest
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import ERROR, Log
 from firmware.system.restarts import Restarts
+from tests.unit.tasks import cancel
 
 
 class _Watchdog:
@@ -54,11 +55,7 @@ class LifelineTest(unittest.TestCase):
         async def whole():
             task = asyncio.create_task(lifeline.run())
             await asyncio.sleep(pause_s)
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
+            await cancel(task)
 
         asyncio.run(whole())
 

@@ -4,6 +4,7 @@ import unittest
 from firmware.system.log import Log
 from firmware.system.restarts import Restarts
 from firmware.system.supervisor import Supervisor
+from tests.unit.tasks import cancel
 
 
 class _Clock:
@@ -58,14 +59,6 @@ async def _turns(count=6):
         await asyncio.sleep(0)
 
 
-async def _stop(task):
-    task.cancel()
-    try:
-        await task
-    except asyncio.CancelledError:
-        pass
-
-
 def _play(scenario, **jobs):
     rig = _Rig()
 
@@ -77,7 +70,7 @@ def _play(scenario, **jobs):
         try:
             await scenario(rig)
         finally:
-            await _stop(task)
+            await cancel(task)
 
     asyncio.run(whole())
     return rig
@@ -217,7 +210,7 @@ class SupervisorTest(unittest.TestCase):
                 await asyncio.sleep(0.01)
                 if rig.hopeless:
                     break
-            await _stop(task)
+            await cancel(task)
 
         asyncio.run(whole())
         self.assertEqual(rig.hopeless, [("job", "memory")])
@@ -247,7 +240,7 @@ class SupervisorTest(unittest.TestCase):
         async def whole():
             task = asyncio.create_task(rig.supervisor.run())
             await scenario(rig)
-            await _stop(task)
+            await cancel(task)
 
         asyncio.run(whole())
         self.assertEqual(len(starts), 2)

@@ -4,6 +4,7 @@ One line per request: opcode, name, then one answer per level. A number is the e
 """
 
 import score
+from lock_kept import kept
 
 from firmware.lib import crypto, dates, opcodes
 from firmware.lib.messages import session_client
@@ -95,16 +96,8 @@ def reach(rig, level):
 
 def state(rig):
     device = rig.device
-    keys = device.keys
-    options = device.options
     return (
-        keys.is_paired,
-        keys.aes,
-        keys.admin_ps,
-        keys.unlock_key,
-        keys.admin_passcode,
-        len(device.passcodes),
-        (options.autolock_s, options.sound, options.remote_unlock, options.passcode_display),
+        kept(rig),
         len(device.ring),
         device.bolt.movements,
         device.is_resetting,

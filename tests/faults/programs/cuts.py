@@ -210,6 +210,28 @@ class Score:
         print(json.dumps({"n": self.n, "failures": self.failures, "figures": figures}))
 
 
+def misfits(before, after, found, is_acked, by_rules):
+    """Texts of what in `found` is neither as `before` nor as `after`; only `after` counts once it was told.
+
+    `by_rules` names the members that a world judges by rules of its own.
+    """
+    wrong = []
+    for name in before:
+        allowed = (after[name],) if is_acked else (before[name], after[name])
+        if name not in by_rules and found[name] not in allowed:
+            wrong.append("%s %r, may be %r" % (name, found[name], allowed))
+    return wrong
+
+
+def differences(wanted, found, by_rules):
+    """Texts of what in `found` is not as `wanted`."""
+    return [
+        "%s %r, to be %r" % (name, found[name], wanted[name])
+        for name in wanted
+        if name not in by_rules and found[name] != wanted[name]
+    ]
+
+
 class Flow:
     """`make(chip)` gives a world: `start`, `state`, `judge` and `judge_end` for what is on flash, `physical` and
     `revert` for what is not. Each step is (label, action); `action(world)` calls `world.ack()` once whoever asked has

@@ -25,7 +25,7 @@ from firmware.system import config
 from firmware.system.journal import Journal
 from firmware.system.timing import ticks_add, ticks_ms
 from firmware.system.vault import Vault
-from tests.faults.programs.cuts import DATA, board
+from tests.faults.programs.cuts import DATA, board, differences, misfits
 from tests.unit.gateway_rig import ADDRESS, Broker, LinkedLock, Now, Outbox, UnixClock, quiet_log
 
 GATEWAY = "001122334455"
@@ -198,11 +198,7 @@ class GatewayWorld:
 
     def judge(self, before, after, found, is_acked):
         """Texts of what is wrong with `found`, when `before` or `after` should be there, and `after` if it was told."""
-        wrong = []
-        for name in before:
-            allowed = (after[name],) if is_acked else (before[name], after[name])
-            if name not in _BY_RULES and found[name] not in allowed:
-                wrong.append("%s %r, may be %r" % (name, found[name], allowed))
+        wrong = misfits(before, after, found, is_acked, _BY_RULES)
         low, high = before["floor"], after["floor"] + 60  # time goes on meanwhile
         if not low <= found["floor"] <= high or (is_acked and found["floor"] == low < after["floor"]):
             wrong.append("clock floor %d, %d to %d" % (found["floor"], before["floor"], after["floor"]))
@@ -233,10 +229,7 @@ class GatewayWorld:
 
     def judge_end(self, wanted, found):
         """The same once everything has been done, some of it again."""
-        wrong = self._judge_movements()
-        for name in wanted:
-            if name not in _BY_RULES and found[name] != wanted[name]:
-                wrong.append("%s %r, to be %r" % (name, found[name], wanted[name]))
+        wrong = self._judge_movements() + differences(wanted, found, _BY_RULES)
         if wanted["records"] is not None and found["records"][:2] != wanted["records"][:2]:
             wrong.append("records %r, to be %r" % (found["records"], wanted["records"]))
         return wrong + self.judge_delivery()

@@ -2,7 +2,7 @@
 
 from firmware.lib import records
 from firmware.lock.ring import NEXT_UNREAD
-from tests.faults.programs.cuts import DATA
+from tests.faults.programs.cuts import DATA, differences, misfits
 from tests.unit.lock_rig import START_S, Pin, Pins, Refused, Rig
 
 _POWERED_ON = 14
@@ -115,11 +115,7 @@ class LockWorld(Rig):
 
     def judge(self, before, after, found, is_acked):
         """Texts of what is wrong with `found`, when `before` or `after` should be there, and `after` if it was told."""
-        wrong = []
-        for name in before:
-            allowed = (after[name],) if is_acked else (before[name], after[name])
-            if name not in _BY_RULES and found[name] not in allowed:
-                wrong.append("%s %r, may be %r" % (name, found[name], allowed))
+        wrong = misfits(before, after, found, is_acked, _BY_RULES)
         wrong += self._judge_counters(before["counters"], after["counters"], found["counters"], is_acked)
         if before["keys"] is not None and found["keys"] is None:  # the reset
             if found["records"] or found["passcodes"]:
@@ -170,10 +166,7 @@ class LockWorld(Rig):
 
     def judge_end(self, wanted, found):
         """The same once everything has been done, some of it again."""
-        wrong = []
-        for name in wanted:
-            if name not in _BY_RULES and found[name] != wanted[name]:
-                wrong.append("%s %r, to be %r" % (name, found[name], wanted[name]))
+        wrong = differences(wanted, found, _BY_RULES)
         if self.most_moves is not None and self.pins.movements > self.most_moves:
             wrong.append("the bolt moved %d times" % self.pins.movements)
         return wrong

@@ -1,0 +1,21 @@
+"""What nobody below an administrator's session may change in a lock."""
+
+
+def kept(rig):
+    """The lock's keys, codes and settings, to be compared."""
+    device = rig.device
+    keys = device.keys
+    options = device.options
+    return (
+        keys.is_paired,
+        keys.aes,
+        keys.admin_ps,
+        keys.unlock_key,
+        keys.admin_passcode,
+        len(device.passcodes),
+        [device.passcodes.at(slot) for slot in range(3)],
+        options.autolock_s,
+        options.sound,
+        options.remote_unlock,
+        options.passcode_display,
+    )
