@@ -111,11 +111,6 @@ def by_card(card):
     return bytes(card)
 
 
-def by_number(credential):
-    """Form S (fingerprints, faces, palm veins): six bytes."""
-    return number(credential, 6)
-
-
 def _address(tail):
     return bytes(tail[5 - place] for place in range(6))
 

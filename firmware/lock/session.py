@@ -8,6 +8,7 @@ from firmware.lib import crypto
 from firmware.lib.compat import const
 from firmware.lock.repeats import Repeats
 
+_MAX_CHALLENGE = const(0x7FFFFFFF)  # from 1: clients that cannot wrap the sum never have to (link 8.4)
 _CHALLENGE_MS = const(10000)
 _S3_MS = const(120000)
 _FIRST_FRAME_MS = const(10000)
@@ -25,7 +26,7 @@ class Challenge:
     __slots__ = ("value", "opcode", "uid", "issued_ms")
 
     def __init__(self, opcode, uid, now_ms):
-        self.value = crypto.random_below(0x7FFFFFFF) + 1
+        self.value = crypto.random_below(_MAX_CHALLENGE) + 1
         self.opcode = opcode
         self.uid = uid
         self.issued_ms = now_ms

@@ -17,8 +17,6 @@ from firmware.lib.messages.common import (
     percent,
 )
 
-MAX_CHALLENGE = 0x7FFFFFFF  # at least 1, so that clients that cannot wrap the sum never have to (8.4)
-
 _EXPIRED = const(0x0E)
 _ALWAYS_STARTS = (b"\x00\x01\x1f\x0e\x00", b"\x00\x01\x31\x14\x00")  # decimal and BCD: 8.5
 _ALWAYS_ENDS = (b"\x63\x0b\x1e\x0e\x00", b"\x99\x11\x30\x14\x00")
