@@ -69,12 +69,14 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         store.make_folder("%s/%s" % (folder, name))
     vault = Vault(folder + "/vault", hardware.nvs)
     ring = Ring(Journal(folder + "/ring", 50, 11, 0), Cell(folder + "/state/cursor"), vault)
+    intent = Intent(Cell(folder + "/state/intent"), ring, vault)
     keys = Keys(vault)
     is_damaged = not vault.is_wiping and vault.is_damaged(KEYS)  # then nobody may pair it but by way of its button
     if is_damaged and log is not None:
         log.error("keys_damaged")
     if vault.is_wiping:
         vault.wipe(CLASSES, ring.erase)
+        intent.forget()
         keys.reload()
     elif not (keys.is_paired or is_damaged):  # a pairing may have been cut before its last store
         for name in CLASSES:
@@ -112,7 +114,6 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     pairing = Pairing(keys, vault, settings.pairing_over_air, paired, undone)
     pairing.is_blocked = is_damaged
     bolt = Bolt(hardware.pins, settings.travel_ms)
-    intent = Intent(Cell(folder + "/state/intent"), ring, vault)
     device = Device(
         vault, keys, options, passcodes, ring, intent, clock, bolt, limits, feedback, pairing, settings.record_auto_lock
     )

@@ -233,12 +233,16 @@ class Device:
         self.vault.mark_wipe()
         self.is_resetting = True
 
+    def _erase(self):
+        self.ring.erase()
+        self.intent.forget()
+
     def wipe(self):
         """Second phase: all credentials, options and records; wrong-answer counters stay (RST-3), so does the bolt."""
         self._settle(False)
         self._relock_ms = None
         self._held = []
-        self.vault.wipe(CLASSES, self.ring.erase)
+        self.vault.wipe(CLASSES, self._erase)
         self.keys.reload()
         self.options.reload()
         self.passcodes.reload()

@@ -36,6 +36,13 @@ class Intent:
         except OSError:
             pass
 
+    def forget(self):
+        """At a reset: with another key the record would be noise, which must not pass for one."""
+        try:
+            self._cell.save(b"")
+        except OSError:  # the reset matters more
+            pass
+
     def unresolved(self, state):
         """At start: the record that the last movement still lacks, or None. `state` is where the bolt was found.
 

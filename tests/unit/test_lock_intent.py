@@ -58,6 +58,24 @@ class TestIntent(unittest.TestCase):
         self.rig.start()
         self.assertEqual(kinds(self.rig), [BY_APP] + self.before)
 
+    def test_what_was_begun_before_a_reset_is_nobodys(self):
+        for is_cut in (False, True):
+            self.setUp()
+            begin_unlock(self.rig)
+            self.rig.wait(2000)
+            self.rig.disconnect()
+            self.rig.device.begin_reset()
+            if is_cut:
+                self.rig.start()
+            else:
+                self.rig.device.wipe()
+                self.rig.key = crypto.DEFAULT_KEY
+            self.rig.paired()
+            for _ in range(8):
+                self.rig.device.record(POWERED_ON)
+            self.rig.start()
+            self.assertEqual(kinds(self.rig), [])
+
     def test_flash_that_refuses_does_not_keep_the_door_shut(self):
         def refuse(*values):
             raise OSError(28)
