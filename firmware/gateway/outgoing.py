@@ -50,7 +50,7 @@ class Outgoing:
             item = self._queue[0]
             try:
                 await attend(self._mqtt.publish(item[0], item[1], item[2], 1), alive, _LONGEST_MS)
-            except NetError:
+            except (NetError, asyncio.TimeoutError):  # a broker that dawdles is no fault of the board
                 await rest_ms(_PAUSE_MS, alive)
                 continue
             if self._queue and self._queue[0] is item:

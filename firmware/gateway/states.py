@@ -85,7 +85,11 @@ class States:
                     raise
 
     async def _send(self, lock_id, leaf, payload, alive):
-        await attend(self._mqtt.publish(self._topics.lock(lock_id, leaf), payload, True, 1), alive, _LONGEST_MS)
+        work = self._mqtt.publish(self._topics.lock(lock_id, leaf), payload, True, 1)
+        try:
+            await attend(work, alive, _LONGEST_MS)
+        except asyncio.TimeoutError:
+            raise NetError("broker too slow")
 
     def _payload(self, lock):
         members = {

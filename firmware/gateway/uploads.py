@@ -64,7 +64,7 @@ class Uploads:
                 again = False
                 for lock in self._registry.all():
                     again = await attend(self.offer(lock), alive, _LONGEST_MS) or again
-            except NetError:
+            except (NetError, asyncio.TimeoutError):  # a broker that dawdles is no fault of the board
                 await rest_ms(_PAUSE_MS, alive)
                 continue
             if not again:

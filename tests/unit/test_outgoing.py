@@ -1,7 +1,39 @@
+import asyncio
 import unittest
 
 from firmware.gateway.outgoing import Outgoing
-from tests.unit.gateway_rig import Broker, quiet_log
+from firmware.gateway.states import States
+from firmware.gateway.uploads import Uploads
+from firmware.lib.topics import Topics
+from firmware.system.pulse import nobody
+from tests.unit.gateway_rig import Broker, Now, UnixClock, known_lock, quiet_log, run, stop
+
+
+class Dawdler(Broker):
+    """Has not acknowledged the first message when whoever waits gives up."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_slow = True
+
+    async def publish(self, topic, payload, retain=False, qos=0):
+        if self.is_slow:
+            self.is_slow = False
+            raise asyncio.TimeoutError
+        await super().publish(topic, payload, retain, qos)
+
+
+class One:
+    """A registry of one lock."""
+
+    def __init__(self, lock):
+        self.locks = (lock,)
+
+    def all(self):
+        return self.locks
+
+    def is_present(self, lock):
+        return True
 
 
 class OutgoingTest(unittest.TestCase):
@@ -17,3 +49,44 @@ class OutgoingTest(unittest.TestCase):
             outgoing.put("t", "spare", False, True)
         outgoing.put("t", "result")
         self.assertEqual((len(outgoing), outgoing.dropped), (3, 3))
+
+
+class DawdlerTest(unittest.TestCase):
+    """Jobs that end are strikes, and three of them reset the board."""
+
+    def until_sent(self, broker, job):
+        async def whole():
+            task = asyncio.create_task(job)
+            for _ in range(1000):
+                if broker.sent or task.done():
+                    break
+                await asyncio.sleep(0.005)
+            self.assertFalse(task.done())
+            await stop(task)
+
+        run(whole())
+        return [payload for _, payload, _, _ in broker.sent]
+
+    def test_a_result_is_sent_again(self):
+        broker = Dawdler()
+        outgoing = Outgoing(broker, quiet_log())
+        outgoing.put("t", "result")
+        self.assertEqual(self.until_sent(broker, outgoing.run(nobody)), ["result"])
+
+    def test_a_state_is_sent_again(self):
+        broker = Dawdler()
+        lock = known_lock()
+        lock.seen_s = 0
+        states = States(One(lock), Topics("001122334455"), broker, UnixClock(), Now())
+        self.assertEqual(self.until_sent(broker, states.run(nobody)), ["online"])
+
+    def test_uploads_go_on(self):
+        broker = Dawdler()
+        uploads = Uploads(One(known_lock()), None, None, broker, Now(), quiet_log())
+
+        async def offer(lock):
+            await broker.publish("records", "batch")
+            return False
+
+        uploads.offer = offer
+        self.assertEqual(self.until_sent(broker, uploads.run(nobody)), ["batch"])
