@@ -103,7 +103,7 @@ class Scheduler:
             if last.priority <= job.priority:
                 return False
             self._queue.pop()
-            self._end(last, None, LinkTimeout("displaced by more urgent work"))
+            self._end(last, None, self._cut_off(last, LinkTimeout("displaced by more urgent work")))
         self._insert(job)
         return True
 
@@ -143,7 +143,7 @@ class Scheduler:
         """End every waiting job of a lock that is no longer served."""
         for job in [job for job in self._queue if job.lock is lock]:
             self._queue.remove(job)
-            self._end(job, None, err)
+            self._end(job, None, self._cut_off(job, err))
 
     async def run(self):
         """Serve jobs for ever."""
@@ -178,6 +178,10 @@ class Scheduler:
             await wait_for_ms(self._filled.wait(), timeout_ms)
         except asyncio.TimeoutError:
             pass
+
+    def _cut_off(self, job, err):
+        """What a waiting job ends with that is not to go on: `err`, unless it may have acted before it was put back."""
+        return Unknown("no answer, and the state is not read any more: %s" % err) if job.was_sent else err
 
     def _too_late(self, job):
         if job.was_sent:

@@ -213,6 +213,19 @@ class SchedulerTest(unittest.TestCase):
         self.assertEqual(bench.done, ["other", "first", "second"])
         self.assertTrue(asked[0] > 1500)  # it had a share of the time before
 
+    def test_a_job_that_may_have_acted_is_neither_cancelled_nor_displaced(self):
+        bench = Bench()
+        for lock in (bench.front, bench.back):
+            job = Work(bench, lock, "sent", COMMAND)
+            job.was_sent = True
+            bench.scheduler.submit(job)
+        bench.submit(bench.front, "waiting", COMMAND)
+        bench.scheduler.cancel(bench.front, LinkError("removed"))
+        self.assertEqual(bench.done, [("sent", "outcome_unknown"), ("waiting", "link")])
+        for _ in range(16):
+            bench.submit(bench.front, "urgent")
+        self.assertEqual(bench.done[2:], [("sent", "outcome_unknown")])
+
     def test_an_attempt_that_failed_is_followed_by_another(self):
         bench = Bench(front=[LinkError("no"), LinkError("no")])
 
