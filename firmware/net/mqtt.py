@@ -1,5 +1,5 @@
-"""The broker link of a gateway. Owns the connection, its keepalive and reconnecting (`outbox` keeps what waits for the
-broker); what topics and payloads mean is for the gateway.
+"""The broker link of a gateway. Owns opening, keepalive and reconnecting (`mqtt_session` is one connection, `outbox`
+what waits in it to go out); what topics and payloads mean is for the gateway.
 
 umqtt.simple (frozen into every ESP32 build) gives constructor, last will, QoS 0 publish, ping, callback and exception.
 Its `connect`, `subscribe`, `wait_msg` and QoS 1 block, hide the retain flag and read any declared size, so these are
@@ -16,7 +16,7 @@ from firmware.lib.backoff import jittered_ms, next_pause
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError, NetError, ProtocolError
 from firmware.net import tls
-from firmware.net.outbox import Outbox
+from firmware.net.mqtt_session import Session
 from firmware.system.pulse import attend, rest_ms, wait_set
 from firmware.system.timing import ticks_diff, ticks_ms
 
@@ -24,29 +24,6 @@ _CONNECT_S = const(15)
 _ANSWER_S = const(10)
 _OPENING_MS = const(25000)
 _PUBACK_MS = const(30000)
-_READ = const(256)
-
-
-class _Session:
-    """One connection: its stream, what waits to go out, and why it ended."""
-
-    def __init__(self, reader, writer):
-        self.reader = reader
-        self.writer = writer
-        self.parser = mqtt_packet.Parser()
-        self.packets = []
-        self.outbox = Outbox()
-        self.over = asyncio.Event()
-        self.fault = None
-        self.heard_ms = ticks_ms()
-        self.subscribe_pid = 0
-
-    def end(self, fault):
-        """Note the first reason for ending and wake everybody."""
-        if self.fault is None:
-            self.fault = fault
-            self.outbox.close()
-            self.over.set()
 
 
 class Mqtt(MQTTClient):
@@ -172,7 +149,7 @@ class Mqtt(MQTTClient):
             raise NetError("no connection in %d s" % _CONNECT_S)
         except (OSError, ValueError) as err:
             raise NetError("cannot connect: %s" % err)
-        return _Session(*streams)
+        return Session(*streams)
 
     async def _greet(self, session):
         """CONNECT and SUBSCRIBE, each under a deadline."""
@@ -189,8 +166,8 @@ class Mqtt(MQTTClient):
         """The opening of a session: CONNECT, CONNACK, SUBSCRIBE, SUBACK. Raises MQTTException when refused."""
         will = (self.lw_topic, self.lw_msg, self.lw_retain, self.lw_qos) if self.lw_topic else None
         hello = mqtt_packet.encode_connect(self.client_id, self.keepalive, self.user, self.pswd, will)
-        await self._write(session, hello)
-        packet = await self._next(session)
+        await session.write(hello)
+        packet = await session.next()
         if packet.type != mqtt_packet.CONNACK:
             raise ProtocolError("no CONNACK")
         if packet.codes[0]:
@@ -198,15 +175,15 @@ class Mqtt(MQTTClient):
         if not self._topics:
             return
         session.subscribe_pid = session.outbox.take_pid()
-        await self._write(session, mqtt_packet.encode_subscribe(session.subscribe_pid, self._topics))
+        await session.write(mqtt_packet.encode_subscribe(session.subscribe_pid, self._topics))
         while session.subscribe_pid:  # retained messages may overtake the SUBACK
             await self.wait_msg(session)
         for part in session.outbox.take():
-            await self._write(session, part)
+            await session.write(part)
 
     async def wait_msg(self, session):  # type: ignore[override]
         """Read one packet and act on it."""
-        packet = await self._next(session)
+        packet = await session.next()
         if packet.type == mqtt_packet.PUBLISH:
             if packet.qos > 1:
                 raise ProtocolError("QoS 2 was not asked for")
@@ -223,25 +200,6 @@ class Mqtt(MQTTClient):
                 raise MQTTException(max(packet.codes))
             session.subscribe_pid = 0
 
-    async def _next(self, session):
-        while not session.packets:
-            try:
-                part = await session.reader.read(_READ)
-            except (OSError, ValueError) as err:
-                raise _lost(err)
-            if not part:
-                raise NetError("broker closed the connection")
-            session.packets = session.parser.feed(part)
-            session.heard_ms = ticks_ms()
-        return session.packets.pop(0)
-
-    async def _write(self, session, part):
-        try:
-            session.writer.write(part)
-            await session.writer.drain()
-        except (OSError, ValueError) as err:
-            raise _lost(err)
-
     async def _receive(self, session):
         while True:
             await self.wait_msg(session)
@@ -250,7 +208,7 @@ class Mqtt(MQTTClient):
         while True:
             await session.outbox.wait()
             for part in session.outbox.take():
-                await self._write(session, part)
+                await session.write(part)
             session.outbox.sent()
 
     async def _keep_alive(self, session):
@@ -294,8 +252,3 @@ async def _guarded(session, job):
         session.end(NetError("%s: %s" % (type(err).__name__, err)))
     except Exception as err:  # NetError, or a fault of ours that `run` hands to the supervisor
         session.end(err)
-
-
-def _lost(err):
-    """The NetError for what a stream raised. A TLS handshake that fails does so as ValueError (MicroPython 1.29)."""
-    return NetError("connection lost: %s" % str(err).strip())
