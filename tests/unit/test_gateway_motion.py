@@ -95,6 +95,15 @@ class MotionTest(unittest.TestCase):
         lock = known_lock()
         self.assertEqual([lock.next_operation(at) for at in (100, 100, 101, 200)], [100, 101, 102, 200])
 
+    def test_a_record_of_the_start_before_proves_nothing_where_no_clock_tells_them_apart(self):
+        before = self.lose_answer("before", keeps_log=True)
+        before.clock.trusted = False
+        before.ask("unlock")
+        rig = self.lose_answer("after")
+        rig.clock.trusted = False
+        rig.far.records = before.far.records[:1]
+        self.assertEqual((rig.ask("unlock")["code"], rig.far.moved), ("outcome_unknown", 1))
+
     def test_nothing_is_begun_with_too_little_time_left(self):
         rig = Rig("late")
         answer = rig.far._answer
