@@ -11,18 +11,32 @@ from host_tools.fetch32 import find32
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / ".cache" / "micropython-lib"
+# In a thread, whose stack may be large: a chain of imports from source outgrows the 40 KB of a 32-bit port's main stack
 _RUN = """
-import sys, unittest
-module = __import__("%(module)s", None, None, ["*"])
-suite = unittest.TestSuite()
-for name in dir(module):
-    case = getattr(module, name)
-    if isinstance(case, type) and issubclass(case, unittest.TestCase) and case is not unittest.TestCase:
-        suite.addTest(case)
-result = unittest.TestRunner().run(suite)
-for text in result.exceptions:
-    print(text)
-sys.exit(0 if result.wasSuccessful() and result.testsRun else 1)
+import _thread, sys, time, unittest
+_thread.stack_size(1 << 20)
+ended = []
+
+def work():
+    status = 1
+    try:
+        module = __import__("%(module)s", None, None, ["*"])
+        suite = unittest.TestSuite()
+        for name in dir(module):
+            case = getattr(module, name)
+            if isinstance(case, type) and issubclass(case, unittest.TestCase) and case is not unittest.TestCase:
+                suite.addTest(case)
+        result = unittest.TestRunner().run(suite)
+        for text in result.exceptions:
+            print(text)
+        status = 0 if result.wasSuccessful() and result.testsRun else 1
+    finally:
+        ended.append(status)
+
+_thread.start_new_thread(work, ())
+while not ended:
+    time.sleep(0.01)
+sys.exit(ended[0])
 """
 
 
