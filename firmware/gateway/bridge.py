@@ -176,6 +176,8 @@ class Bridge:
         known, payload = self._tools.dedupe.look(command.id, request.digest)
         if known == dedupe.CONFLICT:
             raise Conflict("the id was used for another request")
+        if known == dedupe.LOST:
+            raise Unknown("the request was worked on, and its result cannot be read any more")
         if known == dedupe.KNOWN:
             self._publish(request, payload)
         request.is_open = known == dedupe.NEW

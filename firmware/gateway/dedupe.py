@@ -24,6 +24,7 @@ NEW = const(0)
 RUNNING = const(1)
 KNOWN = const(2)
 CONFLICT = const(3)
+LOST = const(4)  # its result cannot be read any more
 
 
 class Dedupe:
@@ -76,8 +77,8 @@ class Dedupe:
         return None
 
     def look(self, id, digest):
-        """What is known of request `id` with content hash `digest` -> (NEW | RUNNING | KNOWN | CONFLICT, payload of the
-        stored result or None). NEW takes the id: `done` or `drop` must follow.
+        """What is known of request `id` with content hash `digest` -> (NEW | RUNNING | KNOWN | CONFLICT | LOST, payload
+        of the stored result or None). NEW takes the id: `done` or `drop` must follow.
         """
         id_hash = _hash(id)
         at = self._find(id_hash)
@@ -89,8 +90,9 @@ class Dedupe:
                 if seq == 0:
                     return RUNNING, None
                 entry = self._journal.get(seq)
-                if entry is not None and entry[1:9] == id_hash:
-                    return KNOWN, entry[17:]
+                if entry is None or entry[1:9] != id_hash:
+                    return LOST, None  # flash damage must not make it act again
+                return KNOWN, entry[17:]
         self._put(id_hash, digest[:8], 0)
         return NEW, None
 

@@ -1,5 +1,6 @@
 """The way of a request: what is obeyed, once, and what is refused."""
 
+import os
 import unittest
 
 from tests.unit.command_rig import GATEWAY, LOCK, Rig
@@ -29,6 +30,15 @@ class RulesTest(unittest.TestCase):
         first = rig.ask("unlock", id="one")
         self.assertEqual(rig.ask("unlock", id="one"), first)
         self.assertEqual(rig.ask("lock", id="one")["code"], "conflict")
+        self.assertEqual(rig.far.moved, 1)
+
+    def test_a_repeated_id_whose_result_is_damaged_does_not_act_again(self):
+        rig = Rig("damaged")
+        rig.ask("unlock", id="one")
+        for name in os.listdir(rig.folder + "/ids"):
+            with open(rig.folder + "/ids/" + name, "wb") as file:
+                file.write(bytes(200))
+        self.assertEqual(rig.ask("unlock", id="one")["code"], "outcome_unknown")
         self.assertEqual(rig.far.moved, 1)
 
     def test_a_repeated_id_is_known_after_a_reset(self):

@@ -62,6 +62,19 @@ class DedupeTest(unittest.TestCase):
         now.s += 601
         self.assertEqual(ids.look("one", b"digest-2"), (dedupe.NEW, None))
 
+    def test_a_result_that_cannot_be_read_does_not_make_the_request_new(self):
+        fresh_folder("ids6")
+        journal = Journal(scratch("gateway/ids6"), 16, 40)
+        now = Now()
+        ids = Dedupe(journal, now)
+        ids.look("one", b"digest-1")
+        ids.done("one", b"digest-1", b"{}")
+        journal.clear()  # flash damage
+        self.assertEqual(ids.look("one", b"digest-1"), (dedupe.LOST, None))
+        self.assertEqual(ids.look("one", b"digest-2"), (dedupe.CONFLICT, None))
+        now.s += 601
+        self.assertEqual(ids.look("one", b"digest-1"), (dedupe.NEW, None))
+
     def test_an_id_at_work_keeps_its_place_and_one_lost_early_is_counted(self):
         fresh_folder("ids5")
         now = Now()
