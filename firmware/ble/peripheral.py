@@ -51,6 +51,10 @@ class Connection:
             raise LinkError("link lost")
         return octets
 
+    def nudge(self):
+        """End a `receive` that waits, as if its time were up: there is something to send."""
+        self._served.inbox.nudge()
+
     async def send(self, raw_frame):
         """Notify a whole frame in chunks that public clients reassemble (lock-ble-link.md 3.3). Raises LinkError."""
         deadline_ms = ticks_add(ticks_ms(), _SEND_MS)

@@ -37,7 +37,7 @@ _BUZZER = const(23)
 _LIGHT = (18, 19, 21)
 
 _EPOCH_S = const(946684800)  # 2000-01-01 as Unix time
-_MOVING_MS = const(10)
+_MOVING_MS = const(5)
 _RESTING_MS = const(50)
 _LINKED_MS = const(60)
 _BATTERY_MS = const(10000)
@@ -101,7 +101,7 @@ class App:
         self._identity = identity
         self._battery_ms = None
         self._peripheral = Peripheral(radio, _Names(identity, self._name), log)
-        self._is_linked = False
+        self._connection = None
         lifeline.is_idle = self._is_idle
         lifeline.make_safe = self.make_safe
         lifeline.supervisor.add("link", self._links)
@@ -117,7 +117,7 @@ class App:
         self._device.bolt.give_up()
 
     def _is_idle(self):
-        return not self._is_linked and not self._device.bolt.is_moving
+        return self._connection is None and not self._device.bolt.is_moving
 
     async def run(self):
         """All jobs, for ever."""
@@ -131,13 +131,13 @@ class App:
         while True:
             connection = await self._peripheral.accept(alive)
             try:
-                self._is_linked = True
+                self._connection = connection
                 self._engine.connected(connection.link, self._uptime.now_ms())
                 await self._serve(connection, alive)
             except LinkError as err:
                 self._log.info("link_lost", why=str(err))
             finally:
-                self._is_linked = False
+                self._connection = None
                 await connection.disconnect()
                 now_ms = self._uptime.now_ms()
                 self._engine.disconnected(connection.link, now_ms)
@@ -149,9 +149,8 @@ class App:
         engine = self._engine
         while True:
             alive()
-            wait_ms = _MOVING_MS if engine.ticket is not None else _LINKED_MS
             try:
-                part = await connection.receive(wait_ms)
+                part = await connection.receive(_LINKED_MS)  # `_step` cuts it short when the bolt has arrived
                 frames = engine.receive(connection.link, part, self._uptime.now_ms())
             except LinkTimeout:
                 frames = engine.poll(self._uptime.now_ms())
@@ -192,7 +191,10 @@ class App:
         device = self._device
         now_ms = self._uptime.now_ms()
         was = device.bolt.state
+        waited = self._engine.ticket
         device.poll(now_ms)
+        if self._connection and self._engine.ticket is not waited:
+            self._connection.nudge()
         self._lock.button.poll(now_ms)
         if device.bolt.state != was:
             self._log.info("bolt", state=device.bolt.state, movements=device.bolt.movements)

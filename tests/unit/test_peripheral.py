@@ -182,6 +182,24 @@ class PeripheralTest(unittest.TestCase):
         asyncio.run(scenario())
         self.assertEqual([call[2][12] for call in radio.ble.calls], [1, 0])
 
+    def test_nudge_ends_a_wait_for_chunks_at_once(self):
+        radio, peripheral = _peripheral()
+
+        async def scenario():
+            connection = await _accepted(radio, peripheral)
+
+            async def nudge():
+                connection.nudge()
+
+            task = asyncio.create_task(nudge())
+            try:
+                await connection.receive(60000)
+            except LinkTimeout:
+                await task
+                return connection.is_connected()
+
+        self.assertTrue(asyncio.run(scenario()))
+
     def test_chunks_arrive_in_order_also_when_nobody_was_waiting(self):
         radio, peripheral = _peripheral()
 
