@@ -25,6 +25,8 @@ from host_tools.serial_console import SerialConsole
 from host_tools.stage import ROLES, SLOT, StageError, stage
 
 _OLDEST = (1, 25)
+_LOOK_S = 0.1
+_BANNER = b"raw REPL; CTRL-B to exit\r\n"
 _BACK_S = 20  # a board is back on its port after a reset
 _ANSWER_S = 60  # and its role answers
 _OWN = ("/" + SLOT, "/lib/aioble")  # directories that hold nothing but what we put there
@@ -109,7 +111,10 @@ def raw_repl(port: str) -> Iterator[SerialTransport]:
     while board is None:
         try:
             board = SerialTransport(port, baudrate=115200)
+            board.serial.timeout = _LOOK_S  # else mpremote 1.29 waits for ever on a pty whose board is just starting
             board.enter_raw_repl(soft_reset=False, timeout_overall=5)
+            _settle(board)
+            board.serial.timeout = None
         except (TransportError, OSError, serial.SerialException) as err:
             if board is not None:
                 board.close()
@@ -123,6 +128,15 @@ def raw_repl(port: str) -> Iterator[SerialTransport]:
     finally:
         with suppress(OSError, serial.SerialException):
             board.close()
+
+
+def _settle(board: SerialTransport) -> None:
+    """Wait until nothing more comes, then have one prompt: a board may answer an earlier call late, beside this."""
+    while board.serial.read(256):
+        pass
+    board.serial.write(b"\r\x01")
+    if not board.read_until(1, _BANNER, timeout_overall=5).endswith(_BANNER):
+        raise TransportError("could not enter raw repl")
 
 
 def _check(board: SerialTransport, role: str) -> None:

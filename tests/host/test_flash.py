@@ -1,13 +1,16 @@
 """Flashing and provisioning simulated boards behind their ptys."""
 
 import asyncio
+import os
 import threading
+import time
 
 import pytest
 
 from host_tools import flash, provision
 from host_tools.errors import HostError
 from host_tools.serial_console import SerialConsole
+from host_tools.sim.pty_end import open_pty
 from host_tools.sim.site import Site, SiteSpec
 
 
@@ -61,6 +64,32 @@ def test_a_board_of_the_other_role_is_left_alone():
         assert "erase" in caught.value.todo
 
     on_site(SiteSpec(gateways=0, locks=1, profile="ideal"), work)
+
+
+def test_board_that_answers_late_is_called_again_and_leaves_one_prompt():
+    control, terminal = open_pty()
+    os.set_blocking(control, True)
+    calls = 0
+
+    def board():
+        nonlocal calls
+        while calls < 3:
+            if b"\x01" in os.read(control, 64):
+                calls += 1
+                if calls > 1:  # the first call is answered together with the second
+                    os.write(control, b"raw REPL; CTRL-B to exit\r\n>" * (2 if calls == 2 else 1))
+
+    thread = threading.Thread(target=board, daemon=True)
+    thread.start()
+    try:
+        with flash.raw_repl(os.ttyname(terminal)) as found:
+            time.sleep(0.1)
+            assert found.serial.read(found.serial.in_waiting) == b">"
+        assert calls == 3
+    finally:
+        thread.join(1)
+        os.close(terminal)
+        os.close(control)
 
 
 def test_flashing_names_what_is_wrong():
