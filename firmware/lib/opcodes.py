@@ -1,7 +1,10 @@
-"""Command bytes of the V3 protocol that Gatehouse knows (lock-ble-link.md 7, lock-ble-commands.md 2)."""
+"""Command bytes of the V3 protocol that Gatehouse knows (lock-ble-link.md 7, lock-ble-commands.md 2, 8.1)."""
 
 FEATURES = 0x01
 PASSCODE = 0x03
+PASSCODE_COUNT = 0x04
+CARD = 0x05
+FINGERPRINT = 0x06
 PASSCODE_LIST = 0x07
 STATUS = 0x14
 GET_AES_KEY = 0x19
@@ -13,8 +16,10 @@ AUTO_LOCK = 0x36
 REMOTE_UNLOCK = 0x37
 CHECK_ADMIN = 0x41
 SET_CLOCK = 0x43
+SET_ERASE_CODE = 0x44
 INIT = 0x45
 UNLOCK = 0x47
+LOCK_NAME = 0x4E
 RESET = 0x52
 SET_ADMIN_PASSCODE = 0x53
 ANSWER = 0x54
@@ -23,6 +28,20 @@ ADD_ADMIN = 0x56
 PAIRING_DONE = 0x57
 LOCK = 0x58
 PASSCODE_DISPLAY = 0x59
+FREEZE = 0x61
 SOUND = 0x62
 GET_ADMIN_PASSCODE = 0x65
+PASSAGE = 0x66
+LAMP = 0x67
+SWITCHES = 0x68
+DEAD_LOCK = 0x69
+CYCLIC = 0x70
+UNLOCK_DIRECTION = 0x71
+ACCESSORY_BATTERY = 0x74
 DEVICE_INFO = 0x90
+# Our own: understood by locks of ours only
+KEY_FOB = 0xE3
+DOOR_SENSOR = 0xE5
+SETTING = 0xE6
+DIAGNOSIS = 0xE7
+EKEY = 0xE8

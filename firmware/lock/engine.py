@@ -10,7 +10,7 @@ from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import common
 from firmware.lock import authority, inspection
-from firmware.lock.commands.table import COMMANDS, LATER
+from firmware.lock.commands.table import COMMANDS, LATER, functions
 from firmware.lock.intake import Intake
 from firmware.lock.session import Session
 from firmware.lock.throttle import Throttle
@@ -22,7 +22,19 @@ _ANSWER_MS = const(4500)  # SES-2: answered, or the link ended, within 5 s
 _UNKNOWN_OPERATION = const(0x1B)
 
 # Feature bits of domain.md 3.12 whose commands work now; 9 because the value at pairing is always 1
-_BITS = (0, 4, 7, 8, 9, 10, 12, 14, 15, 18, 23)
+_BITS = (
+    0,
+    4,
+    7,
+    8,
+    9,
+    10,
+    12,
+    14,
+    15,
+    18,
+    23,
+)
 _NO_CLOCK_BACKUP = const(20)
 
 # A change of these is recognised below S3, and refused
@@ -171,7 +183,7 @@ class Engine:
             self.note("refused", cmd="%02x" % command, error="%02x" % error)
             self._send(key, common.failure(command, error))
             return
-        decode, handle = COMMANDS[command]
+        decode, handle = functions(command)
         is_right, wanted, error = inspection.request(command, payload, key, standing, decode)
         refused = self._bad_request(command, error) if is_right and error is not None else None
         if not is_right or (error is not None and refused is None):
@@ -192,7 +204,7 @@ class Engine:
         """A frame of which not even the envelope is right; it costs what one costs whose content is wrong (ORC-2)."""
         command = raw[9] if raw[9] in COMMANDS else opcodes.STATUS
         key = self._key_for(command, standing.stage)
-        inspection.request(command, raw[12 : len(raw) - 3], key, standing, COMMANDS[command][0])
+        inspection.request(command, raw[12 : len(raw) - 3], key, standing, functions(command)[0])
         self.session.bad_frame(self.now_ms)
 
     def _answer(self, handle, wanted):

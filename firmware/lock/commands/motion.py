@@ -10,8 +10,7 @@ from firmware.lib.compat import const
 from firmware.lib.messages import common, session_lock
 from firmware.lock import access, bolt
 from firmware.lock.commands.session import sum_refusal
-
-LATER = object()  # a handler's promise to answer when the bolt has arrived
+from firmware.lock.commands.table import LATER
 
 _GATEWAY_UID = const(0x47415445)
 _FAILED = const(0x13)

@@ -10,6 +10,7 @@ import time
 import score
 
 from firmware.lib import crc, crypto, frame, opcodes
+from firmware.lock import engine
 from firmware.lock.commands import table
 from tests.unit.lock_rig import Rig, erase
 
@@ -50,8 +51,7 @@ def instrument():
     crc.standard = counted("crc", crc.standard)
     crc.vendor = counted("crc", crc.vendor)
     journal.Journal.append = counted("append", journal.Journal.append)
-    for opcode, (decode, handle) in list(table.COMMANDS.items()):
-        table.COMMANDS[opcode] = (counted("structure", decode), counted("handle", handle))
+    engine.functions = lambda command: tuple(map(counted, ("structure", "handle"), table.functions(command)))
 
 
 def bad(kind, command, key, pair):
