@@ -5,8 +5,12 @@ in the RTC's memory, which survives resets but not a power cut, and the applicat
 a minute. After five quick resets `main.py` starts it in minimal mode; after ten the slot stays off the path, nothing of
 ours runs, and the board can be repaired over its serial port. `main.py` tries again ten minutes later; so does
 switching the power off and on.
+
+Firmware that an update has put into the other slot is started once on trial; if it does not say within that one start
+that it works (firmware/system/slots.py has the words of /slot), the next start takes the slot of before.
 """
 
+import os
 import sys
 
 import machine
@@ -15,14 +19,43 @@ _MARK = b"GH2"  # RTC memory: mark, starts in a row that did not last; the rest 
 _STARTS = 10
 
 
+def _word(name):
+    """Replace the word in /slot, in one step. False when the flash refuses."""
+    try:
+        with open("/slot.new", "w") as file:
+            file.write(name)
+        os.rename("/slot.new", "/slot")
+    except OSError:
+        return False
+    return True
+
+
+def _count_anew():
+    """What another firmware did does not count against the one that is about to start."""
+    try:
+        note = machine.RTC().memory()
+        if note[:3] == _MARK and len(note) >= 4:
+            machine.RTC().memory(note[:3] + b"\x00" + note[4:])
+    except AttributeError:
+        pass
+
+
 def _slot():
-    """Folder of the active slot: the word in /slot, else /a."""
+    """Folder of the slot to start: that of the word in /slot, else /a."""
     try:
         with open("/slot") as file:
-            name = file.read().strip()
+            word = file.read().strip()
     except OSError:
-        name = ""
-    return "/b" if name == "b" else "/a"
+        word = ""
+    name, before = ("b", "a") if word[:1] == "b" else ("a", "b")
+    if word[1:]:
+        _count_anew()
+    if word[1:] == "??":  # on trial from here, if this start is certain to be the only one
+        name = name if _word(name + "?") else before
+    elif word[1:] == "?":
+        name = before
+        _word(name)
+    return "/" + name
 
 
 def _starts():
@@ -36,5 +69,5 @@ def _starts():
 
 if _starts() >= _STARTS:
     print("safe mode: the application ended %d times in a row within a minute" % _STARTS)
-elif _slot() not in sys.path:
+elif "/a" not in sys.path and "/b" not in sys.path:
     sys.path.insert(0, _slot())

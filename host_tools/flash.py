@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import serial
 from mpremote.transport import TransportError, TransportExecError
@@ -27,8 +27,8 @@ from host_tools.stage import ROLES, SLOT, StageError, stage
 _OLDEST = (1, 25)
 _LOOK_S = 0.1
 _BANNER = b"raw REPL; CTRL-B to exit\r\n"
-_BACK_S = 20  # a board is back on its port after a reset
-_ANSWER_S = 60  # and its role answers
+BACK_S = 20  # a board is back on its port after a reset
+ANSWER_S = 60  # and its role answers
 _OWN = ("/" + SLOT, "/lib/aioble")  # directories that hold nothing but what we put there
 
 # Run on the board: prints every file below a directory (w), or one file (f), with its SHA-256
@@ -71,10 +71,10 @@ def flash(role: str, port: str, progress: Progress = lambda step: None) -> dict:
         try:
             _put(role, tree, port, progress)
         except (TransportError, OSError, serial.SerialException) as err:
-            raise HostError("link", "the board on %s stopped answering (%s)" % (port, _short(err)), "flash it again")
+            raise HostError("link", "the board on %s stopped answering (%s)" % (port, short(err)), "flash it again")
     progress("waiting for the %s to answer" % role)
-    with SerialConsole(port, _BACK_S) as console:
-        answer = console.ask({"do": "hello"}, _ANSWER_S, repeat=True)
+    with SerialConsole(port, BACK_S) as console:
+        answer = console.ask({"do": "hello"}, ANSWER_S, repeat=True)
     if answer.get("role") != role:
         raise HostError("internal", "the board says it is %r" % answer.get("role"), "flash it again")
     return answer
@@ -87,12 +87,12 @@ def _put(role: str, tree: Path, port: str, progress: Progress) -> None:
         was_running = board.fs_exists("/main.py")
         if was_running:
             board.fs_rmfile("/main.py")
-            _reset(board)
+            reset(board)
     with raw_repl(port) as board:
         _copy(board, tree, progress)
         has_aioble = board.fs_exists("/lib/aioble/__init__.mpy") or board.fs_exists("/lib/aioble/__init__.py")
         if board.fs_exists("/slot"):
-            board.fs_rmfile("/slot")  # an update over the air had made the other slot the active one
+            board.fs_rmfile("/slot")  # an update had made the other slot the active one
     if not has_aioble:
         progress("fetching aioble")
         _install_aioble(port)
@@ -100,13 +100,13 @@ def _put(role: str, tree: Path, port: str, progress: Progress) -> None:
     with raw_repl(port) as board:
         board.fs_writefile("/main.py", (tree / "main.py").read_bytes())
         board.exec("import os; os.sync() if hasattr(os, 'sync') else None")
-        _reset(board)
+        reset(board)
 
 
 @contextmanager
 def raw_repl(port: str) -> Iterator[SerialTransport]:
     """The raw REPL of the board on `port`, whatever ran there."""
-    until_s = time.monotonic() + _BACK_S
+    until_s = time.monotonic() + BACK_S
     board: SerialTransport | None = None
     while board is None:
         try:
@@ -121,7 +121,7 @@ def raw_repl(port: str) -> Iterator[SerialTransport]:
                 board = None
             if time.monotonic() > until_s:
                 todo = "is it plugged in and free, with MicroPython on it? (esptool write_flash, see README)"
-                raise HostError("link", "no MicroPython answers on %s (%s)" % (port, _short(err)), todo)
+                raise HostError("link", "no MicroPython answers on %s (%s)" % (port, short(err)), todo)
             time.sleep(0.3)
     try:
         yield board
@@ -139,7 +139,8 @@ def _settle(board: SerialTransport) -> None:
         raise TransportError("could not enter raw repl")
 
 
-def _check(board: SerialTransport, role: str) -> None:
+def check_interpreter(board: SerialTransport) -> None:
+    """Raise HostError unless the board's MicroPython can run the firmware."""
     version = board.exec("import sys; print(sys.implementation[1][:2])").decode().strip()
     try:
         found = ast.literal_eval(version)
@@ -147,6 +148,10 @@ def _check(board: SerialTransport, role: str) -> None:
         found = ()
     if tuple(found) < _OLDEST:
         raise HostError("unsupported", "the board runs MicroPython %s" % version, "put 1.25 or newer on it (README)")
+
+
+def _check(board: SerialTransport, role: str) -> None:
+    check_interpreter(board)
     if board.fs_exists("/role"):
         present = board.fs_readfile("/role").decode(errors="replace").strip()
         if present in ROLES and present != role:
@@ -155,34 +160,47 @@ def _check(board: SerialTransport, role: str) -> None:
 
 
 def _copy(board: SerialTransport, tree: Path, progress: Progress) -> None:
-    """Write what differs, remove what is no longer part of the image."""
     wanted = {"/" + str(path.relative_to(tree)): path for path in sorted(tree.rglob("*")) if path.is_file()}
     wanted.pop("/main.py")
+    own = _OWN if (tree / "lib" / "aioble").is_dir() else _OWN[:1]
+    if not board.fs_exists("/data"):
+        board.fs_mkdir("/data")
+    write_files(board, wanted, own, progress)
+
+
+def digests(board: SerialTransport, names: Iterable[str] = (), folders: Iterable[str] = ()) -> dict[str, str]:
+    """SHA-256, as hex digits, of the files `names` that the board has, and of every file below `folders`."""
+    script = _LISTING + "".join("w(%r)\n" % folder for folder in folders)
+    script += "".join("f(%r)\n" % name for name in names)
+    told = board.exec(script).decode().splitlines()
+    return dict(ast.literal_eval(line) for line in told if line.startswith("("))
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file here."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_files(board: SerialTransport, wanted: dict[str, Path], own: Iterable[str], progress: Progress) -> None:
+    """Write what differs on the board, and remove what else lies in the folders `own`."""
     progress("comparing")
-    script = _LISTING + "".join("w(%r)\n" % folder for folder in _OWN)
-    script += "".join("f(%r)\n" % name for name in wanted if name.count("/") == 1)
-    present = dict(ast.literal_eval(line) for line in board.exec(script).decode().splitlines() if line.startswith("("))
+    folders = tuple(own)
+    present = digests(board, (name for name in wanted if not name.startswith(folders)), folders)
     for name in sorted(set(present) - set(wanted)):
-        if name.startswith("/" + SLOT + "/") or (tree / "lib" / "aioble").is_dir():
-            board.fs_rmfile(name)
-    todo = [name for name in wanted if present.get(name) != hashlib.sha256(wanted[name].read_bytes()).hexdigest()]
-    made: set[str] = set()
-    for name in (tree / "data", *(wanted[name].parent for name in todo)):
-        for folder in _with_parents(name.relative_to(tree)):
-            if folder not in made and not board.fs_exists(folder):
-                board.fs_mkdir(folder)
-            made.add(folder)
+        board.fs_rmfile(name)
+    todo = [name for name in wanted if present.get(name) != digest(wanted[name])]
+    made = {"/"}
+    for name in todo:
+        for folder in reversed(PurePosixPath(name).parents):
+            if str(folder) not in made and not board.fs_exists(str(folder)):
+                board.fs_mkdir(str(folder))
+            made.add(str(folder))
     for done, name in enumerate(todo):
         progress("writing %d of %d: %s" % (done + 1, len(todo), name))
         board.fs_writefile(name, wanted[name].read_bytes(), chunk_size=512)
 
 
-def _with_parents(path: Path) -> list[str]:
-    parts = [part for part in path.parts if part != "."]
-    return ["/" + "/".join(parts[: count + 1]) for count in range(len(parts))]
-
-
-def _reset(board: SerialTransport) -> None:
+def reset(board: SerialTransport) -> None:
     """Reset, hard; the port may vanish for a moment."""
     with suppress(TransportError, OSError, serial.SerialException):
         board.exec_raw_no_follow("import machine; machine.reset()")
@@ -201,7 +219,8 @@ def _install_aioble(port: str) -> None:
         raise HostError("net", "aioble was not fetched (%s)" % lines[-1], todo)
 
 
-def _short(err: Exception) -> str:
+def short(err: Exception) -> str:
+    """The last line of what a board or its port complains of."""
     if isinstance(err, TransportExecError):
         lines = err.error_output.strip().splitlines()
         return lines[-1] if lines else "error"

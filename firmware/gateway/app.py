@@ -16,6 +16,7 @@ from firmware.system import config
 from firmware.system.console import Console
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
+from firmware.system.store import exists
 from firmware.system.uptime import Uptime
 from firmware.version import VERSION
 
@@ -57,6 +58,7 @@ class App:
             if not is_minimal:
                 self._state = lambda: light.UNPROVISIONED
         lifeline.each = self._look
+        lifeline.is_fit = lambda: self._tools is not None or not exists(settings.PATH)
         self._provisioning = provisioning.Provisioning(
             self._id, lifeline.ask_reboot, settings.PATH, about, forget, lifeline.told
         )

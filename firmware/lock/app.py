@@ -72,9 +72,9 @@ def _set_rtc(seconds):
 
 
 class App:
-    """The running lock. `run` ends only when it is cancelled."""
+    """The running lock. `run` ends only when it is cancelled. `has_settings`: those of the owner's file can be used."""
 
-    def __init__(self, log, settings, radio, is_minimal=False):
+    def __init__(self, log, settings, radio, is_minimal=False, has_settings=True):
         from firmware.ble.peripheral import Peripheral
 
         self._log = log.area("lock")
@@ -104,6 +104,7 @@ class App:
         self._connection = None
         lifeline.is_idle = self._is_idle
         lifeline.make_safe = self.make_safe
+        lifeline.is_fit = lambda: has_settings
         lifeline.supervisor.add("link", self._links)
         lifeline.supervisor.add("mechanics", self._mechanics)
         lifeline.supervisor.add("guard", self._guard)
@@ -277,12 +278,14 @@ def main(is_minimal=False):
     from firmware.lib.errors import ConfigError
 
     log = Log()
+    has_settings = True
     try:
         settings = config.load(_SETTINGS, TABLE)
     except ConfigError as err:  # the door must work: defaults, and say so
         log.area("lock").error("settings_ignored", why=str(err))
         settings = TABLE.check({})
-    app = App(log, settings, Radio(log), is_minimal)
+        has_settings = False
+    app = App(log, settings, Radio(log), is_minimal, has_settings)
     try:
         asyncio.run(app.run())
     finally:

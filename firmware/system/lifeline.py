@@ -1,6 +1,9 @@
 """A board's beginning and end, the same for both roles: watchdog, supervisor, why it started, how it is reset. Owns the
 watchdog and every deliberate reset.
 
+Firmware on trial after an update proves itself here: it keeps its slot once all jobs have run for a while without an
+end, and is given up with the first end of a job, or after two minutes (security.md OTA-2).
+
 In minimal mode (`main.py` asks for it after five quick resets) the composition root adds only the jobs without which
 the board is of no use; ten healthy minutes, or a loss of power, lead back to all of them.
 """
@@ -10,6 +13,7 @@ import gc
 from firmware.lib.compat import const
 from firmware.system.pulse import rest_ms
 from firmware.system.restarts import Restarts
+from firmware.system.slots import Slot
 from firmware.system.supervisor import Supervisor
 from firmware.system.timing import sleep_ms, ticks_diff, ticks_ms
 
@@ -19,6 +23,8 @@ _LOOK_MS = const(500)
 _REBOOT_MS = const(500)  # the answer gets out before
 _IDLE_MS = const(10000)
 _MINIMAL_ROUNDS = const(600)
+_PROOF_ROUNDS = const(15)
+_TRIAL_ROUNDS = const(120)
 
 
 def _always():
@@ -31,15 +37,18 @@ def _nothing():
 
 class Lifeline:
     """`board` is firmware.board. Set by the composition root: `is_idle()`, True when a reset would hurt nothing;
-    `make_safe()`, stops what must not go on through a reset; `each()`, called twice a second."""
+    `make_safe()`, stops what must not go on through a reset; `is_fit()`, False when this firmware cannot do its work;
+    `each()`, called twice a second."""
 
-    def __init__(self, board, log, is_minimal=False):
+    def __init__(self, board, log, is_minimal=False, slot=None):
         self._board = board
         self._log = log.area("lifeline")
         self._pass_time = log.pass_time
         self.is_minimal = is_minimal
         self.restarts = Restarts(board.rtc_memory, board.set_rtc_memory, board.reset_cause())
-        self.is_idle = _always
+        self.slot = slot or Slot()
+        self._ends_before = self._ends()
+        self.is_idle = self.is_fit = _always
         self.make_safe = _nothing
         self.each = _nothing
         self._reboot_ms = None
@@ -69,6 +78,8 @@ class Lifeline:
             "what": restarts.what,
             "minimal": self.is_minimal,
             "counts": restarts.counts(),
+            "slot": self.slot.name,
+            "trial": self.slot.is_on_trial,
         }
 
     def reset(self, why, what="", is_soft=False):
@@ -91,6 +102,24 @@ class Lifeline:
         """The owner wants it, in a moment."""
         self._reboot_ms = ticks_ms()
 
+    def _ends(self):
+        """How many ends jobs have had since power came on."""
+        counts = self.restarts.counts()
+        return counts.get("job", 0) + counts.get("no_memory", 0)
+
+    def _judge(self):
+        """Firmware on trial: does it do its work?"""
+        rounds = self.supervisor.rounds()
+        if self._ends() != self._ends_before or rounds >= _TRIAL_ROUNDS:
+            self.reset("failing", "trial")
+        if rounds >= _PROOF_ROUNDS and self.is_fit():
+            try:
+                self.slot.keep()
+            except OSError as err:
+                self._log.warn("slot_not_kept", err=err)
+                return
+            self._log.info("slot_kept", slot=self.slot.name)
+
     def _give_up(self, name, why):
         gc.collect()
         self.reset(why, name)
@@ -100,6 +129,8 @@ class Lifeline:
             alive()
             self._pass_time()
             self.each()
+            if self.slot.is_on_trial:
+                self._judge()
             if self._reboot_ms is not None and ticks_diff(ticks_ms(), self._reboot_ms) > _REBOOT_MS:
                 self.restarts.healthy()  # this end is no crash
                 self.reset("asked")

@@ -27,6 +27,18 @@ def flash(
     out.print("%s answers on %s: version %s" % (done["role"], port, done["version"]))
 
 
+def update(
+    port: Annotated[str, typer.Argument(help="Serial port of the board, such as /dev/ttyACM0")],
+) -> None:
+    """Give a board in use this version of its firmware; it goes back by itself if that does not work."""
+    from host_tools import update as updating
+
+    with reporting(), progress("updating ..."):
+        done = updating.update(port, lambda step: common.err.print("  %s" % step))
+    slot = done["restart"]["slot"]
+    out.print("%s on %s: version %s, in slot %s, has proved itself" % (done["role"], port, done["version"], slot))
+
+
 def provision(
     port: Annotated[str, typer.Option("--port", help="Serial port of the board")],
     file: Annotated[str, typer.Option("--file", help='Settings as JSON ("-" is standard input); else asked for')] = "",

@@ -42,18 +42,36 @@ class _App:
             raise _App.err
 
 
-def _open(path):
-    if path == "/role" and _App.err is not OSError:
-        return _Word("lock")
+class _Flash:
+    """The few files at the root, and `os` as boot.py uses it."""
+
+    files: dict = {}
+    is_full = False
+
+    @staticmethod
+    def rename(old, new):
+        _Flash.files[new] = _Flash.files.pop(old)
+
+
+def _open(path, mode="r"):
+    if mode == "w":
+        if _Flash.is_full:
+            raise OSError(28)
+        _Flash.files[path] = ""
+    if path in _Flash.files:
+        return _Word(path)
     raise OSError(2)
 
 
 class _Word:
-    def __init__(self, word):
-        self._word = word
+    def __init__(self, path):
+        self._path = path
 
     def read(self):
-        return self._word
+        return _Flash.files[self._path]
+
+    def write(self, text):
+        _Flash.files[self._path] += text
 
     def __enter__(self):
         return self
@@ -65,17 +83,20 @@ class _Word:
 def _run(name, with_role=True):
     with open(name) as file:
         names = {"__name__": "__main__", "print": lambda *words: None}
+        _Flash.files.pop("/role", None)
         if with_role:
-            names["open"] = _open
+            _Flash.files["/role"] = "lock"
+        names["open"] = _open
         exec(file.read(), names)
 
 
 class BootTest(unittest.TestCase):
     def setUp(self):
-        self._kept = {name: sys.modules.get(name) for name in ("machine", "time", "firmware.lock.app")}
+        self._kept = {name: sys.modules.get(name) for name in ("machine", "time", "os", "firmware.lock.app")}
         self._path = sys.path[:]
         sys.modules["machine"] = _Machine
         sys.modules["time"] = _Time
+        sys.modules["os"] = _Flash
         sys.modules["firmware.lock.app"] = _App
         self._print = getattr(sys, "print_exception", None)
         if self._print is None:
@@ -84,6 +105,8 @@ class BootTest(unittest.TestCase):
         _Machine.resets = _Time.slept_s = 0
         _App.err = None
         _App.asked = []
+        _Flash.files = {}
+        _Flash.is_full = False
 
     def tearDown(self):
         sys.path[:] = self._path
@@ -105,6 +128,41 @@ class BootTest(unittest.TestCase):
         _run("boot.py")
         _run("boot.py")
         self.assertEqual(sys.path.count("/a"), 1)
+
+    def _slots(self, starts, word=None):
+        """The slots of so many starts, and the word that is left."""
+        if word is not None:
+            _Flash.files["/slot"] = word
+        found = ""
+        for _ in range(starts):
+            self._start()
+            found += "b" if "/b" in sys.path else "a" if "/a" in sys.path else "-"
+        return found, _Flash.files.get("/slot")
+
+    def test_slot_of_the_word_is_started(self):
+        self.assertEqual(self._slots(1), ("a", None))
+        self.assertEqual(self._slots(2, "b"), ("bb", "b"))
+        self.assertEqual(self._slots(2, "a\n"), ("aa", "a\n"))
+        self.assertEqual(self._slots(2, ""), ("aa", ""))
+
+    def test_firmware_on_trial_has_one_start_to_say_that_it_works(self):
+        self.assertEqual(self._slots(3, "b??"), ("baa", "a"))
+        self.assertEqual(self._slots(3, "a??"), ("abb", "b"))
+        self.assertEqual(self._slots(1, "b??"), ("b", "b?"))
+        self.assertEqual(self._slots(2, "b"), ("bb", "b"))  # it has
+
+    def test_starts_of_other_firmware_do_not_count(self):
+        _App.err = ValueError("broken")
+        self.assertEqual(self._slots(9, "b")[0], "b" * 9)
+        self.assertEqual(self._slots(1, "a??"), ("a", "a?"))
+        self.assertEqual(_Rtc.note[3], 1)
+        self.assertEqual(self._slots(1), ("b", "b"))
+        self.assertEqual(_Rtc.note[3], 1)
+
+    def test_no_trial_where_it_cannot_be_noted(self):
+        _Flash.is_full = True
+        self.assertEqual(self._slots(2, "b??"), ("aa", "b??"))
+        self.assertEqual(self._slots(2, "b?"), ("aa", "b?"))
 
     def test_five_quick_resets_lead_to_minimal_mode_and_ten_to_safe_mode(self):
         _App.err = ValueError("broken")

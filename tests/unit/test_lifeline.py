@@ -44,12 +44,25 @@ class _Board:
         self.resets.append("soft")
 
 
+class _Trial:
+    name = "b"
+    is_on_trial = True
+
+    def __init__(self, err=None):
+        self._err = err
+
+    def keep(self):
+        if self._err:
+            raise self._err
+        self.is_on_trial = False
+
+
 class LifelineTest(unittest.TestCase):
     def setUp(self):
         self.board = _Board()
 
-    def _lifeline(self, is_minimal=False):
-        return Lifeline(self.board, Log(lambda: 0, lambda line: None, ERROR), is_minimal)
+    def _lifeline(self, is_minimal=False, slot=None):
+        return Lifeline(self.board, Log(lambda: 0, lambda line: None, ERROR), is_minimal, slot)
 
     def _play(self, lifeline, pause_s):
         async def whole():
@@ -106,3 +119,33 @@ class LifelineTest(unittest.TestCase):
         lifeline.is_idle = lambda: answers.pop(0)
         asyncio.run(lifeline.reset_when_idle("radio", "deaf"))
         self.assertEqual((answers, self.board.resets, self._next().what), ([], ["hard"], "deaf"))
+
+    def _try(self, rounds, is_fit=True, ends=0, err=None):
+        """Firmware on trial after so many rounds: (whether it still is, resets)."""
+        self.board = _Board()
+        lifeline = self._lifeline(slot=_Trial(err))
+        lifeline.supervisor.rounds = lambda: rounds
+        lifeline.is_fit = lambda: is_fit
+        for _ in range(ends):
+            lifeline.restarts.count("job")
+        self._play(lifeline, 0.05)
+        return lifeline.slot.is_on_trial, self.board.resets[:1]
+
+    def test_firmware_on_trial_is_kept_when_it_has_run_for_a_while(self):
+        self.assertEqual(self._try(14), (True, []))
+        self.assertEqual(self._try(15), (False, []))
+
+    def test_firmware_on_trial_is_given_up_for_the_end_of_a_job_or_when_it_is_not_fit_in_time(self):
+        self.assertEqual(self._try(1, ends=1), (True, ["hard"]))
+        self.assertEqual((self._next().why, self._next().what), ("failing", "trial"))
+        self.assertEqual(self._try(119, is_fit=False), (True, []))
+        self.assertEqual(self._try(120, is_fit=False), (True, ["hard"]))
+        self.assertEqual(self._try(119, err=OSError(28)), (True, []))
+
+    def test_what_ended_before_this_start_does_not_count(self):
+        self.board = _Board(b"GH2\x01" + bytes(13) + bytes(20) + b"\x00\x07" + bytes(8))
+        lifeline = self._lifeline(slot=_Trial())
+        self.assertEqual(lifeline.restarts.counts()["job"], 7)
+        lifeline.supervisor.rounds = lambda: 15
+        self._play(lifeline, 0.05)
+        self.assertEqual((lifeline.slot.is_on_trial, self.board.resets), (False, []))
