@@ -26,6 +26,9 @@ class Credential:
     is_offline = False  # of the algorithm: barred by an erasure, dead unless used before `first_use_end_min`
     is_lost = False
     is_remote = False  # an ekey that comes through a gateway
+    has_remote_right = True  # of a person's ekey: it may
+    is_frozen = False  # a person's ekey that the owner has suspended
+    is_revoked = False  # a person's ekey that is no more
     erases = False  # removes the passcodes instead of opening
     first_use_end_min = None
     flag_pos = None  # of an ekey; those below the lock's were revoked
@@ -82,11 +85,10 @@ def ekey(start, end, flag_pos):
     return made
 
 
-def admin(flag_pos=None):
-    """The admin passcode, or the administrator's phone (0x41), which states a flag position."""
+def admin():
+    """The admin passcode, or the administrator's phone (0x41), which outlives a reset of all ekeys."""
     made = Credential()
     made.is_admin = True
-    made.flag_pos = flag_pos
     return made
 
 

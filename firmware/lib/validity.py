@@ -8,18 +8,18 @@ A refusal is one of these words, the first that applies:
 
 | word | why |
 |---|---|
-| `frozen` | the lock is frozen: nothing opens, the admin passcode neither |
+| `frozen` | the lock is frozen: nothing opens, the admin passcode neither; or this ekey is |
 | `lockout` | too many wrong ones of this sort: not looked at |
 | `unknown` | no such credential |
 | `lost` | a card that was reported lost |
 | `untrusted_clock` | limited in time, and the lock does not know the time |
 | `not_yet_valid`, `expired` | outside its period |
-| `revoked` | an ekey from before all ekeys were reset |
+| `revoked` | an ekey that was deleted, or from before all ekeys were reset |
 | `used_up` | a one-time code that has opened |
 | `barred` | a code of the algorithm from before an erasure |
 | `suspended` | a code of the algorithm that was not used in its first 24 hours |
 | `outside_hours` | in its period, but not on this day or at this hour |
-| `remote_unlock_disabled` | through a gateway, with the owner's switch off |
+| `remote_unlock_disabled` | through a gateway, with the owner's switch off or without the ekey's right to |
 | `double_locked` | locked from inside, and not the administrator |
 | `low_battery` | the motor is not started |
 """
@@ -100,7 +100,7 @@ def _refusal(credential, at):
     why = claim_refusal(credential, at)
     if why is not None:
         return why
-    if credential.is_remote and not at.is_remote_unlock_on:
+    if credential.is_remote and not (at.is_remote_unlock_on and credential.has_remote_right):
         return "remote_unlock_disabled"
     if at.is_double_locked and not credential.is_admin:
         return "double_locked"
@@ -109,6 +109,10 @@ def _refusal(credential, at):
 
 def claim_refusal(credential, at):
     """Whether the credential by itself is good now: None or why not. An ekey's claim is answered with it (0x55)."""
+    if credential.is_revoked:
+        return "revoked"
+    if credential.is_frozen:
+        return "frozen"
     why = _period_refusal(credential, at)
     if why is not None:
         return why

@@ -32,7 +32,7 @@ def situation(device):
     found.is_clock_trusted = device.clock.is_trusted
     found.is_battery_low = device.battery_pct < _MIN_BATTERY_PCT
     found.is_remote_unlock_on = bool(device.options.remote_unlock)
-    found.flag_pos = device.keys.flag_pos
+    found.flag_pos = device.ekeys.flag_pos
     return found
 
 

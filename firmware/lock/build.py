@@ -8,6 +8,7 @@ from firmware.lib.errors import ProtocolError
 from firmware.lock import settings as lock_settings
 from firmware.lock.bolt import Bolt
 from firmware.lock.clock import Clock
+from firmware.lock.credentials.ekeys import Ekeys
 from firmware.lock.credentials.keys import CLASSES, KEYS, Keys
 from firmware.lock.credentials.passcodes import Passcodes
 from firmware.lock.device import LOCKED_OUT, Device
@@ -95,7 +96,8 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     feedback = Feedback(hardware.light, hardware.buzzer)
     options = lock_settings.Options(vault)
     passcodes = Passcodes(vault)
-    limits = Limits(Cell(folder + "/state/limits"), now_ms)
+    ekeys = Ekeys(vault)
+    limits = Limits(Cell(folder + "/state/limits"), now_ms, Cell(folder + "/state/ekeys"))
     parts = {}
 
     def paired():
@@ -106,6 +108,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     def undone():
         options.reload()
         passcodes.reload()
+        ekeys.reload()
         clock.distrust()
         parts["engine"].device.pairing_ended(False)
         feedback.show("pairing_undone", parts["engine"].now_ms)
@@ -115,7 +118,19 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     pairing.is_blocked = is_damaged
     bolt = Bolt(hardware.pins, settings.travel_ms)
     device = Device(
-        vault, keys, options, passcodes, ring, intent, clock, bolt, limits, feedback, pairing, settings.record_auto_lock
+        vault,
+        keys,
+        options,
+        passcodes,
+        ekeys,
+        ring,
+        intent,
+        clock,
+        bolt,
+        limits,
+        feedback,
+        pairing,
+        settings.record_auto_lock,
     )
     vendor_crc = settings.crc_default == "vendor"
     engine = Engine(device, identity, log, vendor_crc, settings.strict_empty, settings.push, settings.clock_backup)

@@ -33,6 +33,7 @@ class Device:
         keys,
         options,
         passcodes,
+        ekeys,
         ring,
         intent,
         clock,
@@ -46,6 +47,7 @@ class Device:
         self.keys = keys
         self.options = options
         self.passcodes = passcodes
+        self.ekeys = ekeys
         self.ring = ring
         self.intent = intent
         self.clock = clock
@@ -246,6 +248,7 @@ class Device:
         self.keys.reload()
         self.options.reload()
         self.passcodes.reload()
+        self.ekeys.reload()
         self.clock.distrust()
         self.pairing.is_blocked = False
         self.is_resetting = False

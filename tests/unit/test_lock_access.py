@@ -15,7 +15,7 @@ class Part:
 def device(seconds=600059, is_trusted=True, battery_pct=100, remote_unlock=0, flag_pos=3):
     clock = Part(is_trusted=is_trusted, seconds=lambda: seconds)
     return Part(
-        clock=clock, battery_pct=battery_pct, options=Part(remote_unlock=remote_unlock), keys=Part(flag_pos=flag_pos)
+        clock=clock, battery_pct=battery_pct, options=Part(remote_unlock=remote_unlock), ekeys=Part(flag_pos=flag_pos)
     )
 
 

@@ -2,12 +2,16 @@
 
 The gateways' reserved uid is a label: it chooses the record, and with the remote-unlock switch off the lock refuses an
 unlock that shows it. Who holds the key and shows another uid is not caught by that; without roles the gateway's own
-refusal is the barrier (security.md REM-2, REM-3). Source: lock-ble-link.md 8.6; records: domain.md 3.4.
+refusal is the barrier (security.md REM-2, REM-3).
+
+The uid of a person's ekey is more: with the person's own secret (0x55) it proves the person; with the administrator's
+(0x41) it says for whom a gateway acts, and then the lock holds the movement to what that person may do.
+Source: lock-ble-link.md 8.6; records: domain.md 3.4.
 """
 
 from firmware.lib import credentials, opcodes, records, validity
 from firmware.lib.compat import const
-from firmware.lib.messages import common, session_lock
+from firmware.lib.messages import common, ekey_lock, session_lock
 from firmware.lock import access, bolt
 from firmware.lock.commands.session import sum_refusal
 from firmware.lock.commands.table import LATER
@@ -34,17 +38,41 @@ def _refusal(engine, command, challenge, given):
     error = sum_refusal(engine, challenge, given)
     if error is not None:
         return error
+    situation = access.situation(thing)
+    kept = thing.ekeys.credential(challenge.uid)
     if command == opcodes.LOCK:
-        return access.error_byte(validity.lock_refusal(access.situation(thing)))
-    proved = credentials.Credential()  # its period was judged with the claim, before the challenge
-    proved.is_admin = challenge.opcode == opcodes.CHECK_ADMIN
-    proved.is_remote = challenge.uid == _GATEWAY_UID
-    verdict = validity.decide(proved, access.situation(thing))
+        why = None if kept is None else validity.claim_refusal(kept, situation)
+        return access.error_byte(why or validity.lock_refusal(situation))
+    verdict = validity.decide(_proved(challenge, kept), situation)
+    if verdict.opens and verdict.then == validity.USE_UP and not _use_up(engine, challenge.uid):
+        return _FAILED
     if verdict.is_right:
         thing.limits.keypad.clear()  # LIM-4: a valid unlock over the link ends the keypad's lockout
     elif verdict.why == "remote_unlock_disabled":
         engine.note("remote_unlock_refused")
     return access.error_byte(verdict.why)
+
+
+def _proved(challenge, kept):
+    """The credential behind a right answer; `kept`: what the lock knows of its uid, if it is a person's ekey."""
+    is_admin = challenge.opcode == opcodes.CHECK_ADMIN
+    if kept is not None:
+        kept.is_remote = is_admin
+        return kept
+    proved = credentials.Credential()  # its period was judged with the claim, before the challenge
+    proved.is_admin = is_admin
+    proved.is_remote = challenge.uid == _GATEWAY_UID
+    return proved
+
+
+def _use_up(engine, uid):
+    """A key that opens once is gone before the bolt moves (DEL-3); False: the flash refuses, and so does the door."""
+    try:
+        engine.device.ekeys.revoke(uid)
+    except OSError:
+        return False
+    engine.note("ekey_used_up", uid="%08x" % uid)
+    return True
 
 
 def _operate(engine, request, command, target):
@@ -58,7 +86,8 @@ def _operate(engine, request, command, target):
     ticket = engine.ticket
     kind = _LOCKED_BY_APP
     if command == opcodes.UNLOCK:
-        kind = _BY_GATEWAY if uid == _GATEWAY_UID else _BY_APP
+        is_for = challenge.opcode == opcodes.CHECK_ADMIN and ekey_lock.FIRST_UID <= uid <= ekey_lock.LAST_UID
+        kind = _BY_GATEWAY if is_for or uid == _GATEWAY_UID else _BY_APP
 
     def done(arrived):
         if not arrived:

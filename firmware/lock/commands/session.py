@@ -9,6 +9,7 @@ from firmware.lock import access
 from firmware.lock.device import LOCKED_OUT
 
 _NO_PERMISSION = 0x02
+_REVOKED = 0x0D
 _WRONG_ADMIN = 0x03
 _WRONG_SUM = 0x08
 _NO_ITEM = 0x19
@@ -26,7 +27,7 @@ def _claim_error(engine, credential):
 
 def check_admin(engine, request):
     """0x41: the administrator's number for a challenge."""
-    admin_ps, flag_pos, uid = request
+    admin_ps, _, uid = request
     engine.session.void_challenge()
     guard = engine.device.limits.admin
     if not guard.begin(engine.now_ms):
@@ -36,31 +37,47 @@ def check_admin(engine, request):
         _was_wrong(engine, guard)
         return common.failure(opcodes.CHECK_ADMIN, _WRONG_ADMIN)
     guard.withdraw()  # no guess, but only 0x30 shows the whole proof and ends a row of failures
-    error = _claim_error(engine, credentials.admin(flag_pos))
-    if error is not None:
-        return common.failure(opcodes.CHECK_ADMIN, error)
     challenge = engine.session.issue(opcodes.CHECK_ADMIN, uid, engine.now_ms)
     return common.success(opcodes.CHECK_ADMIN, session_lock.encode_challenge(challenge))
 
 
 def check_user(engine, request):
-    """0x55: a validity window for a challenge. The window narrows, it grants nothing."""
+    """0x55: a uid and a validity window for a challenge. The window narrows what the lock itself knows of the uid, it
+    grants nothing.
+    """
     start, end, flag_pos, uid = request
     engine.session.void_challenge()
-    error = _claim_error(engine, credentials.ekey(start, end, flag_pos))
+    kept = engine.device.ekeys.credential(uid)
+    error = None if kept is None else _claim_error(engine, kept)
+    if error is None:
+        error = _claim_error(engine, credentials.ekey(start, end, flag_pos))
     if error is not None:
+        engine.note("ekey_refused", uid="%08x" % uid, error="%02x" % error)
         return common.failure(opcodes.CHECK_USER, error)
     challenge = engine.session.issue(opcodes.CHECK_USER, uid, engine.now_ms)
     return common.success(opcodes.CHECK_USER, session_lock.encode_challenge(challenge))
 
 
 def sum_refusal(engine, challenge, given):
-    """Judge the answer `given` to `challenge`: None, or the error byte. Counts it before looking at it (LIM-1)."""
-    limits = engine.device.limits
-    guard = limits.admin if challenge.opcode == opcodes.CHECK_ADMIN else limits.user
+    """Judge the answer `given` to `challenge`: None, or the error byte. Counts it before looking at it (LIM-1).
+
+    Whose secret it takes says the uid of 0x55: a person's own, if that person has an ekey, else the owner's.
+    """
+    device = engine.device
+    limits = device.limits
+    secret = device.keys.unlock_key
+    guard = limits.admin
+    if challenge.opcode != opcodes.CHECK_ADMIN:
+        guard = limits.user
+        slot = device.ekeys.slot(challenge.uid)
+        if slot is not None:
+            secret = device.ekeys.unlock_key(slot)
+            guard = limits.ekeys.of(slot)
+        elif device.ekeys.credential(challenge.uid) is not None:  # revoked since the challenge
+            return _REVOKED
     if not guard.begin(engine.now_ms):
         return _NO_PERMISSION
-    expected = (challenge.value + engine.device.keys.unlock_key) & 0xFFFFFFFF
+    expected = (challenge.value + secret) & 0xFFFFFFFF
     if not crypto.equal(expected.to_bytes(4, "big"), given.to_bytes(4, "big")):
         engine.session.log_out()
         _was_wrong(engine, guard)

@@ -7,7 +7,7 @@ import json
 
 KEYS = "keys"
 SEEDS = "seeds"
-CLASSES = (KEYS, SEEDS, "passcodes", "options")  # all that the vault of a lock may hold
+CLASSES = (KEYS, SEEDS, "passcodes", "options", "ekeys")  # all that the vault of a lock may hold
 
 
 class Keys:
@@ -26,7 +26,6 @@ class Keys:
         self.admin_ps = kept["admin_ps"] if kept else 0
         self.unlock_key = kept["unlock_key"] if kept else 0
         self.admin_passcode = kept["admin_passcode"].encode() if kept else b""
-        self.flag_pos = kept["flag_pos"] if kept else 0
 
     def _keep(self):
         kept = {
@@ -34,7 +33,6 @@ class Keys:
             "admin_ps": self.admin_ps,
             "unlock_key": self.unlock_key,
             "admin_passcode": self.admin_passcode.decode(),
-            "flag_pos": self.flag_pos,
         }
         self._vault.save(KEYS, json.dumps(kept).encode())
 

@@ -7,7 +7,7 @@ import score
 from lock_kept import kept
 
 from firmware.lib import crypto, dates, opcodes
-from firmware.lib.messages import session_client
+from firmware.lib.messages import ekey_client, session_client
 from tests.unit.lock_rig import ADMIN_PS, START_S, UNLOCK_KEY, Rig, erase
 
 _FOLDER = score.scratch("authority")
@@ -39,6 +39,9 @@ _MATRIX = """
 62 snd_set     06 06 06 02 02 02 02 ok ok
 03 code_add    06 06 06 02 02 02 02 ok ok
 07 code_list   06 06 06 02 02 02 02 ok ok
+e8 ekey_list   06 06 06 02 02 02 02 ok ok
+e8 ekey_add    06 06 06 02 02 02 02 ok ok
+e8 ekey_reset  06 06 06 02 02 02 02 ok ok
 53 admin_code  06 06 06 ok 02 02 02 ok ok
 65 admin_read  06 06 06 ok 02 02 02 ok ok
 31 seeds       06 06 06 ok 02 02 02 ok ok
@@ -75,6 +78,9 @@ def plains():
         "snd_set": b"\x02\x00",
         "code_add": b"\x02\x01\x06123456\x00\x01\x01\x00\x00",
         "code_list": b"\x00\x00",
+        "ekey_list": b"\x06\x00\x00",
+        "ekey_add": ekey_client.add(ekey_client.FIRST_UID, 4711),
+        "ekey_reset": b"\x04\x00\x00\x01",
         "admin_code": b"\x02\x04\x06\x08\x01\x03\x05",
         "admin_read": b"",
         "seeds": b"\x1a" + b"\x12\x30\x00\x00\x00\x07" * 10,

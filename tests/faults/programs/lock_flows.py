@@ -1,7 +1,7 @@
 """Every flow of the lock that stores something, each from an image in which there is something to lose."""
 
 from firmware.lib import crypto, opcodes, records
-from firmware.lib.messages import log_client, passcode_client, session_client, settings_client
+from firmware.lib.messages import ekey_client, log_client, passcode_client, session_client, settings_client
 from firmware.lib.messages import pairing_client as pairing
 from firmware.system import store
 from firmware.system.journal import Journal
@@ -12,6 +12,8 @@ from tests.unit.lock_rig import ADMIN_PS, UNLOCK_KEY
 ADMIN_CODE = "7319246"
 PERMANENT, ONCE, OTHER, NEW = "864209", "975310", "112233", "445566"
 WRONG = "000111#"
+EKEY = ekey_client.FIRST_UID  # of a person with EKEY_SECRET; the next one opens once, with the same
+EKEY_SECRET = 1357913579
 _START = (2026, 1, 1, 0, 0)
 _END = (2026, 12, 31, 0, 0)
 _NOT_NOW = 11
@@ -54,6 +56,15 @@ def _operated(command):
         world.disconnect()
 
     return _step("%02x" % command, run)
+
+
+def _ekey_opens(uid):
+    def run(world):
+        world.connect()
+        world.attempt(lambda: world.operate(opcodes.UNLOCK, uid, EKEY_SECRET))
+        world.disconnect()
+
+    return _step("ekey opens", run)
 
 
 def _pressed(ms):
@@ -159,6 +170,8 @@ def _own(world, count):
     world.ask(opcodes.PASSCODE, passcode_client.add(passcode_client.PERMANENT, PERMANENT))
     world.ask(opcodes.PASSCODE, passcode_client.add(passcode_client.ONCE, ONCE, _START, _END))
     world.ask(opcodes.PASSCODE, passcode_client.add(passcode_client.PERIOD, OTHER, _START, _END))
+    world.ask(opcodes.EKEY, ekey_client.add(EKEY, EKEY_SECRET, _START, _END))
+    world.ask(opcodes.EKEY, ekey_client.add(EKEY + 1, EKEY_SECRET, flags=ekey_client.ONCE))
     world.ask(opcodes.AUTO_LOCK, settings_client.auto_lock_set(0))
     world.disconnect()
     for n in range(count):
@@ -190,6 +203,12 @@ def flows(chip):
         world.consumes = ONCE.encode()
         return world
 
+    def once_ekey(chip):
+        world = owner(chip)
+        world.most_moves = 1
+        world.once_uid = EKEY + 1
+        return world
+
     def walker(chip):
         world = owner(chip)
         world.delivered = 0
@@ -202,8 +221,9 @@ def flows(chip):
     def is_reset(states):
         nobody = [each for each in states if each["keys"] is None]
         counted = [each["counters"] for each in states]
-        clean = [each for each in nobody if each["passcodes"] or each["records"] or each["options"][2] or each["seeds"]]
-        return nobody and not clean and counted == [states[0]["counters"]] * len(states) and is_paired(states)
+        left = [each for each in nobody if each["passcodes"] or each["records"] or each["options"][2] or each["seeds"]]
+        left += [each for each in nobody if each["ekeys"] != [(0, EKEY)]]
+        return nobody and not left and counted == [states[0]["counters"]] * len(states) and is_paired(states)
 
     def counts(states):
         keypad = [each["counters"][2] for each in states]
@@ -251,6 +271,22 @@ def flows(chip):
             [_typed(ONCE + "#")],
             lambda states: _holds(ONCE, states[0]) and not _holds(ONCE, states[1]) and _told(4, states[1]),
         ),
+        flow(
+            "ekeys",
+            lambda states: (
+                [[each[1] - EKEY for each in state["ekeys"]] for state in states]
+                == [[2, 0, 1], [3, 0, 1, 2], [3, 0, 1, 2], [3, 1, 2], [3]]
+                and [state["ekeys"][0][0] for state in states] == [0, 0, 0, 0, 1]
+            ),
+            *_ekeys(),
+        ),
+        Flow(
+            "ekey once",
+            owned,
+            once_ekey,
+            [_ekey_opens(EKEY + 1)],
+            lambda states: len(states[0]["ekeys"]) == 3 and len(states[1]["ekeys"]) == 2 and _told(1, states[1]),
+        ),
         flow("wrong entries", counts, *[_typed(WRONG) for _ in range(4)]),
         flow("settings", lambda states: states[-1]["options"] == (30, 0, 1, 0), *_settings()),
         flow(
@@ -283,6 +319,16 @@ def _settings():
         _as_admin("switch", opcodes.REMOTE_UNLOCK, b"\x02\x01"),
         _as_admin("sound", opcodes.SOUND, client.sound_set(False)),
         _as_admin("screen", opcodes.PASSCODE_DISPLAY, client.screen_set(False)),
+    )
+
+
+def _ekeys():
+    command = opcodes.EKEY
+    return (
+        _as_admin("ekey add", command, ekey_client.add(EKEY + 2, 99, _START, _END)),
+        _as_admin("ekey freeze", command, ekey_client.modify(EKEY, _START, _END, ekey_client.FROZEN)),
+        _as_admin("ekey revoke", command, ekey_client.revoke(EKEY)),
+        _as_admin("ekeys reset", command, ekey_client.reset(1)),
     )
 
 

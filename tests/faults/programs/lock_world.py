@@ -35,6 +35,7 @@ class LockWorld(Rig):
         self.moved_before = 0  # movements when the present step began
         self.most_moves = None
         self.consumes = None  # digits that are used up by opening once
+        self.once_uid = None  # an ekey that is used up by opening once
         self.delivered = None  # number of the record that the client has read last
 
     def ack(self):
@@ -86,6 +87,15 @@ class LockWorld(Rig):
             item = self.device.passcodes.at(item[0] + 1)
         return found
 
+    def _ekeys(self):
+        ekeys = self.device.ekeys
+        found = [(ekeys.flag_pos, ekeys.next_uid)]
+        item = ekeys.at(0)
+        while item is not None:
+            found.append(item + (ekeys.unlock_key(item[0]),))
+            item = ekeys.at(item[0] + 1)
+        return found
+
     def _unread(self):
         if self.delivered is None:
             return None
@@ -103,6 +113,7 @@ class LockWorld(Rig):
             "blocked": device.pairing.is_blocked,
             "wiping": device.vault.is_wiping,
             "passcodes": self._codes(),
+            "ekeys": self._ekeys(),
             "seeds": device.vault.load("seeds"),
             "options": (options.autolock_s, options.sound, options.remote_unlock, options.passcode_display),
             "clock": device.clock.is_trusted,
@@ -122,6 +133,9 @@ class LockWorld(Rig):
                 wrong.append("something outlived the reset")
         else:
             wrong += self._judge_records(before, after, found, is_acked)
+        if self.once_uid is not None and self.pins.movements > self.moved_before:
+            if self.once_uid in [each[1] for each in found["ekeys"][1:]]:
+                wrong.append("an ekey opened and was not used up")
         is_there = any(self.consumes in item[1] for item in found["passcodes"]) if self.consumes else False
         if is_there and self.pins.movements > self.moved_before:
             wrong.append("a code opened and was not used up")
