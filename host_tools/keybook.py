@@ -13,7 +13,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -45,7 +45,7 @@ def lock_id(mac: str) -> str:
 @dataclass
 class Entry:
     """One lock. `provisional`: the pairing was not seen to finish, but these keys may already be the lock's; `earlier`
-    then holds what the book had for this address before.
+    then holds what the book had for this address before. `credentials` is `names`' own: who has which code or card.
     """
 
     mac: str
@@ -63,6 +63,7 @@ class Entry:
     utc_offset_min: int = 0
     provisional: bool = False
     earlier: dict | None = None
+    credentials: list[dict] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         digits = lock_id(self.mac)
@@ -131,6 +132,14 @@ class KeyBook:
         with self._changing() as book:
             book[entry.mac] = entry
 
+    def update(self, lock: str, change: Callable[[Entry], None]) -> bool:
+        """Have `change` alter the entry with this address or id, in one go; False when there is none."""
+        with self._changing() as book:
+            entry = next((each for each in book.values() if each.id == lock_id(lock)), None)
+            if entry is not None:
+                change(entry)
+        return entry is not None
+
     def put_provisional(self, entry: Entry) -> None:
         """Add an entry that waits for its confirmation; what it takes the place of is kept inside it."""
         with self._changing() as book:
@@ -197,7 +206,7 @@ class KeyBook:
         if value is None:
             return {}
         locks = self._unseal(value["sealed"]) if "sealed" in value else value.get("locks")
-        known = {field.name for field in fields(Entry)}
+        known = {each.name for each in fields(Entry)}
         try:
             entries = [Entry(**{key: lock[key] for key in lock if key in known}) for lock in locks or []]
         except (TypeError, AttributeError):
