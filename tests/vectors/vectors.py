@@ -4,7 +4,13 @@ import json
 
 from firmware.lib import dates, opcodes
 from firmware.lib.messages import (
+    accessory_client,
+    accessory_lock,
     common,
+    cyclic_client,
+    cyclic_lock,
+    fingerprint_client,
+    fingerprint_lock,
     log_client,
     log_lock,
     pairing_client,
@@ -17,8 +23,9 @@ from firmware.lib.messages import (
     settings_lock,
 )
 
+_FACE = 0xE0  # no part of ours takes faces; their messages have the layout of fingerprints
 FOLDER = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
-UNSUPPORTED_YET = ("05", "06", "44", "66", "67", "68", "70", "71", "74", "e0", "e6", "e9")  # families of later releases
+UNSUPPORTED_YET = ("05", "44", "66", "67", "68", "71", "e6", "e9")  # families of later releases
 
 
 def load(name):
@@ -77,6 +84,12 @@ def client_request(command, plain, change_remote=None):
         return passcode_client.list_request(passcode_lock.decode_list(plain))
     if command == opcodes.PASSCODE:
         return _passcode_request(plain)
+    if command in (opcodes.FINGERPRINT, _FACE):
+        return _fingerprint_request(plain)
+    if command == opcodes.CYCLIC:
+        return _cyclic_request(plain)
+    if command == opcodes.ACCESSORY_BATTERY:
+        return accessory_client.battery_request(accessory_lock.decode_battery(plain))
     if command == opcodes.AUTO_LOCK:
         wanted = settings_lock.decode_auto_lock(plain)
         return settings_client.auto_lock_query() if wanted is None else settings_client.auto_lock_set(wanted)
@@ -109,6 +122,30 @@ def _passcode_request(plain):
     schedule = common.decode_number(trailer, 5, 2) if len(trailer) == 7 else None
     build = passcode_client.add if op == passcode_lock.ADD else passcode_client.recover
     return build(kind, code, dates.decode5(trailer), end, schedule)
+
+
+def _fingerprint_request(plain):
+    found = fingerprint_lock.decode_manage(plain)
+    op = found[0]
+    if op == fingerprint_lock.LIST:
+        return fingerprint_client.list_request(found[1])
+    if op == fingerprint_lock.DELETE:
+        return fingerprint_client.delete(int.from_bytes(found[1], "big"))
+    if op == fingerprint_lock.MODIFY:
+        start, end = dates.decode5(found[2]), dates.decode5(found[2], 5)
+        return fingerprint_client.modify(int.from_bytes(found[1], "big"), start, end)
+    return fingerprint_client.clear() if op == fingerprint_lock.CLEAR else fingerprint_client.enrol()
+
+
+def _cyclic_request(plain):
+    op, kind, user = cyclic_lock.decode_manage(plain)[:3]
+    if op == cyclic_lock.CLEAR:
+        return cyclic_client.clear(kind, user)
+    if op == cyclic_lock.QUERY:
+        return cyclic_client.query(kind, user, plain[-1])
+    raw = cyclic_lock.decode_manage(plain)[3]
+    window = cyclic_client.window(raw[0], raw[1], raw[3] * 60 + raw[4], raw[5] * 60 + raw[6])
+    return (cyclic_client.add if op == cyclic_lock.ADD else cyclic_client.remove)(kind, user, window)
 
 
 def lock_answer(command, plain):
@@ -158,7 +195,30 @@ def _lock_data(command, data):
         return passcode_lock.encode_managed(*passcode_client.managed(data))
     if command == opcodes.PASSCODE_LIST:
         return _passcode_page(data)
+    if command in (opcodes.FINGERPRINT, _FACE):
+        return _fingerprint_data(data)
+    if command == opcodes.CYCLIC:
+        after, window = cyclic_client.window_of(data)
+        return cyclic_lock.encode_window(data[0], after, window or b"")
+    if command == opcodes.ACCESSORY_BATTERY:
+        return accessory_lock.encode_battery(*accessory_client.battery(data))
     return _setting(command, data)
+
+
+def _fingerprint_data(data):
+    battery = data[0]
+    if data[1] == fingerprint_client.LIST:
+        after, found = fingerprint_client.entry(data)
+        if found is None:
+            return fingerprint_lock.encode_list(battery, None)
+        limits = dates.encode5(found.start) + dates.encode5(found.end)
+        return fingerprint_lock.encode_list(battery, after, common.number(found.number, 6), limits)
+    state, which, done, total = fingerprint_client.added(data)
+    if state == fingerprint_client.ADDED:
+        return fingerprint_lock.encode_added(battery, common.number(which, 6))
+    if state == fingerprint_client.READY:
+        return fingerprint_lock.encode_ready(battery)
+    return fingerprint_lock.encode_pressed(battery, done, total)
 
 
 def _passcode_page(data):

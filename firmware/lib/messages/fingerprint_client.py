@@ -1,0 +1,101 @@
+"""Fingerprints: requests to a lock and its answers. Command 0x06; key fobs have the same layout (`accessory_client`).
+
+A fingerprint is named by a number of six bytes: a counter of four, the place of the template in two; a fob by its
+address. Source: lock-ble-commands.md 5, 8.1; vectors k_fr_*, r_fr_*, r_t_fr_*, cap_fr_*, x_face_*.
+"""
+
+from firmware.lib import dates
+from firmware.lib.compat import const
+from firmware.lib.errors import ProtocolError
+from firmware.lib.messages.common import check_length, decode_number, decode_percent, encode_date, number
+
+ADD = 2
+DELETE = 3
+CLEAR = 4
+MODIFY = 5
+LIST = 6
+
+ADDED = 1  # states of an addition
+READY = 2
+PRESSED = 3
+
+_END = const(0xFFFF)
+_ID_LEN = const(6)
+
+
+class Entry:
+    """One line of the list. `start`, `end` are date5, NO_START and NO_END of `dates` where there is no limit."""
+
+    def __init__(self, number, start, end):
+        self.number = number
+        self.start = start
+        self.end = end
+
+
+def list_request(index):
+    """The first entry in or above `index`; answered by `entry`."""
+    return bytes((LIST,)) + number(index, 2)
+
+
+def enrol():
+    """Wait for a finger (a fob); answered by `added`, several times."""
+    return bytes((ADD,))
+
+
+def delete(which):
+    """Remove one, by its number."""
+    return bytes((DELETE,)) + number(which, _ID_LEN)
+
+
+def clear():
+    """Remove all."""
+    return bytes((CLEAR,))
+
+
+def modify(which, start=None, end=None):
+    """Another period: date5 of the lock's clock, None: no limit."""
+    start = encode_date(dates.NO_START if start is None else start)
+    return bytes((MODIFY,)) + number(which, _ID_LEN) + start + encode_date(dates.NO_END if end is None else end)
+
+
+def _echoed(data, op):
+    decode_percent(data)
+    if len(data) < 2 or data[1] != op:
+        raise ProtocolError("answer to another operation")
+
+
+def managed(data, op):
+    """Answer to delete, clear, modify."""
+    _echoed(data, op)
+    check_length(data, 2)
+
+
+def added(data):
+    """Answer to an addition -> (state, number or None, presses done or None, presses in all or None).
+
+    ADDED brings the number; PRESSED, from our own lock, how many presses are done of how many.
+    """
+    _echoed(data, ADD)
+    check_length(data, 3, 5, 9)
+    state = data[2]
+    if state == ADDED:
+        check_length(data, 9)
+        return state, decode_number(data, 3, _ID_LEN), None, None
+    if state == PRESSED and len(data) == 5:
+        return state, None, data[3], data[4]
+    if state not in (READY, PRESSED) or len(data) != 3:
+        raise ProtocolError("addition in state %d" % state)
+    return state, None, None, None
+
+
+def entry(data):
+    """Answer to list -> (index to ask for next, None: there is no more; Entry), or (None, None) behind the last."""
+    _echoed(data, LIST)
+    check_length(data, 4, 20)
+    after = decode_number(data, 2, 2)
+    if len(data) == 4:
+        if after not in (0, _END):
+            raise ProtocolError("page without an entry")
+        return None, None
+    found = Entry(decode_number(data, 4, _ID_LEN), dates.decode5(data, 10), dates.decode5(data, 15))
+    return (None if after in (0, _END) else after), found
