@@ -11,8 +11,11 @@ from firmware.lib.compat import const
 from firmware.system.cell import Cell
 from firmware.system.journal import Journal
 
-_HEAD = ">HHI"  # epoch, number, records lost before this one
+_HEAD = ">HHI"  # epoch, number, records lost before this one; the top bit of the last: a WHO follows
 _HEAD_LEN = const(8)
+_WHO = ">HI"  # number of the credential, upper and lower part
+_WHO_LEN = const(6)
+_WHO_FOLLOWS = const(0x80000000)
 _STATE = ">II6s"  # epoch, sequence acknowledged last, fingerprint of the key
 _STATE_LEN = const(14)
 _NUMBERS = const(65534)  # 0 to 65533 (lock-ble-link.md 9.1)
@@ -22,14 +25,22 @@ _FULL = const(2048)  # security.md R-04: at least 2000 wait for a broker; about 
 
 
 class Entry:
-    """A stored record: `seq` in this buffer, `epoch` and `number` of the lock, `gap` records lost before it."""
+    """A stored record: `seq` in this buffer, `epoch` and `number` of the lock, `gap` records lost before it; `who` the
+    number of the credential or None, `raw` without secrets."""
 
-    __slots__ = ("epoch", "gap", "number", "raw", "seq")
+    __slots__ = ("epoch", "gap", "number", "raw", "seq", "who")
 
     def __init__(self, seq, stored):
         self.seq = seq
         self.epoch, self.number, self.gap = struct.unpack_from(_HEAD, stored)
-        self.raw = stored[_HEAD_LEN:]
+        self.who = None
+        if self.gap & _WHO_FOLLOWS:
+            self.gap &= ~_WHO_FOLLOWS
+            high, low = struct.unpack_from(_WHO, stored, _HEAD_LEN)
+            self.who = high << 32 | low
+            self.raw = stored[_HEAD_LEN + _WHO_LEN :]
+        else:
+            self.raw = stored[_HEAD_LEN:]
 
 
 class Buffer:
@@ -91,15 +102,21 @@ class Buffer:
         """How many records wait to be acknowledged."""
         return max(0, self._journal.next_seq - 1 - self.sent)
 
-    def append(self, number, raw):
-        """Store the record that the lock delivered for the cursor. `number` below the cursor: the numbers wrapped."""
+    def append(self, number, raw, who=None):
+        """Store the record that the lock delivered for the cursor, as `redact` made it. `number` below the cursor: the
+        numbers wrapped.
+        """
         gap = number - self.cursor
         if gap < 0:
             gap += _NUMBERS
             self.epoch += 1
         if not self._begun:
             gap = 0  # what was before our time is not lost
-        self._journal.append(struct.pack(_HEAD, self.epoch, number, gap) + raw)
+        tail = raw
+        if who is not None:
+            gap |= _WHO_FOLLOWS
+            tail = struct.pack(_WHO, who >> 32 & 0xFFFF, who & 0xFFFFFFFF) + raw
+        self._journal.append(struct.pack(_HEAD, self.epoch, number, gap) + tail)
         self._set_cursor(number)
 
     def unsent(self, after):

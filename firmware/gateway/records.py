@@ -4,16 +4,14 @@ Asks by number from its own cursor, so that a phone's walk and ours do not distu
 """
 
 from firmware.gateway.buffer import Buffer
-from firmware.lib import opcodes, records, reports
+from firmware.gateway.pages import Pages
+from firmware.lib import records, reports
 from firmware.lib.compat import const
-from firmware.lib.errors import LockRefused, ProtocolError
-from firmware.lib.messages import log_client
 
 _POWERED_ON = const(14)
 _UNIX_2000 = const(946684800)
 _UNIX_2100 = const(4102444800)
 _FRESH_S = const(60)  # older records are no events (DESIGN 4)
-_MIN_LEN = const(8)
 _MOST_KEPT = const(4096)  # of all locks together: about 200 KiB of flash
 _TELL = const(10)  # records that make a batch
 _RETRY_S = const(2)
@@ -109,8 +107,8 @@ class Records:
 
     async def read(self, session, must_yield, on_record=None):
         """Walk the log from our cursor until its end, a full buffer, or `must_yield()` -> {"read", "epoch", "cursor",
-        "more"}. Every record is on flash before the next is asked for; then `on_record(raw)` hears of it. Raises as
-        `Session.ask`.
+        "more"}. Every record is on flash, without its secrets, before the next is asked for; then `on_record(raw)`
+        hears of it. Raises as `Session.ask`.
         """
         lock = session.lock
         buffer = self.buffer(lock)
@@ -119,21 +117,22 @@ class Records:
         count = 0
         more = False
         last = None
+        pages = Pages(session)
         self.reading = lock
         try:
             while True:
                 if must_yield() or self._is_full(buffer):
                     more = True
                     break
-                found = await self._page(session, buffer.cursor)
+                found = await pages.at(buffer.cursor)
                 if found is None:
                     break
-                number, raw = found
-                buffer.append(number, raw)
+                number, raw, who = found
+                buffer.append(number, raw, who)
                 count += 1
                 if on_record:
                     on_record(raw)
-                last = self._news(lock, number, raw) or last
+                last = self._news(lock, number, raw, who) or last
                 if buffer.pending() % _TELL == 0:
                     self._tell(lock)
         finally:
@@ -154,28 +153,6 @@ class Records:
         if self.on_stored:
             self.on_stored(lock)
 
-    async def _page(self, session, cursor):
-        """(number, raw record without digits) of the first record at or above the cursor, or None."""
-        try:
-            data = await session.ask(opcodes.LOG, log_client.request(cursor))
-        except LockRefused as err:
-            if err.reason == "not_found":
-                return None
-            raise
-        except ProtocolError as err:
-            if getattr(err, "ble", None) is None:
-                raise
-            return None  # error 01 is "no such record" on some locks (9.1)
-        after, found = log_client.page(data)
-        if not found:
-            return None
-        if not 0 < after < 0xFFFF or after == cursor:
-            raise ProtocolError("log page leads nowhere")
-        raw = found[0]
-        if len(raw) < _MIN_LEN:
-            raw = raw + bytes(_MIN_LEN - len(raw))  # cut off: kept, so that its number is not taken for lost
-        return after - 1, records.mask(raw)
-
     def unix_of(self, lock, record):
         """Unix seconds of a decoded record, or None when its date is none: a clock that was never set shows the first
         hours of 2000, which the offset from UTC moves into a year that has no text."""
@@ -184,13 +161,18 @@ class Records:
         at_s = self._clocks.unix_of(lock, record.date)
         return at_s if _UNIX_2000 <= at_s < _UNIX_2100 else None
 
-    def _news(self, lock, number, raw):
+    def item(self, lock, number, raw, who):
+        """A record without secrets as it is published."""
+        record = records.decode(raw)
+        return reports.record_item(number, record, self.unix_of(lock, record), who)
+
+    def _news(self, lock, number, raw, who):
         """Tell of a record that has just been stored; -> `last` of the lock's state if it is about the bolt."""
         record = records.decode(raw)
         if record.type == _POWERED_ON:
             self._clocks.want(lock)
         at_s = self.unix_of(lock, record)
-        item = reports.record_item(number, record, at_s)
+        item = reports.record_item(number, record, at_s, who)
         if at_s is not None and self._clock.trusted and -_FRESH_S < self._clock.now() - at_s < _FRESH_S:
             payload = reports.event(
                 event_type=item["event"], method=item["method"], who=item["who"], rec=number, ts=item["ts"]

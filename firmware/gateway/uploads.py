@@ -4,7 +4,7 @@ consumer tells repeats by (lock, epoch, rec).
 
 import asyncio
 
-from firmware.lib import records, reports
+from firmware.lib import reports
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError, ProtocolError
 from firmware.lib.strict_json import Reader
@@ -106,5 +106,4 @@ class Uploads:
         return entries
 
     def _item(self, lock, entry):
-        record = records.decode(entry.raw)
-        return reports.record_item(entry.number, record, self._keeper.unix_of(lock, record))
+        return self._keeper.item(lock, entry.number, entry.raw, entry.who)

