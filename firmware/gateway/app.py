@@ -10,6 +10,7 @@ import sys
 from firmware import board
 from firmware.gateway import identity, light, provisioning, settings
 from firmware.gateway.diagnostics import Diagnostics, Metrics
+from firmware.gateway.mishaps import Mishaps
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError
 from firmware.system import config
@@ -102,6 +103,8 @@ class App:
         self._network(values)
         mqtt = self._mqtt
         tools.outgoing = Outgoing(mqtt, log)
+        tools.mishaps = Mishaps(lambda: tools.states.now_text())
+        tools.describe = self._describe
         tools.clocks = Clocks(tools.clock, registry, log, values.clock_max_drift_s)
         records = tools.records = Records(
             _RECORDS, registry, tools.clocks, tools.clock, tools.outgoing, tools.topics, now_s, log
@@ -264,6 +267,13 @@ class App:
             "features": ["sealed"],
             "flags": flags,
         }
+
+    def _describe(self):
+        """What the gateway is and how it fares, for a diagnosis; no secrets, and no list of its locks."""
+        found = {key: value for key, value in self._about().items() if key not in ("locks", "x25519", "nonce")}
+        found.update(self._gather())
+        del found["restarts"]
+        return found
 
     def _gather(self):
         """Members of `metrics` that no Metrics counts."""

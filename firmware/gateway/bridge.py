@@ -195,7 +195,7 @@ class Bridge:
         if rules is None:
             raise BadRequest("no such operation here")
         request.is_volatile = bool(rules & table.VOLATILE)
-        deadline_ms = self._deadline(request)
+        deadline_ms = self._deadline(request, rules)
         if rules & table.GUARDED and not tools.settings.unsigned_unlock:
             raise Forbidden("unsigned_unlock is off")
         if request.lock_id is None:
@@ -213,13 +213,13 @@ class Bridge:
             raise Busy("the queue is full")
         request.is_open = False
 
-    def _deadline(self, request):
+    def _deadline(self, request, rules):
         """Tick until which the request may be worked on. Raises NoClock, Expired."""
         tools = self._tools
         command = request.command
         if command.exp is None:
             span_s = tools.settings.expiry_s if request.is_volatile else _COMMAND_S
-            if command.op == "records_read":
+            if rules & table.LONG:
                 span_s = _LONG_S
             return ticks_add(request.began_ms, span_s * 1000)
         if not tools.clock.trusted:
@@ -269,6 +269,7 @@ class Bridge:
         ms = ticks_diff(ticks_ms(), request.began_ms)
         self._log.info("result", op=op, lock=request.lock_id or "-", code=code, ms=ms, attempts=attempts)
         self._tools.metrics.note(op, code, ms)
+        self._tools.mishaps.note(request.lock_id, op, code)
         self._publish(request, payload, is_spare)
 
     def _publish(self, request, payload, is_spare=False):

@@ -102,6 +102,7 @@ class GatewayOps:
         tools.scheduler.cancel(lock, Cancelled("the lock was removed from this gateway"))
         tools.records.close(lock)
         tools.rates.forget(lock.id)
+        tools.mishaps.forget(lock.id)
         tools.states.withdraw(lock)
         tools.on_locks()
 

@@ -6,9 +6,10 @@ import asyncio
 
 from firmware.lib import reports
 from firmware.lib.compat import const
-from firmware.lib.errors import NetError, ProtocolError
+from firmware.lib.errors import LinkTimeout, NetError, ProtocolError
 from firmware.lib.strict_json import Reader
 from firmware.system.pulse import attend, rest_ms, wait_set
+from firmware.system.timing import remaining_ms, sleep_ms
 
 _BATCH = const(10)  # more entries never fit 1 KiB
 _RESEND_S = const(30)
@@ -93,6 +94,21 @@ class Uploads:
         else:
             buffer.acknowledge(last)
         return buffer.pending() > 0
+
+    async def send(self, lock, epoch, items, until_ms):
+        """Publish items of one epoch, all of them with the broker on return, without moving any cursor; while there is
+        no broker, wait until the tick `until_ms`. Raises LinkTimeout."""
+        topic = self._topics.lock(lock.id, "records")
+        while items:
+            payload, count = reports.batch(epoch, items)
+            try:
+                await self._mqtt.publish(topic, payload, False, 1)
+            except NetError:
+                if not remaining_ms(until_ms):
+                    raise LinkTimeout("the broker is away")
+                await sleep_ms(_PAUSE_MS)
+                continue
+            items = items[count:]
 
     def _next(self, buffer):
         """Up to a batch of entries without an epoch's end or a gap inside."""

@@ -7,6 +7,7 @@ over the serial port).
 
 import asyncio
 import gc
+import sys
 
 from firmware import board
 from firmware.lib import advert
@@ -97,6 +98,7 @@ class App:
         self._gauge = board.Gauge(_BATTERY)
         self._lock = build(_FOLDER, hardware, settings, identity, self._uptime.now_ms(), self._log)
         self._device = self._lock.device
+        self._device.about = self._about_board
         self._engine = self._lock.engine
         self._identity = identity
         self._battery_ms = None
@@ -249,6 +251,17 @@ class App:
             "panel": self._settings.panel,
             "reset": board.reset_cause(),
             "restart": self._lifeline.told(),
+        }
+
+    def _about_board(self):
+        told = self._lifeline.told()
+        return {
+            "uptime_s": self._uptime.seconds(),
+            "reset": board.reset_cause(),
+            "restart": {key: told[key] for key in ("why", "what", "minimal", "counts")},
+            "heap": board.free_heap(),
+            "board": getattr(sys.implementation, "_machine", sys.platform),
+            "micropython": ".".join(str(part) for part in sys.implementation.version[:3]),
         }
 
     def _describe(self):

@@ -60,6 +60,7 @@ class Device:
         self.changes = 0  # grows with every change of state that a connected client is told
         self.resets = 0  # grows with every reset: rights from before it are void
         self.is_resetting = False
+        self.about = None  # about() -> what the board says of itself, for the diagnosis
         self._record_auto_lock = record_auto_lock
         self._relock_ms = None
         self._waiting = []

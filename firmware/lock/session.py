@@ -43,6 +43,7 @@ class Session:
         self.reset_ms = None  # 0x52 was accepted then
         self.changes_seen = 0
         self.resets_seen = 0
+        self.report = None  # the diagnosis whose pages are being read
         self._challenge = None
         self._admin_ms = None
         self._began_ms = now_ms

@@ -8,6 +8,7 @@ from firmware.gateway.clocks import Clocks
 from firmware.gateway.dedupe import Dedupe
 from firmware.gateway.diagnostics import Metrics
 from firmware.gateway.gateway_ops import GatewayOps
+from firmware.gateway.mishaps import Mishaps
 from firmware.gateway.rates import Rates
 from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
@@ -82,6 +83,7 @@ class Rig:
         tools.most_locks = 2
         tools.topics = Topics(GATEWAY)
         tools.metrics = Metrics()
+        tools.mishaps = Mishaps(lambda: None)
         tools.clock = self.clock
         tools.outgoing = self.out
         self.vault = vault(self.folder + "/locks")

@@ -12,6 +12,7 @@ from firmware.lib.compat import const
 VOLATILE = const(1)  # never queued beyond `exp`, never repeated
 GUARDED = const(2)  # needs the setting unsigned_unlock
 NEEDS_CLOCK = const(4)
+LONG = const(16)  # reads a whole log
 
 _LOCK_OPS = {
     "unlock": ("motion", VOLATILE | GUARDED),
@@ -20,7 +21,9 @@ _LOCK_OPS = {
     "info": ("queries", 0),
     "time_get": ("times", 0),
     "time_sync": ("times", NEEDS_CLOCK),
-    "records_read": ("history", 0),
+    "records_read": ("history", LONG),
+    "upload": ("upload", LONG),
+    "diagnosis": ("diagnosis", 0),
     "passcode_add": ("passcodes", GUARDED),
     "passcode_delete": ("passcodes", GUARDED),
     "passcode_list": ("passcodes", 0),

@@ -42,6 +42,7 @@ COMMANDS = {
     opcodes.DEVICE_INFO: ("lib.messages.session_lock", "decode_device_item", "session", "device_info"),
     opcodes.UNLOCK: ("lib.messages.session_lock", "decode_operate", "motion", "unlock"),
     opcodes.LOCK: ("lib.messages.session_lock", "decode_operate", "motion", "lock"),
+    opcodes.DIAGNOSIS: ("lib.messages.diagnosis_lock", "decode_request", "diagnosis", "page"),
     opcodes.LOG: ("lib.messages.log_lock", "decode_request", "log", "page"),
     opcodes.PASSCODE: ("lib.messages.passcode_lock", "decode_manage", "passcodes", "manage"),
     opcodes.PASSCODE_LIST: ("lib.messages.passcode_lock", "decode_list", "passcodes", "listing"),

@@ -11,6 +11,7 @@ from firmware.gateway.clocks import Clocks
 from firmware.gateway.dedupe import Dedupe
 from firmware.gateway.diagnostics import Metrics
 from firmware.gateway.gateway_ops import GatewayOps
+from firmware.gateway.mishaps import Mishaps
 from firmware.gateway.rates import Rates
 from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
@@ -99,6 +100,7 @@ class GatewayWorld:
         tools.most_locks = 4
         tools.topics = Topics(GATEWAY)
         tools.metrics = Metrics()
+        tools.mishaps = Mishaps(lambda: None)
         tools.clock = clock
         self.out = tools.outgoing = Outbox()
         registry = tools.registry = Registry(Vault(DATA + "/locks", self._nvs), now, log)

@@ -1,0 +1,60 @@
+"""The diagnosis report: 0xe7. What helps to find out why a lock does not do what it should, and no secret in it.
+
+A UTF-8 JSON text in pages, made anew when its first page is asked for, so that the pages of one reading fit together.
+Source: lock-ble-commands.md 9.2; domain.md key feature 11.
+"""
+
+import json
+
+from firmware.lib import opcodes
+from firmware.lib.errors import BadRequest
+from firmware.lib.messages import common, diagnosis_lock
+
+_STORES = ("passcodes", "cards", "fingerprints", "fobs", "ekeys")
+_GUARDS = ("user", "admin", "keypad", "cards", "fingers")
+# What may be told of the settings: an allow-list, for others may come that hold a secret
+_OPTIONS = ("autolock_s", "sound", "volume", "remote_unlock", "passcode_display", "tamper", "privacy", "reset_button")
+_OPTIONS += ("passage_auto_unlock", "door_alarm_s", "lamp_s", "direction", "language", "frozen")
+
+
+def page(engine, number):
+    """One page of the report."""
+    session = engine.session
+    if number == 0 or session.report is None:
+        session.report = json.dumps(_report(engine), separators=(",", ":")).encode()
+    try:
+        data = diagnosis_lock.encode_page(engine.device.battery_pct, session.report, number)
+    except BadRequest as err:
+        return common.failure(opcodes.DIAGNOSIS, err.ble)
+    return common.success(opcodes.DIAGNOSIS, data)
+
+
+def _report(engine):
+    device = engine.device
+    found = device.about() if device.about else {}
+    identity = engine.identity
+    found["model"] = identity.model
+    found["firmware"] = identity.firmware
+    found["features"] = "%x" % engine.features
+    found["battery"] = device.battery_pct
+    found["bolt"] = device.bolt.state
+    found["movements"] = device.bolt.movements
+    found["clock"] = "%04d-%02d-%02dT%02d:%02d:%02d" % device.clock.date6()
+    found["clock_trusted"] = device.clock.is_trusted
+    ring = device.ring
+    found["records"] = {"kept": len(ring), "next": ring.next_number, "unread": ring.has_unread}
+    found["refused_by_flash"] = {"records": device.unrecorded, "counters": device.limits.unsaved}
+    found["stores"] = {}
+    for name in _STORES:
+        store = getattr(device, name, None)
+        if hasattr(store, "__len__"):
+            found["stores"][name] = len(store)
+    found["wrong"] = {}  # in a row, in 24 hours, seconds to wait
+    for name in _GUARDS:
+        guard = getattr(device.limits, name, None)
+        if guard is not None:
+            wait_s = (guard.wait_ms(engine.now_ms) + 999) // 1000
+            found["wrong"][name] = [guard.consecutive, guard.spent, wait_s]
+    options = device.options
+    found["options"] = {name: getattr(options, name) for name in _OPTIONS if hasattr(options, name)}
+    return found
