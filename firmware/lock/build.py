@@ -9,7 +9,7 @@ from firmware.lock import settings as lock_settings
 from firmware.lock.bolt import Bolt
 from firmware.lock.clock import Clock
 from firmware.lock.credentials.ekeys import Ekeys
-from firmware.lock.credentials.keys import CLASSES, KEYS, Keys
+from firmware.lock.credentials.keys import KEYS, Keys, classes
 from firmware.lock.credentials.passcodes import Passcodes
 from firmware.lock.device import LOCKED_OUT, Device
 from firmware.lock.engine import Engine
@@ -76,11 +76,11 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     if is_damaged and log is not None:
         log.error("keys_damaged")
     if vault.is_wiping:
-        vault.wipe(CLASSES, ring.erase)
+        vault.wipe(classes(), ring.erase)
         intent.forget()
         keys.reload()
     elif not (keys.is_paired or is_damaged):  # a pairing may have been cut before its last store
-        for name in CLASSES:
+        for name in sorted(set(classes()) | set(vault.names())):
             vault.remove(name)
     clock_path = folder + "/clock.json"
     clock = Clock(

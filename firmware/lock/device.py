@@ -8,7 +8,7 @@ from firmware.lib import advert, records
 from firmware.lib.compat import const
 from firmware.lock import authority
 from firmware.lock import bolt as bolts
-from firmware.lock.credentials.keys import CLASSES
+from firmware.lock.credentials.keys import classes
 
 _UNLOCK_TIMED_OUT = const(65)
 _LOCK_TIMED_OUT = const(66)
@@ -245,7 +245,7 @@ class Device:
         self._settle(False)
         self._relock_ms = None
         self._held = []
-        self.vault.wipe(CLASSES, self._erase)
+        self.vault.wipe(classes(), self._erase)
         self.keys.reload()
         self.options.reload()
         self.passcodes.reload()

@@ -186,6 +186,11 @@ class Vault:
         """Hold every change in RAM from here."""
         self._held = {}
 
+    @property
+    def is_holding(self):
+        """True between begin and commit or rollback."""
+        return self._held is not None
+
     def commit(self, last):
         """Store what was held, class `last` after all others: it is the one that makes the rest count."""
         held = self._held or {}
@@ -209,14 +214,16 @@ class Vault:
         self._nvs.set(_SPACE, _WIPING, b"1")
 
     def wipe(self, names, erase_others):
-        """Second phase: destroy the key, then the files and, by `erase_others()`, what else must go; then the mark."""
+        """Second phase: destroy the key, then all files, what is left of `names`, and what `erase_others()` erases;
+        then the mark.
+        """
         self._held = None
         self._keys = None
         for name in KEY_NAMES:
             self._nvs.erase(_SPACE, name)
         for name in KEY_NAMES:
             self._nvs.scrub(name)
-        for name in names:
+        for name in sorted(set(names) | set(self.names())):  # of those named there may be no more than the counter
             self.remove(name)
         erase_others()
         self._nvs.erase(_SPACE, _WIPING)

@@ -5,9 +5,20 @@ Owns what "paired" means: this class is stored. Source: lock-ble-link.md 8.1, 8.
 
 import json
 
+from firmware.lock.credentials import bank
+
 KEYS = "keys"
 SEEDS = "seeds"
-CLASSES = (KEYS, SEEDS, "passcodes", "options", "ekeys")  # all that the vault of a lock may hold
+CLASSES = (KEYS, SEEDS, "passcodes", "options", "ekeys")  # what the vault of a lock may hold, beside those of `BANKS`
+BANKS = ()  # (name, capacity) of each `bank.Bank`
+
+
+def classes():
+    """The names of all classes that the vault of a lock may hold."""
+    found = list(CLASSES)
+    for name, capacity in BANKS:
+        found += bank.classes(name, capacity)
+    return found
 
 
 class Keys:
