@@ -66,6 +66,21 @@ class Link:
         finally:
             self._turn.give_back()
 
+    async def follow(self, command, timeout_ms):
+        """Wait for a further answer to a command that answers several times (adding a card, a finger) -> its data.
+
+        Raises as `exchange`.
+        """
+        deadline_ms = ticks_add(ticks_ms(), timeout_ms)
+        try:
+            await self._turn.take(timeout_ms)
+        except asyncio.TimeoutError:
+            raise LinkTimeout("the link is busy")
+        try:
+            return await self._answer_to(command, deadline_ms)
+        finally:
+            self._turn.give_back()
+
     async def listen(self, timeout_ms):
         """Hand frames to the subscribers for `timeout_ms`. Raises LinkError when the link ends."""
         deadline_ms = ticks_add(ticks_ms(), timeout_ms)
@@ -102,11 +117,7 @@ class Link:
                 await wait_for_ms(self._send(raw), remaining_ms(deadline_ms))
             except asyncio.TimeoutError:
                 raise LinkTimeout("command 0x%02x could not be sent in time" % command)
-            while True:
-                answer = await self._next(deadline_ms, command)
-                if answer[0] == command:
-                    break
-                self._hand_on(answer)
+            return await self._answer_to(command, deadline_ms)
         except LinkError as err:
             err.sent = self._has_left  # with its last chunk: then the lock may have acted
             if err.sent:
@@ -114,6 +125,13 @@ class Link:
             if isinstance(err, LinkTimeout) and self.dropped > dropped:
                 err.code = "protocol"
             raise
+
+    async def _answer_to(self, command, deadline_ms):
+        while True:
+            answer = await self._next(deadline_ms, command)
+            if answer[0] == command:
+                break
+            self._hand_on(answer)
         _, ok, data = answer
         if not ok:
             raise from_ble(command, data[0])

@@ -24,7 +24,7 @@ from firmware.system.timing import ticks_add, ticks_diff, ticks_ms
 
 _DEPTH = const(12)
 _COMMAND_S = const(30)
-_LONG_S = const(120)  # reading a whole log
+_LONG_S = const(120)  # reading a whole log, enrolling a finger
 _MOST_VOLATILE_S = const(30)  # security.md CMD-3: however late `exp` is
 _MOST_S = const(120)
 _ALARMS_PER_MIN = const(4)

@@ -15,6 +15,7 @@ class CommandJob(Job):
         self.args = request.command.args
         self.priority = URGENT if request.is_volatile else COMMAND
         self.before = None
+        self.kept = None  # what an operation must know when it is tried again
         self.number = 0
         self.is_recorded = False  # the lock's log holds it
         self.tools = tools

@@ -89,6 +89,10 @@ class Session:
         await self.login()
         return await self.ask(command, plain)
 
+    async def follow(self, command, timeout_ms):
+        """A further answer to `command`, which was asked last and answers several times -> its data."""
+        return await self.link.follow(command, min(timeout_ms, remaining_ms(self.deadline_ms)))
+
     async def user_challenge(self):
         """The lock's number for a movement as a user (0x55), so that a double-locked door can refuse."""
         return self._genuine(await self.ask(opcodes.CHECK_USER, session_client.check_user(uid=self.uid)))

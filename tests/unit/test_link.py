@@ -209,6 +209,19 @@ class ExchangeTest(unittest.TestCase):
         failure = _run({}, scenario)
         self.assertEqual((failure.kind, failure.sent), (LinkTimeout, True))
 
+    def test_further_answers_to_one_command_in_order(self):
+        async def scenario(channel, link):
+            found = [await link.exchange(0x06, b"\x02"), await link.follow(0x06, 1000)]
+            found.append(await _attempt(link.follow(0x06, 1000)))
+            found.append(await _attempt(link.follow(0x06, 20)))
+            return found
+
+        frames = [_answer(b"\x06\x01\x5a\x02\x02"), _answer(b"\x14\x01\x5a\x00\x02")]
+        frames += [_answer(b"\x06\x01\x5a\x02\x03"), _answer(b"\x06\x00\x13")]
+        found = _run({0x06: frames}, scenario)
+        self.assertEqual(found[:2], [b"\x5a\x02\x02", b"\x5a\x02\x03"])
+        self.assertEqual([err.code for err in found[2:]], ["refused", "link_timeout"])
+
     def test_interrupt_ends_a_listen_and_no_exchange(self):
         async def scenario(channel, link):
             listening = asyncio.create_task(link.listen(60000))

@@ -12,7 +12,7 @@ from firmware.lib.compat import const
 VOLATILE = const(1)  # never queued beyond `exp`, never repeated
 GUARDED = const(2)  # needs the setting unsigned_unlock
 NEEDS_CLOCK = const(4)
-LONG = const(16)  # reads a whole log
+LONG = const(16)  # takes more than the half minute of the others: somebody at the door takes part, or all is read
 
 _LOCK_OPS = {
     "unlock": ("motion", VOLATILE | GUARDED),
@@ -27,6 +27,16 @@ _LOCK_OPS = {
     "passcode_add": ("passcodes", GUARDED),
     "passcode_delete": ("passcodes", GUARDED),
     "passcode_list": ("passcodes", 0),
+    "fingerprint_enrol": ("fingerprints", GUARDED | LONG),
+    "fingerprint_add": ("fingerprints", GUARDED),
+    "fingerprint_change": ("fingerprints", GUARDED),
+    "fingerprint_delete": ("fingerprints", GUARDED),
+    "fingerprint_clear": ("fingerprints", GUARDED),
+    "fingerprint_list": ("fingerprints", 0),
+    "fob_change": ("fobs", GUARDED),
+    "fob_delete": ("fobs", GUARDED),
+    "fob_clear": ("fobs", GUARDED),
+    "fob_list": ("fobs", 0),
     "autolock_get": ("autolock", 0),
     "autolock_set": ("autolock", GUARDED),
 }
@@ -39,16 +49,23 @@ _GATEWAY_OPS = {
 }
 
 
+_ABSENT = ("face_", "palm_", "qr_")  # kinds of credentials that are known, and fitted to no lock here
+
+
+def _lock_op(op):
+    return ("absent", 0) if op.startswith(_ABSENT) else _LOCK_OPS.get(op)
+
+
 def rules(op, is_lock_op):
     """The flags of an operation, or None when there is none of that name on that topic."""
     if is_lock_op:
-        found = _LOCK_OPS.get(op)
+        found = _lock_op(op)
         return None if found is None else found[1]
     return _GATEWAY_OPS.get(op)
 
 
 def module(op):
     """The module that does a lock's operation."""
-    name = "firmware.gateway.operations." + _LOCK_OPS[op][0]
+    name = "firmware.gateway.operations." + _lock_op(op)[0]
     __import__(name)
     return sys.modules[name]
