@@ -206,7 +206,7 @@ class Bridge:
             raise UnknownLock("no keys for this lock")
         if command.sealed is not None:
             command.args = await tools.gateway_ops.unseal(command)
-        command.args = table.module(command.op).check(command.op, command.args)
+        table.admit(command, lock)
         if rules & table.NEEDS_CLOCK and not tools.clock.trusted:
             raise NoClock("the gateway's clock is not trusted")
         if not tools.scheduler.submit(CommandJob(lock, deadline_ms, request, tools, self._done)):

@@ -19,7 +19,7 @@ GATEWAY_FEATURE = 10
 _CHALLENGES = const(64)
 _KEPT = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "utc_offset_min", "model", "hardware", "firmware")
 _KEPT += ("verified", "epoch", "addr_type", "clock_s")
-_ADDED = (("handles", None),)  # in files since the first release; older ones lack them
+_ADDED = (("handles", None), ("ekeys", None), ("flag_pos", 0))  # in files since the first release; older ones lack them
 
 
 class Lock:
@@ -40,6 +40,8 @@ class Lock:
         self.addr_type = 0
         self.clock_s = 0  # Unix time of the last clock check
         self.handles = None  # GATT handles that did: to write, of notifications, of their CCCD
+        self.ekeys = None  # who has one and what each may, as `operations.ekeys` keeps it
+        self.flag_pos = 0  # which the lock wants to be told since all ekeys were reset
         self.kept = None  # fingerprint of what stands on flash of this object
         # heard, not kept
         self.advert = None  # manufacturer data heard last

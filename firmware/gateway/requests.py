@@ -17,6 +17,7 @@ class CommandJob(Job):
         self.before = None
         self.kept = None  # what an operation must know when it is tried again
         self.number = 0
+        self.uid = 0  # that the lock is told
         self.is_recorded = False  # the lock's log holds it
         self.tools = tools
         self.request = request

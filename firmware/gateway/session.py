@@ -17,6 +17,7 @@ _ANSWER_MS = const(6000)
 _FIRST_MS = const(2000)  # a lock answers within one; a link on which nothing ever came is not worth more
 _LOGIN_MS = const(100000)
 _NO_PERMISSION = const(0x02)
+_STALE_FLAG = const(0x0D)
 _OWN_MOST = const(0x7FFFFFFF)
 
 
@@ -94,8 +95,29 @@ class Session:
         return await self.link.follow(command, min(timeout_ms, remaining_ms(self.deadline_ms)))
 
     async def user_challenge(self):
-        """The lock's number for a movement as a user (0x55), so that a double-locked door can refuse."""
-        return self._genuine(await self.ask(opcodes.CHECK_USER, session_client.check_user(uid=self.uid)))
+        """The lock's number for a movement as a user (0x55), so that a double-locked door can refuse.
+
+        A lock of ours wants to be told the flag position of its last reset of all ekeys; its administrator may ask.
+        """
+        lock = self.lock
+        for is_last in (False, True):
+            plain = session_client.check_user(flag_pos=lock.flag_pos, uid=self.uid)
+            try:
+                return self._genuine(await self.ask(opcodes.CHECK_USER, plain))
+            except AuthError as err:
+                if is_last or err.ble != _STALE_FLAG or not lock.is_own:
+                    raise
+            from firmware.lib.messages import ekey_client
+
+            data = await self.ask_as_admin(opcodes.EKEY, ekey_client.status())
+            lock.flag_pos = ekey_client.status_of(data)[0]
+            self._registry.save(lock)
+
+    async def challenge_for(self, uid):
+        """The lock's number for a movement on behalf of the person with the ekey `uid`, to whose rights it holds us."""
+        self._admin_ms = None  # a new check ends the session of before
+        plain = session_client.check_admin(self.lock.admin_ps, uid=uid)
+        return self._genuine(await self.ask(opcodes.CHECK_ADMIN, plain))
 
     def _genuine(self, data):
         """The challenge in an answer, if the lock may have drawn it. Raises Impostor, after an alarm.

@@ -5,7 +5,7 @@ of it: its log proves what it did, its state may.
 import os
 
 from firmware.gateway import lock as locks
-from firmware.gateway.operations.arguments import nothing
+from firmware.gateway.operations.arguments import number, only
 from firmware.gateway.scheduler import Expired, Unknown
 from firmware.lib import opcodes, records
 from firmware.lib.compat import const
@@ -29,8 +29,22 @@ class RemoteUnlockDisabled(FirmwareError):
 
 
 def check(op, args):
-    """No arguments."""
-    return nothing(args)
+    """Of `unlock`: `ekey`, the uid of the person on whose behalf it is asked."""
+    if op == "unlock" and "ekey" in args:
+        number(only(args, "ekey"), "ekey", 0, 0xFFFFFFFF)
+        return args
+    return only(args)
+
+
+def judge(op, args, lock):
+    """A person's remote command needs a right to it (-3046), an ekey that is not frozen (-2025)."""
+    if "ekey" not in args:
+        return
+    from firmware.gateway.operations import ekeys
+
+    ekeys.judge(op, args, lock)
+    if not ekeys.may_unlock(lock, args["ekey"]):
+        raise RemoteUnlockDisabled("the ekey has no right to unlock through a gateway")
 
 
 async def run(job, session):
@@ -47,7 +61,8 @@ async def run(job, session):
     await _may(job, session)
     age_s = job.tools.registry.age_s(lock)
     job.before = lock.state if age_s is not None and age_s <= _FRESH_S and not lock.jammed else None
-    challenge = await session.user_challenge()
+    job.uid = job.args.get("ekey", session.uid)
+    challenge = await (session.challenge_for(job.uid) if "ekey" in job.args else session.user_challenge())
     job.number = lock.next_operation(_about_now(job.tools.clock))
     plain = session_client.operate(challenge, lock.unlock_key, job.number)
     job.start()  # first: a flash that erases a block takes long
@@ -72,6 +87,10 @@ async def run(job, session):
     except ProtocolError:  # "done" with details that cannot be read is done all the same
         battery = None
     job.tools.registry.note(lock, state=wanted, battery=battery)
+    if "ekey" in job.args:
+        from firmware.gateway.operations import ekeys
+
+        ekeys.used(job, lock, job.uid)
     job.tools.records.want(lock)
     return {"lock": lock.word(), "battery": battery}
 
@@ -86,6 +105,7 @@ def _about_now(clock):
 async def _may(job, session):
     lock = session.lock
     await session.get_to_know()
+    judge(job.op, job.args, lock)
     if job.op == "unlock":
         if lock.has_feature(locks.GATEWAY_FEATURE) is False:
             raise Unsupported("the lock cannot be unlocked by a gateway")
@@ -141,7 +161,7 @@ async def _is_recorded(job, session):
             told = {}
         event, _, ok = records.meaning(raw[0])
         found.append(event)
-        if ok and event == job.op and told.get("record_id") == job.number and told.get("uid") == session.uid:
+        if ok and event == job.op and told.get("record_id") == job.number and told.get("uid") == job.uid:
             job.is_recorded = True
 
     if job.is_recorded:

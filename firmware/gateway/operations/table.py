@@ -1,18 +1,35 @@
 """What can be asked of a lock over MQTT: the module that does it, and the rules that hold for it. Owns no behaviour.
 
 A module of operations has `check(op, args)`, which returns the arguments or raises BadRequest before the radio is
-touched, and `async run(job, session)`, which returns the `data` of the result. It is imported when first asked for.
+touched, and `async run(job, session)`, which returns the `data` of the result. Where more can be told from what is
+known of the lock it has `judge(op, args, lock)`, which raises, too. It is imported when first asked for.
 Source: DESIGN 4; security.md CMD-9: unsigned requests may lock and query, the rest only if the owner allowed it.
 """
 
 import sys
 
 from firmware.lib.compat import const
+from firmware.lib.errors import BadRequest, Unsupported
 
 VOLATILE = const(1)  # never queued beyond `exp`, never repeated
 GUARDED = const(2)  # needs the setting unsigned_unlock
 NEEDS_CLOCK = const(4)
 LONG = const(16)  # takes more than the half minute of the others: somebody at the door takes part, or all is read
+SEALED = const(32)  # takes sealed arguments only, on any broker
+
+# Feature bits of domain.md 3.12 by operation, or by the word it begins with
+_FEATURES = {
+    "unlock": 10,
+    "lock": 8,
+    "passcode": 0,
+    "card": 1,
+    "fingerprint": 2,
+    "autolock": 4,
+    "passage": 22,
+    "freeze": 11,
+    "unfreeze": 11,
+    "fob": 41,
+}
 
 _LOCK_OPS = {
     "unlock": ("motion", VOLATILE | GUARDED),
@@ -37,6 +54,13 @@ _LOCK_OPS = {
     "fob_delete": ("fobs", GUARDED),
     "fob_clear": ("fobs", GUARDED),
     "fob_list": ("fobs", 0),
+    "ekey_list": ("ekeys", 0),
+    "ekey_add": ("ekeys", GUARDED | SEALED),
+    "ekey_change": ("ekeys", GUARDED),
+    "ekey_freeze": ("ekeys", GUARDED),
+    "ekey_unfreeze": ("ekeys", GUARDED),
+    "ekey_delete": ("ekeys", GUARDED),
+    "ekey_reset": ("ekeys", GUARDED),
     "autolock_get": ("autolock", 0),
     "autolock_set": ("autolock", GUARDED),
 }
@@ -69,3 +93,20 @@ def module(op):
     name = "firmware.gateway.operations." + _lock_op(op)[0]
     __import__(name)
     return sys.modules[name]
+
+
+def admit(command, lock):
+    """Check a command for `lock` as far as that needs no radio; its arguments are then the checked ones.
+
+    Raises BadRequest; Unsupported when a feature bit that the lock has told is 0; what the module's `judge` raises.
+    """
+    op = command.op
+    if rules(op, True) & SEALED and command.sealed is None:
+        raise BadRequest("%s takes sealed arguments only" % op)
+    bit = _FEATURES.get(op, _FEATURES.get(op.split("_")[0]))
+    if bit is not None and lock.has_feature(bit) is False:
+        raise Unsupported("the lock lacks feature %d" % bit)
+    does = module(op)
+    command.args = does.check(op, command.args)
+    if hasattr(does, "judge"):
+        does.judge(op, command.args, lock)
