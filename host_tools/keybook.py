@@ -45,7 +45,8 @@ def lock_id(mac: str) -> str:
 @dataclass
 class Entry:
     """One lock. `provisional`: the pairing was not seen to finish, but these keys may already be the lock's; `earlier`
-    then holds what the book had for this address before. `credentials` is `names`' own: who has which code or card.
+    then holds what the book had for this address before. `credentials` is `names`' own: who has which code or card;
+    `ekeys` is `ekeys`' own, and `flag_pos` what the lock wants to be told since all of these were reset.
     """
 
     mac: str
@@ -64,6 +65,8 @@ class Entry:
     provisional: bool = False
     earlier: dict | None = None
     credentials: list[dict] = field(default_factory=list)
+    ekeys: list[dict] = field(default_factory=list)
+    flag_pos: int = 0
 
     def __post_init__(self) -> None:
         digits = lock_id(self.mac)

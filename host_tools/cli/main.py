@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from firmware.version import VERSION
-from host_tools.cli import boards, control, keys, locks, watch
+from host_tools.cli import boards, control, ekeys, keys, locks, watch
 
 app = typer.Typer(
     name="gatehouse",
@@ -43,6 +43,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(control.time_app, name="time")
 app.add_typer(control.autolock_app, name="autolock")
 app.add_typer(control.passcode_app, name="passcode")
+app.add_typer(ekeys.app, name="ekey")
 app.command("records")(watch.records)
 app.command("monitor")(watch.monitor)
 app.command("provision")(boards.provision)
