@@ -237,7 +237,7 @@ class App:
         is_awake = device.is_awake(now_ms) and not self._engine.is_throttled(now_ms)
         interval_ms = self._settings.adv_awake_ms if is_awake else self._settings.adv_asleep_ms
         content = advert.encode_manufacturer(identity.address, identity.scene, device.flags(now_ms), device.battery_pct)
-        self._peripheral.set_advert(content, self._name, interval_ms)
+        self._peripheral.set_advert(content, device.name.text or self._name, interval_ms)
 
     def _hello(self):
         return {

@@ -16,6 +16,7 @@ from firmware.lock.engine import Engine
 from firmware.lock.feedback import Feedback
 from firmware.lock.intent import Intent
 from firmware.lock.limits import Limits
+from firmware.lock.naming import Name
 from firmware.lock.pairing import Pairing
 from firmware.lock.panel.button import Button
 from firmware.lock.panel.keypad import Keypad
@@ -109,6 +110,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         options.reload()
         passcodes.reload()
         ekeys.reload()
+        parts["engine"].device.name.reload()
         clock.distrust()
         parts["engine"].device.pairing_ended(False)
         feedback.show("pairing_undone", parts["engine"].now_ms)
@@ -133,6 +135,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         settings.record_auto_lock,
     )
     vendor_crc = settings.crc_default == "vendor"
+    device.name = Name(vault)
     engine = Engine(device, identity, log, vendor_crc, settings.strict_empty, settings.push, settings.clock_backup)
     parts["engine"] = engine
     device.auto_lock_changed(now_ms)  # a door that stood open when the power went

@@ -55,6 +55,7 @@ class Device:
         self.limits = limits
         self.feedback = feedback
         self.pairing = pairing
+        self.name = None  # a naming.Name, given by the composition root
         self.battery_pct = 100
         self.unrecorded = 0  # records that the flash refused
         self.changes = 0  # grows with every change of state that a connected client is told
@@ -250,6 +251,7 @@ class Device:
         self.options.reload()
         self.passcodes.reload()
         self.ekeys.reload()
+        self.name.reload()
         self.clock.distrust()
         self.pairing.is_blocked = False
         self.is_resetting = False

@@ -38,6 +38,8 @@ _LOCK_OPS = {
     "info": ("queries", 0),
     "time_get": ("times", 0),
     "time_sync": ("times", NEEDS_CLOCK),
+    "zone_set": ("times", NEEDS_CLOCK | GUARDED),
+    "name_set": ("naming", GUARDED),
     "records_read": ("history", LONG),
     "upload": ("upload", LONG),
     "diagnosis": ("diagnosis", 0),

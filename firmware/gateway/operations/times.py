@@ -1,16 +1,36 @@
-"""time_get and time_sync: the lock's clock, read and set right."""
+"""time_get, time_sync, zone_set: the lock's clock, read and set right, and which zone it shows.
 
-from firmware.gateway.operations.arguments import nothing
+A lock knows no zone. The gateway keeps its offset from UTC, and whoever knows the place (the owner's computer) tells
+the new one when daylight saving begins or ends; the clock follows (domain.md 3.7).
+"""
+
+from firmware.gateway.operations.arguments import nothing, number, only
+from firmware.lib.compat import const
+
+_MOST_MIN = const(16 * 60)
 
 
 def check(op, args):
-    """No arguments."""
-    return nothing(args)
+    """Of `zone_set`: `utc_offset_min`."""
+    if op != "zone_set":
+        return nothing(args)
+    number(only(args, "utc_offset_min"), "utc_offset_min", -_MOST_MIN, _MOST_MIN)
+    return args
 
 
 async def run(job, session):
-    """`time_get`: what the clock shows. `time_sync`: set it, however little it is off."""
+    """`time_get`: what the clock shows. `time_sync`: set it, however little it is off. `zone_set`: keep the offset,
+    then set the clock by it; if that is cut off, the next look at the clock does it.
+    """
     await session.get_to_know()
+    clocks = job.tools.clocks
     if job.op == "time_get":
-        return await job.tools.clocks.look(session)
-    return await job.tools.clocks.correct(session, 0)
+        return await clocks.look(session)
+    if job.op == "zone_set":
+        lock = session.lock
+        clocks.want(lock)
+        lock.utc_offset_min = job.args["utc_offset_min"]
+        job.tools.registry.save(lock)
+    found = await clocks.correct(session, 0)
+    found.update(await clocks.look(session))
+    return found

@@ -46,6 +46,7 @@ COMMANDS = {
     opcodes.LOG: ("lib.messages.log_lock", "decode_request", "log", "page"),
     opcodes.PASSCODE: ("lib.messages.passcode_lock", "decode_manage", "passcodes", "manage"),
     opcodes.PASSCODE_LIST: ("lib.messages.passcode_lock", "decode_list", "passcodes", "listing"),
+    opcodes.LOCK_NAME: ("lib.messages.name_lock", "decode_name", "naming", "set_name"),
     opcodes.EKEY: ("lib.messages.ekey_lock", "decode_manage", "ekeys", "manage"),
     opcodes.AUTO_LOCK: ("lib.messages.settings_lock", "decode_auto_lock", "settings", "auto_lock"),
     opcodes.REMOTE_UNLOCK: ("lib.messages.settings_lock", "decode_remote_unlock", "settings", "remote_unlock"),

@@ -9,7 +9,14 @@ from firmware.lock.credentials import bank
 
 KEYS = "keys"
 SEEDS = "seeds"
-CLASSES = (KEYS, SEEDS, "passcodes", "options", "ekeys")  # what the vault of a lock may hold, beside those of `BANKS`
+CLASSES = (
+    KEYS,
+    SEEDS,
+    "passcodes",
+    "options",
+    "ekeys",
+    "name",
+)  # what the vault of a lock may hold, beside those of `BANKS`
 BANKS = ()  # (name, capacity) of each `bank.Bank`
 
 

@@ -40,6 +40,7 @@ _MATRIX = """
 03 code_add    06 06 06 02 02 02 02 ok ok
 07 code_list   06 06 06 02 02 02 02 ok ok
 e7 diagnosis   06 06 06 02 02 02 02 ok ok
+4e name_set    06 06 06 02 02 02 02 ok ok
 e8 ekey_list   06 06 06 02 02 02 02 ok ok
 e8 ekey_add    06 06 06 02 02 02 02 ok ok
 e8 ekey_reset  06 06 06 02 02 02 02 ok ok
@@ -80,6 +81,7 @@ def plains():
         "code_add": b"\x02\x01\x06123456\x00\x01\x01\x00\x00",
         "code_list": b"\x00\x00",
         "diagnosis": b"\x01\x00",
+        "name_set": b"Porch",
         "ekey_list": b"\x06\x00\x00",
         "ekey_add": ekey_client.add(ekey_client.FIRST_UID, 4711),
         "ekey_reset": b"\x04\x00\x00\x01",

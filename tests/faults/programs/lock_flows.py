@@ -272,6 +272,12 @@ def flows(chip):
             lambda states: _holds(ONCE, states[0]) and not _holds(ONCE, states[1]) and _told(4, states[1]),
         ),
         flow(
+            "name",
+            lambda states: [each["name"] for each in states] == ["", "Porch", "Gate"],
+            _as_admin("name", opcodes.LOCK_NAME, b"Porch"),
+            _as_admin("name", opcodes.LOCK_NAME, b"Gate"),
+        ),
+        flow(
             "ekeys",
             lambda states: (
                 [[each[1] - EKEY for each in state["ekeys"]] for state in states]

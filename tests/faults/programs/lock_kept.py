@@ -14,6 +14,7 @@ def kept(rig):
         keys.admin_passcode,
         len(device.passcodes),
         [device.passcodes.at(slot) for slot in range(3)],
+        device.name.text,
         device.ekeys.flag_pos,
         device.ekeys.next_uid,
         [device.ekeys.at(slot) for slot in range(3)],

@@ -114,6 +114,7 @@ class LockWorld(Rig):
             "wiping": device.vault.is_wiping,
             "passcodes": self._codes(),
             "ekeys": self._ekeys(),
+            "name": device.name.text,
             "seeds": device.vault.load("seeds"),
             "options": (options.autolock_s, options.sound, options.remote_unlock, options.passcode_display),
             "clock": device.clock.is_trusted,

@@ -1,0 +1,34 @@
+"""The lock's name over the link (0x4e)."""
+
+from firmware.lib import opcodes
+from firmware.lib.errors import BadRequest
+from firmware.lib.messages import name_client
+from tests.scratch import scratch
+from tests.unit.link_case import LinkCase
+
+
+class TestName(LinkCase):
+    folder = scratch("lock-naming")
+
+    def test_an_administrator_names_the_lock_until_it_is_reset(self):
+        rig = self.rig
+        rig.paired()
+        rig.connect()
+        self.refused(0x02, opcodes.LOCK_NAME, name_client.name("Porch"))
+        rig.log_in()
+        for text in ("Porch", "Tür 1", "x" * 20):
+            self.assertEqual(name_client.named(rig.ask(opcodes.LOCK_NAME, name_client.name(text))), 100)
+            rig.start()
+            self.assertEqual(rig.device.name.text, text)
+            rig.connect()
+            rig.log_in()
+        for plain in (b"x" * 21, b"a\x07b", b"\xff\xfe", b"\xc3"):
+            self.refused(0x1D, opcodes.LOCK_NAME, plain)
+        rig.device.begin_reset()
+        rig.device.wipe()
+        self.assertEqual(rig.device.name.text, "")
+
+    def test_names_that_do_not_fit(self):
+        for text in ("", "x" * 21, "ü" * 11):
+            with self.assertRaises(BadRequest):
+                name_client.name(text)
