@@ -1,4 +1,4 @@
-"""A controller's end of DESIGN 4: find gateways on a broker, send a command, wait for its one result.
+"""A controller's end of DESIGN 4: find gateways on a broker, send a command, hear how it goes, wait for its one result.
 
 Owns the MQTT connection of a command and the sealing of arguments. Leaves the looks of results to the command line.
 """
@@ -53,6 +53,40 @@ _REASONS = {
 
 
 Watcher = Callable[[str, str, str, str], None]
+Progress = Callable[[dict], None]
+
+
+class Pending(HostError):
+    """The gateway keeps the request and will carry it out: `ident` names it for `jobs` and `cancel`."""
+
+    def __init__(self, ident: str, text: str) -> None:
+        super().__init__("pending", "%s; the gateway keeps it as %s" % (text, ident), "see `gatehouse jobs LOCK`")
+        self.ident = ident
+
+
+class _Waiter:
+    """For the messages about one request."""
+
+    def __init__(self, on_progress: Progress | None, is_patient: bool) -> None:
+        self.final: asyncio.Future[dict] = asyncio.get_running_loop().create_future()
+        self.is_stored = False  # the gateway keeps it, however long it takes
+        self._on_progress = on_progress
+        self._is_patient = is_patient
+
+    def heard(self, value: dict) -> None:
+        if self.final.done():
+            return
+        if "ok" in value:
+            self.final.set_result(value)
+            return
+        found = value.get("data")
+        if not isinstance(found, dict):
+            return
+        self.is_stored = self.is_stored or "job_state" in found
+        if self._on_progress:
+            self._on_progress(found)
+        if self.is_stored and not self._is_patient:
+            self.final.set_result(value)
 
 
 class Gateways:
@@ -61,7 +95,7 @@ class Gateways:
     def __init__(self, client: aiomqtt.Client, base: str) -> None:
         self._client = client
         self._base = base
-        self._waiting: dict[str, asyncio.Future[dict]] = {}
+        self._waiting: dict[str, _Waiter] = {}
         self._changed = asyncio.Event()
         self.online: dict[str, bool] = {}
         self.info: dict[str, dict] = {}
@@ -84,8 +118,8 @@ class Gateways:
             await self._listen()
         except aiomqtt.MqttError as err:
             for waiter in self._waiting.values():
-                if not waiter.done():
-                    waiter.set_exception(
+                if not waiter.final.done():
+                    waiter.final.set_exception(
                         HostError("outcome_unknown", "the broker went away (%s)" % err, _TODO["outcome_unknown"])
                     )
             raise
@@ -110,8 +144,8 @@ class Gateways:
                 self._changed.set()
             elif leaf == "rsp" and isinstance(value, dict):
                 waiter = self._waiting.get(str(value.get("id")))
-                if waiter and not waiter.done():
-                    waiter.set_result(value)
+                if waiter:
+                    waiter.heard(value)
 
     async def choose(self, gateway: str = "", lock: str = "", wait_s: float = 3.0) -> str:
         """Id of the gateway asked for, or of the one that knows `lock` (an id), or of the only one there is."""
@@ -144,8 +178,15 @@ class Gateways:
         args: dict | None = None,
         secret: bool = False,
         wait_s: float = _WAIT_S,
+        on_progress: Progress | None = None,
+        is_patient: bool = True,
     ) -> dict:
-        """Send one command and return its result; `secret` seals the arguments. HostError unless the result is ok."""
+        """Send one command and return its result; `secret` seals the arguments. HostError unless the result is ok.
+
+        `on_progress` hears the data of messages on the way. A request that the gateway keeps until the lock is near
+        ends with Pending when its result does not come in time; unless `is_patient`, the first message that says so is
+        returned (`code` is `progress`).
+        """
         ident = secrets.token_hex(8)
         request: dict = {"id": ident, "op": op}
         if op in _VOLATILE:
@@ -159,17 +200,23 @@ class Gateways:
             request["args"] = args
         topics = Topics(gateway, self._base)
         topic = topics.lock(lock, "cmd") if lock else topics.gateway("cmd")
-        waiter = self._waiting[ident] = asyncio.get_running_loop().create_future()
+        waiter = self._waiting[ident] = _Waiter(on_progress, is_patient)
         try:
             await self._client.publish(topic, json.dumps(request), qos=1)
-            result = await asyncio.wait_for(waiter, wait_s)
+            result = await asyncio.wait_for(waiter.final, wait_s)
         except TimeoutError:
+            if waiter.is_stored:
+                raise Pending(ident, "the lock was not reached in %d s" % wait_s)
             raise HostError("outcome_unknown", "no result in %d s" % wait_s, "look at `gatehouse state`")
+        except asyncio.CancelledError:  # the user waits no longer
+            if waiter.is_stored:
+                raise Pending(ident, "no longer waited for")
+            raise
         except aiomqtt.MqttError as err:
             raise HostError("net", "broker: %s" % err, "is it still running?")
         finally:
             del self._waiting[ident]
-        if not result.get("ok"):
+        if "ok" in result and not result["ok"]:
             raise _refusal(result, op)
         return result
 

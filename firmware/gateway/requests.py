@@ -4,6 +4,11 @@ import json
 
 from firmware.gateway.operations import table
 from firmware.gateway.scheduler import COMMAND, URGENT, Job
+from firmware.lib import reports
+from firmware.lib.compat import const
+from firmware.system.timing import ticks_diff, ticks_ms
+
+_TELL_MS = const(250)
 
 
 class CommandJob(Job):
@@ -22,6 +27,7 @@ class CommandJob(Job):
         self.tools = tools
         self.request = request
         self._done = done
+        self._told = None  # (state, press) told last, tick
 
     def start(self):
         """About to act: a reset from here on must not lead to a second time (CMD-5)."""
@@ -30,11 +36,31 @@ class CommandJob(Job):
             note = json.dumps([command.id, command.op, self.request.lock_id]).encode()
             self.tools.dedupe.start(command.id, self.request.digest, note)
 
+    def progress(self, found):
+        """Tell whoever asked how far it is; `found` is a dict without secrets. Often called, it tells now and then, but
+        each change of `state` and each `press` at once.
+        """
+        key = found.get("state"), found.get("press")
+        now_ms = ticks_ms()
+        if self._told and self._told[0] == key and ticks_diff(now_ms, self._told[1]) < _TELL_MS:
+            return
+        self._told = key, now_ms
+        tell(self.tools, self.request, found)
+
     async def run(self, session):
         return await table.module(self.op).run(self, session)
 
     def finish(self, found, err):
         self._done(self, found, err)
+
+
+def tell(tools, request, found, is_spare=True):
+    """Publish a message that is not the last one of its request; a request without an id gets none."""
+    command = request.command
+    if command.id is None:
+        return
+    topic = tools.topics.lock(request.lock_id, "rsp") if request.lock_id else tools.topics.gateway("rsp")
+    tools.outgoing.put(topic, reports.progress(command.id, command.op, found), False, is_spare)
 
 
 class Request:

@@ -122,6 +122,11 @@ def failure(id, op, err, ms, attempts, found=None):
     return _result(id, op, err.code, str(err), ms, attempts, found, number)
 
 
+def progress(id, op, found):
+    """A message on the way to a `rsp`: it has `data`, no `ok`, and is never the last one of its id."""
+    return _dump({"id": id, "op": op, "code": "progress", "data": found})
+
+
 def _result(id, op, code, text, ms, attempts, found, number):
     body = {"id": id, "op": op, "ok": code == "ok", "code": code, "msg": text[:_MAX_TEXT]}
     body["ms"] = ms

@@ -8,53 +8,14 @@ from rich.table import Table
 
 from host_tools import codes, gateway_client
 from host_tools.cli import common
+from host_tools.cli.asking import ask, done, target
 from host_tools.cli.common import out, progress, run
 from host_tools.errors import HostError
-from host_tools.keybook import lock_id
 from host_tools.moments import read_moment
 
 time_app = typer.Typer(no_args_is_help=True, help="The lock's clock.")
 autolock_app = typer.Typer(no_args_is_help=True, help="How long a lock stays open.")
 passcode_app = typer.Typer(no_args_is_help=True, help="Codes for the keypad.")
-
-
-def target(lock: str) -> tuple[str, str]:
-    """(id, name) of a lock; one that is not in the key book may be given by its id or address."""
-    digits = lock_id(lock)
-    try:
-        entry = common.key_book().find(lock)
-    except HostError:
-        if len(digits) == 12 and all(sign in "0123456789abcdef" for sign in digits):
-            return digits, digits
-        raise
-    return entry.id, entry.name
-
-
-def _ask(
-    lock: str, broker: str, base: str, gateway: str, op: str, args: dict | None = None, secret: bool = False
-) -> tuple[str, dict]:
-    """Run one operation on one lock; (its name, the result). Errors end the command."""
-    with common.reporting():
-        ident, name = target(lock)
-
-    async def work() -> dict:
-        async with gateway_client.connect(broker, base) as gateways:
-            with progress("%s: %s ..." % (name, op.replace("_", " "))):
-                chosen = await gateways.choose(gateway, ident)
-                return await gateways.command(chosen, ident, op, args, secret)
-
-    return name, run(work())
-
-
-def _done(name: str, what: str, result: dict, as_json: bool) -> None:
-    if as_json:
-        out.print_json(data=result)
-        return
-    attempts = result.get("attempts") or 1
-    more = ", %d attempts" % attempts if attempts > 1 else ""
-    out.print("%s %s (%s ms%s)" % (name, what, result.get("ms"), more))
-    if result.get("data"):
-        common.show("", result["data"])
 
 
 def unlock(
@@ -65,8 +26,8 @@ def unlock(
     as_json: common.Json = False,
 ) -> None:
     """Open a door."""
-    name, result = _ask(lock, broker, base, gateway, "unlock")
-    _done(name, "unlocked", result, as_json)
+    name, result = ask(lock, broker, base, gateway, "unlock")
+    done(name, "unlocked", result, as_json)
 
 
 def lock(
@@ -77,8 +38,8 @@ def lock(
     as_json: common.Json = False,
 ) -> None:
     """Lock a door."""
-    name, result = _ask(lock, broker, base, gateway, "lock")
-    _done(name, "locked", result, as_json)
+    name, result = ask(lock, broker, base, gateway, "lock")
+    done(name, "locked", result, as_json)
 
 
 def state(
@@ -89,7 +50,7 @@ def state(
     as_json: common.Json = False,
 ) -> None:
     """Ask the lock itself what state it is in."""
-    name, result = _ask(lock, broker, base, gateway, "state")
+    name, result = ask(lock, broker, base, gateway, "state")
     common.show(name, result if as_json else result.get("data") or {}, as_json)
 
 
@@ -119,7 +80,7 @@ def time_get(
     as_json: common.Json = False,
 ) -> None:
     """Read the lock's clock."""
-    name, result = _ask(lock, broker, base, gateway, "time_get")
+    name, result = ask(lock, broker, base, gateway, "time_get")
     common.show(name, result if as_json else result.get("data") or {}, as_json)
 
 
@@ -132,8 +93,8 @@ def time_sync(
     as_json: common.Json = False,
 ) -> None:
     """Set the lock's clock right."""
-    name, result = _ask(lock, broker, base, gateway, "time_sync")
-    _done(name, "has the right time", result, as_json)
+    name, result = ask(lock, broker, base, gateway, "time_sync")
+    done(name, "has the right time", result, as_json)
 
 
 @autolock_app.command("get")
@@ -145,7 +106,7 @@ def autolock_get(
     as_json: common.Json = False,
 ) -> None:
     """Read after how many seconds the lock locks itself."""
-    name, result = _ask(lock, broker, base, gateway, "autolock_get")
+    name, result = ask(lock, broker, base, gateway, "autolock_get")
     common.show(name, result if as_json else result.get("data") or {}, as_json)
 
 
@@ -159,8 +120,8 @@ def autolock_set(
     as_json: common.Json = False,
 ) -> None:
     """Set after how many seconds the lock locks itself."""
-    name, result = _ask(lock, broker, base, gateway, "autolock_set", {"seconds": seconds})
-    _done(name, "auto-lock set", result, as_json)
+    name, result = ask(lock, broker, base, gateway, "autolock_set", {"seconds": seconds})
+    done(name, "auto-lock set", result, as_json)
 
 
 def _read_code(generate: int, short: bool) -> str:
@@ -191,8 +152,8 @@ def passcode_add(
             if until is None or until <= begin:
                 raise HostError("bad_request", "the end must lie after the start", "give --until")
             args.update(type="period", start=begin, end=until)
-    name, result = _ask(lock, broker, base, gateway, "passcode_add", args, secret=True)
-    _done(name, "knows the passcode", result, False)
+    name, result = ask(lock, broker, base, gateway, "passcode_add", args, secret=True)
+    done(name, "knows the passcode", result, False)
     if generate:
         out.print("passcode: [bold]%s[/]" % args["code"])
 
@@ -207,8 +168,8 @@ def passcode_delete(
     """Delete a passcode, which is asked for or read from standard input."""
     with common.reporting():
         args = {"code": common.secret("passcode to delete")}
-    name, result = _ask(lock, broker, base, gateway, "passcode_delete", args, secret=True)
-    _done(name, "no longer takes the passcode", result, False)
+    name, result = ask(lock, broker, base, gateway, "passcode_delete", args, secret=True)
+    done(name, "no longer takes the passcode", result, False)
 
 
 @passcode_app.command("list")

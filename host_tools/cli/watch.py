@@ -9,8 +9,8 @@ from rich.table import Table
 
 from host_tools import gateway_client
 from host_tools.cli import common
+from host_tools.cli.asking import target
 from host_tools.cli.common import err, out, run
-from host_tools.cli.control import target
 from host_tools.errors import HostError
 from host_tools.monitor import Monitor
 from host_tools.records_store import RecordStore, read_batch

@@ -62,14 +62,20 @@ class Post:
         seen = len(mqtt.messages)
         await mqtt.publish(self.topic("cmd"), request)
         reply = await mqtt.wait(
-            lambda message: message.topic == self.topic("rsp") and message.value["id"] == ident, timeout_s, seen
+            lambda message: (
+                message.topic == self.topic("rsp") and message.value["id"] == ident and "ok" in message.value
+            ),
+            timeout_s,
+            seen,
         )
         return reply.value
 
     def results(self, ident: str) -> list[dict]:
         """Every result so far with this id."""
         return [
-            m.value for m in self.bench.mqtt.heard(lambda m: m.topic == self.topic("rsp")) if m.value["id"] == ident
+            m.value
+            for m in self.bench.mqtt.heard(lambda m: m.topic == self.topic("rsp"))
+            if m.value["id"] == ident and "ok" in m.value
         ]
 
     def told(self, leaf: str) -> Message | None:

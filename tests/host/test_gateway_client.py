@@ -140,3 +140,33 @@ def test_a_broker_that_goes_away_is_told_at_once():
         assert "broker" in str(err)
 
     with_gateway(work, lambda request: None)
+
+
+def test_a_request_that_the_gateway_keeps_is_told_by_its_id():
+    """A reply of {"ok": ...} is the scripted gateway's own; the messages on the way are sent beside it."""
+
+    async def work(gateways, asked, broker):
+        heard = []
+
+        async def on_the_way():
+            async with aiomqtt.Client(broker.host, broker.port) as client:
+                while not asked:
+                    await asyncio.sleep(0.01)
+                body = {"id": asked[-1][1]["id"], "op": "passcode_add", "code": "progress"}
+                for found in ({"press": 1}, {"state": "adding", "job_state": 4}):
+                    topic = "gatehouse/%s/lock/%s/rsp" % (GATEWAY, LOCK)
+                    await client.publish(topic, json.dumps(body | {"data": found}), qos=1)
+
+        telling = asyncio.create_task(on_the_way())
+        chosen = await gateways.choose()
+        err = await refusal(gateways.command(chosen, LOCK, "passcode_add", wait_s=1, on_progress=heard.append))
+        await telling
+        assert isinstance(err, gateway_client.Pending) and err.ident == asked[0][1]["id"]
+        assert heard == [{"press": 1}, {"state": "adding", "job_state": 4}]
+        asked.clear()
+        telling = asyncio.create_task(on_the_way())
+        result = await gateways.command(chosen, LOCK, "passcode_add", is_patient=False)
+        await telling
+        assert (result["code"], result["id"]) == ("progress", asked[0][1]["id"])
+
+    with_gateway(work, lambda request: None)

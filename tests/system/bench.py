@@ -166,12 +166,23 @@ class Bench:
         seen = len(self.mqtt.messages)
         await self.mqtt.publish(self.topic("cmd", lock), request)
         reply = await self.mqtt.wait(
-            lambda message: message.topic == self.topic("rsp", lock) and message.value["id"] == ident, timeout_s, seen
+            lambda message: (
+                message.topic == self.topic("rsp", lock) and message.value["id"] == ident and "ok" in message.value
+            ),
+            timeout_s,
+            seen,
         )
         return reply.value
 
     def results(self, ident: str | None, lock: Board | None = None) -> list[dict]:
         """Every result so far with this id."""
+        return [value for value in self._told(ident, lock) if "ok" in value]
+
+    def progress(self, ident: str, lock: Board | None = None) -> list[dict]:
+        """`data` of every message so far on the way to the result with this id."""
+        return [value["data"] for value in self._told(ident, lock) if "ok" not in value]
+
+    def _told(self, ident: str | None, lock: Board | None) -> list[dict]:
         topic = self.topic("rsp", lock)
         return [m.value for m in self.mqtt.messages if m.topic == topic and m.value["id"] == ident]
 

@@ -112,13 +112,17 @@ class Broker:
 
 
 class Outbox:
-    """Stands for `Outgoing`: keeps what was put."""
+    """Stands for `Outgoing`: keeps what was put, messages on the way to a result apart in `steps`."""
 
     def __init__(self):
         self.put_in = []
+        self.steps = []
 
     def put(self, topic, payload, retain=False, is_spare=False):
-        self.put_in.append((topic, payload))
+        if isinstance(payload, str) and '"code":"progress"' in payload:
+            self.steps.append(payload)
+        else:
+            self.put_in.append((topic, payload))
 
 
 def known_lock(address=ADDRESS):

@@ -14,6 +14,7 @@ from firmware.lib.errors import BadRequest, Unsupported
 VOLATILE = const(1)  # never queued beyond `exp`, never repeated
 GUARDED = const(2)  # needs the setting unsigned_unlock
 NEEDS_CLOCK = const(4)
+DURABLE = const(8)  # idempotent, and kept on flash until it is done
 LONG = const(16)  # takes more than the half minute of the others: somebody at the door takes part, or all is read
 SEALED = const(32)  # takes sealed arguments only, on any broker
 
