@@ -1,9 +1,11 @@
-"""For all tests: a scratch folder for each process, and the fault report, `failures / N` of every row, at the end."""
+"""For all tests: a scratch folder for each process, the fault report, `failures / N` of every row, at the end, and a
+look whether the run left anything in the repository."""
 
 import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +27,29 @@ class _Report:
                 terminalreporter.write_line(line)
 
 
+class _Tree:
+    """Fails a run that leaves files in the repository's root, where a board's program or a tool put them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._before = set(self._names())
+
+    def _names(self) -> list[str]:
+        return [path.name for path in self._root.iterdir() if path.name[0] not in "._"]
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.left = sorted(set(self._names()) - self._before)
+        if self.left:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter) -> None:
+        if self.left:
+            terminalreporter.write_line("left in the repository: " + ", ".join(self.left), red=True)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     folder = os.environ["GATEHOUSE_SCRATCH"] = tempfile.mkdtemp(prefix="gatehouse-test-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     config.pluginmanager.register(_Report(), "fault-report")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Tree(config.rootpath), "clean-tree")

@@ -74,12 +74,18 @@ class Board:
             "SIM_RADIO": f"127.0.0.1:{radio.port}",
             "SIM_MAC": mac,
         }
+        self._folder = tempfile.TemporaryDirectory(prefix="gatehouse-board-")  # aioble keeps secrets where it stands
         self.lines: list[str] = []
 
     async def __aenter__(self):
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            *self._command, env=self._env, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+            *self._command,
+            cwd=self._folder.name,
+            env=self._env,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=asyncio.subprocess.STDOUT,
         )
         return self
 
@@ -97,6 +103,7 @@ class Board:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
+        self._folder.cleanup()
 
     async def __aexit__(self, *_: object) -> None:
         await self.kill()
