@@ -101,6 +101,22 @@ def hmac_sha256(key, *parts):
     return outer_hash.digest()
 
 
+class Hmac:
+    """HMAC-SHA-256 of many short messages under one key of at most 64 bytes."""
+
+    def __init__(self, key):
+        self._inner = bytes(octet ^ 0x36 for octet in key) + b"\x36" * (_HMAC_BLOCK - len(key))
+        self._outer = bytes(octet ^ 0x5C for octet in key) + b"\x5c" * (_HMAC_BLOCK - len(key))
+
+    def of(self, message):
+        """32 bytes."""
+        inner = hashlib.sha256(self._inner)
+        inner.update(message)
+        outer = hashlib.sha256(self._outer)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
 def hkdf(ikm, salt, info, n):
     """`n` bytes (at most 8160) of HKDF-SHA-256 (RFC 5869)."""
     if not 0 < n <= 255 * 32:

@@ -33,6 +33,11 @@ def schedule(code, opens):
     return row(place // 24, opens, (place % 24 + 1) * 60)
 
 
+def falls(place, day):
+    """True if a row of weekdays (see `row`) has the day, counted from 2000-01-01."""
+    return _ROWS[place] >> (day + 5) % 7 & 1 == 1
+
+
 def _falls_on(window, day):
     if not 0 <= day < dates.DAYS:
         return False

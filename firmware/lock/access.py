@@ -33,12 +33,17 @@ def situation(device):
     found.is_battery_low = device.battery_pct < _MIN_BATTERY_PCT
     found.is_remote_unlock_on = bool(device.options.remote_unlock)
     found.flag_pos = device.ekeys.flag_pos
+    found.barred_min = device.offline.barred_min(found.now_min, found.is_clock_trusted)
     return found
 
 
 def of_passcode(entry):
     """The stored passcode `entry` as a credential."""
-    return credentials.passcode(entry[0], passcodes.trailer_of(entry))
+    is_offline = passcodes.is_offline(entry)
+    found = credentials.passcode(passcodes.kind_of(entry), passcodes.trailer_of(entry), is_offline)
+    found.is_offline = is_offline
+    found.is_used = is_offline
+    return found
 
 
 def error_byte(why):

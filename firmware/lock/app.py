@@ -186,7 +186,8 @@ class App:
                         raise
                     self._log.crash("step_failed", err)
                 alive()
-                await sleep_ms(_MOVING_MS if device.bolt.is_moving else _RESTING_MS)
+                is_busy = device.bolt.is_moving or self._lock.keypad.is_busy
+                await sleep_ms(_MOVING_MS if is_busy else _RESTING_MS)
         finally:
             self._device.give_up(self._uptime.now_ms())  # a job that ended drives no motor
 
@@ -199,6 +200,7 @@ class App:
         if self._connection and self._engine.ticket is not waited:
             self._connection.nudge()
         self._lock.button.poll(now_ms)
+        self._lock.keypad.poll(now_ms)
         if device.bolt.state != was:
             self._log.info("bolt", state=device.bolt.state, movements=device.bolt.movements)
         self._measure(now_ms)

@@ -60,6 +60,8 @@ _ROWS = {
     opcodes.SET_ADMIN_PASSCODE: (P_OR_S3, 255, False, False, None),
     opcodes.GET_ADMIN_PASSCODE: (P_OR_S3, 18, True, True, None),
     opcodes.INIT_PASSWORDS: (P_OR_S3, 255, False, False, None),
+    opcodes.PASSCODE_COUNT: (S3, 0, True, True, None),
+    opcodes.SET_ERASE_CODE: (S3, 5, False, False, None),
     opcodes.PASSCODE: (S3, 0, False, False, None),
     opcodes.PASSCODE_LIST: (S3, 7, False, False, None),
     opcodes.LOCK_NAME: (S3, 255, False, False, None),

@@ -10,6 +10,7 @@ from firmware.lock.bolt import Bolt
 from firmware.lock.clock import Clock
 from firmware.lock.credentials.ekeys import Ekeys
 from firmware.lock.credentials.keys import KEYS, Keys, classes
+from firmware.lock.credentials.offline import Offline
 from firmware.lock.credentials.passcodes import Passcodes
 from firmware.lock.device import LOCKED_OUT, Device
 from firmware.lock.engine import Engine
@@ -97,6 +98,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     feedback = Feedback(hardware.light, hardware.buzzer)
     options = lock_settings.Options(vault)
     passcodes = Passcodes(vault)
+    offline = Offline(vault)
     ekeys = Ekeys(vault)
     limits = Limits(Cell(folder + "/state/limits"), now_ms, Cell(folder + "/state/ekeys"))
     parts = {}
@@ -109,6 +111,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     def undone():
         options.reload()
         passcodes.reload()
+        offline.reload()
         ekeys.reload()
         parts["engine"].device.name.reload()
         clock.distrust()
@@ -124,6 +127,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         keys,
         options,
         passcodes,
+        offline,
         ekeys,
         ring,
         intent,
@@ -141,6 +145,10 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     device.auto_lock_changed(now_ms)  # a door that stood open when the power went
     button = Button(hardware.button, device, settings.reset_button)
     if keys.is_paired:
+        if offline.promise:
+            from firmware.lock import first_use
+
+            first_use.finish(device)
         device.resolve()
         if hardware.lost_power:
             device.record(_POWERED_ON)

@@ -33,6 +33,7 @@ class Device:
         keys,
         options,
         passcodes,
+        offline,
         ekeys,
         ring,
         intent,
@@ -47,6 +48,7 @@ class Device:
         self.keys = keys
         self.options = options
         self.passcodes = passcodes
+        self.offline = offline
         self.ekeys = ekeys
         self.ring = ring
         self.intent = intent
@@ -250,6 +252,7 @@ class Device:
         self.keys.reload()
         self.options.reload()
         self.passcodes.reload()
+        self.offline.reload()
         self.ekeys.reload()
         self.name.reload()
         self.clock.distrust()

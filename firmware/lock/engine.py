@@ -25,6 +25,7 @@ _UNKNOWN_OPERATION = const(0x1B)
 _BITS = (
     0,
     4,
+    5,
     7,
     8,
     9,

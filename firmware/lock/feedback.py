@@ -23,6 +23,7 @@ _PATTERNS = {
     "paired": ((_GREEN, 1500, 120), (_GREEN, 2000, 120), (_GREEN, 2500, 300)),
     "pairing_undone": ((_AMBER, 1500, 200), (_AMBER, 900, 400)),
     "remote_switch": ((_BLUE, 1800, 150), (0, 0, 80), (_BLUE, 1800, 150)),
+    "erased": ((_AMBER, 1200, 200), (_AMBER, 0, 100), (_GREEN, 1200, 300)),
     "reset_armed": ((_AMBER, 2200, 600), (_AMBER, 0, 2000)),
     "reset": ((_AMBER, 1200, 200), (_AMBER, 800, 200), (_AMBER, 500, 500)),
 }

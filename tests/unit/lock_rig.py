@@ -142,6 +142,7 @@ class Rig:
                 self.rtc += 1
             self.device.poll(self.now_ms)
             self.lock.button.poll(self.now_ms)
+            self.lock.keypad.poll(self.now_ms)
             self.pins.step()
             if self.engine.session is not None:
                 sent.extend(self.engine.poll(self.now_ms))

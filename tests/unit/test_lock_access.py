@@ -15,7 +15,11 @@ class Part:
 def device(seconds=600059, is_trusted=True, battery_pct=100, remote_unlock=0, flag_pos=3):
     clock = Part(is_trusted=is_trusted, seconds=lambda: seconds)
     return Part(
-        clock=clock, battery_pct=battery_pct, options=Part(remote_unlock=remote_unlock), ekeys=Part(flag_pos=flag_pos)
+        clock=clock,
+        battery_pct=battery_pct,
+        options=Part(remote_unlock=remote_unlock),
+        ekeys=Part(flag_pos=flag_pos),
+        offline=Part(barred_min=lambda now_min, is_trusted: now_min - 60 if is_trusted else None),
     )
 
 
@@ -50,6 +54,7 @@ class TestAccess(unittest.TestCase):
         found = access.situation(device())
         self.assertEqual((found.now_min, found.is_clock_trusted, found.flag_pos), (10000, True, 3))
         self.assertEqual((found.is_battery_low, found.is_remote_unlock_on), (False, False))
+        self.assertEqual(found.barred_min, 9940)
         self.assertFalse(access.situation(device(is_trusted=False)).is_clock_trusted)
         self.assertTrue(access.situation(device(remote_unlock=1)).is_remote_unlock_on)
         for battery_pct, is_low in ((4, True), (5, False)):

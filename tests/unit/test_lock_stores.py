@@ -22,7 +22,7 @@ ALL_FEATURES = (1 << 128) - 1
 PAIR_ONLY = {0x45, 0x19}
 NEEDS_NOTHING = {0x01, 0x34, 0x14, 0x90, 0x62, 0x36, 0x59, 0x25, 0x41, 0x55, 0x43, 0x37, 0x57}
 P_OR_ADMIN = {0x53, 0x65, 0x31}
-ADMIN = {0x03, 0x07, 0xE7, 0x4E, 0xE8}
+ADMIN = {0x03, 0x04, 0x07, 0x44, 0xE7, 0x4E, 0xE8}
 
 
 def expected(opcode, standing):
@@ -63,13 +63,24 @@ class TestAuthority(unittest.TestCase):
 
     def test_features_and_empty_payloads(self):
         admin = authority.Standing(authority.PAIRED, False, 0, 0x41, True)
-        for opcode, bit in ((0x03, 0), (0x07, 7), (0x36, 4), (0x37, 14), (0x58, 8), (0x59, 9), (0x62, 15), (0x65, 18)):
+        for opcode, bit in (
+            (0x03, 0),
+            (0x04, 0),
+            (0x44, 5),
+            (0x07, 7),
+            (0x36, 4),
+            (0x37, 14),
+            (0x58, 8),
+            (0x59, 9),
+            (0x62, 15),
+            (0x65, 18),
+        ):
             self.assertEqual(authority.refusal(opcode, 16, admin, ALL_FEATURES & ~(1 << bit)), 0x1B)
         for opcode in authority.known():
-            allowed = opcode in (0x01, 0x34, 0x57, 0x65, 0x52)
+            allowed = opcode in (0x01, 0x34, 0x57, 0x65, 0x52, 0x04)
             if opcode not in (0x45, 0x19, 0x56):
                 self.assertEqual(authority.refusal(opcode, 0, admin, ALL_FEATURES), None if allowed else 0x17)
-        for opcode in (0x57, 0x65, 0x52):
+        for opcode in (0x57, 0x65, 0x52, 0x04):
             self.assertEqual(authority.refusal(opcode, 0, admin, ALL_FEATURES, True), 0x17)
 
     def test_empty_end_of_pairing_shows_no_key(self):

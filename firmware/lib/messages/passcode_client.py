@@ -99,6 +99,17 @@ def managed(data):
     return decode_percent(data), data[1]
 
 
+def count_request():
+    """0x04, answered by `count`."""
+    return b""
+
+
+def count(data):
+    """Answer to 0x04 -> (battery, how many passcodes the lock holds)."""
+    check_length(data, 3)
+    return decode_percent(data), decode_number(data, 1, 2)
+
+
 def list_request(cursor):
     """0x07: begin with 0, go on with what `page` gave."""
     return number(cursor, 2)

@@ -112,6 +112,11 @@ def encode_managed(battery, op):
     return bytes((percent(battery), op))
 
 
+def encode_count(battery, count):
+    """Data of the answer to 0x04."""
+    return bytes((percent(battery),)) + number(count, 2)
+
+
 def decode_list(plain):
     """0x07 -> cursor."""
     check_length(plain, 2)

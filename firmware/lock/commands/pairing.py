@@ -3,9 +3,10 @@
 Source: lock-ble-link.md 8.1, 8.3, 8.11; lock-ble-commands.md 3.4, 3.5; security.md 3.2, RST-2.
 """
 
-from firmware.lib import opcodes
+from firmware.lib import crypto, opcodes
 from firmware.lib.messages import common, pairing_lock
 
+_IS_SPECIAL = 0x10
 _EXISTS = 0x14
 
 
@@ -37,6 +38,8 @@ def set_admin_passcode(engine, digits):
     device = engine.device
     if digits and device.passcodes.find(digits) is not None:
         return common.failure(opcodes.SET_ADMIN_PASSCODE, _EXISTS)
+    if digits and crypto.equal(device.keys.erase_code, digits):
+        return common.failure(opcodes.SET_ADMIN_PASSCODE, _IS_SPECIAL)
     device.keys.set_admin_passcode(digits)
     return common.success(opcodes.SET_ADMIN_PASSCODE)
 
@@ -55,8 +58,9 @@ def decode_seeds(plain):
 
 
 def init_passwords(engine, seeds):
-    """0x31: the seeds, kept as they come."""
+    """0x31: the seeds, kept as they come. With others than before, no code that was made under those is found."""
     engine.device.keys.set_seeds(seeds)
+    engine.device.offline.reload()
     return common.success(opcodes.INIT_PASSWORDS)
 
 

@@ -1,10 +1,15 @@
-"""Passcodes over the link: 0x03 and 0x07, level S3. Source: lock-ble-commands.md 3.1-3.3; records 93, 5, 6, 8."""
+"""Passcodes over the link: 0x03, 0x07, 0x04, 0x44, level S3.
+
+Source: lock-ble-commands.md 3.1-3.4, 3.7; records 93, 5, 6, 8.
+"""
 
 from firmware.lib import crypto, opcodes, records
 from firmware.lib.compat import const
 from firmware.lib.messages import common, passcode_lock
+from firmware.lock.credentials import passcodes
 
 _IS_SPECIAL = const(0x10)
+_EXISTS = const(0x14)
 _BAD_VALUE = const(0x1D)
 
 _CHANGED = const(5)
@@ -13,18 +18,21 @@ _CLEARED = const(8)
 _ADDED = const(93)
 
 _NO_END = b"\x63\x01\x01\x00\x00"
+_WITH_END = (passcode_lock.ONCE, passcode_lock.PERIOD)
 
 
-def _is_admin_passcode(engine, digits):
-    return crypto.equal(engine.device.keys.admin_passcode, digits)
+def _is_special(engine, digits):
+    keys = engine.device.keys
+    is_admin = crypto.equal(keys.admin_passcode, digits)
+    return crypto.equal(keys.erase_code, digits) or is_admin
 
 
 def _add(engine, kind, digits, trailer):
     device = engine.device
-    has_end = kind in (passcode_lock.ONCE, passcode_lock.PERIOD)
+    has_end = kind in _WITH_END
     if has_end and trailer[5:] <= trailer[:5]:
         return _BAD_VALUE
-    if _is_admin_passcode(engine, digits):
+    if _is_special(engine, digits):
         return _IS_SPECIAL
     before = len(device.passcodes)
     error = device.passcodes.add(kind, digits, trailer)
@@ -35,10 +43,10 @@ def _add(engine, kind, digits, trailer):
 
 def _modify(engine, old, new, start, end):
     device = engine.device
-    if _is_admin_passcode(engine, new):
+    if _is_special(engine, new):
         return _IS_SPECIAL
     found = device.passcodes.find(old)
-    if found is not None and found[1][0] in (passcode_lock.ONCE, passcode_lock.PERIOD) and end <= start:
+    if found is not None and passcodes.kind_of(found[1]) in _WITH_END and end <= start:
         return _BAD_VALUE
     error = device.passcodes.modify(old, new, start, end)
     if error is None:
@@ -82,3 +90,21 @@ def listing(engine, cursor):
     found = engine.device.passcodes.at(cursor)
     cursor, item = (0, None) if found is None else (found[0] + 1, found[1])
     return common.success(opcodes.PASSCODE_LIST, passcode_lock.encode_list(cursor, item))
+
+
+def count(engine, _):
+    """0x04: how many there are."""
+    device = engine.device
+    data = passcode_lock.encode_count(device.battery_pct, len(device.passcodes))
+    return common.success(opcodes.PASSCODE_COUNT, data)
+
+
+def set_erase_code(engine, digits):
+    """0x44: digits that erase all passcodes when they are typed; none deletes the code."""
+    device = engine.device
+    if digits and device.passcodes.find(digits) is not None:
+        return common.failure(opcodes.SET_ERASE_CODE, _EXISTS)
+    if digits and crypto.equal(device.keys.admin_passcode, digits):
+        return common.failure(opcodes.SET_ERASE_CODE, _IS_SPECIAL)
+    device.keys.set_erase_code(digits)
+    return common.success(opcodes.SET_ERASE_CODE)

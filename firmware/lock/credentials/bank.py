@@ -214,6 +214,19 @@ class Bank:
         self._used[slot >> 3] |= 1 << (slot & 7)
         return slot
 
+    def change(self, key, row):
+        """Another row, perhaps of another key, in the slot of the row of `key`; False: there is none."""
+        assert 0 < len(row) <= _LONGEST
+        found = self._find(key)
+        if found is None:
+            return False
+        place, slot, before = found
+        if row != before:
+            self._store(slot, row)
+            self._leave(place)
+            self._enter(self._hash(self._key_of(row)), slot)
+        return True
+
     def remove(self, key):
         """False: there was none."""
         found = self._find(key)

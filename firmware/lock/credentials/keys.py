@@ -1,4 +1,4 @@
-"""The lock's own secrets: AES key, administrator's numbers, admin passcode, seeds of offline codes; kept in the vault.
+"""The lock's own secrets: AES key, administrator's numbers, admin passcode, erase code, seeds; kept in the vault.
 
 Owns what "paired" means: this class is stored. Source: lock-ble-link.md 8.1, 8.3; lock-ble-commands.md 3.4, 3.5.
 """
@@ -13,11 +13,12 @@ CLASSES = (
     KEYS,
     SEEDS,
     "passcodes",
+    "offline",
     "options",
     "ekeys",
     "name",
-)  # what the vault of a lock may hold, beside those of `BANKS`
-BANKS = ()  # (name, capacity) of each `bank.Bank`
+)  # what the vault of a lock may hold, beside those of `BANKS`; "passcodes": of firmware without banks
+BANKS = (("codes", 250),)  # (name, capacity) of each `bank.Bank`
 
 
 def classes():
@@ -44,6 +45,7 @@ class Keys:
         self.admin_ps = kept["admin_ps"] if kept else 0
         self.unlock_key = kept["unlock_key"] if kept else 0
         self.admin_passcode = kept["admin_passcode"].encode() if kept else b""
+        self.erase_code = kept.get("erase_code", "").encode() if kept else b""
 
     def _keep(self):
         kept = {
@@ -51,6 +53,7 @@ class Keys:
             "admin_ps": self.admin_ps,
             "unlock_key": self.unlock_key,
             "admin_passcode": self.admin_passcode.decode(),
+            "erase_code": self.erase_code.decode(),
         }
         self._vault.save(KEYS, json.dumps(kept).encode())
 
@@ -60,6 +63,7 @@ class Keys:
         self.admin_ps = admin_ps
         self.unlock_key = unlock_key
         self.admin_passcode = b""
+        self.erase_code = b""
         self._keep()
         self.is_paired = True
 
@@ -67,6 +71,12 @@ class Keys:
         """ASCII digits, b"" deletes; durable on return."""
         if digits != self.admin_passcode:
             self.admin_passcode = digits
+            self._keep()
+
+    def set_erase_code(self, digits):
+        """As `set_admin_passcode`."""
+        if digits != self.erase_code:
+            self.erase_code = digits
             self._keep()
 
     def set_seeds(self, packed):

@@ -41,6 +41,8 @@ _MATRIX = """
 07 code_list   06 06 06 02 02 02 02 ok ok
 e7 diagnosis   06 06 06 02 02 02 02 ok ok
 4e name_set    06 06 06 02 02 02 02 ok ok
+04 code_count  06 06 06 02 02 02 02 ok ok
+44 erase_code  06 06 06 02 02 02 02 ok ok
 e8 ekey_list   06 06 06 02 02 02 02 ok ok
 e8 ekey_add    06 06 06 02 02 02 02 ok ok
 e8 ekey_reset  06 06 06 02 02 02 02 ok ok
@@ -82,6 +84,8 @@ def plains():
         "code_list": b"\x00\x00",
         "diagnosis": b"\x01\x00",
         "name_set": b"Porch",
+        "code_count": b"",
+        "erase_code": b"\x02\x04\x06\x08\x01\x03\x06",
         "ekey_list": b"\x06\x00\x00",
         "ekey_add": ekey_client.add(ekey_client.FIRST_UID, 4711),
         "ekey_reset": b"\x04\x00\x00\x01",
