@@ -10,8 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from host_tools.sim.interpreter import find
+from host_tools.sim.interpreter import interpreter
 
+_ROOT = Path(__file__).parents[1]
+_ENV = {"MICROPYPATH": ".frozen:%s" % _ROOT}
 _PROGRAM = Path(__file__).with_name("programs") / "passcode_search.py"
 
 
@@ -21,8 +23,8 @@ def main() -> None:
     options.add_argument("-n", type=int, default=5, help="searches of each sort")
     options.add_argument("--seed", type=int, default=1, help="unused: the search has no chance in it")
     chosen = options.parse_args()
-    command = [str(find()), str(_PROGRAM), str(chosen.n)]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
+    command = [interpreter(), "-X", "heapsize=8M", str(_PROGRAM), str(chosen.n)]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT, env=_ENV, check=False)
     if ran.returncode:
         sys.exit(ran.stdout + ran.stderr)
     print("%-22s %8s %10s %14s" % ("search for", "digests", "ms", "longest step"))

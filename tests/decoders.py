@@ -55,6 +55,7 @@ CLIENT = (
     (pairing_client.admin_added, b"SCIENER"),
     (pairing_client.admin_passcode, b"\x64\x071234567"),
     (passcode_client.managed, b"\x5a\x02"),
+    (passcode_client.count, b"\x5a\x00\xfa"),
     (passcode_client.page, b"\x00\x17\x00\xb4\x14\x01\x06123456\x06123456\x00\x01\x01\x00\x00"),
     (name_client.named, b"\x5a"),
     (ekey_client.status_of, b"\x5a\x01\x00\x00\x01\x4b\x00\x00\x02\x01\x32"),

@@ -23,8 +23,9 @@ def _date5(minutes):
         return _NO_END
 
 
-def _row(kind, start, number, digits):
+def _row(found, digits):
     """The entry that the code becomes, listed like any other (lock-ble-commands.md 3.1)."""
+    kind, start, number = found
     begins = _date5(60 * start)
     if kind == offline_codes.PERMANENT:
         return passcodes.used(PERMANENT, digits, begins)
@@ -41,7 +42,7 @@ def use_up(device, found):
 
 def keep(device, found, digits):
     """The code is an entry from here on. There is room for it."""
-    device.offline.use(found[0], found[1], found[2], device.clock.seconds() // 60, _row(*found, digits))
+    device.offline.use(found[0], found[1], found[2], device.clock.seconds() // 60, _row(found, digits))
     finish(device)
 
 

@@ -25,7 +25,7 @@ from firmware.lib.messages import (
 
 _FACE = 0xE0  # no part of ours takes faces; their messages have the layout of fingerprints
 FOLDER = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
-UNSUPPORTED_YET = ("05", "44", "66", "67", "68", "71", "e6", "e9")  # families of later releases
+UNSUPPORTED_YET = ("05", "66", "67", "68", "71", "e6", "e9")  # families of later releases
 
 
 def load(name):
@@ -62,6 +62,8 @@ def client_request(command, plain, change_remote=None):
         return pairing_client.init_passwords(*pairing_lock.decode_init_passwords(plain))
     if command == opcodes.SET_ADMIN_PASSCODE:
         return pairing_client.set_admin_passcode(pairing_lock.decode_set_admin_passcode(plain))
+    if command == opcodes.SET_ERASE_CODE:
+        return passcode_client.set_erase_code(pairing_lock.decode_set_admin_passcode(plain))
     if command == opcodes.SET_CLOCK:
         return session_client.set_clock(session_lock.decode_set_clock(plain))
     if command == opcodes.CHECK_ADMIN:

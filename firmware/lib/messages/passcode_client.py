@@ -99,6 +99,11 @@ def managed(data):
     return decode_percent(data), data[1]
 
 
+def set_erase_code(code):
+    """0x44: the digits that remove all passcodes; "" deletes it. One byte per digit; the answer carries no data."""
+    return bytes(byte - 0x30 for byte in digits(code)) if code else b""
+
+
 def count_request():
     """0x04, answered by `count`."""
     return b""

@@ -2,7 +2,7 @@
 
 Owns the order of looking: administrator's passcode, erase code, stored codes, codes made without the lock; the last
 takes a search, which is driven a few milliseconds at a time by `poll`. Nothing is shown until it is decided.
-Source: domain.md 2 (key feature 2), 3.1, 3.11; security.md LIM-4, DEL-3; records 4, 7, 12, 48, 92; of refusals: `access`.
+Source: domain.md 2 (key feature 2), 3.1, 3.11; security.md LIM-4, DEL-3; records 4, 7, 12, 48, 92; others: `access`.
 """
 
 from firmware.lib import credentials, crypto, records, validity
