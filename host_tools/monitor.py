@@ -9,19 +9,29 @@ import time
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from host_tools.gateway_client import Gateways
+from host_tools.names import Names
+from host_tools.record_words import is_alarm, words
 
 _REFRESH_S = 0.25
+# Events that are no record, by their method
+_EVENTS = {
+    "retained_command": "ALARM: a command was left at the broker",
+    "unknown": "ALARM: somebody may pass for this lock",
+}
 
 
 class Monitor:
-    """`heard` takes messages, `show` draws until cancelled or until a time."""
+    """`heard` takes messages, `show` draws until cancelled or until a time. `whose` names the credentials of a lock, by
+    its id."""
 
-    def __init__(self, gateways: Gateways, names: dict[str, str]) -> None:
+    def __init__(self, gateways: Gateways, names: dict[str, str], whose: dict[str, Names] | None = None) -> None:
         self._gateways = gateways
         self._names = dict(names)
+        self._whose = whose or {}
         self._locks: dict[tuple[str, str], dict] = {}
         self._online: dict[tuple[str, str], bool] = {}
         self._lines: list[str] = []
@@ -40,10 +50,7 @@ class Monitor:
         if leaf == "state":
             self._locks[gateway, lock] = value
         else:
-            who = value.get("who")
-            words = (value.get("ts"), self._name(lock), value.get("event_type"), value.get("method"))
-            line = "  ".join(str(word) for word in words if word is not None)
-            self._lines.append(line if who is None else "%s  who %s" % (line, who))
+            self._lines.append(event_line(self._name(lock), value, self._whose.get(lock)))
 
     def _name(self, lock: str) -> str:
         for info in self._gateways.info.values():
@@ -84,6 +91,18 @@ class Monitor:
                 await asyncio.sleep(_REFRESH_S)
         if not console.is_terminal:
             console.print(self.table())
+
+
+def event_line(lock: str, event: dict, whose: Names | None = None) -> str:
+    """One event in words, with rich's markup; an alarm stands out. `lock` is its name."""
+    method, who = event.get("method"), event.get("who")
+    type = event.get("type")
+    is_number = isinstance(type, int) and not isinstance(type, bool)
+    said = words(type) if is_number else _EVENTS.get(str(method), "%s %s" % (event.get("event_type"), method or ""))
+    name = (whose or Names(None)).of(str(method), who) if isinstance(who, int) else ""
+    line = escape("  ".join(part.strip() for part in (str(event.get("ts") or ""), lock, said, name) if part.strip()))
+    alarming = event.get("event_type") == "alarm" or (is_number and is_alarm(type))
+    return "[bold red]%s[/]" % line if alarming else line
 
 
 def _word(value: object, form: str = "%s") -> str:

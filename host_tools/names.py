@@ -15,9 +15,10 @@ from host_tools.keybook import Entry, KeyBook, lock_id
 KINDS = ("passcode", "card", "fingerprint", "fob", "ekey", "face", "palm_vein", "qr")
 GATEWAY_UID = 0x47415445  # domain.md 3.4
 
-# `method` of a record -> kind of credential
-_KIND_OF = {"passcode": "passcode", "card": "card", "fingerprint": "fingerprint", "remote": "fob"}
-_KIND_OF |= {"app": "ekey", "gateway": "ekey", "face": "face", "palm_vein": "palm_vein", "qr": "qr"}
+# Kind of credential -> `method` of its records
+METHODS: dict[str, tuple[str, ...]] = {kind: (kind,) for kind in KINDS}
+METHODS |= {"fob": ("remote",), "ekey": ("app", "gateway")}
+_KIND_OF = {method: kind for kind, methods in METHODS.items() for method in methods}
 
 
 @dataclass

@@ -174,9 +174,8 @@ class Records:
         at_s = self.unix_of(lock, record)
         item = reports.record_item(number, record, at_s, who)
         if at_s is not None and self._clock.trusted and -_FRESH_S < self._clock.now() - at_s < _FRESH_S:
-            payload = reports.event(
-                event_type=item["event"], method=item["method"], who=item["who"], rec=number, ts=item["ts"]
-            )
+            members = {key: item[key] for key in ("type", "method", "who", "rec", "ts")}
+            payload = reports.event(event_type=item["event"], **members)
             self._outgoing.put(self._topics.lock(lock.id, "event"), payload)
         if item["event"] in ("unlock", "lock"):
             return {"method": item["method"], "who": item["who"], "ts": item["ts"]}

@@ -16,7 +16,7 @@ _UNIX_2000 = const(946684800)
 
 _STATE = ("lock", "door", "battery", "rssi", "tamper", "auto_lock_s", "sound", "settings", "last", "src", "seq", "ts")
 _LAST = ("method", "who", "ts")
-_EVENT = ("event_type", "method", "who", "rec", "ts")
+_EVENT = ("event_type", "type", "method", "who", "rec", "ts")
 _ITEM = ("rec", "type", "list", "event", "method", "ok", "who", "ts", "battery", "button", "accessory_battery")
 _INFO = (
     "id",
@@ -145,7 +145,7 @@ def state(**members):
 
 
 def event(**members):
-    """`…/event`: event_type, method, who, rec, ts."""
+    """`…/event`: event_type, type (of the record, where it is one), method, who, rec, ts."""
     return _dump(_allow(members, _EVENT))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from firmware.version import VERSION
-from host_tools.cli import boards, control, ekeys, keys, locks, watch
+from host_tools.cli import boards, control, diagnose, ekeys, keys, locks, records, upload, watch
 
 app = typer.Typer(
     name="gatehouse",
@@ -44,7 +44,9 @@ app.add_typer(control.time_app, name="time")
 app.add_typer(control.autolock_app, name="autolock")
 app.add_typer(control.passcode_app, name="passcode")
 app.add_typer(ekeys.app, name="ekey")
-app.command("records")(watch.records)
+app.command("records")(records.records)
+app.command("upload")(upload.upload)
+app.command("diagnose")(diagnose.diagnose)
 app.command("monitor")(watch.monitor)
 app.command("provision")(boards.provision)
 app.command("flash")(boards.flash)

@@ -1,0 +1,93 @@
+"""`gatehouse diagnose`: one file with what helps to find a fault, from lock, gateway and this computer. No secrets."""
+
+import json
+import platform
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from firmware.version import VERSION
+from host_tools import gateway_client
+from host_tools.cli import common
+from host_tools.cli.asking import target
+from host_tools.cli.common import out, run
+from host_tools.errors import HostError
+from host_tools.records_store import Choice, RecordStore
+
+_PARTS = ("errors", "lock", "report", "stores", "settings", "gateway")  # the errors before our own asking adds some
+_PACKAGES = ("aiomqtt", "bleak", "cryptography", "paho-mqtt", "typer")
+_NEWEST = 20
+
+
+def diagnose(
+    lock: common.Lock,
+    to: Annotated[str, typer.Option("--to", help="File to write; default diagnosis-LOCK-TIME.json")] = "",
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+) -> None:
+    """Write a file to send to whoever helps: versions, settings, clock, battery, what went wrong; no keys or codes."""
+    with common.reporting():
+        ident, name = target(lock)
+        found: dict = {"lock": ident, "made": common.when(time.time()), "host": host(ident)}
+        found |= run(_ask(ident, name, broker, base, gateway))
+        path = Path(to or "diagnosis-%s-%s.json" % (ident, time.strftime("%Y%m%d-%H%M%S")))
+        try:
+            path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        except OSError as err:
+            raise HostError("config", "cannot write %s: %s" % (path, err.strerror))
+    out.print("%s: %s" % (name, path))
+    for part, why in found["missing"].items():
+        out.print("  without %s: %s" % (part, why))
+
+
+def host(ident: str) -> dict:
+    """This computer's part: versions, what is known of the lock here, and its newest records without names."""
+    found: dict = {
+        "gatehouse": VERSION,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "encoding": sys.stdout.encoding,
+    }
+    try:
+        entry = common.key_book().find(ident)
+        known = ("model", "features", "scene", "paired_at", "utc_offset_min", "provisional")
+        found["key_book"] = {key: getattr(entry, key) for key in known}
+        found["key_book"]["credentials"] = {
+            kind: sum(each["kind"] == kind and not each["gone"] for each in entry.credentials)
+            for kind in sorted({each["kind"] for each in entry.credentials})
+        }
+    except HostError as err:
+        found["key_book"] = err.code
+    with RecordStore() as store:
+        newest = store.last(ident, _NEWEST)
+        found["records"] = {"kept": store.count(ident, Choice()), "lost": store.lost(ident), "newest": newest}
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+async def _ask(ident: str, name: str, broker: str, base: str, gateway: str) -> dict:
+    found: dict = {"missing": {}}
+    async with gateway_client.connect(broker, base) as gateways:
+        chosen = await gateways.choose(gateway, ident)
+        with common.progress("%s: asking lock and gateway ..." % name) as step:
+            for part in _PARTS:
+                step("%s: %s ..." % (name, part))
+                try:
+                    result = await gateways.command(chosen, ident, "diagnosis", {"part": part})
+                    found[part] = (result.get("data") or {}).get("found")
+                except HostError as err:  # half a diagnosis is better than none
+                    found["missing"][part] = err.code
+                    found[part] = None
+    return {"missing": found.pop("missing"), **found}

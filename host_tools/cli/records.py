@@ -1,0 +1,162 @@
+"""`gatehouse records`: what happened at a lock, and by whom; fetched, chosen, shown, exported, deleted."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from host_tools import gateway_client, names, records_export
+from host_tools.cli import common
+from host_tools.cli.asking import target
+from host_tools.cli.common import err, out, run
+from host_tools.errors import HostError
+from host_tools.keybook import Entry
+from host_tools.moments import read_moment
+from host_tools.record_words import is_alarm, words
+from host_tools.records_inflow import QUIET_S, Inflow
+from host_tools.records_store import Choice, RecordStore
+
+_LONG_S = 130  # the gateway gives a whole log two minutes
+
+# What people call it -> methods of records
+_KINDS: dict[str, tuple[str, ...]] = {
+    **names.METHODS,
+    "key": ("key",),
+    "button": ("button", "inside"),
+    "auto": ("auto_lock", "passage"),
+    "sensor": ("sensor",),
+}
+
+
+def records(
+    lock: common.Lock,
+    stored: Annotated[bool, typer.Option("--stored", help="Show what is kept here; do not ask the lock")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Stay, and show records as they arrive")] = False,
+    size: Annotated[int, typer.Option("--last", "--size", help="Records on a page", min=1, max=200)] = 20,
+    page: Annotated[int, typer.Option("--page", help="1 holds the newest", min=1)] = 1,
+    since: Annotated[str, typer.Option("--since", help="From this time: 2026-05-01 or 2026-05-01T15:00")] = "",
+    until: Annotated[str, typer.Option("--until", help="Before this time")] = "",
+    half_year: Annotated[bool, typer.Option("--half-year", help="The last six months")] = False,
+    kind: Annotated[str, typer.Option("--kind", help="One of: " + ", ".join(_KINDS))] = "",
+    person: Annotated[str, typer.Option("--person", help="Name of a credential, or a part of it")] = "",
+    number: Annotated[int | None, typer.Option("--number", help="Number of a credential in records")] = None,
+    listed: Annotated[bool, typer.Option("--listed", help="Without management events")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only what was refused")] = False,
+    export: Annotated[str, typer.Option("--export", help="Write all that are chosen: FILE.csv or FILE.parquet")] = "",
+    delete: Annotated[str, typer.Option("--delete", help="Delete here: the number of a record, or epoch/number")] = "",
+    clear: Annotated[bool, typer.Option("--clear", help="Delete here all that are chosen")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting")] = False,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+    as_json: common.Json = False,
+) -> None:
+    """Fetch a lock's records through its gateway, keep them on this computer, show who opened with what."""
+    with common.reporting():
+        ident, name = target(lock)
+        entry = _entry(ident)
+        whose = names.Names(entry)
+        choice = _choice(since, until, half_year, kind, person, number, whose)
+        choice.listed, choice.failed = listed, failed
+        with RecordStore() as store:
+            if delete or clear:
+                _delete(store, ident, name, entry, choice, delete, yes)
+                return
+            if not stored:
+                run(_fetch(store, ident, name, whose, broker, base, gateway, follow))
+            if export:
+                rows = (
+                    records_export.row(each, ident, name, whose.of(each["method"], each["who"]))
+                    for each in store.every(ident, choice)
+                )
+                out.print("%d records of %s in %s" % (records_export.write(Path(export), rows), name, export))
+                return
+            found = store.page(ident, choice, size, page)
+            total = store.count(ident, choice)
+            lost = store.lost(ident)
+    for each in found:
+        each["name"] = whose.of(each["method"], each["who"])
+    if as_json:
+        out.print_json(data={"lock": ident, "lost": lost, "total": total, "page": page, "records": found})
+        return
+    _show(found, name, total, size, page)
+    if lost:
+        err.print("%d records were overwritten in the lock before the gateway could read them" % lost)
+
+
+def _entry(ident: str) -> Entry | None:
+    """The lock's entry in the key book; who holds none sees records without names, and may not delete any."""
+    try:
+        return common.key_book().find(ident)
+    except HostError:
+        return None
+
+
+def _choice(
+    since: str, until: str, half_year: bool, kind: str, person: str, number: int | None, whose: names.Names
+) -> Choice:
+    choice = Choice(who=number)
+    if half_year:
+        choice.until = int(time.time()) + 1
+        choice.since = records_export.six_months_before(choice.until - 1)
+    if since:
+        choice.since = read_moment(since)
+    if until:
+        choice.until = read_moment(until)
+    if kind:
+        if kind not in _KINDS:
+            raise HostError("bad_request", "no such kind: %s" % kind, "one of: " + ", ".join(_KINDS))
+        choice.methods = _KINDS[kind]
+    if person:
+        found = whose.numbers(person)
+        if not found:
+            raise HostError("bad_request", "nobody is called %r in the key book" % person)
+        choice.whose = [(names.METHODS[each], who) for each, who in found]
+    return choice
+
+
+def _delete(
+    store: RecordStore, ident: str, name: str, entry: Entry | None, choice: Choice, which: str, yes: bool
+) -> None:
+    if entry is None:
+        raise HostError("forbidden", "only who holds the keys of %s may delete its records" % name)
+    if which:
+        epoch, _, rec = which.rpartition("/")
+        if not rec.isdigit() or (epoch and not epoch.isdigit()):
+            raise HostError("bad_request", "%r is no record" % which, "write its number, or epoch/number")
+        newest = store.last(ident, 1)
+        choice = Choice(keys=[(int(epoch) if epoch else newest[0]["epoch"] if newest else 0, int(rec))])
+    count = store.count(ident, choice)
+    if count and not yes and not typer.confirm("Delete %d records of %s on this computer?" % (count, name)):
+        raise typer.Exit(1)
+    out.print("%d records of %s deleted here; the lock's own memory is as it was" % (store.delete(ident, choice), name))
+
+
+def _show(found: list[dict], name: str, total: int, size: int, page: int) -> None:
+    pages = max(1, -(-total // size))
+    title = name if pages == 1 else "%s, page %d of %d (%d records)" % (name, page, pages, total)
+    table = Table("no.", "when", "what", "who", "battery", title=title, title_justify="left")
+    for each in found:
+        style = "bold red" if is_alarm(each["type"]) else "yellow" if each["ok"] is False else ""
+        battery = "" if each["battery"] is None else "%s %%" % each["battery"]
+        when = common.local(each["ts"]) if each["ts"] else ""
+        table.add_row(str(each["rec"]), when, words(each["type"]), each["name"], battery, style=style)
+    out.print(table if found else "no such records of %s" % name)
+
+
+async def _fetch(
+    store: RecordStore, ident: str, name: str, whose: names.Names, broker: str, base: str, gateway: str, follow: bool
+) -> None:
+    async with gateway_client.connect(broker, base) as gateways:
+        inflow = Inflow(store, gateways, ident)
+        await inflow.start()
+        chosen = await gateways.choose(gateway, ident)
+        with common.progress("reading the records of %s ..." % name):
+            await gateways.command(chosen, ident, "records_read", wait_s=_LONG_S)
+            await inflow.keep(QUIET_S)
+        if follow:
+            async for item in inflow.items():
+                who = whose.of(item.get("method"), item.get("who"))
+                out.print("%s  %s  %s  %s" % (common.local(str(item.get("ts"))), name, words(item.get("type")), who))
