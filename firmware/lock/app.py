@@ -218,6 +218,7 @@ class App:
             self._settings,
             _SETTINGS,
             TABLE,
+            self._lock.reader,
         )
         await Console().serve(words.handle, alive)
 

@@ -65,6 +65,7 @@ _ROWS = {
     opcodes.PASSCODE: (S3, 0, False, False, None),
     opcodes.PASSCODE_LIST: (S3, 7, False, False, None),
     opcodes.LOCK_NAME: (S3, 255, False, False, None),
+    opcodes.CARD: (S3, 1, False, False, None),
     opcodes.EKEY: (S3, 255, False, False, None),
     opcodes.DIAGNOSIS: (S3, 255, False, False, None),
     opcodes.RESET: (FRESH_S3, 255, True, True, None),

@@ -8,6 +8,7 @@ from firmware.lib.errors import ProtocolError
 from firmware.lock import settings as lock_settings
 from firmware.lock.bolt import Bolt
 from firmware.lock.clock import Clock
+from firmware.lock.credentials.cards import Cards
 from firmware.lock.credentials.ekeys import Ekeys
 from firmware.lock.credentials.keys import KEYS, Keys, classes
 from firmware.lock.credentials.offline import Offline
@@ -21,6 +22,7 @@ from firmware.lock.naming import Name
 from firmware.lock.pairing import Pairing
 from firmware.lock.panel.button import Button
 from firmware.lock.panel.keypad import Keypad
+from firmware.lock.panel.reader import Reader, of_cards
 from firmware.lock.ring import Ring
 from firmware.system import store
 from firmware.system.cell import Cell
@@ -48,11 +50,12 @@ class Hardware:
 class Lock:
     """The parts that the composition root drives."""
 
-    def __init__(self, device, engine, keypad, button):
+    def __init__(self, device, engine, keypad, button, reader):
         self.device = device
         self.engine = engine
         self.keypad = keypad
         self.button = button
+        self.reader = reader
 
 
 def _newest_s(ring):
@@ -100,6 +103,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     passcodes = Passcodes(vault)
     offline = Offline(vault)
     ekeys = Ekeys(vault)
+    cards = Cards(vault)
     limits = Limits(Cell(folder + "/state/limits"), now_ms, Cell(folder + "/state/ekeys"))
     parts = {}
 
@@ -114,6 +118,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         offline.reload()
         ekeys.reload()
         parts["engine"].device.name.reload()
+        cards.reload()
         clock.distrust()
         parts["engine"].device.pairing_ended(False)
         feedback.show("pairing_undone", parts["engine"].now_ms)
@@ -129,6 +134,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         passcodes,
         offline,
         ekeys,
+        cards,
         ring,
         intent,
         clock,
@@ -154,7 +160,8 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
             device.record(_POWERED_ON)
         if limits.is_pausing and not _tells_lockout(ring):
             device.record(LOCKED_OUT)  # it begins anew, or power was cut before it could be recorded (LIM-5)
-    return Lock(device, engine, Keypad(device, button), button)
+    reader = Reader(device, {"card": of_cards(device)})
+    return Lock(device, engine, Keypad(device, button), button, reader)
 
 
 def _save_clock(path, kept):

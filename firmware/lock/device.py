@@ -9,6 +9,7 @@ from firmware.lib.compat import const
 from firmware.lock import authority
 from firmware.lock import bolt as bolts
 from firmware.lock.credentials.keys import classes
+from firmware.lock.enrolment import Enrolment
 
 _UNLOCK_TIMED_OUT = const(65)
 _LOCK_TIMED_OUT = const(66)
@@ -35,6 +36,7 @@ class Device:
         passcodes,
         offline,
         ekeys,
+        cards,
         ring,
         intent,
         clock,
@@ -50,6 +52,7 @@ class Device:
         self.passcodes = passcodes
         self.offline = offline
         self.ekeys = ekeys
+        self.cards = cards
         self.ring = ring
         self.intent = intent
         self.clock = clock
@@ -58,6 +61,7 @@ class Device:
         self.feedback = feedback
         self.pairing = pairing
         self.name = None  # a naming.Name, given by the composition root
+        self.enrolment = Enrolment(feedback)
         self.battery_pct = 100
         self.unrecorded = 0  # records that the flash refused
         self.changes = 0  # grows with every change of state that a connected client is told
@@ -255,6 +259,8 @@ class Device:
         self.offline.reload()
         self.ekeys.reload()
         self.name.reload()
+        self.cards.reload()
+        self.enrolment.cancel()
         self.clock.distrust()
         self.pairing.is_blocked = False
         self.is_resetting = False

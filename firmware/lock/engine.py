@@ -24,6 +24,7 @@ _UNKNOWN_OPERATION = const(0x1B)
 # Feature bits of domain.md 3.12 whose commands work now; 9 because the value at pairing is always 1
 _BITS = (
     0,
+    1,
     4,
     5,
     7,
@@ -91,6 +92,7 @@ class Engine:
         self.session = None
         self._open = None
         self._intake.clear()
+        self.device.enrolment.cancel()
         self.now_ms = now_ms
         if session.was_bad:
             self._throttle.bad_link(now_ms)
@@ -140,9 +142,25 @@ class Engine:
         self.device.guard(now_ms)  # the answer must not wait for a bolt that nobody watches (SES-2)
         out = self._work()
         if not out and self._open is None:
-            self._push_state()
+            if not self._enrol():
+                self._push_state()
             out = self._take()
         return out
+
+    def _enrol(self):
+        """Tell what became of an enrolment, at the distance that clients need (1.6); False: there is none."""
+        enrolment = self.device.enrolment
+        enrolment.poll(self.now_ms)
+        if not enrolment.is_active:
+            return False
+        self.session.good_frame(self.now_ms)  # who waits for somebody at the door is not idle
+        if self.session.is_quiet(self.now_ms):
+            plain = enrolment.next_frame()
+            if plain is not None:
+                self._send(self.device.keys.aes, plain)
+        if not enrolment.is_active:
+            self.session.repeats.forget()
+        return True
 
     def _take(self):
         out = self._out
@@ -175,6 +193,7 @@ class Engine:
             session.good_frame(self.now_ms)
             self._out.append(again)
             return
+        self.device.enrolment.cancel()  # whatever else is asked ends it
         command = request.command
         payload = request.payload
         error = authority.refusal(command, len(payload), standing, self.features, self._strict_empty)

@@ -10,10 +10,11 @@ from firmware.lock.guard import Guard
 
 _EKEYS = const(50)  # slots of ekeys
 
-# (free in a row, first pause in s, budget of a day). Unknown cards and fingers will be (10, 300, 30), each apart.
+# (free in a row, first pause in s, budget of a day)
 _LINK = (5, 60, 100)
 _PANEL = (5, 300, 30)
-_RULES = (_LINK, _LINK, _PANEL)
+_HELD = (10, 300, 30)  # unknown cards, unknown fingers: each apart
+_RULES = (_LINK, _LINK, _PANEL, _HELD, _HELD)
 
 
 class Limits:
@@ -28,6 +29,8 @@ class Limits:
         self._cell = cell
         self.unsaved = 0
         kept = cell.load()
+        if kept is not None and len(kept) == 6:  # as kept by firmware that counted no cards and no fingers
+            kept += bytes(4)
         if kept is None or len(kept) != 2 * len(_RULES):
             lost = kept is not None or cell.is_damaged
             kept = b"".join(bytes((rule[0] if lost else 0, 0)) for rule in _RULES)
@@ -36,11 +39,19 @@ class Limits:
         self.user = self._guard(0, now_ms)
         self.admin = self._guard(1, now_ms)
         self.keypad = self._guard(2, now_ms)
+        self.cards = self._guard(3, now_ms)
+        self.fingers = self._guard(4, now_ms)
 
     @property
     def is_pausing(self):
         """Right after a start: True when one of the guards begins with a pause."""
-        return self.user.is_pausing or self.admin.is_pausing or self.keypad.is_pausing
+        guards = self.user, self.admin, self.keypad, self.cards, self.fingers
+        return any(guard.is_pausing for guard in guards)
+
+    def forgive(self):
+        """A credential opened over the link: what was counted at the door in a row ends (LIM-4)."""
+        for guard in (self.keypad, self.cards, self.fingers):
+            guard.clear()
 
     def _guard(self, place, now_ms):
         at = 2 * place

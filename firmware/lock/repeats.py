@@ -14,6 +14,7 @@ _CHANGING = (
     opcodes.GET_AES_KEY,
     opcodes.ADD_ADMIN,
     opcodes.PASSCODE,
+    opcodes.CARD,
     opcodes.SET_ADMIN_PASSCODE,
     opcodes.INIT_PASSWORDS,
     opcodes.AUTO_LOCK,
@@ -39,6 +40,10 @@ class Repeats:
             return self._answer
         self._raw = self._answer = None
         return None
+
+    def forget(self):
+        """What was answered last has come to an end: the same bytes ask for it anew."""
+        self._raw = self._answer = None
 
     def keep(self, command, request, raw, answer, now_ms):
         """`answer` was just given to `raw`."""

@@ -4,8 +4,17 @@ import unittest
 
 from firmware.lib import advert, crc, crypto, frame, opcodes, records
 from firmware.lib.errors import BadRequest, ProtocolError
-from firmware.lib.messages import common, fingerprint_client, log_client, passcode_client, session_client, session_lock
+from firmware.lib.messages import (
+    card_client,
+    common,
+    fingerprint_client,
+    log_client,
+    passcode_client,
+    session_client,
+    session_lock,
+)
 from firmware.lib.reassembler import Reassembler
+from firmware.lock import authority
 from tests.vectors import vectors
 
 COUNTS = {
@@ -37,11 +46,13 @@ NOT_REBUILT = {  # decoded by both ends, but our client or lock writes it differ
     "rsp_auto_lock": "without the last byte that real locks send; ours sends it",
     "log_two_records": "our lock sends one record per page",
     "r_passcode_list_two_in_page": "our lock sends one entry per page",
+    "r_ic_add_success_padded": "our lock does not fill numbers up",
     "r_fr_progress": "our lock says how many presses are done, of how many",
     "x_face_progress": "our lock says how many presses are done, of how many",
 }
 REFUSED = {  # requests that our lock refuses, with the error byte
     "t_passcode_add_circle_two_dates": 0x1D,
+    "k_ic_delete_8byte_empty_frame": 0x17,
 }
 NOT_DECODED = {  # answers that our client refuses
     "rsp_add_admin_wrong_vendor": "not the fixed word, which means failure",
@@ -229,7 +240,9 @@ class Vectors(unittest.TestCase):
 
 
 def refusal(command, plain):
-    """The error byte for a request that our lock refuses, or None."""
+    """The error byte for a request of an administrator that our lock refuses, or None."""
+    if not plain:
+        return authority.refusal(command, 0, authority.Standing(authority.PAIRED, s3_age_ms=0), 0xFF)
     try:
         vectors.client_request(command, plain)
     except BadRequest as err:
@@ -243,6 +256,8 @@ def decode_unbuilt(name, data):
         return len(log_client.page(data)[1]) == 2
     if name == "r_passcode_list_two_in_page":
         return len(passcode_client.page(data)[1]) == 2
+    if name == "r_ic_add_success_padded":
+        return card_client.added(data) == b"\xde\xad\xbe\xef"
     if name in ("r_fr_progress", "x_face_progress"):
         return fingerprint_client.added(data) == (fingerprint_client.PRESSED, None, None, None)
     if name == "rsp_auto_lock":

@@ -6,6 +6,8 @@ from firmware.lib import dates, opcodes
 from firmware.lib.messages import (
     accessory_client,
     accessory_lock,
+    card_client,
+    card_lock,
     common,
     cyclic_client,
     cyclic_lock,
@@ -25,7 +27,7 @@ from firmware.lib.messages import (
 
 _FACE = 0xE0  # no part of ours takes faces; their messages have the layout of fingerprints
 FOLDER = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
-UNSUPPORTED_YET = ("05", "66", "67", "68", "71", "e6", "e9")  # families of later releases
+UNSUPPORTED_YET = ("66", "67", "68", "71", "e6", "e9")  # families of later releases
 
 
 def load(name):
@@ -86,6 +88,8 @@ def client_request(command, plain, change_remote=None):
         return passcode_client.list_request(passcode_lock.decode_list(plain))
     if command == opcodes.PASSCODE:
         return _passcode_request(plain)
+    if command == opcodes.CARD:
+        return _card_request(plain)
     if command in (opcodes.FINGERPRINT, _FACE):
         return _fingerprint_request(plain)
     if command == opcodes.CYCLIC:
@@ -124,6 +128,25 @@ def _passcode_request(plain):
     schedule = common.decode_number(trailer, 5, 2) if len(trailer) == 7 else None
     build = passcode_client.add if op == passcode_lock.ADD else passcode_client.recover
     return build(kind, code, dates.decode5(trailer), end, schedule)
+
+
+def _card_request(plain):
+    found = card_lock.decode_manage(plain)
+    op = found[0]
+    if op in (card_lock.LIST, card_lock.LIST_LOST):
+        return card_client.list_request(found[1], op)
+    if op == card_lock.CLEAR:
+        return card_client.clear()
+    if op == card_lock.ADD and found[1] is None:
+        return card_client.enrol()
+    build = {
+        card_lock.ADD: card_client.add,
+        card_lock.MODIFY: card_client.modify,
+        card_lock.DELETE: card_client.delete,
+        card_lock.MARK_LOST: card_client.mark_lost,
+        card_lock.UNMARK_LOST: card_client.unmark_lost,
+    }[op]
+    return build(found[1], *[dates.decode5(limits, at) for limits in found[2:] for at in (0, 5)])
 
 
 def _fingerprint_request(plain):
@@ -197,6 +220,8 @@ def _lock_data(command, data):
         return passcode_lock.encode_managed(*passcode_client.managed(data))
     if command == opcodes.PASSCODE_LIST:
         return _passcode_page(data)
+    if command == opcodes.CARD:
+        return _card_data(data)
     if command in (opcodes.FINGERPRINT, _FACE):
         return _fingerprint_data(data)
     if command == opcodes.CYCLIC:
@@ -205,6 +230,21 @@ def _lock_data(command, data):
     if command == opcodes.ACCESSORY_BATTERY:
         return accessory_lock.encode_battery(*accessory_client.battery(data))
     return _setting(command, data)
+
+
+def _card_data(data):
+    battery, op = data[0], data[1]
+    if op == card_client.LIST:
+        after, found = card_client.entry(data)
+        if found is None:
+            return card_lock.encode_list(battery, op, None)
+        limits = dates.encode5(found.start) + dates.encode5(found.end)
+        return card_lock.encode_list(battery, op, after, found.id, limits)
+    if op == card_client.ADD:
+        card = card_client.added(data)
+        return card_lock.encode_ready(battery) if card is None else card_lock.encode_added(battery, card)
+    card_client.managed(data, op)
+    return card_lock.encode_managed(battery, op)
 
 
 def _fingerprint_data(data):

@@ -47,7 +47,7 @@ def _refusal(engine, command, challenge, given):
     if verdict.opens and verdict.then == validity.USE_UP and not _use_up(engine, challenge.uid):
         return _FAILED
     if verdict.is_right:
-        thing.limits.keypad.clear()  # LIM-4: a valid unlock over the link ends the keypad's lockout
+        thing.limits.forgive()
     elif verdict.why == "remote_unlock_disabled":
         engine.note("remote_unlock_refused")
     return access.error_byte(verdict.why)

@@ -49,6 +49,7 @@ COMMANDS = {
     opcodes.LOCK_NAME: ("lib.messages.name_lock", "decode_name", "naming", "set_name"),
     opcodes.PASSCODE_COUNT: ("lib.messages.common", "decode_empty", "passcodes", "count"),
     opcodes.SET_ERASE_CODE: ("lib.messages.pairing_lock", "decode_set_admin_passcode", "passcodes", "set_erase_code"),
+    opcodes.CARD: ("lib.messages.card_lock", "decode_manage", "cards", "manage"),
     opcodes.EKEY: ("lib.messages.ekey_lock", "decode_manage", "ekeys", "manage"),
     opcodes.AUTO_LOCK: ("lib.messages.settings_lock", "decode_auto_lock", "settings", "auto_lock"),
     opcodes.REMOTE_UNLOCK: ("lib.messages.settings_lock", "decode_remote_unlock", "settings", "remote_unlock"),

@@ -18,7 +18,11 @@ CLASSES = (
     "ekeys",
     "name",
 )  # what the vault of a lock may hold, beside those of `BANKS`; "passcodes": of firmware without banks
-BANKS = (("codes", 250),)  # (name, capacity) of each `bank.Bank`
+BANKS = (  # (name, capacity) of each `bank.Bank`
+    ("codes", 250),
+    ("cards", 1000),
+    ("lostcards", 256),
+)
 
 
 def classes():

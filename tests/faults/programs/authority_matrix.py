@@ -39,6 +39,9 @@ _MATRIX = """
 62 snd_set     06 06 06 02 02 02 02 ok ok
 03 code_add    06 06 06 02 02 02 02 ok ok
 07 code_list   06 06 06 02 02 02 02 ok ok
+05 card_list   06 06 06 02 02 02 02 ok ok
+05 card_add    06 06 06 02 02 02 02 ok ok
+05 card_lost   06 06 06 02 02 02 02 ok ok
 e7 diagnosis   06 06 06 02 02 02 02 ok ok
 4e name_set    06 06 06 02 02 02 02 ok ok
 04 code_count  06 06 06 02 02 02 02 ok ok
@@ -82,6 +85,9 @@ def plains():
         "snd_set": b"\x02\x00",
         "code_add": b"\x02\x01\x06123456\x00\x01\x01\x00\x00",
         "code_list": b"\x00\x00",
+        "card_list": b"\x01\x00\x00",
+        "card_add": b"\x02\xde\xad\xbe\xef\x00\x01\x01\x00\x00\x63\x01\x01\x00\x00",
+        "card_lost": b"\x20\xde\xad\xbe\xef",
         "diagnosis": b"\x01\x00",
         "name_set": b"Porch",
         "code_count": b"",

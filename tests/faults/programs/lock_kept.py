@@ -18,6 +18,7 @@ def kept(rig):
         device.ekeys.flag_pos,
         device.ekeys.next_uid,
         [device.ekeys.at(slot) for slot in range(3)],
+        [(len(device.cards), device.cards.at(0), device.cards.at(0, True))],
         options.autolock_s,
         options.sound,
         options.remote_unlock,
