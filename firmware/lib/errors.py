@@ -57,10 +57,12 @@ class Unsupported(FirmwareError):
 
 
 class BadRequest(FirmwareError):
-    """A request that cannot be carried out as written; `ble` is the lock's error byte, or None."""
+    """A request that cannot be carried out as written; `ble` is the lock's error byte, `ttlock` a number that says more
+    than that of the word (`reports`), or None."""
 
     code = "bad_request"
     ble = None
+    ttlock = None
 
 
 class NetError(FirmwareError):

@@ -142,8 +142,8 @@ class RulesTest(unittest.TestCase):
         rig.tools.settings.unsigned_unlock = False
         for op, args in (
             ("unlock", None),
-            ("passcode_add", {"code": "123456"}),
-            ("passcode_delete", {"code": "123456"}),
+            ("passcode_add", {"code": "123459"}),
+            ("passcode_delete", {"code": "123459"}),
             ("autolock_set", {"seconds": 5}),
         ):
             self.assertEqual(rig.ask(op, args)["code"], "forbidden")

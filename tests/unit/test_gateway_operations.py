@@ -4,7 +4,7 @@ import json
 import unittest
 
 from firmware.gateway.registry import Registry
-from firmware.lib import opcodes, sealed
+from firmware.lib import marks, opcodes, sealed
 from firmware.lib.errors import LinkError, from_ble
 from firmware.lib.messages import session_lock
 from tests.unit.command_rig import GATEWAY, LOCK, Rig
@@ -17,7 +17,7 @@ class OperationsTest(unittest.TestCase):
         answers = {opcodes.PASSCODE: b"\x58\x02", opcodes.PASSCODE_LIST: b"\x00\x00"}
         plain = rig.far._answer
         rig.far._answer = lambda command, body: answers[command] if command in answers else plain(command, body)
-        self.assertEqual(rig.ask("passcode_add", {"code": "123456"})["code"], "ok")
+        self.assertEqual(rig.ask("passcode_add", {"code": "123459"})["code"], "ok")
         self.assertEqual(rig.ask("passcode_list")["data"], {"items": [], "next": None})
         item = b"\x01\x06123456\x06123456\x00\x01\x01\x00\x00"
         page = b"\x00\x01" + bytes((len(item),)) + item
@@ -27,16 +27,18 @@ class OperationsTest(unittest.TestCase):
             pages.pop(0) if command == opcodes.PASSCODE_LIST else plain(command, body)
         )
         found = rig.ask("passcode_list")["data"]["items"]
-        self.assertEqual(found, [{"code": "******", "type": "permanent"}])
+        self.assertEqual(
+            found, [{"code": "******", "type": "permanent", "who": marks.of_passcode(rig.lock.aes, b"123456")}]
+        )
         for args in ({}, {"code": "123"}, {"code": "12345a"}, {"code": "1234", "type": "period"}, {"code": 1234}):
             self.assertEqual(rig.ask("passcode_add", args)["code"], "bad_request")
 
     def test_deleting_what_is_gone_is_ok_and_an_existing_one_is_refused(self):
         rig = Rig("gone")
         rig.far.faults[opcodes.PASSCODE] = from_ble(opcodes.PASSCODE, 0x15)
-        self.assertEqual(rig.ask("passcode_delete", {"code": "123456"})["code"], "ok")
+        self.assertEqual(rig.ask("passcode_delete", {"code": "123459"})["code"], "ok")
         rig.far.faults[opcodes.PASSCODE] = from_ble(opcodes.PASSCODE, 0x14)
-        result = rig.ask("passcode_add", {"code": "123456"})
+        result = rig.ask("passcode_add", {"code": "123459"})
         self.assertEqual((result["code"], result["ttlock"], result["data"]["reason"]), ("refused", -3007, "exists"))
 
     def test_a_link_that_broke_at_the_login_does_not_make_an_existing_code_ours(self):
@@ -45,7 +47,7 @@ class OperationsTest(unittest.TestCase):
         lost.sent = True
         rig.far.faults[opcodes.CHECK_ADMIN] = lost
         rig.far.faults[opcodes.PASSCODE] = from_ble(opcodes.PASSCODE, 0x14)
-        self.assertEqual(rig.ask("passcode_add", {"code": "123456"})["code"], "refused")
+        self.assertEqual(rig.ask("passcode_add", {"code": "123459"})["code"], "refused")
 
     def test_codes_whose_end_the_offset_moves_out_of_the_calendar_are_listed(self):
         rig = Rig("century")

@@ -1,130 +1,164 @@
-"""passcode_add, passcode_delete, passcode_list (lock-ble-commands.md 3). Codes go in and never come out:
-lists are masked.
+"""passcode_add, _change, _delete, _clear, _list, _count, _reset (lock-ble-commands.md 3). Lists are masked, and name a
+code by its mark.
 
-Times in arguments are Unix seconds; the lock gets its own local time.
+After a link that broke, the list says what became of the change: its digits stay in RAM. Times in arguments are Unix
+seconds; the lock gets its own local time.
 """
 
-from firmware.gateway.operations.arguments import number, only, word
-from firmware.lib import dates, opcodes, reports
+from firmware.gateway.operations import passcode_args, periods
+from firmware.lib import dates, marks, opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, LinkError, LockRefused, ProtocolError, Unsupported
-from firmware.lib.messages import common, passcode_client
+from firmware.lib.messages import passcode_client
+
+check = passcode_args.check
 
 _FEATURE = const(0)
-_UNIX_2000 = const(946684800)
-_UNIX_2100 = const(4102444800)
 _PAGE = const(8)  # entries of one result, which must stay below 1 KiB
-_CODE_LENGTH = const(0x0F)
-_KINDS = {"permanent": passcode_client.PERMANENT, "once": passcode_client.ONCE, "period": passcode_client.PERIOD}
+_MOST = const(300)  # entries of a list that has an end
 _NAMES = {1: "permanent", 2: "once", 3: "period", 4: "cyclic"}
 
 
-def check(op, args):
-    """Arguments of the three operations."""
-    if op == "passcode_list":
-        number(only(args, "cursor"), "cursor", 0, 0xFFFF, 0)
-        return args
-    only(args, "code", "type", "start", "end") if op == "passcode_add" else only(args, "code", "type")
-    code = args.get("code")
-    if not isinstance(code, str) or not 4 <= len(code) <= 9 or not common.is_digits(code.encode()):
-        err = BadRequest("code must be 4 to 9 digits")
-        err.ble = _CODE_LENGTH
-        raise err
-    kind = word(args, "type", sorted(_KINDS), "permanent")
-    if op == "passcode_add":
-        start = number(args, "start", _UNIX_2000, _UNIX_2100 - 1, _UNIX_2000)
-        if kind == "permanent":
-            if "end" in args:
-                raise BadRequest("a permanent code has no end")
-        elif number(args, "end", _UNIX_2000, _UNIX_2100 - 1) <= start:
-            raise BadRequest("end must be after start")
-    return args
-
-
 async def run(job, session):
-    """Do one of the three."""
+    """Do one of them."""
     await session.get_to_know()
     if session.lock.has_feature(_FEATURE) is False:
         raise Unsupported("the lock has no passcodes")
     if job.op == "passcode_list":
         return await _list(session, job.args.get("cursor", 0))
-    if job.op == "passcode_add":
-        return await _add(job, session)
-    return await _delete(job, session)
+    if job.op == "passcode_count":
+        return {"count": passcode_client.count(await session.ask_as_admin(opcodes.PASSCODE_COUNT))[1]}
+    await {"add": _add, "change": _change, "delete": _delete, "clear": _clear, "reset": _reset}[job.op[9:]](
+        job, session
+    )
+    return None
 
 
-def _local(lock, unix_s):
-    """Unix seconds -> date5 of the lock's clock, or None for None."""
-    if unix_s is None:
-        return None
-    try:
-        return dates.from_seconds(unix_s - _UNIX_2000 + 60 * lock.utc_offset_min)[:5]
-    except ProtocolError:
-        raise BadRequest("time outside 2000 to 2099")
-
-
-async def _change(job, session, plain):
-    """0x03, noting that it may have arrived."""
+async def _tell(job, session, plain, command=opcodes.PASSCODE):
+    """A request that changes something, noting that it may have arrived."""
     await session.login()  # a link that breaks here says nothing of the change
     sent_before = job.was_sent
     job.was_sent = True
     try:
-        passcode_client.managed(await session.ask_as_admin(opcodes.PASSCODE, plain))
+        data = await session.ask_as_admin(command, plain)
+        if command == opcodes.PASSCODE:
+            passcode_client.managed(data)
     except LinkError as err:
         job.was_sent = sent_before or err.sent
         raise
 
 
+def _start(lock, args):
+    """Start of a code that is written as date5; a cyclic one carries the time of day at which it opens."""
+    start = periods.local(lock, args.get("start"))
+    if args.get("type") != "cyclic":
+        return start
+    opens = args["from_min"]
+    return (start or dates.NO_START)[:3] + (opens // 60, opens % 60)
+
+
 async def _add(job, session):
     args = job.args
     lock = session.lock
-    plain = passcode_client.add(
-        _KINDS[args.get("type", "permanent")],
-        args["code"],
-        _local(lock, args.get("start")),
-        _local(lock, args.get("end")),
-    )
-    repeated = job.was_sent
+    kind = passcode_args.KINDS[args.get("type", "permanent")]
+    start = _start(lock, args)
+    end = periods.local(lock, args.get("end"))
+    schedule = passcode_args.schedule(args) if kind == passcode_client.CYCLIC else None
+    was_sent = job.was_sent
     try:
-        await _change(job, session, plain)
+        await _tell(job, session, passcode_client.add(kind, args["code"], start, end, schedule))
     except LockRefused as err:
-        if not (repeated and err.reason == "exists"):  # then it is the code of the attempt before
+        if err.reason != "exists" or not was_sent:
             raise
-    return None
+        found = await _find(session, args["code"])  # is it the code of the attempt before?
+        wanted = kind, start or dates.NO_START, end, schedule
+        if found is None or (found.kind, found.start, found.end, found.schedule) != wanted:
+            raise
+
+
+async def _change(job, session):
+    """The entry keeps its kind, and what is not to change: so it is looked for first."""
+    args = job.args
+    lock = session.lock
+    code = args["code"]
+    new = args.get("new_code", code)
+    was_sent = job.was_sent
+    found = await _find(session, code)
+    if found is None:
+        if was_sent and new != code and await _find(session, new):
+            return  # done on the link before
+        raise LockRefused("the lock has no such passcode", None, "not_found")
+    start = periods.local(lock, args.get("start")) or found.start
+    end = found.end
+    if found.kind in (passcode_client.ONCE, passcode_client.PERIOD):
+        if ("start" in args) != ("end" in args):
+            raise BadRequest("a period needs both start and end")
+        end = periods.local(lock, args.get("end")) or end
+    elif "end" in args or ("start" in args and found.kind == passcode_client.CYCLIC):
+        raise BadRequest("this passcode has no such limit")
+    await _tell(job, session, passcode_client.modify(found.kind, code, new, start, end))
 
 
 async def _delete(job, session):
-    kind = _KINDS[job.args.get("type", "permanent")]
+    kind = passcode_args.KINDS[job.args.get("type", "permanent")]
     try:
-        await _change(job, session, passcode_client.delete(kind, job.args["code"]))
+        await _tell(job, session, passcode_client.delete(kind, job.args["code"]))
     except LockRefused as err:
         if err.reason != "not_found":  # gone already: that is what was wanted (domain.md 5.4)
             raise
+
+
+async def _clear(job, session):
+    await _tell(job, session, passcode_client.clear())
+
+
+async def _reset(job, session):
+    """Other seeds first: what was made with the old ones and never used is dead from then on; then the rest."""
+    await _tell(job, session, bytes.fromhex(job.args["seeds"]), opcodes.INIT_PASSWORDS)
+    await _clear(job, session)
+
+
+async def _page(session, cursor):
+    """(next cursor or None, entries)"""
+    try:
+        data = await session.ask_as_admin(opcodes.PASSCODE_LIST, passcode_client.list_request(cursor))
+    except ProtocolError as err:
+        if getattr(err, "ble", None) is None:
+            raise
+        return None, ()  # some locks end the list with error 01 (3.3)
+    return passcode_client.page(data)
+
+
+async def _find(session, code):
+    """The entry that opens with these digits, or None."""
+    cursor = 0
+    for _ in range(_MOST):
+        cursor, found = await _page(session, cursor)
+        for entry in found:
+            if entry.code == code:
+                return entry
+        if cursor is None:
+            break
     return None
 
 
 async def _list(session, cursor):
-    lock = session.lock
     items = []
     while cursor is not None and len(items) < _PAGE:
-        try:
-            data = await session.ask_as_admin(opcodes.PASSCODE_LIST, passcode_client.list_request(cursor))
-        except ProtocolError as err:
-            if getattr(err, "ble", None) is None:
-                raise
-            cursor = None  # some locks end the list with error 01 (3.3)
-            break
-        cursor, found = passcode_client.page(data)
-        items.extend(_masked(lock, entry) for entry in found)
+        cursor, found = await _page(session, cursor)
+        items.extend([_masked(session.lock, entry) for entry in found])
     return {"items": items, "next": cursor}
 
 
 def _masked(lock, entry):
     item = {"code": "*" * len(entry.code), "type": _NAMES.get(entry.kind, "type %d" % entry.kind)}
-    for key, date in (("start", entry.start), ("end", entry.end)):
-        if date is not None and date not in (dates.NO_START, dates.NO_END):
-            at_s = dates.to_seconds(date) + _UNIX_2000 - 60 * lock.utc_offset_min
-            item[key] = reports.iso(min(max(at_s, _UNIX_2000), _UNIX_2100 - 1))  # the offset may lead out of 2000-2099
-    if entry.schedule is not None:
-        item["schedule"] = entry.schedule
+    item["who"] = marks.of_passcode(lock.aes, entry.code.encode())
+    if entry.kind == passcode_client.CYCLIC:
+        row = (entry.schedule - 1000) // 24
+        item["days"] = passcode_args.DAYS[row] if 0 <= row < 10 else "schedule %d" % entry.schedule
+        item["from_min"] = entry.start[3] * 60 + entry.start[4]
+        item["hours"] = (entry.schedule - 1000) % 24 + 1
+        if entry.start[:3] == dates.NO_START[:3]:
+            return item
+    periods.show(lock, item, entry.start, entry.end)
     return item
