@@ -33,7 +33,7 @@ def diagnose(
     """Write a file to send to whoever helps: versions, settings, clock, battery, what went wrong; no keys or codes."""
     with common.reporting():
         ident, name = target(lock)
-        found: dict = {"lock": ident, "made": common.when(time.time()), "host": host(ident)}
+        found: dict = {"id": ident, "made": common.when(time.time()), "host": host(ident)}
         found |= run(_ask(ident, name, broker, base, gateway))
         path = Path(to or "diagnosis-%s-%s.json" % (ident, time.strftime("%Y%m%d-%H%M%S")))
         try:
