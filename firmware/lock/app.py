@@ -219,6 +219,7 @@ class App:
             _SETTINGS,
             TABLE,
             self._lock.reader,
+            self._lock.fob_radio,
         )
         await Console().serve(words.handle, alive)
 

@@ -10,6 +10,8 @@ from firmware.lock.bolt import Bolt
 from firmware.lock.clock import Clock
 from firmware.lock.credentials.cards import Cards
 from firmware.lock.credentials.ekeys import Ekeys
+from firmware.lock.credentials.fingerprints import Fingerprints
+from firmware.lock.credentials.fobs import Fobs
 from firmware.lock.credentials.keys import KEYS, Keys, classes
 from firmware.lock.credentials.offline import Offline
 from firmware.lock.credentials.passcodes import Passcodes
@@ -21,8 +23,9 @@ from firmware.lock.limits import Limits
 from firmware.lock.naming import Name
 from firmware.lock.pairing import Pairing
 from firmware.lock.panel.button import Button
+from firmware.lock.panel.fob import FobRadio
 from firmware.lock.panel.keypad import Keypad
-from firmware.lock.panel.reader import Reader, of_cards
+from firmware.lock.panel.reader import Reader, of_cards, of_fingers
 from firmware.lock.ring import Ring
 from firmware.system import store
 from firmware.system.cell import Cell
@@ -50,12 +53,13 @@ class Hardware:
 class Lock:
     """The parts that the composition root drives."""
 
-    def __init__(self, device, engine, keypad, button, reader):
+    def __init__(self, device, engine, keypad, button, reader, fob_radio):
         self.device = device
         self.engine = engine
         self.keypad = keypad
         self.button = button
         self.reader = reader
+        self.fob_radio = fob_radio
 
 
 def _newest_s(ring):
@@ -104,6 +108,8 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     offline = Offline(vault)
     ekeys = Ekeys(vault)
     cards = Cards(vault)
+    fingerprints = Fingerprints(vault)
+    fobs = Fobs(vault)
     limits = Limits(Cell(folder + "/state/limits"), now_ms, Cell(folder + "/state/ekeys"))
     parts = {}
 
@@ -119,6 +125,8 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         ekeys.reload()
         parts["engine"].device.name.reload()
         cards.reload()
+        fingerprints.reload()
+        fobs.reload()
         clock.distrust()
         parts["engine"].device.pairing_ended(False)
         feedback.show("pairing_undone", parts["engine"].now_ms)
@@ -135,6 +143,8 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         offline,
         ekeys,
         cards,
+        fingerprints,
+        fobs,
         ring,
         intent,
         clock,
@@ -160,8 +170,8 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
             device.record(_POWERED_ON)
         if limits.is_pausing and not _tells_lockout(ring):
             device.record(LOCKED_OUT)  # it begins anew, or power was cut before it could be recorded (LIM-5)
-    reader = Reader(device, {"card": of_cards(device)})
-    return Lock(device, engine, Keypad(device, button), button, reader)
+    reader = Reader(device, {"card": of_cards(device), "finger": of_fingers(device)})
+    return Lock(device, engine, Keypad(device, button), button, reader, FobRadio(device))
 
 
 def _save_clock(path, kept):

@@ -11,8 +11,8 @@ from firmware.system import config
 class Words:
     """`handle(request)` gives the reply; raises ConfigError for settings that cannot be used."""
 
-    def __init__(self, keypad, describe, hello, reboot, now_ms, settings, path, table, reader=None):
-        self._panel = Panel(keypad, describe, now_ms, settings.panel, reader)
+    def __init__(self, keypad, describe, hello, reboot, now_ms, settings, path, table, reader=None, fob_radio=None):
+        self._panel = Panel(keypad, describe, now_ms, settings.panel, reader, fob_radio)
         self._hello = hello
         self._reboot = reboot
         self._path = path

@@ -37,6 +37,8 @@ class Device:
         offline,
         ekeys,
         cards,
+        fingerprints,
+        fobs,
         ring,
         intent,
         clock,
@@ -53,6 +55,8 @@ class Device:
         self.offline = offline
         self.ekeys = ekeys
         self.cards = cards
+        self.fingerprints = fingerprints
+        self.fobs = fobs
         self.ring = ring
         self.intent = intent
         self.clock = clock
@@ -260,6 +264,8 @@ class Device:
         self.ekeys.reload()
         self.name.reload()
         self.cards.reload()
+        self.fingerprints.reload()
+        self.fobs.reload()
         self.enrolment.cancel()
         self.clock.distrust()
         self.pairing.is_blocked = False

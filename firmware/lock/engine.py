@@ -25,6 +25,7 @@ _UNKNOWN_OPERATION = const(0x1B)
 _BITS = (
     0,
     1,
+    2,
     4,
     5,
     7,
@@ -36,6 +37,9 @@ _BITS = (
     15,
     18,
     23,
+    34,
+    41,
+    42,
 )
 _NO_CLOCK_BACKUP = const(20)
 

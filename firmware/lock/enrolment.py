@@ -45,13 +45,19 @@ class Enrolment:
         self._feedback.show("enrol", now_ms)
 
     def offer(self, kind, what, now_ms):
-        """Something was presented: True if this is what is waited for, and it is no attempt to open then."""
+        """Something was presented: True if this is what is waited for, and it is no attempt to open then.
+
+        Of a bad press (`take` gives None for its frame) nothing is told, and it buys no more time.
+        """
         if kind != self.kind:
             return False
         try:
             plain, is_done = self._take(what)
         except (FirmwareError, OSError):  # such as a flash that is full
             plain, is_done = common.failure(self._command, _TIMED_OUT), True
+        if plain is None:
+            self._feedback.show("refused", now_ms)
+            return True
         self._frames.append(plain)
         self._until_ms = now_ms + self._limit_ms
         self._feedback.show("refused" if plain[1] == 0 else "enrolled" if is_done else "enrol", now_ms)

@@ -54,7 +54,7 @@ class TestSettingsAndClock(LinkCase):
         rig = self.rig
         battery, mask = session.features(rig.ask(opcodes.FEATURES, empty=True))
         bits = [bit for bit in range(64) if mask >> bit & 1]
-        self.assertEqual((battery, bits), (100, [0, 1, 4, 5, 7, 8, 9, 10, 12, 14, 15, 18, 20, 23]))
+        self.assertEqual((battery, bits), (100, [0, 1, 2, 4, 5, 7, 8, 9, 10, 12, 14, 15, 18, 20, 23, 34, 41, 42]))
         self.assertEqual(session.device_text(rig.ask(opcodes.DEVICE_INFO, b"\x01")), "GATEHOUSE-L1")
         self.assertEqual(rig.ask(opcodes.DEVICE_INFO, b"\x05"), b"\x33\x22\x11\xcc\xbb\xaa")
         self.refused(0x19, opcodes.DEVICE_INFO, b"\x07")

@@ -17,11 +17,14 @@ CLASSES = (
     "options",
     "ekeys",
     "name",
+    "fingerno",
 )  # what the vault of a lock may hold, beside those of `BANKS`; "passcodes": of firmware without banks
 BANKS = (  # (name, capacity) of each `bank.Bank`
     ("codes", 250),
     ("cards", 1000),
     ("lostcards", 256),
+    ("fingers", 100),
+    ("fobs", 20),
 )
 
 

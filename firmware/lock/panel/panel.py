@@ -14,12 +14,34 @@ def _card(request):
     return number.to_bytes(8 if number >> 32 else size, "big")
 
 
+def _finger(request):
+    """`id`, which finger of which person -> what the sensor recognises it by, or None."""
+    number = request.get("id")
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << 64:
+        return None
+    return number.to_bytes(8, "big")
+
+
+def _fob(request):
+    """`mac`, `button` 1 or 2 and, if it is to be said, `battery` -> the arguments of `FobRadio.press`, or None."""
+    mac, button, level = request.get("mac"), request.get("button", 1), request.get("battery", 100)
+    try:
+        address = bytes.fromhex(mac.replace(":", "")) if isinstance(mac, str) else b""
+    except ValueError:
+        return None
+    is_level = isinstance(level, int) and 0 <= level <= 100
+    if len(address) != 6 or button not in (1, 2) or not is_level:
+        return None
+    return bytes(reversed(address)), button, level
+
+
 class Panel:
     """`handle(request)` gives the reply; `describe()` the state as a dict."""
 
-    def __init__(self, keypad, describe, now_ms, is_on=False, reader=None):
+    def __init__(self, keypad, describe, now_ms, is_on=False, reader=None, fob_radio=None):
         self._keypad = keypad
         self._reader = reader
+        self._fob_radio = fob_radio
         self._describe = describe
         self._now_ms = now_ms
         self._is_on = is_on
@@ -43,6 +65,14 @@ class Panel:
             return {"ok": True}
         if what == "card" and self._reader is not None:
             return self._present("card", _card(request))
+        if what == "finger" and self._reader is not None:
+            return self._present("finger", _finger(request))
+        if what == "fob" and self._fob_radio is not None:
+            heard = _fob(request)
+            if heard is None:
+                return {"error": "bad_request"}
+            self._fob_radio.press(*heard, self._now_ms())
+            return {"ok": True}
         return {"error": "unsupported"}
 
     def _present(self, kind, key):

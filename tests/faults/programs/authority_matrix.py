@@ -7,10 +7,11 @@ import score
 from lock_kept import kept
 
 from firmware.lib import crypto, dates, opcodes
-from firmware.lib.messages import ekey_client, session_client
+from firmware.lib.messages import cyclic_client, ekey_client, session_client
 from tests.unit.lock_rig import ADMIN_PS, START_S, UNLOCK_KEY, Rig, erase
 
 _FOLDER = score.scratch("authority")
+_FOB = b"fob000"  # the address of one; it is let in before its hours are asked for
 _LEVELS = ("factory", "open", "keyed", "P", "S1", "user", "admin", "S3", "old")  # old: S3 for 31 s
 
 _MATRIX = """
@@ -42,6 +43,13 @@ _MATRIX = """
 05 card_list   06 06 06 02 02 02 02 ok ok
 05 card_add    06 06 06 02 02 02 02 ok ok
 05 card_lost   06 06 06 02 02 02 02 ok ok
+06 finger_list 06 06 06 02 02 02 02 ok ok
+06 finger_add  06 06 06 02 02 02 02 ok ok
+e3 fob_add     06 06 06 02 02 02 02 ok ok
+e3 fob_list    06 06 06 02 02 02 02 ok ok
+70 hours_ask   06 06 06 02 02 02 02 ok ok
+70 hours_add   06 06 06 02 02 02 02 ok ok
+74 fob_battery 06 06 06 02 02 02 02 ok ok
 e7 diagnosis   06 06 06 02 02 02 02 ok ok
 4e name_set    06 06 06 02 02 02 02 ok ok
 04 code_count  06 06 06 02 02 02 02 ok ok
@@ -92,6 +100,13 @@ def plains():
         "name_set": b"Porch",
         "code_count": b"",
         "erase_code": b"\x02\x04\x06\x08\x01\x03\x06",
+        "finger_list": b"\x06\x00\x00",
+        "finger_add": b"\x02",
+        "hours_ask": cyclic_client.query(cyclic_client.FOB, _FOB, 0),
+        "hours_add": cyclic_client.add(cyclic_client.FOB, _FOB, cyclic_client.window(1, 1, 480, 1080)),
+        "fob_list": b"\x06\x00\x00",
+        "fob_add": b"\x02" + _FOB,
+        "fob_battery": b"\x04",
         "ekey_list": b"\x06\x00\x00",
         "ekey_add": ekey_client.add(ekey_client.FIRST_UID, 4711),
         "ekey_reset": b"\x04\x00\x00\x01",

@@ -19,6 +19,8 @@ def kept(rig):
         device.ekeys.next_uid,
         [device.ekeys.at(slot) for slot in range(3)],
         [(len(device.cards), device.cards.at(0), device.cards.at(0, True))],
+        [device.fingerprints.at(slot) for slot in range(3)],
+        [(device.fobs.at(slot, 0), device.fobs.windows(b"fob000")) for slot in range(3)],
         options.autolock_s,
         options.sound,
         options.remote_unlock,
