@@ -4,6 +4,7 @@ Source: lock-ble-commands.md 10. Text codings are `bundle_codec`'s.
 """
 
 from firmware.lib.errors import FirmwareError
+from firmware.lib.messages import pairing_client, pairing_lock
 from host_tools import bundle_codec
 from host_tools.errors import HostError
 from host_tools.keybook import Entry, lock_id
@@ -50,8 +51,25 @@ def _from_lock_data(item: dict) -> Entry:
     name = (item.get("deviceCache") or {}).get("name") or lock_id(mac)
     entry = Entry(mac, name, private["aesKey"], int(admin["adminPs"]), int(admin["unlockKey"]))
     entry.admin_passcode = str(private.get("adminPasscode") or "")
+    entry.seeds = _seeds(private.get("pwdInfo"))
     entry.features = sum(1 << int(bit) for bit in set(item.get("featureList") or []))
     return entry
+
+
+def _seeds(rows) -> str:
+    """pwdInfo, ten consecutive years of {year, code, secret} -> what 0x31 carried; "" for none."""
+    if not rows:
+        return ""
+    pairs = [(int(row["code"]), int(row["secret"])) for row in rows]
+    return pairing_client.init_passwords(int(rows[0]["year"]) % 100 + 2000, pairs).hex()
+
+
+def _pwd_info(entry: Entry) -> list[dict]:
+    year, pairs = pairing_lock.decode_init_passwords(bytes.fromhex(entry.seeds))
+    return [
+        {"year": year - 2000 + place, "code": code, "secret": "%010d" % secret}
+        for place, (code, secret) in enumerate(pairs)
+    ]
 
 
 def virtual_key(entry: Entry) -> dict:
@@ -118,5 +136,6 @@ def lock_data(entry: Entry) -> dict:
             "aesKey": entry.aes,
             "admin": {"adminPs": entry.admin_ps, "unlockKey": entry.unlock_key},
             "adminPasscode": entry.admin_passcode,
+            **({"pwdInfo": _pwd_info(entry)} if entry.seeds else {}),
         },
     }

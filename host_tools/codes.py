@@ -22,9 +22,10 @@ def random_code(length: int) -> str:
 def check(code: str, short: bool = False) -> str:
     """The code itself, or HostError: 4 to 9 digits, below 6 only with `short`, never trivial."""
     if not code.isascii() or not code.isdigit() or not 4 <= len(code) <= 9:
-        raise HostError("bad_request", "a passcode has 4 to 9 digits")
+        raise HostError("bad_request", "a passcode has 4 to 9 digits", ttlock=-3006)
     if len(code) < 6 and not short:
         raise HostError("bad_request", "a passcode below 6 digits is easy to guess", "add --short if you want it so")
     if is_trivial(code):
-        raise HostError("bad_request", "this passcode is too simple", "choose digits that are not a sequence")
+        todo = "choose digits that are not a sequence"
+        raise HostError("bad_request", "this passcode is too simple", todo, ttlock=-2032)
     return code

@@ -2,12 +2,15 @@
 
 
 class HostError(Exception):
-    """`code` is stable (the words of `domain.md` 5.5 where one fits), `todo` says what the user can do."""
+    """`code` is stable (the words of `domain.md` 5.5 where one fits), `todo` says what the user can do. `reason` is the
+    word that goes with `refused`, `ttlock` the TTLock number, where there is one."""
 
-    def __init__(self, code: str, text: str, todo: str = "") -> None:
+    def __init__(self, code: str, text: str, todo: str = "", reason: str = "", ttlock: int | None = None) -> None:
         super().__init__(text)
         self.code = code
         self.todo = todo
+        self.reason = reason
+        self.ttlock = ttlock
 
     def line(self) -> str:
         """The one line that a command prints."""

@@ -251,7 +251,7 @@ def _refusal(result: dict, op: str) -> HostError:
     text = str(result.get("msg") or op)
     if reason and reason not in text:
         text = "%s (%s)" % (text, reason)
-    return HostError(code, text, _REASONS.get(reason, _TODO.get(code, "")))
+    return HostError(code, text, _REASONS.get(reason, _TODO.get(code, "")), reason, result.get("ttlock"))
 
 
 def _locks(info: dict) -> list[str]:

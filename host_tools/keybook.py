@@ -65,6 +65,10 @@ class Entry:
     provisional: bool = False
     earlier: dict | None = None
     credentials: list[dict] = field(default_factory=list)
+    seeds: str = ""  # of 0x31, 61 bytes as hex: what codes are made from without the lock
+    next_seeds: str = ""  # those that a reset of the passcodes may have given to the lock
+    minted: list[dict] = field(default_factory=list)  # `minting`'s own: which codes were issued
+    erase_code: str = ""
     ekeys: list[dict] = field(default_factory=list)
     flag_pos: int = 0
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from firmware.lib import crypto, opcodes
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused
 from firmware.lib.messages import pairing_client, session_client, settings_client
-from host_tools import remote_unlock
+from host_tools import minting, remote_unlock
 from host_tools.codes import random_code
 from host_tools.errors import HostError
 from host_tools.keybook import Entry, KeyBook
 from host_tools.lock_link import Found, LockLink, connect, scan
 
+FEATURE_PASSCODES = 0
 FEATURE_AUTO_LOCK, FEATURE_SCREEN, FEATURE_REMOTE_UNLOCK, FEATURE_SOUND, FEATURE_ADMIN_CODE = 4, 9, 14, 15, 18
 # What this protocol cannot hide (security.md PAIR-4): shown to whoever is about to pair.
 SNIFFING_WARNING = (
@@ -129,6 +130,11 @@ async def _agree(link: LockLink, name: str, offset: int, progress: Progress) -> 
         data = await _optional(link, outcome, "auto-lock", opcodes.AUTO_LOCK, settings_client.auto_lock_query())
         outcome.autolock_s = settings_client.auto_lock(data)[1] if data else None
     await _admin_code(link, outcome, progress)
+    if _has(entry, FEATURE_PASSCODES):
+        progress("giving it seeds for passcodes")
+        seeds = minting.make_seeds()
+        if await _optional(link, outcome, "passcode seeds", opcodes.INIT_PASSWORDS, bytes.fromhex(seeds)) is not None:
+            entry.seeds = seeds
     entry.group, entry.org = link.group, link.org
     return outcome
 
