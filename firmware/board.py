@@ -15,7 +15,7 @@ _NVS_SUBTYPE = const(2)
 _NVS_PAGE = const(4096)
 _NVS_ENTRY = const(32)
 _NVS_BLOB = const(0x42)
-_PWM_HALF = const(32768)
+_PWM_DUTY = (0, 1000, 3000, 8000, 16000, 32768)  # by volume; half of the time is as loud as it gets
 
 
 def unique_id():
@@ -226,10 +226,11 @@ class Buzzer:
     def __init__(self, pin):
         self._pwm = None if pin is None else machine.PWM(machine.Pin(pin), freq=2000, duty_u16=0)
 
-    def start(self, frequency_hz):
+    def start(self, frequency_hz, volume=5):
+        """Sound at `volume` 1 to 5."""
         if self._pwm:
             self._pwm.freq(frequency_hz)
-            self._pwm.duty_u16(_PWM_HALF)
+            self._pwm.duty_u16(_PWM_DUTY[volume])
 
     def stop(self):
         if self._pwm:

@@ -31,7 +31,12 @@ def situation(device):
     found = validity.Situation(device.clock.seconds() // 60)
     found.is_clock_trusted = device.clock.is_trusted
     found.is_battery_low = device.battery_pct < _MIN_BATTERY_PCT
-    found.is_remote_unlock_on = bool(device.options.remote_unlock)
+    options = device.options
+    found.is_remote_unlock_on = bool(options.remote_unlock)
+    found.is_frozen = bool(options.frozen)
+    found.is_double_locked = bool(options.double_locked)
+    found.passage = device.passage.windows
+    found.passage_unlocks = bool(options.passage_auto_unlock)
     found.flag_pos = device.ekeys.flag_pos
     found.barred_min = device.offline.barred_min(found.now_min, found.is_clock_trusted)
     return found

@@ -36,6 +36,9 @@ _BUTTON = const(27)
 _BATTERY = const(34)
 _BUZZER = const(23)
 _LIGHT = (18, 19, 21)
+_DOOR = const(14)  # to ground while closed, as the case's and the knob's
+_TAMPER = const(13)
+_PRIVACY = const(22)
 
 _EPOCH_S = const(946684800)  # 2000-01-01 as Unix time
 _MOVING_MS = const(5)
@@ -95,6 +98,10 @@ class App:
             board.Nvs(),
             board.reset_cause() == "power_on",
         )
+        if settings.door_sensor:
+            hardware.door = board.Input(_DOOR)
+        hardware.tamper = board.Input(_TAMPER)
+        hardware.privacy = board.Input(_PRIVACY)
         self._gauge = board.Gauge(_BATTERY)
         self._lock = build(_FOLDER, hardware, settings, identity, self._uptime.now_ms(), self._log)
         self._device = self._lock.device
@@ -273,7 +280,12 @@ class App:
         now_ms = self._uptime.now_ms()
         return {
             "bolt": device.bolt.state,
-            "door": "unknown",
+            "door": ("open", "closed", "unknown")[device.door_byte()],
+            "double_locked": bool(device.options.double_locked),
+            "frozen": bool(device.options.frozen),
+            "passage": device.passage.is_holding,
+            "siren": device.feedback.is_alarming,
+            "volume": device.options.volume if device.options.sound else 0,
             "light": device.feedback.colour,
             "sound": device.feedback.word,
             "sounding": device.feedback.is_sounding,

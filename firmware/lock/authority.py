@@ -56,6 +56,7 @@ _ROWS = {
     opcodes.AUTO_LOCK: (S1, 4, False, False, b"\x01\x03"),
     opcodes.REMOTE_UNLOCK: (S1, 14, False, False, b"\x01\x02"),
     opcodes.PASSCODE_DISPLAY: (S1, 9, False, False, b"\x01\x02"),
+    opcodes.PASSAGE: (S1, 22, False, False, b"\x01\x02\x08"),
     opcodes.SOUND: (S1, 15, False, False, b"\x01\x02\x04"),
     opcodes.SET_ADMIN_PASSCODE: (P_OR_S3, 255, False, False, None),
     opcodes.GET_ADMIN_PASSCODE: (P_OR_S3, 18, True, True, None),
@@ -72,8 +73,54 @@ _ROWS = {
     opcodes.ACCESSORY_BATTERY: (S3, 42, False, False, None),
     opcodes.EKEY: (S3, 255, False, False, None),
     opcodes.DIAGNOSIS: (S3, 255, False, False, None),
+    opcodes.FREEZE: (S3, 11, False, False, None),
+    opcodes.LAMP: (S3, 25, False, False, None),
+    opcodes.SWITCHES: (S3, 28, False, False, None),
+    opcodes.UNLOCK_DIRECTION: (S3, 36, False, False, None),
+    opcodes.SETTING: (S3, 255, False, False, None),
     opcodes.RESET: (FRESH_S3, 255, True, True, None),
 }
+
+
+# What a frozen lock still does in an admin session (domain.md 3.4): with these everything ...
+_FREE = (
+    opcodes.STATUS,
+    opcodes.FEATURES,
+    opcodes.GET_CLOCK,
+    opcodes.SET_CLOCK,
+    opcodes.DEVICE_INFO,
+    opcodes.LOG,
+    opcodes.CHECK_ADMIN,
+    opcodes.CHECK_USER,
+    opcodes.CHECK_RANDOM,
+    opcodes.UNLOCK,  # refused by `validity`
+    opcodes.LOCK,
+    opcodes.PAIRING_DONE,
+    opcodes.GET_ADMIN_PASSCODE,
+    opcodes.PASSCODE_COUNT,
+    opcodes.PASSCODE_LIST,
+    opcodes.FREEZE,
+    opcodes.ACCESSORY_BATTERY,
+    opcodes.DIAGNOSIS,
+)
+_ASKS = {  # ... and with these what only asks
+    opcodes.FINGERPRINT: b"\x06",
+    opcodes.EKEY: b"\x01\x06",
+    opcodes.KEY_FOB: b"\x06",
+    opcodes.DOOR_SENSOR: b"\x06",
+    opcodes.INIT_PASSWORDS: b"",
+    opcodes.SET_ADMIN_PASSCODE: b"",
+    opcodes.PASSCODE: b"",
+    opcodes.RESET: b"",
+    opcodes.LOCK_NAME: b"",
+    opcodes.SET_ERASE_CODE: b"",
+}
+_ASK = b"\x01"  # of all others
+
+
+def is_change(command, op):
+    """True if a right request with this operation byte (None: empty) is for a frozen lock to refuse (0x1C)."""
+    return command not in _FREE and (op is None or op not in _ASKS.get(command, _ASK))
 
 
 class Standing:

@@ -28,6 +28,7 @@ class Bolt:
         self._turned_ms = None
         self.state = JAMMED
         self.movements = 0
+        self.sense = 1  # -1: the motor is mounted the other way round (open direction, domain.md 3.13)
         if pins.switch_locked.is_active():
             self.state = LOCKED
         elif pins.switch_unlocked.is_active():
@@ -45,10 +46,10 @@ class Bolt:
         self._stop()
         if target == UNLOCKED:
             self.state = UNLOCKING
-            self._pins.motor.drive(-1)
+            self._pins.motor.drive(-self.sense)
         else:
             self.state = LOCKING
-            self._pins.motor.drive(1)
+            self._pins.motor.drive(self.sense)
         self.movements += 1
         self._deadline_ms = now_ms + self._limit_ms
         return True

@@ -16,6 +16,7 @@ from firmware.lock.credentials.keys import KEYS, Keys, classes
 from firmware.lock.credentials.offline import Offline
 from firmware.lock.credentials.passcodes import Passcodes
 from firmware.lock.device import LOCKED_OUT, Device
+from firmware.lock.door import Door
 from firmware.lock.engine import Engine
 from firmware.lock.feedback import Feedback
 from firmware.lock.intent import Intent
@@ -26,7 +27,10 @@ from firmware.lock.panel.button import Button
 from firmware.lock.panel.fob import FobRadio
 from firmware.lock.panel.keypad import Keypad
 from firmware.lock.panel.reader import Reader, of_cards, of_fingers
+from firmware.lock.passage import Passage
+from firmware.lock.privacy import Privacy
 from firmware.lock.ring import Ring
+from firmware.lock.tamper import Tamper
 from firmware.system import store
 from firmware.system.cell import Cell
 from firmware.system.journal import Journal
@@ -34,10 +38,13 @@ from firmware.system.vault import Vault
 
 _POWERED_ON = 14
 _RECENT = 4
+_DOOR_FEATURES = (45, 50, 51)  # state with "unknown", door sensor, alarm of a door left open
 
 
 class Hardware:
     """What the board gives: pins (see `bolt`), button, light, buzzer, RTC in local seconds since 2000, NVS."""
+
+    door = tamper = privacy = None  # contacts, active while door and case are closed and the knob is turned
 
     def __init__(self, pins, button, light, buzzer, rtc_s, set_rtc, nvs, lost_power):
         self.pins = pins
@@ -111,6 +118,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
     fingerprints = Fingerprints(vault)
     fobs = Fobs(vault)
     limits = Limits(Cell(folder + "/state/limits"), now_ms, Cell(folder + "/state/ekeys"))
+    passage = Passage(vault)
     parts = {}
 
     def paired():
@@ -120,6 +128,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
 
     def undone():
         options.reload()
+        passage.reload()
         passcodes.reload()
         offline.reload()
         ekeys.reload()
@@ -152,13 +161,20 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         limits,
         feedback,
         pairing,
+        passage,
         settings.record_auto_lock,
     )
     vendor_crc = settings.crc_default == "vendor"
     device.name = Name(vault)
     engine = Engine(device, identity, log, vendor_crc, settings.strict_empty, settings.push, settings.clock_backup)
     parts["engine"] = engine
-    device.auto_lock_changed(now_ms)  # a door that stood open when the power went
+    if settings.door_sensor:
+        engine.add_features(_DOOR_FEATURES)
+        device.door = Door(device, hardware.door)
+    device.tamper = Tamper(device, hardware.tamper)
+    device.privacy = Privacy(device, hardware.privacy)
+    device.options_changed()
+    device.started(now_ms)
     button = Button(hardware.button, device, settings.reset_button)
     if keys.is_paired:
         if offline.promise:

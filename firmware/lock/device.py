@@ -4,15 +4,16 @@ Owns the order of events of a movement: move, record what happened, answer. Who 
 link's commands or the keypad. Source: domain.md 3.4, 3.6; lock-ble-link.md 2.4, 8.8.
 """
 
-from firmware.lib import advert, records
+from firmware.lib import advert, records, validity
 from firmware.lib.compat import const
-from firmware.lock import authority
+from firmware.lock import access, authority
 from firmware.lock import bolt as bolts
 from firmware.lock.credentials.keys import classes
 from firmware.lock.enrolment import Enrolment
 
 _UNLOCK_TIMED_OUT = const(65)
 _LOCK_TIMED_OUT = const(66)
+_PASSAGE_OPENED = const(63)
 _AUTO_LOCKED = const(45)
 _KEY_UNLOCKED = const(27)
 _KEY_LOCKED = const(36)
@@ -21,6 +22,7 @@ _TOUCHED_MS = const(15000)
 _AWAKE_MS = const(60000)
 _LOW_PCT = const(20)
 _HELD = const(16)
+_COUNTER_CLOCKWISE = const(2)
 
 LOCKED_OUT = 48  # one record for each start of a pause after wrong answers, at the keypad or over the link (LIM-5)
 
@@ -46,6 +48,7 @@ class Device:
         limits,
         feedback,
         pairing,
+        passage,
         record_auto_lock=False,
     ):
         self.vault = vault
@@ -66,6 +69,8 @@ class Device:
         self.pairing = pairing
         self.name = None  # a naming.Name, given by the composition root
         self.enrolment = Enrolment(feedback)
+        self.passage = passage
+        self.door = self.tamper = self.privacy = None  # parts that look at contacts, given by the composition root
         self.battery_pct = 100
         self.unrecorded = 0  # records that the flash refused
         self.changes = 0  # grows with every change of state that a connected client is told
@@ -74,6 +79,7 @@ class Device:
         self.about = None  # about() -> what the board says of itself, for the diagnosis
         self._record_auto_lock = record_auto_lock
         self._relock_ms = None
+        self._is_window_over = False  # the bolt is to go out for that, and not for the auto-lock time
         self._waiting = []
         self._held = []
         self._touched_ms = None
@@ -120,6 +126,7 @@ class Device:
         """Somebody touched the lock."""
         self._touched_ms = now_ms
         self.wake(now_ms)
+        self.feedback.touched(now_ms, self.options.lamp_s)
         self.pairing.touch(now_ms)
 
     def wake(self, now_ms):
@@ -174,13 +181,47 @@ class Device:
             done(arrived)
 
     def _arrived(self, now_ms):
+        """The bolt is where somebody wanted it. In a passage window an unlock lasts until its end (domain.md 3.6)."""
+        self._relock_ms = None
+        if self.bolt.state != bolts.UNLOCKED:
+            self.passage.locked()
+            return
+        self.feedback.calm()
+        if not self.passage.opened(validity.passage_until(access.situation(self))):
+            self._time(now_ms)
+
+    def _time(self, now_ms):
         seconds = self.options.autolock_s
-        self._relock_ms = now_ms + 1000 * seconds if self.bolt.state == bolts.UNLOCKED and seconds else None
+        is_timed = self.bolt.state == bolts.UNLOCKED and seconds and not self.passage.is_holding
+        self._is_window_over = False
+        self._relock_ms = now_ms + 1000 * seconds if is_timed else None
+
+    def started(self, now_ms):
+        """The bolt is where it was found at start: a door that stands open locks in time, or with its window."""
+        at = access.situation(self)
+        if self.bolt.state != bolts.UNLOCKED:
+            self.passage.locked()
+        elif not self.passage.found_open(at.now_min, validity.passage_until(at)):
+            self._time(now_ms)
 
     def auto_lock_changed(self, now_ms):
         """The auto-lock time was set: 0 stops a running timer, another value starts it anew."""
         if not self.bolt.is_moving:
-            self._arrived(now_ms)
+            self._time(now_ms)
+
+    def options_changed(self):
+        """Hand on what others than the handlers of commands go by."""
+        self.bolt.sense = -1 if self.options.direction == _COUNTER_CLOCKWISE else 1
+        self.limits.keypad.tighten(self.options.wrong_limit, self.options.lockout_s)
+
+    def _look_at_windows(self, now_ms):
+        at = access.situation(self)
+        what = self.passage.look(validity.passage_until(at), at.is_clock_trusted)
+        if what == "begins" and self.is_usable and validity.decide_passage(at).opens:
+            self.operate(bolts.UNLOCKED, _PASSAGE_OPENED, b"", _nothing, now_ms)
+        elif what == "ends" and self.bolt.state != bolts.LOCKED:
+            self._is_window_over = True
+            self._relock_ms = now_ms
 
     def poll(self, now_ms):
         """Drive bolt, auto-lock, light and sound."""
@@ -190,10 +231,19 @@ class Device:
             self.changes += 1
             self.wake(now_ms)
             self._after_movement(happened, was, now_ms)
-        elif self._relock_ms is not None and now_ms >= self._relock_ms and not (self.bolt.is_moving or self.is_pairing):
+        elif self._relock_ms is not None and now_ms >= self._relock_ms and self._may_relock():
             self._relock_ms = None
             self.move(bolts.LOCKED, self._auto_locked, now_ms)
-        self.feedback.poll(now_ms, bool(self.options.sound))
+        for part in (self.door, self.tamper, self.privacy):
+            if part is not None:
+                part.poll(now_ms)
+        if self.passage.is_due(now_ms):
+            self._look_at_windows(now_ms)
+        self.feedback.poll(now_ms, self.options.volume if self.options.sound else 0)
+
+    def _may_relock(self):
+        """Not while the bolt moves, a pairing is under way, or the door is open, whose frame the bolt would miss."""
+        return not (self.bolt.is_moving or self.is_pairing or (self.door is not None and self.door.is_open))
 
     def _after_movement(self, happened, was, now_ms):
         if happened == "jammed":
@@ -221,7 +271,8 @@ class Device:
             self._after_movement("jammed", was, now_ms)
 
     def _auto_locked(self, arrived):
-        if arrived and self._record_auto_lock:
+        is_window_over, self._is_window_over = self._is_window_over, False
+        if arrived and (self._record_auto_lock or is_window_over):
             self.record(_AUTO_LOCKED)
 
     def status(self):
@@ -230,6 +281,10 @@ class Device:
         if state == bolts.JAMMED:
             return 2
         return 1 if state == bolts.UNLOCKED or state == bolts.LOCKING else 0
+
+    def door_byte(self):
+        """Door byte of 0x14: 0 open, 1 closed, 2 unknown."""
+        return 2 if self.door is None else self.door.byte
 
     def flags(self, now_ms):
         """Flags byte of the advertisement. A bolt that is not known to be out counts as unlocked."""
@@ -259,6 +314,9 @@ class Device:
         self.vault.wipe(classes(), self._erase)
         self.keys.reload()
         self.options.reload()
+        self.options_changed()
+        self.passage.reload()
+        self.feedback.calm()
         self.passcodes.reload()
         self.offline.reload()
         self.ekeys.reload()
@@ -272,3 +330,7 @@ class Device:
         self.is_resetting = False
         self.resets += 1
         self.changes += 1
+
+
+def _nothing(arrived):
+    pass

@@ -18,6 +18,7 @@ from firmware.lock.throttle import Throttle
 _MAX_PLAIN = const(111)
 _NO_PERMISSION = const(0x02)
 _FAILED = const(0x13)
+_FROZEN = const(0x1C)
 _ANSWER_MS = const(4500)  # SES-2: answered, or the link ended, within 5 s
 _UNKNOWN_OPERATION = const(0x1B)
 
@@ -32,19 +33,28 @@ _BITS = (
     8,
     9,
     10,
+    11,
     12,
     14,
     15,
     18,
+    22,
     23,
+    25,
+    28,
+    29,
+    30,
     34,
+    36,
     41,
     42,
+    43,
+    46,
 )
 _NO_CLOCK_BACKUP = const(20)
 
 # A change of these is recognised below S3, and refused
-_QUERY_OR_CHANGE = (opcodes.AUTO_LOCK, opcodes.REMOTE_UNLOCK, opcodes.PASSCODE_DISPLAY, opcodes.SOUND)
+_QUERY_OR_CHANGE = (opcodes.AUTO_LOCK, opcodes.REMOTE_UNLOCK, opcodes.PASSCODE_DISPLAY, opcodes.SOUND, opcodes.PASSAGE)
 
 
 class Engine:
@@ -56,8 +66,7 @@ class Engine:
         self.session = None
         self.now_ms = 0
         self.features = 0 if clock_backup else 1 << _NO_CLOCK_BACKUP
-        for bit in _BITS:
-            self.features |= 1 << bit
+        self.add_features(_BITS)
         self._log = log
         self._vendor_crc = vendor_crc
         self._strict_empty = strict_empty
@@ -68,6 +77,11 @@ class Engine:
         self._opened_ms = 0
         self._out = []
         self._last_epoch = None
+
+    def add_features(self, bits):
+        """Say that what these bits of domain.md 3.12 stand for works."""
+        for bit in bits:
+            self.features |= 1 << bit
 
     # Life of a connection. `link` is (connection handle, epoch): the rights of one are of no use to another (SES-3).
 
@@ -208,7 +222,7 @@ class Engine:
             self._send(key, common.failure(command, error))
             return
         decode, handle = functions(command)
-        is_right, wanted, error = inspection.request(command, payload, key, standing, decode)
+        is_right, wanted, error, op = inspection.request(command, payload, key, standing, decode)
         refused = self._bad_request(command, error) if is_right and error is not None else None
         if not is_right or (error is not None and refused is None):
             session.bad_frame(self.now_ms)
@@ -217,6 +231,9 @@ class Engine:
         session.has_key = session.has_key or len(payload) > 0
         if refused is not None:
             self._send(key, refused)
+            return
+        if self.device.options.frozen and self.is_admin() and authority.is_change(command, op):
+            self._send(key, common.failure(command, _FROZEN))
             return
         self._open = (command, key, raw, wanted)
         self._opened_ms = self.now_ms
@@ -311,7 +328,7 @@ class Engine:
             return
         session.changes_seen = device.changes
         if self._push and session.has_key and device.is_usable:
-            state = bytes((device.battery_pct, device.status(), 2))
+            state = bytes((device.battery_pct, device.status(), device.door_byte()))
             self._send(device.keys.aes, common.success(opcodes.STATUS, state))
 
     def note(self, word, **values):

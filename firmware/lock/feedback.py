@@ -1,6 +1,8 @@
 """Light and buzzer: what the lock shows and how it sounds. One table of patterns; nothing waits for it.
 
-`light.show(red, green, blue)` takes three booleans, `buzzer.start(hz)` sounds until `buzzer.stop()` (`firmware.board`).
+`light.show(red, green, blue)` takes three booleans, `buzzer.start(hz, volume)` sounds until `buzzer.stop()`
+(`firmware.board`). When no pattern runs, the lamp is lit for some time after a touch. The siren is as loud as can be,
+whatever the sound is set to.
 """
 
 from firmware.lib.compat import const
@@ -9,6 +11,8 @@ _RED = const(1)
 _GREEN = const(2)
 _BLUE = const(4)
 _AMBER = const(3)
+_WHITE = const(7)
+_LOUDEST = const(5)
 
 # word: steps of (colour, Hz, ms)
 _PATTERNS = {
@@ -26,6 +30,10 @@ _PATTERNS = {
     "pairing_undone": ((_AMBER, 1500, 200), (_AMBER, 900, 400)),
     "remote_switch": ((_BLUE, 1800, 150), (0, 0, 80), (_BLUE, 1800, 150)),
     "erased": ((_AMBER, 1200, 200), (_AMBER, 0, 100), (_GREEN, 1200, 300)),
+    "double_locked": ((_RED, 1200, 100), (_RED, 0, 60), (_RED, 1200, 100), (_RED, 0, 600)),
+    "double_lock_off": ((_GREEN, 1200, 100), (_GREEN, 0, 400)),
+    "left_open": ((_AMBER, 1400, 200), (0, 0, 200)) * 3,
+    "tamper": ((_RED, 2800, 250), (_RED, 2200, 250)),
     "reset_armed": ((_AMBER, 2200, 600), (_AMBER, 0, 2000)),
     "reset": ((_AMBER, 1200, 200), (_AMBER, 800, 200), (_AMBER, 500, 500)),
 }
@@ -43,6 +51,8 @@ class Feedback:
         self.word = "off"
         self.colour = "off"
         self.is_sounding = False
+        self._siren_until_ms = None
+        self._lamp_until_ms = 0
 
     def show(self, word, now_ms):
         """Begin pattern `word` in place of what is running."""
@@ -51,19 +61,48 @@ class Feedback:
         self._at = 0
         self._next_ms = now_ms
 
-    def poll(self, now_ms, with_sound):
-        """Take the next step when it is due."""
+    @property
+    def is_alarming(self):
+        """True while the siren is on."""
+        return self._siren_until_ms is not None
+
+    def alarm(self, now_ms, ms):
+        """Switch the siren on for so long."""
+        self._siren_until_ms = now_ms + ms
+        self.show("tamper", now_ms)
+
+    def calm(self):
+        """Switch the siren off."""
+        self._siren_until_ms = None
+
+    def touched(self, now_ms, lamp_s):
+        """Somebody is there: the lamp is to be lit for `lamp_s` seconds."""
+        self._lamp_until_ms = now_ms + 1000 * lamp_s
+        if self._at > len(self._steps):
+            self._at = len(self._steps)
+            self._next_ms = now_ms
+
+    def poll(self, now_ms, volume):
+        """Take the next step when it is due; `volume` 1 to 5, 0 for silence."""
+        if self.is_alarming:
+            volume = _LOUDEST
+            if now_ms >= self._siren_until_ms:
+                self.calm()
+            elif self._at >= len(self._steps) and now_ms >= self._next_ms:
+                self.show("tamper", now_ms)
+        elif self._at > len(self._steps) and self.colour == "white" and now_ms >= self._lamp_until_ms:
+            self._at = len(self._steps)
         if self._at > len(self._steps) or now_ms < self._next_ms:
             return
-        colour, hz, ms = 0, 0, 0
+        colour, hz, ms = _WHITE if now_ms < self._lamp_until_ms else 0, 0, 0
         if self._at < len(self._steps):
             colour, hz, ms = self._steps[self._at]
         self._at += 1
         self._next_ms = now_ms + ms
         self._light.show(bool(colour & _RED), bool(colour & _GREEN), bool(colour & _BLUE))
-        if hz and with_sound:
-            self._buzzer.start(hz)
+        if hz and volume:
+            self._buzzer.start(hz, volume)
         else:
             self._buzzer.stop()
-        self.colour = {0: "off", _RED: "red", _GREEN: "green", _BLUE: "blue", _AMBER: "amber"}[colour]
-        self.is_sounding = bool(hz and with_sound)
+        self.colour = {0: "off", _RED: "red", _GREEN: "green", _BLUE: "blue", _AMBER: "amber", _WHITE: "white"}[colour]
+        self.is_sounding = bool(hz and volume)

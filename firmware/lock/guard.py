@@ -31,6 +31,11 @@ class Guard:
         self._quiet_ms = now_ms  # and the days without a failure from here
         self._before = None
 
+    def tighten(self, free, first_s):
+        """Another number of failures in a row and first pause, from now on."""
+        self._free = free
+        self._first_s = first_s
+
     @property
     def consecutive(self):
         """Wrong answers in a row."""

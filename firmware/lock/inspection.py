@@ -22,17 +22,18 @@ def envelope(raw):
 
 
 def request(command, payload, key, standing, decode):
-    """(is right, request, error byte): all that can be wrong with a payload is looked at before it is decided.
+    """(is right, request, error byte, operation byte): all that can be wrong with a payload is looked at before it is
+    decided.
 
     `decode` is the command's decoder. An error byte belongs to a request that is right but for a value; what `decode`
-    made of bytes that are not right is thrown away here.
+    made of bytes that are not right is thrown away here. The operation is the first byte, None for an empty request.
     """
     plain, is_right = crypto.try_decrypt(key, payload) if payload else (b"", True)
     is_right = authority.plain_length_allowed(command, len(plain), standing) and is_right
     try:
         found = decode(plain)
-        return is_right, found if is_right else None, None
+        return is_right, found if is_right else None, None, plain[0] if plain else None
     except BadRequest as err:
-        return is_right, None, err.ble
+        return is_right, None, err.ble, None
     except ProtocolError:
-        return False, None, None
+        return False, None, None, None

@@ -19,7 +19,8 @@ TABLE = Table(
         Setting("push", True, flag),
         Setting("crc_default", "standard", choice("standard", "vendor")),
         Setting("record_auto_lock", False, flag),
-        Setting("reset_button", True, flag),
+        Setting("reset_button", True, flag),  # False: the button never resets, whatever clients set
+        Setting("door_sensor", False, flag),  # a contact at the door is wired to its pin
         Setting("strict_empty", False, flag),
         Setting("clock_backup", False, flag),  # the board's clock runs on while it has no power
     )
@@ -27,9 +28,30 @@ TABLE = Table(
 
 _CLASS = "options"
 
+# What clients query and set over the air: (name, default, lowest, highest). A switch is 0 or 1.
+OPTIONS = (
+    ("autolock_s", 5, 0, 900),
+    ("sound", 1, 0, 1),
+    ("volume", 5, 1, 5),
+    ("remote_unlock", 0, 0, 1),
+    ("passcode_display", 1, 0, 1),
+    ("privacy", 0, 0, 1),
+    ("tamper", 0, 0, 1),
+    ("reset_button", 1, 0, 1),
+    ("passage_auto_unlock", 0, 0, 1),
+    ("lamp_s", 0, 0, 255),
+    ("direction", 0, 0, 2),
+    ("frozen", 0, 0, 1),
+    ("language", 2, 0, 8),
+    ("wrong_limit", 5, 1, 5),  # of LIM-4, and stricter
+    ("lockout_s", 300, 300, 3600),  # of LIM-4, and stricter
+    ("door_alarm_s", 0, 0, 65535),
+    ("double_locked", 0, 0, 1),  # a state, of the knob inside; it outlives a loss of power
+)
+
 
 class Options:
-    """What clients query and set: auto-lock time, sound, remote-unlock switch, typed digits on the screen."""
+    """The values of `OPTIONS` as attributes, kept in one class of the vault."""
 
     def __init__(self, vault):
         self._vault = vault
@@ -39,22 +61,38 @@ class Options:
         """Take the state from the vault, or the defaults of a factory-fresh lock."""
         packed = self._vault.load(_CLASS)
         kept = json.loads(packed.decode()) if packed else {}
-        self.autolock_s = kept.get("autolock_s", 5)
-        self.sound = kept.get("sound", 1)
-        self.remote_unlock = kept.get("remote_unlock", 0)
-        self.passcode_display = kept.get("passcode_display", 1)
+        for name, default, _, _ in OPTIONS:
+            setattr(self, name, kept.get(name, default))
 
     def change(self, name, value):
-        """Set one of the four; durable on return. True if it differed."""
-        if getattr(self, name) == value:
+        """Set one; durable on return. True if it differed. Whoever calls has checked it with `fits`."""
+        return self.change_all({name: value})
+
+    def keep_state(self, name, value):
+        """As `change`, for what has happened at the door: a flash that refuses does not undo it."""
+        try:
+            self.change(name, value)
+        except OSError:
+            setattr(self, name, value)
+
+    def change_all(self, values):
+        """Set several at once: after a power cut all of them hold, or none. True if one differed."""
+        if not [name for name in values if getattr(self, name) != values[name]]:
             return False
-        kept = {
-            "autolock_s": self.autolock_s,
-            "sound": self.sound,
-            "remote_unlock": self.remote_unlock,
-            "passcode_display": self.passcode_display,
-        }
-        kept[name] = value
+        kept = {}
+        for name, default, _, _ in OPTIONS:
+            value = values.get(name, getattr(self, name))
+            if value != default:
+                kept[name] = value
         self._vault.save(_CLASS, json.dumps(kept).encode())
-        setattr(self, name, value)
+        for name in values:
+            setattr(self, name, values[name])
         return True
+
+
+def fits(name, value):
+    """True if `value` lies within the range of that option."""
+    for each, _, low, high in OPTIONS:
+        if each == name:
+            return low <= value <= high
+    return False

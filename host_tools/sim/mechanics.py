@@ -17,6 +17,7 @@ BUTTON_INSIDE = 27  # 0 while pressed
 RESET_BUTTON = 0  # 0 while pressed; the boot button of most boards
 DOOR = 14  # 0 = closed
 TAMPER = 13  # 0 = the case is closed
+PRIVACY = 22  # 0 = the knob inside is turned
 LIGHT = {18: "red", 19: "green", 21: "blue"}
 BUZZER = 23
 BATTERY = 34  # read_u16: 0 to 65535 for 0 to 100 %
@@ -43,15 +44,18 @@ class Mechanics:
         self._put = put
         self._put_analog = put_analog
         self.travel_s = travel_s
-        self.inputs = {SWITCH_LOCKED: 0, SWITCH_UNLOCKED: 1, BUTTON_INSIDE: 1, RESET_BUTTON: 1, DOOR: 0, TAMPER: 0}
+        self.inputs = {SWITCH_LOCKED: 0, SWITCH_UNLOCKED: 1, BUTTON_INSIDE: 1, RESET_BUTTON: 1}
+        self.inputs |= {DOOR: 0, TAMPER: 0, PRIVACY: 1}
         self.analog = {BATTERY: 65535}
         self.bolt = "locked"  # the end that it was at last
         self.movements: list[Movement] = []
         self.sounds = 0
         self.light = dict.fromkeys(LIGHT.values(), 0)
         self.is_buzzing = False
+        self.duty = 0  # of the PWM when it sounded last
         self._position = 0.0  # 0 locked … 1 unlocked
         self._drive = 0
+        self._sense = 1
         self._levels: dict[int, int] = {}
         self._since = 0.0
         self._jam_at: float | None = None
@@ -65,6 +69,8 @@ class Mechanics:
             "jam": self._jam_at is not None,
             "door_open": bool(self.inputs[DOOR]),
             "tamper": bool(self.inputs[TAMPER]),
+            "privacy": not self.inputs[PRIVACY],
+            "duty": self.duty,
             "battery_pct": round(self.analog[BATTERY] * 100 / 65535),
             "light": [name for name, level in self.light.items() if level],
             "sounds": self.sounds,
@@ -83,6 +89,16 @@ class Mechanics:
     def tamper(self, is_open: bool) -> None:
         """Open or close the case."""
         self._input(TAMPER, is_open)
+
+    def privacy(self, is_on: bool) -> None:
+        """Turn the privacy knob inside."""
+        self._input(PRIVACY, not is_on)
+
+    def mount(self, is_mirrored: bool) -> None:
+        """Mount the lock on a door that opens the other way: the motor's sense is reversed."""
+        self._update()
+        self._sense = -1 if is_mirrored else 1
+        self._schedule()
 
     def press(self, pin: int, is_down: bool) -> None:
         """Hold or release a button."""
@@ -112,6 +128,7 @@ class Mechanics:
             self._update()
             self._levels[pin] = level
             self._drive = self._levels.get(MOTOR_UNLOCK, 0) - self._levels.get(MOTOR_LOCK, 0)
+            self._drive *= self._sense
             self._schedule()
         elif pin in LIGHT:
             self._levels[pin] = level
@@ -125,6 +142,7 @@ class Mechanics:
             if duty and not self.is_buzzing:
                 self.sounds += 1
             self.is_buzzing = bool(duty)
+            self.duty = duty or self.duty
         else:
             self.on_pin(pin, 1 if duty else 0)
 

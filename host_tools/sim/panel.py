@@ -33,6 +33,10 @@ async def act(board: "Board", request: dict) -> dict:
             world.door(bool(request["open"]))
         elif what == "tamper":
             world.tamper(bool(request.get("open", True)))
+        elif what == "privacy":
+            world.privacy(bool(request["on"]))
+        elif what == "mount":
+            world.mount(bool(request.get("mirrored", True)))
         elif what == "battery":
             world.battery(float(request["pct"]))
         elif what == "jam":

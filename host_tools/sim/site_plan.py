@@ -94,6 +94,7 @@ class SiteSpec:
             base_mac="240ac4b0%04x" % (index * 4),
             settings={
                 "panel": True,
+                "door_sensor": True,
                 "clock_backup": self.clock_backup,
                 "travel_ms": max(600, round(self.bolt_travel_s * 1000)),  # what it calls a jam follows from it
                 **self.lock_settings,

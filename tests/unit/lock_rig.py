@@ -91,8 +91,9 @@ class Output:
     def show(self, red, green, blue):
         self.colour = (red, green, blue)
 
-    def start(self, frequency_hz):
+    def start(self, frequency_hz, volume=5):
         self.hz = frequency_hz
+        self.volume = volume
 
     def stop(self):
         self.hz = 0
@@ -101,6 +102,8 @@ class Output:
 class Rig:
     """`client` methods raise Refused for failures and return the data of a success."""
 
+    door = case = knob = None  # contacts: active while door and case are closed, and while the knob is turned
+
     def __init__(self, folder, **settings):
         erase(folder)
         self.folder = folder
@@ -108,6 +111,10 @@ class Rig:
         self.rtc = START_S
         self.pins = Pins()
         self.button = Pin()
+        self.door = Pin()
+        self.case = Pin()
+        self.knob = Pin()
+        self.door.active = self.case.active = True
         self.nvs = Nvs()
         self.settings = settings
         self.pushes = []
@@ -116,11 +123,12 @@ class Rig:
 
     def start(self, lost_power=True):
         """Start the firmware on what is stored."""
-        output = Output()
+        output = self.output = Output()
         self.pins.motor.drive(0)  # no power, no motor
         hardware = Hardware(
             self.pins, self.button, output, output, lambda: self.rtc, self._set_rtc, self.nvs, lost_power
         )
+        hardware.door, hardware.tamper, hardware.privacy = self.door, self.case, self.knob
         identity = Identity(ADDRESS, "0.1.0")
         self.lock = build(self.folder, hardware, TABLE.check(self.settings), identity, self.now_ms)
         self.device = self.lock.device

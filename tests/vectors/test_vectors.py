@@ -48,6 +48,7 @@ NOT_REBUILT = {  # decoded by both ends, but our client or lock writes it differ
     "r_passcode_list_two_in_page": "our lock sends one entry per page",
     "r_ic_add_success_padded": "our lock does not fill numbers up",
     "r_fr_progress": "our lock says how many presses are done, of how many",
+    "r_switch_bits_5": "the low byte alone; our lock sends operation and all 32 bits behind it",
     "x_face_progress": "our lock says how many presses are done, of how many",
 }
 REFUSED = {  # requests that our lock refuses, with the error byte
@@ -264,6 +265,10 @@ def decode_unbuilt(name, data):
         from firmware.lib.messages import settings_client
 
         return settings_client.auto_lock(data) == (100, 5, 5, 900)
+    if name == "r_switch_bits_5":
+        from firmware.lib.messages import switches_client
+
+        return switches_client.switches(data) == 5
     if name == "rsp_unlock_short":
         return session_client.operated(data) == (42, None, None, None)
     if name == "push_unlock_echo":

@@ -17,17 +17,21 @@ from firmware.lib.messages import (
     log_lock,
     pairing_client,
     pairing_lock,
+    passage_client,
+    passage_lock,
     passcode_client,
     passcode_lock,
     session_client,
     session_lock,
     settings_client,
     settings_lock,
+    switches_client,
+    switches_lock,
 )
 
 _FACE = 0xE0  # no part of ours takes faces; their messages have the layout of fingerprints
 FOLDER = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
-UNSUPPORTED_YET = ("66", "67", "68", "71", "e6", "e9")  # families of later releases
+UNSUPPORTED_YET = ("e9",)  # families of later releases
 
 
 def load(name):
@@ -110,6 +114,31 @@ def client_request(command, plain, change_remote=None):
         if wanted is not None:  # the firmware has no encoder for the change
             return change_remote(wanted) if change_remote else b"\x02" + bytes((wanted,))
         return settings_client.remote_unlock_query()
+    return _switch_request(command, plain)
+
+
+def _switch_request(command, plain):
+    if command == opcodes.PASSAGE:
+        op, found = passage_lock.decode_manage(plain)
+        if op == passage_lock.LIST:
+            return passage_client.list_request(found)
+        if op == passage_lock.CLEAR:
+            return passage_client.clear()
+        raw = passage_client.window(*passage_client.read(found))
+        return passage_client.add(raw) if op == passage_lock.ADD else passage_client.delete(raw)
+    if command == opcodes.SWITCHES:
+        assert switches_lock.decode_switches(plain) is None
+        return switches_client.query()
+    if command == opcodes.LAMP:
+        wanted = switches_lock.decode_lamp(plain)
+        return switches_client.query() if wanted is None else switches_client.lamp_set(wanted)
+    if command == opcodes.UNLOCK_DIRECTION:
+        wanted = switches_lock.decode_direction(plain)
+        return switches_client.query() if wanted is None else switches_client.direction_set(wanted)
+    if command == opcodes.SETTING:
+        which, wanted = switches_lock.decode_number_of(plain)
+        assert wanted is None
+        return switches_client.number_query(which)
     raise KeyError("no handler for request 0x%02x" % command)
 
 
@@ -290,4 +319,15 @@ def _setting(command, data):
         return settings_lock.encode_screen(settings_client.screen(data))
     if command == opcodes.REMOTE_UNLOCK:
         return settings_lock.encode_remote_unlock(*settings_client.remote_unlock(data))
+    if command == opcodes.PASSAGE:
+        after, raw = passage_client.entry(data)
+        return passage_lock.encode_list(data[0], after, raw)
+    if command == opcodes.SWITCHES:
+        return switches_lock.encode_switches(common.QUERY, switches_client.switches(data))
+    if command == opcodes.LAMP:
+        return switches_lock.encode_lamp(switches_client.lamp(data))
+    if command == opcodes.UNLOCK_DIRECTION:
+        return switches_lock.encode_direction(data[0], switches_client.direction(data))
+    if command == opcodes.SETTING:
+        return switches_lock.encode_number(data[0], data[1], data[2], switches_client.number_of(data, data[2]))
     raise KeyError("no handler for answer 0x%02x" % command)

@@ -21,6 +21,8 @@ _FAILED = const(0x13)
 _BY_APP = const(1)
 _LOCKED_BY_APP = const(26)
 _BY_GATEWAY = const(28)
+_DOUBLE_LOCKED = const(0x1E)
+_REFUSED_DOUBLE_LOCKED = const(41)
 
 
 def unlock(engine, request):
@@ -79,9 +81,11 @@ def _operate(engine, request, command, target):
     given, unix_s = request
     challenge = engine.session.take_challenge(engine.now_ms)
     error = _refusal(engine, command, challenge, given)
-    if error is not None:
-        return common.failure(command, error)
     thing = engine.device
+    if error is not None:
+        if error == _DOUBLE_LOCKED:
+            thing.record(_REFUSED_DOUBLE_LOCKED, records.by_user(challenge.uid, unix_s))
+        return common.failure(command, error)
     uid = challenge.uid
     ticket = engine.ticket
     kind = _LOCKED_BY_APP

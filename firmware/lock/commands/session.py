@@ -97,9 +97,10 @@ def check_random(engine, given):
 
 
 def status(engine, _):
-    """0x14: battery, bolt, door (no sensor)."""
+    """0x14: battery, bolt, door."""
     device = engine.device
-    return common.success(opcodes.STATUS, session_lock.encode_status(device.battery_pct, device.status(), 2))
+    data = session_lock.encode_status(device.battery_pct, device.status(), device.door_byte())
+    return common.success(opcodes.STATUS, data)
 
 
 def features(engine, _):

@@ -55,9 +55,15 @@ def passcode_display(engine, shown):
 
 
 def sound(engine, wanted):
-    """0x62: a beeper has no volume; setting one turns the sound on and changes nothing else."""
+    """0x62: setting a volume turns the sound on."""
     device = engine.device
+    options = device.options
     if wanted is None:
-        data = settings_lock.encode_sound(device.battery_pct, bool(device.options.sound))
+        data = settings_lock.encode_sound(device.battery_pct, bool(options.sound), options.volume)
         return common.success(opcodes.SOUND, data)
-    return _changed(engine, opcodes.SOUND, "sound", int(wanted[0]), settings_lock.encode_changed(device.battery_pct))
+    if not engine.is_admin():
+        return common.failure(opcodes.SOUND, _NO_PERMISSION)
+    is_on, volume = wanted
+    if options.change_all({"sound": int(is_on), "volume": volume or options.volume}):
+        engine.note("option", name="sound", value=int(is_on), volume=options.volume)
+    return common.success(opcodes.SOUND, settings_lock.encode_changed(device.battery_pct))

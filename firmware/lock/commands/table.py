@@ -58,6 +58,12 @@ COMMANDS = {
     opcodes.AUTO_LOCK: ("lib.messages.settings_lock", "decode_auto_lock", "settings", "auto_lock"),
     opcodes.REMOTE_UNLOCK: ("lib.messages.settings_lock", "decode_remote_unlock", "settings", "remote_unlock"),
     opcodes.PASSCODE_DISPLAY: ("lib.messages.settings_lock", "decode_screen", "settings", "passcode_display"),
+    opcodes.PASSAGE: ("lib.messages.passage_lock", "decode_manage", "passage", "manage"),
+    opcodes.FREEZE: ("lib.messages.switches_lock", "decode_freeze", "switches", "freeze"),
+    opcodes.LAMP: ("lib.messages.switches_lock", "decode_lamp", "switches", "lamp"),
+    opcodes.SWITCHES: ("lib.messages.switches_lock", "decode_switches", "switches", "switches"),
+    opcodes.UNLOCK_DIRECTION: ("lib.messages.switches_lock", "decode_direction", "switches", "direction"),
+    opcodes.SETTING: ("lib.messages.switches_lock", "decode_number_of", "switches", "number"),
     opcodes.SOUND: ("lib.messages.settings_lock", "decode_sound", "settings", "sound"),
 }
 

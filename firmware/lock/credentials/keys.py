@@ -18,6 +18,7 @@ CLASSES = (
     "ekeys",
     "name",
     "fingerno",
+    "passage",
 )  # what the vault of a lock may hold, beside those of `BANKS`; "passcodes": of firmware without banks
 BANKS = (  # (name, capacity) of each `bank.Bank`
     ("codes", 250),

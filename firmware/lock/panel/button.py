@@ -17,7 +17,7 @@ _CONFIRMATION = b"000"
 
 
 class Button:
-    """`pin.is_active()` is polled. `may_reset`: the owner's setting."""
+    """`pin.is_active()` is polled. `may_reset`: the owner's setting; a client's is an option."""
 
     def __init__(self, pin, thing, may_reset=True):
         self._pin = pin
@@ -34,7 +34,7 @@ class Button:
                 self._pressed_ms = now_ms
                 self._has_armed = False
                 self._device.touch(now_ms)
-            elif now_ms - self._pressed_ms >= _HOLD_MS and self._may_reset and not self._has_armed:
+            elif now_ms - self._pressed_ms >= _HOLD_MS and self._can_reset() and not self._has_armed:
                 self._has_armed = True
                 self._armed_ms = now_ms
                 self._device.feedback.show("reset_armed", now_ms)
@@ -44,6 +44,9 @@ class Button:
             self._pressed_ms = None
             if _BOUNCE_MS <= held_ms < _SHORT_MS:
                 self._turn(now_ms)
+
+    def _can_reset(self):
+        return self._may_reset and self._device.options.reset_button
 
     def is_armed(self, now_ms):
         """True while `000#` resets the lock."""

@@ -38,6 +38,18 @@ _MATRIX = """
 59 disp_set    06 06 06 02 02 02 02 ok ok
 62 snd_query   06 06 06 ok ok ok ok ok ok
 62 snd_set     06 06 06 02 02 02 02 ok ok
+66 pass_list   06 06 06 ok ok ok ok ok ok
+66 pass_add    06 06 06 02 02 02 02 ok ok
+61 frz_query   06 06 06 02 02 02 02 ok ok
+61 frz_set     06 06 06 02 02 02 02 ok ok
+67 lamp_query  06 06 06 02 02 02 02 ok ok
+67 lamp_set    06 06 06 02 02 02 02 ok ok
+68 sw_query    06 06 06 02 02 02 02 ok ok
+68 sw_set      06 06 06 02 02 02 02 ok ok
+71 dir_query   06 06 06 02 02 02 02 ok ok
+71 dir_set     06 06 06 02 02 02 02 ok ok
+e6 num_query   06 06 06 02 02 02 02 ok ok
+e6 num_set     06 06 06 02 02 02 02 ok ok
 03 code_add    06 06 06 02 02 02 02 ok ok
 07 code_list   06 06 06 02 02 02 02 ok ok
 05 card_list   06 06 06 02 02 02 02 ok ok
@@ -91,6 +103,18 @@ def plains():
         "disp_set": b"\x02\x00",
         "snd_query": b"\x01",
         "snd_set": b"\x02\x00",
+        "pass_list": b"\x01\x00",
+        "pass_add": b"\x02\x01\x05\x00\x08\x00\x09\x00",
+        "frz_query": b"\x01",
+        "frz_set": b"\x02\x00",
+        "lamp_query": b"\x01",
+        "lamp_set": b"\x02\x03",
+        "sw_query": b"\x01",
+        "sw_set": b"\x02\x03\x01",
+        "dir_query": b"\x01",
+        "dir_set": b"\x02\x01",
+        "num_query": b"\x01\x01",
+        "num_set": b"\x02\x01\x00\x03",
         "code_add": b"\x02\x01\x06123456\x00\x01\x01\x00\x00",
         "code_list": b"\x00\x00",
         "card_list": b"\x01\x00\x00",

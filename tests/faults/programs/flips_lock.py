@@ -1,8 +1,9 @@
 """What R-08 damages of a lock, and how what is left is judged."""
 
+from firmware.lock.settings import OPTIONS
 from tests.faults.programs.lock_flows import owned_image
 
-_DEFAULTS = (5, 1, 0, 1)
+_DEFAULTS = {name: default for name, default, _, _ in OPTIONS}
 
 
 _LOST = (5, 0)  # counters that cannot be read begin with a pause
@@ -49,6 +50,8 @@ def prepare(chip):
             wrong.append("codes from a damaged store: %r" % strange)
         if found["options"] not in (whole["options"], _DEFAULTS):
             wrong.append("options from a damaged store: %r" % (found["options"],))
+        if found["passage"] not in (whole["passage"], []):
+            wrong.append("windows from a damaged store: %r" % (found["passage"],))
         strange = [each for each in found["records"] if each not in whole["records"] and each[0] != 48]
         if strange:
             wrong.append("records from a damaged store: %r" % strange)

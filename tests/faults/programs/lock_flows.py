@@ -1,7 +1,15 @@
 """Every flow of the lock that stores something, each from an image in which there is something to lose."""
 
 from firmware.lib import crypto, opcodes, records
-from firmware.lib.messages import ekey_client, log_client, passcode_client, session_client, settings_client
+from firmware.lib.messages import (
+    ekey_client,
+    log_client,
+    passage_client,
+    passcode_client,
+    session_client,
+    settings_client,
+    switches_client,
+)
 from firmware.lib.messages import pairing_client as pairing
 from firmware.system import store
 from firmware.system.journal import Journal
@@ -221,7 +229,11 @@ def flows(chip):
     def is_reset(states):
         nobody = [each for each in states if each["keys"] is None]
         counted = [each["counters"] for each in states]
-        left = [each for each in nobody if each["passcodes"] or each["records"] or each["options"][2] or each["seeds"]]
+        left = [
+            each
+            for each in nobody
+            if each["passcodes"] or each["records"] or each["options"]["remote_unlock"] or each["seeds"]
+        ]
         left += [each for each in nobody if each["ekeys"] != [(0, EKEY)]]
         return nobody and not left and counted == [states[0]["counters"]] * len(states) and is_paired(states)
 
@@ -294,7 +306,9 @@ def flows(chip):
             lambda states: len(states[0]["ekeys"]) == 3 and len(states[1]["ekeys"]) == 2 and _told(1, states[1]),
         ),
         flow("wrong entries", counts, *[_typed(WRONG) for _ in range(4)]),
-        flow("settings", lambda states: states[-1]["options"] == (30, 0, 1, 0), *_settings()),
+        flow("settings", _are_set(autolock_s=30, sound=0, remote_unlock=1, passcode_display=0), *_settings()),
+        flow("switches", _are_set(privacy=1, tamper=1, volume=2, frozen=1, wrong_limit=3, direction=2), *_switches()),
+        flow("windows", lambda states: [len(each["passage"]) for each in states] == [0, 1, 2, 1, 0], *_windows()),
         flow(
             "admin code",
             lambda states: [each["keys"][3] for each in states] == [ADMIN_CODE.encode(), b"5550123", b""],
@@ -325,6 +339,32 @@ def _settings():
         _as_admin("switch", opcodes.REMOTE_UNLOCK, b"\x02\x01"),
         _as_admin("sound", opcodes.SOUND, client.sound_set(False)),
         _as_admin("screen", opcodes.PASSCODE_DISPLAY, client.screen_set(False)),
+    )
+
+
+def _are_set(**wanted):
+    return lambda states: all(states[-1]["options"][name] == wanted[name] for name in wanted)
+
+
+def _switches():
+    client = switches_client
+    return (
+        _as_admin("two switches", opcodes.SWITCHES, b"\x02\x03\x03"),
+        _as_admin("volume", opcodes.SOUND, settings_client.sound_set(True, 2)),
+        _as_admin("number", opcodes.SETTING, client.number_set(client.WRONG_LIMIT, 3)),
+        _as_admin("direction", opcodes.UNLOCK_DIRECTION, client.direction_set(2)),
+        _as_admin("freeze", opcodes.FREEZE, client.freeze(True)),
+    )
+
+
+def _windows():
+    raws = [passage_client.window(passage_client.WEEKLY, 0, 0, *hours) for hours in ((0, 1440), (480, 600))]
+    command = opcodes.PASSAGE
+    return (
+        _as_admin("window add", command, passage_client.add(raws[0])),
+        _as_admin("window add", command, passage_client.add(raws[1])),
+        _as_admin("window delete", command, passage_client.delete(raws[0])),
+        _as_admin("windows clear", command, passage_client.clear()),
     )
 
 

@@ -1,5 +1,7 @@
 """What nobody below an administrator's session may change in a lock."""
 
+from firmware.lock.settings import OPTIONS
+
 
 def kept(rig):
     """The lock's keys, codes and settings, to be compared."""
@@ -25,4 +27,6 @@ def kept(rig):
         options.sound,
         options.remote_unlock,
         options.passcode_display,
+        [getattr(options, name) for name, _, _, _ in OPTIONS],
+        [device.passage.at(place) for place in range(5)],
     )

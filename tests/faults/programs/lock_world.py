@@ -2,6 +2,7 @@
 
 from firmware.lib import records
 from firmware.lock.ring import NEXT_UNREAD
+from firmware.lock.settings import OPTIONS
 from tests.faults.programs.cuts import DATA, differences, misfits
 from tests.unit.lock_rig import START_S, Pin, Pins, Refused, Rig
 
@@ -116,7 +117,8 @@ class LockWorld(Rig):
             "ekeys": self._ekeys(),
             "name": device.name.text,
             "seeds": device.vault.load("seeds"),
-            "options": (options.autolock_s, options.sound, options.remote_unlock, options.passcode_display),
+            "options": {name: getattr(options, name) for name, _, _, _ in OPTIONS},
+            "passage": [device.passage.at(place) for place in range(len(device.passage))],
             "clock": device.clock.is_trusted,
             "counters": [(guard.consecutive, guard.spent) for guard in (limits.user, limits.admin, limits.keypad)],
             "records": self.history(),
