@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 JOBS ?= 3
 
-.PHONY: demo test soak faults sim lint bench clean setup
+.PHONY: demo test soak faults mutate sim lint bench clean setup
 
 setup: $(STAMP)
 
@@ -33,6 +33,10 @@ soak: $(STAMP)
 # The fault matrix at full counts: prints failures / N of each row; SEED=n repeats a run
 faults: $(STAMP)
 	@GATEHOUSE_FAULTS=1 $(if $(SEED),GATEHOUSE_SEED=$(SEED)) $(PY) -m pytest -q --timeout 7200 tests/faults
+
+# Rows of the dispatch tables disabled in turn: which test notices each; ONLY=expression chooses
+mutate: $(STAMP)
+	@$(PY) -m tests.mutate --jobs $(JOBS) $(if $(ONLY),--only '$(ONLY)')
 
 sim: $(STAMP)
 	@$(PY) -m host_tools.cli sim up
