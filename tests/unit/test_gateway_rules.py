@@ -6,11 +6,23 @@ Source: security.md CMD-9 (unsigned requests may lock and query), domain.md 3.12
 import unittest
 
 from firmware.gateway.operations import table
+from firmware.system.timing import remaining_ms
 from tests.unit.command_rig import Rig
 
-_CODE = {"code": "135791"}
-_QUERIES = ("lock", "state", "info", "time_get", "time_sync", "records_read", "upload", "diagnosis", "jobs")
-_LISTS = ("passcode_list", "card_list", "fingerprint_list", "fob_list", "ekey_list", "autolock_get", "passage_list")
+_FREE = ("lock", "state", "info", "time_get", "time_sync", "records_read", "upload", "diagnosis", "jobs")
+_QUERIES = ("_list", "_get", "_count")
+_SEALED = ("ekey_add", "passcode_reset")
+_BITS = (
+    (0, ("passcode_add", "passcode_list", "passcode_clear")),
+    (1, ("card_add", "card_list", "card_lost")),
+    (2, ("fingerprint_enrol", "fingerprint_delete", "fingerprint_list")),
+    (4, ("autolock_get", "autolock_set")),
+    (8, ("lock",)),
+    (10, ("unlock",)),
+    (11, ("freeze", "unfreeze")),
+    (22, ("passage_add", "passage_list")),
+    (41, ("fob_change", "fob_list")),
+)
 
 
 class GuardTest(unittest.TestCase):
@@ -18,9 +30,8 @@ class GuardTest(unittest.TestCase):
         rig = Rig("guards")
         rig.tools.settings.unsigned_unlock = False
         rig.tools.rates.take = lambda *args: True
-        free = _QUERIES + _LISTS + ("setting_get",)
         for op in sorted(table._LOCK_OPS):
-            if op not in free:
+            if op not in _FREE and not op.endswith(_QUERIES):
                 self.assertEqual(rig.ask(op, {})["code"], "forbidden", op)
         self.assertEqual(rig.opened, 0)
         self.assertEqual(rig.far.moved, 0)
@@ -30,6 +41,48 @@ class GuardTest(unittest.TestCase):
         rig.send("cmd", {"id": "f", "op": "forget", "args": {"mac": rig.lock.id}}, False, None)
         self.assertEqual(rig.work(len(rig.out.put_in) + 1)[-1]["code"], "forbidden")
         self.assertEqual(len(rig.registry), 1)
+
+    def test_secrets_are_taken_sealed_only(self):
+        rig = Rig("sealed-only")
+        for op in _SEALED:
+            result = rig.ask(op, {})
+            self.assertEqual(result["code"], "bad_request", op)
+            self.assertTrue("sealed" in result["msg"], op)
+        self.assertEqual(rig.opened, 0)
+
+    def test_clock_is_not_set_by_one_that_is_not_trusted(self):
+        rig = Rig("no-clock")
+        rig.clock.trusted = False
+        for op, args in (("time_sync", {}), ("zone_set", {"utc_offset_min": 60})):
+            self.assertEqual(rig.ask(op, args)["code"], "no_clock", op)
+        self.assertEqual(rig.opened, 0)
+
+    def test_what_waits_for_somebody_or_reads_all_has_minutes(self):
+        rig = Rig("long")
+        rig.lock.features = (1 << 128) - 1
+        spans_s = {}
+
+        def take_none(job):
+            spans_s[job.op] = remaining_ms(job.deadline_ms) // 1000
+            return False
+
+        rig.tools.scheduler.submit = take_none
+        for op in ("records_read", "upload", "fingerprint_enrol", "card_enrol", "state"):
+            if table.rules(op, True) is not None:
+                rig.ask(op)
+        for op, span_s in spans_s.items():
+            self.assertEqual(span_s > 60, op != "state", op)
+        self.assertTrue(len(spans_s) > 3)
+
+    def test_operation_for_which_the_lock_lacks_a_part_does_not_touch_the_radio(self):
+        rig = Rig("lacking")
+        rig.tools.rates.take = lambda *args: True
+        for bit, ops in _BITS:
+            rig.lock.features = (1 << 128) - 1 - (1 << bit)
+            for op in ops:
+                if table.rules(op, True) is not None:
+                    self.assertEqual(rig.ask(op, {})["code"], "unsupported", op)
+        self.assertEqual(rig.opened, 0)
 
 
 if __name__ == "__main__":

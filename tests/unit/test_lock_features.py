@@ -14,6 +14,7 @@ _NO_CLOCK_BACKUP = 20
 _BITS = {
     0: (opcodes.PASSCODE, opcodes.PASSCODE_COUNT),
     1: (opcodes.CARD,),
+    2: (opcodes.FINGERPRINT,),
     4: (opcodes.AUTO_LOCK,),
     5: (opcodes.SET_ERASE_CODE,),
     7: (opcodes.PASSCODE_LIST,),
@@ -25,7 +26,12 @@ _BITS = {
     15: (opcodes.SOUND,),
     18: (opcodes.GET_ADMIN_PASSCODE,),
     23: (),
+    34: (opcodes.CYCLIC,),
+    41: (opcodes.KEY_FOB,),
+    42: (opcodes.ACCESSORY_BATTERY,),
 }
+_ALWAYS = (0, 1, 2, 4, 5, 7, 8, 10, 11, 12, 14, 15, 18, 22, 23, 28, 29, 30, 34, 40, 42, 43, 46)
+_FITTED = (9, 24, 25, 32, 36, 41, 44, 45, 50, 51, 52, 53, 70, 87)
 
 
 class FeatureTest(unittest.TestCase):
@@ -33,7 +39,9 @@ class FeatureTest(unittest.TestCase):
         for backup in (False, True):
             mask = Rig(scratch("features"), clock_backup=backup).engine.features
             bits = [bit for bit in range(128) if mask >> bit & 1]
-            self.assertEqual(bits, sorted(list(_BITS) + [_NO_CLOCK_BACKUP] * (not backup)))
+            self.assertEqual(_NO_CLOCK_BACKUP in bits, not backup)
+            self.assertEqual([bit for bit in _BITS if bit not in bits], [])
+            self.assertEqual([bit for bit in bits if bit not in _ALWAYS + _FITTED + (_NO_CLOCK_BACKUP,)], [])
 
     def test_command_whose_bit_is_0_is_unknown_and_others_are_not_touched(self):
         rig = Rig(scratch("features")).paired()
