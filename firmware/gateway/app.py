@@ -24,6 +24,7 @@ from firmware.version import VERSION
 _LOCKS = "/data/locks"
 _RECORDS = "/data/records"
 _IDS = "/data/ids"
+_JOBS = "/data/jobs"
 _LIGHT = (18, 19, 21)
 _NAME = "Gatehouse"
 _IDS_SEGMENT = const(64)
@@ -73,6 +74,8 @@ class App:
         from firmware.gateway.clocks import Clocks
         from firmware.gateway.dedupe import Dedupe
         from firmware.gateway.gateway_ops import GatewayOps
+        from firmware.gateway.job_store import JobStore
+        from firmware.gateway.jobs import Jobs
         from firmware.gateway.links import Links
         from firmware.gateway.outgoing import Outgoing
         from firmware.gateway.radio_watch import RadioWatch
@@ -119,7 +122,9 @@ class App:
         tools.on_locks = self._publish_info
         self._secret, self._public = identity.own_key(board)
         tools.gateway_ops = GatewayOps(tools, self._secret, self._public, self._about)
+        tools.jobs = Jobs(tools, JobStore(_JOBS, board.Nvs()), log)
         bridge = self._bridge = Bridge(tools, log)
+        tools.jobs.load()
         background = Background(registry, tools.scheduler, records, tools.clocks, now_s, log)
         registry.on_change = tools.states.mark
         registry.on_records = records.flagged
@@ -145,6 +150,7 @@ class App:
         add("states", tools.states.run)
         add("uploads", tools.uploads.run)
         add("background", background.run)
+        add("jobs", tools.jobs.run)
         add("diagnostics", Diagnostics(tools.metrics, self._gather, tools.topics, mqtt).run)
 
     def _resolver(self, values):

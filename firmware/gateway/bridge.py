@@ -42,6 +42,8 @@ class Bridge:
         self._filled = asyncio.Event()
         self._alarms = Rate(_ALARMS_PER_MIN, 60)
         self.dropped = 0
+        tools.jobs.conclude = self._conclude
+        tools.jobs.publish = self._publish
 
     def __len__(self):
         """How many messages wait."""
@@ -173,6 +175,11 @@ class Bridge:
             request.is_open = True
             return True
         request.digest = command.digest(request.lock_id or "")
+        is_same = self._tools.jobs.repeated(command.id, request.digest)
+        if is_same is not None:  # it waits for its lock, for longer than ids are remembered
+            if not is_same:
+                raise Conflict("the id was used for another request")
+            return False
         known, payload = self._tools.dedupe.look(command.id, request.digest)
         if known == dedupe.CONFLICT:
             raise Conflict("the id was used for another request")
@@ -209,6 +216,12 @@ class Bridge:
         table.admit(command, lock)
         if rules & table.NEEDS_CLOCK and not tools.clock.trusted:
             raise NoClock("the gateway's clock is not trusted")
+        if rules & table.LOCAL:
+            self.conclude(request, table.module(command.op).answer(tools, lock, command.op, command.args), None, 0)
+            return
+        if rules & table.DURABLE:
+            tools.jobs.accept(request, lock)
+            return
         if not tools.scheduler.submit(CommandJob(lock, deadline_ms, request, tools, self._done)):
             raise Busy("the queue is full")
         request.is_open = False
@@ -227,17 +240,20 @@ class Bridge:
         left_ms = command.exp * 1000 - tools.clock.now_ms()
         if left_ms <= 0:
             raise Expired("past its exp")
-        most_s = _MOST_VOLATILE_S if request.is_volatile else _MOST_S
+        most_s = _MOST_VOLATILE_S if request.is_volatile else _MOST_S  # of a durable one `jobs` sees to it
         return ticks_add(ticks_ms(), min(left_ms, most_s * 1000))
 
     # --- results
 
     def _done(self, job, found, err):
+        self._conclude(job.request, found, err, job.attempts)
+
+    def _conclude(self, request, found, err, attempts):
         try:
-            self.conclude(job.request, found, err, job.attempts)
+            self.conclude(request, found, err, attempts)
         except MemoryError:  # what the lock did is done: its result must not be lost
             gc.collect()
-            self.conclude(job.request, found, err, job.attempts)
+            self.conclude(request, found, err, attempts)
 
     def conclude(self, request, found, err, attempts):
         """The one result of a request that was new: keep it under its id, publish it, count it."""
@@ -260,9 +276,9 @@ class Bridge:
         command = request.command
         ms = ticks_diff(ticks_ms(), request.began_ms)
         if err is None:
-            return "ok", reports.success(command.id, command.op, ms, attempts, found)
+            return "ok", reports.success(command.id, command.op, ms, attempts, found, request.job_state)
         code = err.code if isinstance(err, FirmwareError) else "internal"
-        return code, reports.failure(command.id, command.op, err, ms, attempts, found)
+        return code, reports.failure(command.id, command.op, err, ms, attempts, found, request.job_state)
 
     def _tell(self, request, code, payload, attempts, is_spare=False):
         op = request.command.op

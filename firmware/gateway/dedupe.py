@@ -96,6 +96,16 @@ class Dedupe:
         self._put(id_hash, digest[:8], 0)
         return NEW, None
 
+    def kept(self, id, digest):
+        """The stored result (bytes) of a request, or None; takes nothing."""
+        id_hash = _hash(id)
+        at = self._find(id_hash)
+        if at is None:
+            return None
+        _, known, _, seq = struct.unpack_from(_ROW, self._rows, at * _ROW_LEN)
+        entry = self._journal.get(seq) if seq and known == digest[:8] else None
+        return entry[17:] if entry is not None and entry[1:9] == id_hash else None
+
     def interrupted(self):
         """(digest, note) of requests that had begun to act when the board was last reset, once; `done` must follow."""
         found = list(self._interrupted.values())

@@ -98,8 +98,10 @@ class GatewayOps:
         lock = tools.registry.get(locks.address_of(args))
         if lock is None:
             return
+        gone = Cancelled("the lock was removed from this gateway")
+        tools.jobs.cancel_all(lock, gone)
         tools.registry.remove(lock)
-        tools.scheduler.cancel(lock, Cancelled("the lock was removed from this gateway"))
+        tools.scheduler.cancel(lock, gone)
         tools.records.close(lock)
         tools.rates.forget(lock.id)
         tools.mishaps.forget(lock.id)
@@ -139,7 +141,9 @@ class GatewayOps:
             return
         known = tools.registry.get(lock.address)
         if known:
-            tools.scheduler.cancel(known, Cancelled("the lock was imported anew"))
+            anew = Cancelled("the lock was imported anew")
+            tools.jobs.cancel_all(known, anew)
+            tools.scheduler.cancel(known, anew)
             lock.seq = known.seq
         try:
             tools.registry.add(lock)

@@ -66,7 +66,7 @@ def tell(tools, request, found, is_spare=True):
 class Request:
     """A command on its way, with where it came from and when."""
 
-    __slots__ = ("began_ms", "command", "digest", "is_open", "is_volatile", "lock_id")
+    __slots__ = ("began_ms", "command", "digest", "is_open", "is_volatile", "job_state", "lock_id")
 
     def __init__(self, command, lock_id, began_ms):
         self.command = command
@@ -75,3 +75,4 @@ class Request:
         self.digest = b""
         self.is_open = False  # new, and neither answered nor given to anybody
         self.is_volatile = False
+        self.job_state = None  # of a durable one that has ended

@@ -139,6 +139,17 @@ class Scheduler:
         first = self._queue[0]
         return first.priority == job.priority and first.lock is not job.lock
 
+    def waiting(self):
+        """The jobs that wait, most urgent first."""
+        return list(self._queue)
+
+    def withdraw(self, job):
+        """Take a waiting job out without ending it; False when it does not wait (any more)."""
+        if job not in self._queue:
+            return False
+        self._queue.remove(job)
+        return True
+
     def cancel(self, lock, err):
         """End every waiting job of a lock that is no longer served."""
         for job in [job for job in self._queue if job.lock is lock]:

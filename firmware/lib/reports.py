@@ -98,17 +98,20 @@ def ttlock_number(code, reason=None, op="", ble=None):
     return _NUMBERS.get(code, _NUMBERS["internal"])
 
 
-def success(id, op, ms, attempts, found=None):
-    """The `rsp` of an operation that was done; `found` is its `data`, a dict or None."""
-    return _result(id, op, "ok", "", ms, attempts, found, 0)
+def success(id, op, ms, attempts, found=None, job_state=None):
+    """The `rsp` of an operation that was done; `found` is its `data`, a dict or None. `job_state`: of an operation that
+    was kept until it could be done (domain.md 3.2)."""
+    return _result(id, op, "ok", "", ms, attempts, found, 0, job_state)
 
 
-def failure(id, op, err, ms, attempts, found=None):
+def failure(id, op, err, ms, attempts, found=None, job_state=None):
     """The `rsp` for an exception. Of FirmwareError the code, and the text, which never holds a secret (STYLE); of any
     other nothing but `internal`. An attribute `ttlock` of the exception stands before the table's number.
     """
     if not isinstance(err, FirmwareError) or err.code not in _NUMBERS:
-        return _result(id, op, "internal", "see the gateway's log", ms, attempts, found, _NUMBERS["internal"])
+        return _result(
+            id, op, "internal", "see the gateway's log", ms, attempts, found, _NUMBERS["internal"], job_state
+        )
     found = dict(found or {})
     reason = getattr(err, "reason", None)
     ble = getattr(err, "ble", None)
@@ -119,7 +122,7 @@ def failure(id, op, err, ms, attempts, found=None):
     number = getattr(err, "ttlock", None)
     if number is None:
         number = ttlock_number(err.code, reason, op or "", ble)
-    return _result(id, op, err.code, str(err), ms, attempts, found, number)
+    return _result(id, op, err.code, str(err), ms, attempts, found, number, job_state)
 
 
 def progress(id, op, found):
@@ -127,13 +130,15 @@ def progress(id, op, found):
     return _dump({"id": id, "op": op, "code": "progress", "data": found})
 
 
-def _result(id, op, code, text, ms, attempts, found, number):
+def _result(id, op, code, text, ms, attempts, found, number, job_state):
     body = {"id": id, "op": op, "ok": code == "ok", "code": code, "msg": text[:_MAX_TEXT]}
     body["ms"] = ms
     body["attempts"] = attempts
     body["data"] = found or {}
     if number is not None:
         body["ttlock"] = number
+    if job_state is not None:
+        body["job_state"] = job_state
     return _dump(body)
 
 

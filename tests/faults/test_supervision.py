@@ -38,6 +38,7 @@ _GATEWAY = (
     "states",
     "uploads",
     "background",
+    "jobs",
     "diagnostics",
 )
 _LOCK = ("housekeeping", "link", "mechanics", "guard", "console")

@@ -8,6 +8,8 @@ from firmware.gateway.clocks import Clocks
 from firmware.gateway.dedupe import Dedupe
 from firmware.gateway.diagnostics import Metrics
 from firmware.gateway.gateway_ops import GatewayOps
+from firmware.gateway.job_store import JobStore
+from firmware.gateway.jobs import Jobs
 from firmware.gateway.mishaps import Mishaps
 from firmware.gateway.rates import Rates
 from firmware.gateway.records import Records
@@ -29,6 +31,7 @@ from tests.unit.gateway_rig import (
     UnixClock,
     fresh_folder,
     known_lock,
+    nvs,
     quiet_log,
     run,
     stop,
@@ -99,7 +102,9 @@ class Rig:
         tools.gateway_ops = GatewayOps(tools, _SECRET, self.public, lambda: {"id": GATEWAY})
         self.changes = []
         tools.on_locks = lambda: self.changes.append(1)
+        tools.jobs = Jobs(tools, JobStore(self.folder + "/jobs", nvs(self.folder + "/locks")), log)
         self.bridge = Bridge(tools, log)
+        tools.jobs.load()
         self.lock = known_lock()
         self.registry.add(self.lock)
         self.lock.seen_s = self.now.s
@@ -116,7 +121,7 @@ class Rig:
 
         async def serve():
             tools = self.tools
-            jobs = [self.bridge.run(), tools.scheduler.run(), tools.scheduler.watch()]
+            jobs = [self.bridge.run(), tools.scheduler.run(), tools.scheduler.watch(), tools.jobs.run()]
             tasks = [asyncio.create_task(job) for job in jobs]
             for _ in range(limit_ms // 5):
                 if len(self.out.put_in) >= until:

@@ -65,7 +65,12 @@ _STORES: dict = {}  # NVS of a folder: it outlives the objects that use it
 
 def vault(folder):
     """A vault on `folder`; a second one on the same folder stands for the same board started again."""
-    return Vault(folder, _STORES.setdefault(folder, Nvs()))
+    return Vault(folder, nvs(folder))
+
+
+def nvs(folder):
+    """The key store of the board whose vault is at `folder`."""
+    return _STORES.setdefault(folder, Nvs())
 
 
 def quiet_log():

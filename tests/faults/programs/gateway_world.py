@@ -11,6 +11,8 @@ from firmware.gateway.clocks import Clocks
 from firmware.gateway.dedupe import Dedupe
 from firmware.gateway.diagnostics import Metrics
 from firmware.gateway.gateway_ops import GatewayOps
+from firmware.gateway.job_store import JobStore
+from firmware.gateway.jobs import Jobs
 from firmware.gateway.mishaps import Mishaps
 from firmware.gateway.rates import Rates
 from firmware.gateway.records import Records
@@ -114,10 +116,12 @@ class GatewayWorld:
         tools.scheduler = Scheduler(lambda lock, until_ms, gives_way: Opening(self, lock), registry, log, 0)
         tools.on_locks = lambda: None
         tools.gateway_ops = GatewayOps(tools, bytes(32), bytes(32), lambda: {})
+        tools.jobs = Jobs(tools, JobStore(DATA + "/jobs", self._nvs), log)
         self.bridge = Bridge(tools, log)
         for lock in registry.all():
             lock.seen_s = now.s
             tools.records.buffer(lock)
+        tools.jobs.load()
         self.work(0)
 
     @property
@@ -140,7 +144,7 @@ class GatewayWorld:
 
     async def _serve(self, until):
         tools = self.tools
-        jobs = [self.bridge.run(), tools.scheduler.run(), tools.scheduler.watch()]
+        jobs = [self.bridge.run(), tools.scheduler.run(), tools.scheduler.watch(), tools.jobs.run()]
         tasks = [asyncio.create_task(job) for job in jobs]
         for _ in range(400):
             if until and len(self.results()) >= until:
