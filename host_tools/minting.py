@@ -18,6 +18,8 @@ ONCE, PERMANENT, TIMED, ERASE = "once", "permanent", "timed", "erase"
 RECURRING = ("weekend", "daily", "workday", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 KINDS = {ONCE: 1, PERMANENT: 2, TIMED: 3, ERASE: 4} | {word: 5 + place for place, word in enumerate(RECURRING)}
 
+STORED = "stored"  # in the lock, with whatever period
+
 ALREADY_ISSUED, NO_SEEDS = -1026, -1007
 
 _UNIX_2000 = 946684800
@@ -179,6 +181,9 @@ def share_text(entry: Entry, made: Minted) -> str:
         lines += ["Valid: %s to %s" % (start, use), "It removes all passcodes and opens nothing."]
     elif made.kind == ONCE:
         lines += ["Valid: once, %s to %s" % (start, use)]
+    elif made.kind == STORED:
+        words = [word + _when(entry, each) for word, each in (("from ", made.start), ("until ", made.end)) if each]
+        lines.append("Valid: " + (" ".join(words) or "always"))
     elif made.end is None:
         lines += ["Valid: from %s on" % start, "First use: before %s" % use]
     else:

@@ -6,6 +6,7 @@ they may have arrived. Source: domain.md 2 (key feature 2), 3.1.
 
 from dataclasses import dataclass
 
+from firmware.lib import marks
 from host_tools import minting, names
 from host_tools.errors import HostError
 from host_tools.gateway_client import Gateways
@@ -120,8 +121,20 @@ def issued_unused(entry: Entry, listed: list[dict]) -> list[dict]:
     return found
 
 
-def prefix_clash(entry: Entry | None, code: str, codes: list[str]) -> bool:
-    """Whether a lock of another make would open with the shorter of two codes while the longer is typed (3.1)."""
-    if entry is not None and entry.model.startswith(_OWN):
+def prefix_clash(entry: Entry, code: str) -> bool:
+    """Whether a keypad of another make would take the shorter of two codes while the longer is typed (commands 3.1).
+
+    The key book has no digits but marks: those of all beginnings of the code, and of all that go on from it.
+    """
+    if entry.model.startswith(_OWN):
         return False
-    return any(code != each and (code.startswith(each) or each.startswith(code)) for each in codes if each)
+    taken = {
+        who for each in names.Names(entry).credentials if each.kind == "passcode" and not each.gone for who in each.who
+    }
+    if entry.admin_passcode:
+        taken.add(marks.of_passcode(bytes.fromhex(entry.aes), entry.admin_passcode.encode()))
+    others = [code[:length] for length in range(4, len(code))]
+    for length in range(1, 10 - len(code)) if taken else ():
+        others += ["%s%0*d" % (code, length, each) for each in range(10**length)]
+    key = bytes.fromhex(entry.aes)
+    return any(marks.of_passcode(key, each.encode()) in taken for each in others)

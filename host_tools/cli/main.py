@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from firmware.version import VERSION
-from host_tools.cli import boards, control, diagnose, ekeys, keys, locks, records, upload, watch
+from host_tools.cli import boards, control, diagnose, ekeys, keys, locks, passcodes, records, upload, watch
 
 app = typer.Typer(
     name="gatehouse",
@@ -42,7 +42,9 @@ app.command("info")(control.info)
 app.add_typer(keys.app, name="keys")
 app.add_typer(control.time_app, name="time")
 app.add_typer(control.autolock_app, name="autolock")
-app.add_typer(control.passcode_app, name="passcode")
+app.add_typer(passcodes.app, name="passcode")
+app.add_typer(passcodes.admin_app, name="admin-code")
+app.command("erase-code")(passcodes.erase_code)
 app.add_typer(ekeys.app, name="ekey")
 app.command("records")(records.records)
 app.command("upload")(upload.upload)

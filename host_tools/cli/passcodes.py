@@ -1,0 +1,351 @@
+"""`gatehouse passcode`, `admin-code`, `erase-code`: codes for the keypad. Digits come from standard input."""
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from host_tools import codes, gateway_client, local_codes, lock_link, minting, names, passcodes
+from host_tools.cli import common
+from host_tools.cli.asking import done, target
+from host_tools.cli.common import err, key_book, out, progress, reporting, run
+from host_tools.errors import HostError
+from host_tools.keybook import Entry
+from host_tools.moments import read_moment
+
+app = typer.Typer(no_args_is_help=True, help="Codes for the keypad.")
+admin_app = typer.Typer(no_args_is_help=True, help="The administrator's passcode, beside the lock.")
+
+Start = Annotated[str, typer.Option("--from", help="Valid from: 2026-05-01T15:00 or now")]
+End = Annotated[str, typer.Option("--until", help="Valid until: 2026-05-03T11:00 or +2d, +12h")]
+Named = Annotated[str, typer.Option("--name", help="Whose code it is")]
+Generate = Annotated[int, typer.Option("--generate", help="Make up a code of so many digits and show it")]
+Short = Annotated[bool, typer.Option("--short", help="Allow 4 or 5 digits")]
+
+_KINDS_HELP = "once, permanent, timed, erase; weekend, daily, workday, mon ... sun"
+
+
+def _read_code(generate: int, short: bool, what: str = "passcode") -> str:
+    if generate:
+        if not 6 <= generate <= 9:
+            raise HostError("bad_request", "--generate takes 6 to 9 digits")
+        return codes.random_code(generate)
+    return codes.check(common.secret(what, again=sys.stdin.isatty()), short)
+
+
+def _entry(lock: str) -> Entry | None:
+    try:
+        return key_book().find(lock)
+    except HostError as error:
+        if error.code != "unknown_lock":
+            raise
+        return None
+
+
+def _do(
+    lock: str,
+    broker: str,
+    base: str,
+    gateway: str,
+    what: str,
+    work: Callable[[passcodes.Passcodes], Awaitable[Any]],
+) -> tuple[str, Any]:
+    """(name of the lock, what `work` returns). Errors end the command."""
+    with reporting():
+        ident, name = target(lock)
+        entry = _entry(lock)
+
+    async def all_of_it() -> Any:
+        async with gateway_client.connect(broker, base) as gateways:
+            with progress("%s: %s ..." % (name, what)):
+                chosen = await gateways.choose(gateway, ident)
+                return await work(passcodes.Passcodes(gateways, chosen, ident, key_book(), entry))
+
+    return name, run(all_of_it())
+
+
+def _period(start: str, end: str) -> tuple[int, int]:
+    begin = read_moment(start or "now")
+    until = read_moment(end, begin) if end else None
+    if until is None or until <= begin:
+        raise HostError("bad_request", "the end must lie after the start", "give --until")
+    return begin, until
+
+
+def _minutes(text: str) -> int:
+    hours, _, minutes = text.partition(":")
+    if not (hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
+        raise HostError("bad_request", "%r is no time of day" % text, "write 08:00")
+    return 60 * int(hours) + int(minutes)
+
+
+@app.command("add")
+def add(
+    lock: common.Lock,
+    start: Start = "",
+    end: End = "",
+    once: Annotated[bool, typer.Option("--once", help="Opens one time, until its end")] = False,
+    days: Annotated[str, typer.Option("--days", help="Recurring: weekend, daily, workday, mon ... sun")] = "",
+    opens: Annotated[str, typer.Option("--at", help="Recurring: opens at, such as 08:00")] = "",
+    hours: Annotated[int, typer.Option("--hours", help="Recurring: for so many hours, 1 to 24")] = 0,
+    name: Named = "",
+    generate: Generate = 0,
+    short: Short = False,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+) -> None:
+    """Add a passcode; it is asked for, made up (--generate), or read from standard input."""
+    with reporting():
+        args: dict = {"code": _read_code(generate, short), "type": "permanent"}
+        if days:
+            if days not in minting.RECURRING or not opens or not 1 <= hours <= 24:
+                raise HostError("bad_request", "a recurring code needs --days, --at and --hours")
+            args.update(type="cyclic", days=days, from_min=_minutes(opens), hours=hours)
+        elif end or start or once:
+            begin, until = _period(start, end)
+            args.update(type="once" if once else "period", start=begin, end=until)
+        entry = _entry(lock)
+        if entry is not None and passcodes.prefix_clash(entry, args["code"]):
+            warning = (
+                "warning: it is the beginning of another code, or goes on from one; the keypad may take the shorter"
+            )
+            err.print(warning, style="yellow")
+    title, result = _do(lock, broker, base, gateway, "adding a passcode", lambda asked: asked.add(args, name))
+    done(title, "knows the passcode", result, False)
+    if generate:
+        out.print("passcode: [bold]%s[/]" % args["code"])
+
+
+@app.command("change")
+def change(
+    lock: common.Lock,
+    new: Annotated[bool, typer.Option("--new", help="Also other digits: a second line of standard input")] = False,
+    start: Start = "",
+    end: End = "",
+    name: Named = "",
+    short: Short = False,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+) -> None:
+    """Change digits, period (both --from and --until) or name of a passcode, which is asked for."""
+    with reporting():
+        args: dict = {"code": common.secret("passcode to change")}
+        if new:
+            args["new_code"] = _read_code(0, short, "new passcode")
+        if bool(start) != bool(end):
+            raise HostError("bad_request", "a period needs both start and end", "give --from and --until")
+        if end:
+            args["start"], args["end"] = _period(start, end)
+        if len(args) == 1 and not name:
+            raise HostError("bad_request", "nothing to change", "give --new, --from and --until, or --name")
+    if len(args) == 1:
+        with reporting():
+            ident, title = target(lock)
+            names.note(key_book(), ident, "passcode", None, name, args["code"])
+        out.print("%s: the passcode is %s's" % (title, name))
+        return
+    title, result = _do(lock, broker, base, gateway, "changing a passcode", lambda asked: asked.change(args, name))
+    done(title, "changed the passcode", result, False)
+
+
+@app.command("delete")
+def delete(
+    lock: common.Lock,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+) -> None:
+    """Delete a passcode, which is asked for or read from standard input."""
+    with reporting():
+        code = common.secret("passcode to delete")
+        entry = _entry(lock)
+        unused = entry is not None and minting.find(entry, code) is not None
+    name, result = _do(lock, broker, base, gateway, "deleting a passcode", lambda asked: asked.delete(code))
+    done(name, "no longer takes the passcode", result, False)
+    if unused:
+        err.print("if it was never used, the lock does not know it: a `passcode reset` or an erase code kills it")
+
+
+@app.command("clear")
+def clear(
+    lock: common.Lock,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+) -> None:
+    """Delete all passcodes that the lock holds. Codes that were made without it and never used stay good."""
+    if not yes:
+        typer.confirm("delete all passcodes of this lock?", abort=True)
+    name, result = _do(lock, broker, base, gateway, "deleting all passcodes", lambda asked: asked.clear())
+    done(name, "has no passcodes", result, False)
+
+
+@app.command("reset")
+def reset(
+    lock: common.Lock,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+) -> None:
+    """Delete all passcodes and make every code that was ever made without the lock dead. The admin passcode stays."""
+    if not yes:
+        typer.confirm("reset all passcodes of this lock?", abort=True)
+    name, result = _do(lock, broker, base, gateway, "resetting the passcodes", lambda asked: asked.reset())
+    done(name, "has no passcodes, and no old one will do", result, False)
+
+
+@app.command("list")
+def list_(
+    lock: common.Lock,
+    name: Annotated[str, typer.Option("--name", help="Only those whose name holds this")] = "",
+    code: Annotated[bool, typer.Option("--code", help="Only the code that is asked for")] = False,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+    as_json: common.Json = False,
+) -> None:
+    """Passcodes in the lock, masked, and those that were made without it and not used yet."""
+    with reporting():
+        entry = _entry(lock)
+        who = None
+        if code:
+            if entry is None:
+                raise HostError("unknown_lock", "a code is searched for with the key book's keys only")
+            who = names.who_of(entry.aes, "passcode", None, common.secret("passcode to search for"))
+    title, found = _do(lock, broker, base, gateway, "reading its passcodes", lambda asked: asked.list())
+    for each in found:
+        each.setdefault("state", "in the lock")
+    if entry is not None:
+        found += passcodes.issued_unused(entry, found)
+    found = [each for each in found if name.lower() in str(each.get("name", "")).lower()]
+    if who is not None:
+        found = [each for each in found if each.get("who") == who]
+    if as_json:
+        out.print_json(data=found)
+        return
+    table = Table("passcode", "name", "type", "from", "until", "state", title=title, title_justify="left")
+    for each in found:
+        dates = [common.local(str(each[key])) if each.get(key) else "" for key in ("start", "end")]
+        kind = str(each.get("type"))
+        if "from_min" in each:
+            opens = int(each["from_min"])
+            kind = "%s %02d:%02d, %s h" % (each.get("days"), opens // 60, opens % 60, each.get("hours"))
+        table.add_row(str(each.get("code")), str(each.get("name", "")), kind, *dates, str(each["state"]))
+    out.print(table if found else "%s has no passcodes" % title)
+
+
+@app.command("mint")
+def mint(
+    lock: common.Lock,
+    kind: Annotated[str, typer.Option("--type", help=_KINDS_HELP)],
+    start: Start = "",
+    end: End = "",
+    name: Named = "",
+) -> None:
+    """Make a passcode of nine digits that the lock knows by itself: no gateway, no link. Prints the text to hand over.
+
+    Times are cut to the hour. It has to be used within 24 hours of its start (one-time: 6). A recurring code's --from
+    and --until are its hours on the first day. A random entry of nine digits opens with a chance below 4 in a million.
+    """
+    with reporting():
+        if kind not in minting.KINDS:
+            raise HostError("bad_request", "no such type", _KINDS_HELP)
+        needs_end = kind == minting.TIMED or kind in minting.RECURRING
+        begin = read_moment(start or "now")
+        until = read_moment(end, begin) if end else None
+        if needs_end != (until is not None):
+            raise HostError("bad_request", "this type %s --until" % ("needs" if needs_end else "has no"))
+        book = key_book()
+        entry = book.find(lock)
+        made = minting.mint(book, entry.id, kind, begin, until, name)
+    out.print(minting.share_text(entry, made), markup=False, highlight=False)
+
+
+@app.command("share")
+def share(lock: common.Lock) -> None:
+    """Print the text to hand over for a passcode that was made with `mint`, or added; it is asked for."""
+    with reporting():
+        entry = key_book().find(lock)
+        code = codes.check(common.secret("passcode to share"), short=True)
+        made = minting.find(entry, code) or _stored(entry, code)
+    out.print(minting.share_text(entry, made), markup=False, highlight=False)
+
+
+def _stored(entry: Entry, code: str) -> minting.Minted:
+    """A code that was written into the lock, as the key book knows it."""
+    who = names.who_of(entry.aes, "passcode", None, code)
+    for each in names.Names(entry).credentials:
+        if each.kind == "passcode" and who in each.who and not each.gone:
+            return minting.Minted(code, minting.STORED, each.start or 0, each.end, 0, each.name)
+    raise HostError(
+        "refused", "the key book does not know this code", "see `gatehouse passcode list`", "not_found", -2009
+    )
+
+
+def _go_beside() -> None:
+    lock_link.use_air()
+    lock_link.keep_challenges(key_book().path.with_name("challenges.json"))
+
+
+def _beside(lock: str, which: str, code: str) -> str:
+    with reporting():
+        book = key_book()
+        entry = book.find(lock)
+
+    async def work() -> None:
+        _go_beside()
+        with progress("looking for %s ..." % entry.name):
+            await local_codes.set_code(book, entry, which, code)
+
+    run(work())
+    return entry.name
+
+
+@admin_app.command("set")
+def admin_set(lock: common.Lock, generate: Generate = 0, short: Short = False) -> None:
+    """Give the lock another administrator's passcode; it opens always, also a door that is locked from inside."""
+    with reporting():
+        code = _read_code(generate, short, "admin passcode")
+    out.print("%s has another admin passcode" % _beside(lock, local_codes.ADMIN, code))
+
+
+@admin_app.command("show")
+def admin_show(
+    lock: common.Lock,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show the digits, on a terminal only")] = False,
+) -> None:
+    """Read the administrator's passcode from the lock, over the local link, as its administrator."""
+    with reporting():
+        book = key_book()
+        entry = book.find(lock)
+        if reveal and not sys.stdout.isatty():
+            raise HostError("bad_request", "digits are shown on a terminal only")
+
+    async def work() -> str:
+        _go_beside()
+        with progress("looking for %s ..." % entry.name):
+            return await local_codes.read_admin_code(book, entry)
+
+    code = run(work())
+    shown = code if reveal else "*" * len(code)
+    out.print("%s: %s" % (entry.name, shown or "no admin passcode"), highlight=False)
+
+
+def erase_code(
+    lock: common.Lock,
+    remove: Annotated[bool, typer.Option("--remove", help="No erase code any more")] = False,
+    generate: Annotated[int, typer.Option("--generate", help="Make up one of 7 to 9 digits and show it")] = 0,
+) -> None:
+    """Set, beside the lock, the code that removes all passcodes when it is typed; cards and fingers stay."""
+    with reporting():
+        code = "" if remove else local_codes.check_erase_code(_read_code(generate, False, "erase code"))
+    name = _beside(lock, local_codes.ERASE, code)
+    out.print("%s has %s erase code" % (name, "no" if remove else "another"))
+    if generate:
+        out.print("erase code: [bold]%s[/]" % code)
