@@ -143,6 +143,16 @@ class LockLink:
         except (BleakError, EOFError, OSError) as err:
             raise _link(LinkError, "connection lost at 0x%02x (%s)" % (command, type(err).__name__), sent)
 
+    async def follow(self, command: int, timeout_s: float) -> bytes:
+        """The data of a further answer to a command that answers several times."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._answer(command)
+        except TimeoutError:
+            raise _link(LinkTimeout, "no further answer to 0x%02x in %d s" % (command, timeout_s), True)
+        except EOFError:
+            raise _link(LinkError, "connection lost at 0x%02x" % command, True)
+
     async def _answer(self, command: int) -> bytes:
         while True:
             got = await self._frames.get()

@@ -47,14 +47,14 @@ def pair(
         out.print("next: gatehouse import '%s'" % entry.name)
 
 
-def _go_beside() -> None:
+def go_beside() -> None:
     """Ready for a link to a lock from this computer."""
     lock_link.use_air()
     lock_link.keep_challenges(key_book().path.with_name("challenges.json"))
 
 
 async def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entry:
-    _go_beside()
+    go_beside()
     wanted = lock_id(mac)
     out.print("warning: %s" % pairing.SNIFFING_WARNING, style="yellow")
     with progress("touch the keypad of the lock ...") as step:
@@ -82,7 +82,7 @@ async def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entr
 
 
 async def _confirm(mac: str) -> None:
-    _go_beside()
+    go_beside()
     book = key_book()
     open_ones = [each for each in book.entries() if each.provisional and lock_id(mac) in ("", each.id)]
     if not open_ones:
@@ -102,7 +102,7 @@ def hand_over(
     gateway: common.Gateway = "",
 ) -> None:
     """Hand a lock's keys to a gateway, sealed so that only this gateway can read them."""
-    run(_import(_entry(lock), broker, base, gateway))
+    run(_import(entry_of(lock), broker, base, gateway))
 
 
 async def _import(entry: Entry, broker: str, base: str, gateway: str) -> None:
@@ -120,7 +120,7 @@ def forget(
     gateway: common.Gateway = "",
 ) -> None:
     """Make a gateway forget a lock. The lock and your key book keep their keys."""
-    entry = _entry(lock)
+    entry = entry_of(lock)
 
     async def work() -> str:
         async with gateway_client.connect(broker, base) as gateways:
@@ -136,17 +136,17 @@ def remote_unlock(
     on: Annotated[bool, typer.Option("--on/--off", help="Allow or forbid unlocking through a gateway")],
 ) -> None:
     """Change a lock's remote-unlock switch, beside the lock: no gateway can do this."""
-    entry = _entry(lock)
+    entry = entry_of(lock)
 
     async def work() -> bool:
-        _go_beside()
+        go_beside()
         with progress("looking for %s ..." % entry.name):
             return await pairing.set_remote_unlock(entry, on)
 
     out.print("remote unlock of %s is %s" % (entry.name, "on" if run(work()) else "off"))
 
 
-def _entry(lock: str) -> Entry:
+def entry_of(lock: str) -> Entry:
     async def find() -> Entry:
         return await asyncio.to_thread(key_book().find, lock)
 

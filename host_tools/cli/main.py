@@ -5,7 +5,20 @@ from typing import Annotated
 import typer
 
 from firmware.version import VERSION
-from host_tools.cli import boards, control, diagnose, ekeys, keys, locks, passcodes, records, upload, watch
+from host_tools.cli import (
+    boards,
+    control,
+    diagnose,
+    ekeys,
+    fingerprints,
+    fobs,
+    keys,
+    locks,
+    passcodes,
+    records,
+    upload,
+    watch,
+)
 
 app = typer.Typer(
     name="gatehouse",
@@ -45,6 +58,8 @@ app.add_typer(control.autolock_app, name="autolock")
 app.add_typer(passcodes.app, name="passcode")
 app.add_typer(passcodes.admin_app, name="admin-code")
 app.command("erase-code")(passcodes.erase_code)
+app.add_typer(fingerprints.app, name="fingerprint")
+app.add_typer(fobs.app, name="fob")
 app.add_typer(ekeys.app, name="ekey")
 app.command("records")(records.records)
 app.command("upload")(upload.upload)
