@@ -17,7 +17,7 @@ GATEWAY_UID = 0x47415445  # domain.md 3.4
 
 # Kind of credential -> `method` of its records
 METHODS: dict[str, tuple[str, ...]] = {kind: (kind,) for kind in KINDS}
-METHODS |= {"fob": ("remote",), "ekey": ("app", "gateway")}
+METHODS |= {"fob": ("remote", "device"), "ekey": ("app", "gateway")}
 _KIND_OF = {method: kind for kind, methods in METHODS.items() for method in methods}
 
 
