@@ -7,6 +7,7 @@ import typer
 from firmware.version import VERSION
 from host_tools.cli import (
     boards,
+    cards,
     control,
     diagnose,
     ekeys,
@@ -60,6 +61,7 @@ app.add_typer(passcodes.admin_app, name="admin-code")
 app.command("erase-code")(passcodes.erase_code)
 app.add_typer(fingerprints.app, name="fingerprint")
 app.add_typer(fobs.app, name="fob")
+app.add_typer(cards.app, name="card")
 app.add_typer(ekeys.app, name="ekey")
 app.command("records")(records.records)
 app.command("upload")(upload.upload)

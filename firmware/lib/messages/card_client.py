@@ -36,17 +36,17 @@ class Card:
         self.end = end
 
 
-def encode_id(card):
-    """A number below 2**64 -> its 4 or 8 bytes."""
-    return number(card, 4 if 0 <= card < 1 << 32 else 8)
+def encode_id(card, is_reversed=False):
+    """A number below 2**64 -> its 4 or 8 bytes.
 
-
-def reversed_number(card):
-    """The number that the same chip has for a reader that starts at its other end: 3661413478 <-> 1723612378."""
-    turned = 0
-    for octet in reversed(encode_id(card)):
-        turned = turned << 8 | octet
-    return turned
+    `is_reversed`: it was read by a reader that starts at the chip's other end, 1723612378 for what is 3661413478 here.
+    A number of five to seven bytes is that of a chip with seven, of which the lock has a zero byte in front.
+    """
+    if not is_reversed:
+        return number(card, 4 if 0 <= card < 1 << 32 else 8)
+    size = 4 if 0 <= card < 1 << 32 else 7 if card < 1 << 56 else 8
+    turned = bytes(reversed(number(card, size)))
+    return b"\x00" + turned if size == 7 else turned
 
 
 def _dated(op, id, start, end):
