@@ -86,7 +86,8 @@ class GatewayOps:
         items = []
         for lock in registry.all():
             near = registry.is_present(lock)
-            items.append({"mac": lock.id, "name": lock.name, "near": near, "rssi": lock.rssi_dbm})
+            item = {"mac": lock.id, "name": lock.name, "near": near, "rssi": lock.rssi_dbm, "battery": lock.battery}
+            items.append(item)
         return {"items": items}
 
     def forget(self, args):

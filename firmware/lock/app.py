@@ -86,7 +86,7 @@ class App:
         self._lifeline = lifeline = Lifeline(board, log, is_minimal)
         self._uptime = Uptime()
         address = board.bluetooth_address()
-        identity = Identity(address, VERSION)
+        identity = Identity(address, VERSION, scene=settings.scene)
         self._name = advert.lock_name("GH1", address)
         hardware = Hardware(
             _Pins(),

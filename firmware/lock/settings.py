@@ -16,6 +16,7 @@ TABLE = Table(
         Setting("adv_awake_ms", 400, integer(20, 10000), "ms"),
         Setting("adv_asleep_ms", 1000, integer(20, 10240), "ms"),
         Setting("travel_ms", 600, integer(50, 2000), "ms"),  # 0x47 is answered when the bolt is there
+        Setting("scene", 2, integer(0, 11)),  # what it locks (lock-ble-link.md 2.6): 2 a door, 8 a padlock, ...
         Setting("push", True, flag),
         Setting("crc_default", "standard", choice("standard", "vendor")),
         Setting("record_auto_lock", False, flag),

@@ -15,6 +15,7 @@ from host_tools.cli import (
     fobs,
     keys,
     locks,
+    ownership,
     passcodes,
     records,
     upload,
@@ -48,6 +49,13 @@ def _main(
 app.command("pair")(locks.pair)
 app.command("import")(locks.hand_over)
 app.command("forget")(locks.forget)
+app.command("scan")(ownership.scan)
+app.command("touch")(ownership.touch)
+app.command("delete")(ownership.delete)
+app.command("name")(ownership.name)
+app.command("rename")(ownership.rename)
+app.command("basics")(ownership.basics)
+app.command("import-credentials")(ownership.import_credentials)
 app.command("remote-unlock")(locks.remote_unlock)
 app.command("unlock")(control.unlock)
 app.command("lock")(control.lock)

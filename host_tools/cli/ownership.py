@@ -1,0 +1,223 @@
+"""`gatehouse delete`, `name`, `basics`, `rename`, `import-credentials`, `time zone`: the owner and the lock itself."""
+
+import contextlib
+import sys
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from host_tools import gateway_client, heard, lock_link, ownership, pairing, transfer
+from host_tools.cli import common
+from host_tools.cli.common import key_book, out, progress, reporting, run
+from host_tools.cli.control import time_app
+from host_tools.errors import HostError
+from host_tools.keybook import Entry
+
+Near = Annotated[bool, typer.Option("--beside", help="Over Bluetooth from this computer, not through a gateway")]
+
+
+def _entry(lock: str) -> Entry:
+    with reporting():
+        return key_book().find(lock)
+
+
+def _go_beside() -> None:
+    lock_link.use_air()
+    lock_link.keep_challenges(key_book().path.with_name("challenges.json"))
+
+
+def delete(
+    lock: common.Lock,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    no_gateway: Annotated[bool, typer.Option("--no-gateway", help="No gateway has its keys")] = False,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+) -> None:
+    """Give a lock up, beside it: it forgets you and everybody, then the gateways and your key book forget it."""
+    entry = _entry(lock)
+    if not yes and not typer.confirm("erase %s (%s) with all codes, cards and records?" % (entry.name, entry.mac)):
+        raise typer.Exit(1)
+    with reporting():
+        book = key_book()
+        book.entries()
+
+    async def work() -> tuple[bool, list[str]]:
+        _go_beside()
+        with progress("erasing %s ..." % entry.name) as step:
+            was_ours = await ownership.erase(entry)
+            gateways: list[str] = []
+            if not no_gateway:
+                step("telling the gateways ...")
+                async with gateway_client.connect(broker, base) as reach:
+                    with contextlib.suppress(HostError):  # no gateway, or several: what matters is who is there
+                        await reach.choose()
+                    gateways = await ownership.forget_everywhere(reach, entry)
+        book.remove(entry.mac)
+        return was_ours, gateways
+
+    was_ours, gateways = run(work())
+    out.print("%s is nobody's%s and can be paired again" % (entry.name, "" if was_ours else " (it was already)"))
+    if gateways:
+        out.print("forgotten by gateway %s" % ", ".join(gateways))
+
+
+def name(
+    lock: common.Lock,
+    text: Annotated[str, typer.Argument(help="What the lock is to advertise, at most 20 bytes")],
+    near: Near = False,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+) -> None:
+    """Change the name that the lock itself shows over Bluetooth. (Your own name for it: `rename`.)"""
+    entry = _entry(lock)
+
+    async def work() -> None:
+        with progress("%s: naming it ..." % entry.name):
+            if near:
+                _go_beside()
+                await ownership.set_name(entry, text)
+                return
+            async with gateway_client.connect(broker, base) as gateways:
+                chosen = await gateways.choose(gateway, entry.id)
+                await gateways.command(chosen, entry.id, "name_set", {"name": text})
+
+    run(work())
+    out.print("%s advertises as %s" % (entry.name, text))
+
+
+def rename(lock: common.Lock, alias: Annotated[str, typer.Argument(help="What you call it")]) -> None:
+    """Call a lock otherwise in your key book."""
+    entry = _entry(lock)
+    with reporting():
+        ownership.rename(key_book(), entry, alias)
+    out.print("%s is called %s" % (entry.mac, alias.strip()))
+
+
+def basics(
+    lock: common.Lock,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show the admin passcode")] = False,
+    near: Near = False,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+    as_json: common.Json = False,
+) -> None:
+    """What a lock is: number, address, battery, validity, name, features, admin passcode."""
+    entry = _entry(lock)
+    if reveal and not sys.stdout.isatty():
+        with reporting():
+            raise HostError("bad_request", "--reveal shows a secret on a terminal only")
+
+    async def work() -> dict:
+        with progress("%s: asking it ..." % entry.name):
+            if near:
+                _go_beside()
+                return await ownership.ask_basics(entry)
+            async with gateway_client.connect(broker, base) as gateways:
+                chosen = await gateways.choose(gateway, entry.id)
+                return (await gateways.command(chosen, entry.id, "info")).get("data") or {}
+
+    common.show(entry.name, ownership.basics(entry, run(work()), reveal), as_json)
+
+
+@time_app.command("zone")
+def zone(
+    lock: common.Lock,
+    offset: Annotated[int | None, typer.Option("--utc-offset", help="Minutes ahead of UTC", min=-960, max=960)] = None,
+    here: Annotated[bool, typer.Option("--from-computer", help="As this computer's clock shows it today")] = False,
+    near: Near = False,
+    broker: common.Broker = "",
+    base: common.Base = "gatehouse",
+    gateway: common.Gateway = "",
+    as_json: common.Json = False,
+) -> None:
+    """Tell a lock which local time it is to show, such as when daylight saving begins or ends."""
+    entry = _entry(lock)
+    with reporting():
+        if (offset is None) == (not here):
+            raise HostError("bad_request", "which zone?", "give --utc-offset MINUTES or --from-computer")
+        minutes = pairing.offset_min() if offset is None else offset
+        book = key_book()
+
+    async def work() -> dict:
+        with progress("%s: setting its clock ..." % entry.name):
+            if near:
+                _go_beside()
+                return await ownership.set_clock(book, entry, minutes)
+            async with gateway_client.connect(broker, base) as gateways:
+                chosen = await gateways.choose(gateway, entry.id)
+                told = await gateways.command(chosen, entry.id, "zone_set", {"utc_offset_min": minutes})
+        ownership.keep_zone(book, entry, minutes)
+        return told.get("data") or {}
+
+    common.show("%s shows the time of UTC%+d min" % (entry.name, minutes), run(work()), as_json)
+
+
+def import_credentials(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The lock whose passcodes and cards are wanted")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The lock that is to take them")],
+    as_json: common.Json = False,
+) -> None:
+    """Let in at one lock who is let in at another, beside both. Does nothing twice: run it again if it was cut off."""
+    first, second = _entry(source), _entry(target)
+
+    async def work() -> list[transfer.Item]:
+        _go_beside()
+        with progress("reading %s ..." % first.name) as step:
+            return await transfer.copy(first, second, step)
+
+    report = run(work())
+    if as_json:
+        out.print_json(data=[vars(item) for item in report])
+    else:
+        table = Table("what", "which", "state", "", title="%s to %s" % (first.name, second.name), title_justify="left")
+        for item in report:
+            table.add_row(item.kind, item.what, item.state, item.why)
+        out.print(table if report else "%s has nothing to import" % first.name)
+    if any(item.state == transfer.FAILED for item in report):
+        raise typer.Exit(1)
+
+
+def scan(
+    seconds: Annotated[float, typer.Option("--for", help="Listen so many seconds", min=1, max=120)] = 5,
+    as_json: common.Json = False,
+) -> None:
+    """Locks near this computer: kind, battery, strength, and whether they can be added."""
+
+    async def work() -> list[heard.Heard]:
+        lock_link.use_air()
+        with progress("listening ..."):
+            return await heard.hear(seconds)
+
+    found = run(work())
+    rows = [{**vars(each), "kind": each.kind, "strength": each.strength} for each in found]
+    if as_json:
+        out.print_json(data=rows)
+        return
+    table = Table("name", "address", "kind", "battery", "strength", "")
+    for row in rows:
+        told = "can be added" if row["can_be_added"] else "has an owner: delete it there or reset it"
+        battery = "" if row["battery"] is None else "%d %%" % row["battery"]
+        table.add_row(row["name"], row["mac"], row["kind"], battery, row["strength"], told)
+    out.print(table if rows else "no locks heard")
+
+
+def touch(
+    lock: common.Lock,
+    limit: Annotated[
+        int, typer.Option("--limit", help="Signal strength that counts as near, in dBm")
+    ] = heard.TOUCH_DBM,
+    wait: Annotated[float, typer.Option("--for", help="Wait so many seconds for a touch", min=1)] = 60,
+) -> None:
+    """Open when the lock is touched while this computer is near it."""
+    entry = _entry(lock)
+
+    async def work() -> None:
+        _go_beside()
+        with progress("touch %s ..." % entry.name):
+            await heard.open_when_touched(entry, limit, wait)
+
+    run(work())
+    out.print("%s is open" % entry.name)
