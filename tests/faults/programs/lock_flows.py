@@ -13,6 +13,7 @@ from firmware.lib.messages import (
 from firmware.lib.messages import pairing_client as pairing
 from firmware.system import store
 from firmware.system.journal import Journal
+from tests.faults.programs import held_flows
 from tests.faults.programs.cuts import DATA, Flow
 from tests.faults.programs.lock_world import LockWorld
 from tests.unit.lock_rig import ADMIN_PS, UNLOCK_KEY
@@ -182,6 +183,7 @@ def _own(world, count):
     world.ask(opcodes.EKEY, ekey_client.add(EKEY + 1, EKEY_SECRET, flags=ekey_client.ONCE))
     world.ask(opcodes.AUTO_LOCK, settings_client.auto_lock_set(0))
     world.disconnect()
+    held_flows.own(world)
     for n in range(count):
         world.device.record(_NOT_NOW, records.by_code(b"%06d" % n))
     world.type(WRONG)
@@ -241,6 +243,7 @@ def flows(chip):
         keypad = [each["counters"][2] for each in states]
         return keypad == [(2, 2), (3, 3), (4, 4), (5, 5), (5, 5)] and _told(48, states[3]) and _told(7, states[1])
 
+    fingers, fobs = held_flows.steps(_step, _as_admin)
     kinds = passcode_client
     code = opcodes.PASSCODE
     pairing_steps = [_step("pair", pair), _step("link down", _disconnect)]
@@ -298,6 +301,8 @@ def flows(chip):
             ),
             *_ekeys(),
         ),
+        flow("fingers", held_flows.fingers_are_right, *fingers),
+        flow("fobs", held_flows.fobs_are_right, *fobs),
         Flow(
             "ekey once",
             owned,
