@@ -8,7 +8,11 @@ import time
 
 import pytest
 
+from firmware.gateway.operations import diagnosis
+from firmware.lib import opcodes
+from firmware.lib.messages import card_client
 from host_tools import bundles
+from host_tools.keybook import Entry
 from tests.faults import canaries
 from tests.faults.rows import Row
 from tests.system.bench import Bench
@@ -35,7 +39,9 @@ def test_no_secret_leaves_by_mqtt_or_by_a_log(row: Row, tmp_path, capfd) -> None
         async with bench:
             entry = await bench.adopt()
             _plant_keys(secrets, entry)
-            await _flows(bench, code, wrong, other)
+            card = random.randrange(1 << 40, 1 << 64)
+            secrets.plant("card", canaries.of_key(card.to_bytes(8, "big")) | {"digits": str(card).encode()})
+            await _flows(bench, code, wrong, other, entry, card)
             for message in bench.mqtt.messages:
                 if message.topic.rsplit("/", 1)[-1] not in _IN:
                     found.extend(secrets.hits(message.topic, (message.topic + " " + message.text).encode()))
@@ -72,7 +78,7 @@ def _plant_keys(secrets: canaries.Canaries, entry) -> None:
             secrets.plant(name, canaries.of_text(value))
 
 
-async def _flows(bench: Bench, code: str, wrong: str, other: str) -> None:
+async def _flows(bench: Bench, code: str, wrong: str, other: str, entry: Entry, card: int) -> None:
     """What there is to do with a lock, right and wrong."""
     now = int(time.time())
     arguments = {"code": code, "type": "period", "start": now - 3600, "end": now + 86400}
@@ -91,6 +97,10 @@ async def _flows(bench: Bench, code: str, wrong: str, other: str) -> None:
     await bench.lock.panel({"do": "keys", "digits": code + "#"})
     await bench.until(lambda: bench.lock.bolt == "unlocked", "opened by the code")
     await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
+    async with bench.beside(entry) as link:
+        await link.exchange(opcodes.CARD, card_client.add(card_client.encode_id(card)))
+    await bench.lock.panel({"do": "card", "number": card})
+    await bench.until(lambda: bench.lock.bolt == "unlocked", "opened by the card")
     assert (await bench.ask("unlock"))["code"] == "ok"
     for op in ("state", "info", "time_get", "time_sync", "autolock_get", "lock"):
         assert (await bench.ask(op))["code"] == "ok", op
@@ -99,6 +109,9 @@ async def _flows(bench: Bench, code: str, wrong: str, other: str) -> None:
     assert (await bench.gateway.ask({"do": "set", "settings": {"wifi_password": 7}}))["code"] == "config"
     assert (await bench.ask("passcode_delete", {"code": code}))["code"] == "ok"
     assert (await bench.ask("records_read"))["code"] == "ok"
+    assert (await bench.ask("upload"))["code"] == "ok"
+    for part in diagnosis.PARTS:
+        assert (await bench.ask("diagnosis", {"part": part}))["code"] == "ok", part
     total = (await bench.lock.panel({"do": "state"}))["records"]
     await bench.until(lambda: len({item["rec"] for item in bench.records()}) >= total, "all records", 60)
-    assert {item["method"] for item in bench.records()} >= {"passcode"}
+    assert {item["method"] for item in bench.records() if item["who"]} >= {"passcode", "card"}

@@ -4,12 +4,15 @@ import sys
 import unittest
 from pathlib import Path
 
+import pytest
+
 from firmware.lock.device import Device
 from tests.system.test_record_types import CAUSED, NEVER
 
 UNIT = Path(__file__).resolve().parent.parent / "unit"
 
 
+@pytest.mark.timeout(600)
 def test_f103_each_type_that_our_lock_causes_comes_of_a_real_flow_and_no_other_comes(monkeypatch):
     produced: dict[int, set] = {}
     plain = Device.record
