@@ -251,7 +251,8 @@ def mint(
     """Make a passcode of nine digits that the lock knows by itself: no gateway, no link. Prints the text to hand over.
 
     Times are cut to the hour. It has to be used within 24 hours of its start (one-time: 6). A recurring code's --from
-    and --until are its hours on the first day. A random entry of nine digits opens with a chance below 4 in a million.
+    and --until are its hours on the first day. Codes that start in the hour of an erasure are
+    dead: give a later --from. A random entry of nine digits opens with a chance below 4 in a million.
     """
     with reporting():
         if kind not in minting.KINDS:
