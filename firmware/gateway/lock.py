@@ -53,6 +53,8 @@ class Lock:
         self.battery = None
         self.switch = None  # remote-unlock switch when it was read last
         self.auto_lock_s = None
+        self.settings = {}  # what is known of its switches and numbers, by name
+        self.tampered = None  # the last tamper alarm is younger than the last unlock; None: not known
         self.has_records = False
         self.last = None
         self.src = None

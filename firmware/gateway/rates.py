@@ -44,7 +44,7 @@ class Rates:
         False when over the limit."""
         if op is None:
             limits = (self._unmeant,)
-        elif op != "unlock":
+        elif op not in ("unlock", "emergency_unlock"):
             limits = (self._other,)
         else:
             if lock_id not in self._unlocks:

@@ -14,6 +14,8 @@ _UNIX_2100 = const(4102444800)
 _FRESH_S = const(60)  # older records are no events (DESIGN 4)
 _MOST_KEPT = const(4096)  # of all locks together: about 200 KiB of flash
 _TELL = const(10)  # records that make a batch
+_DOORS = {30: "closed", 31: "open"}
+_TAMPERED = const(44)
 _RETRY_S = const(2)
 _RETRY_MAX_S = const(300)
 _IDLE_S = const(60)
@@ -116,7 +118,7 @@ class Records:
         was_flagged = lock.has_records
         count = 0
         more = False
-        last = None
+        last = door = tampered = None
         pages = Pages(session)
         self.reading = lock
         try:
@@ -133,6 +135,8 @@ class Records:
                 if on_record:
                     on_record(raw)
                 last = self._news(lock, number, raw, who) or last
+                door = _DOORS.get(raw[0], door)
+                tampered = raw[0] == _TAMPERED or (tampered if records.meaning(raw[0])[0] != "unlock" else False)
                 if buffer.pending() % _TELL == 0:
                     self._tell(lock)
         finally:
@@ -147,6 +151,7 @@ class Records:
         if not more:
             wish.in_vain = 0 if count or not was_flagged else wish.in_vain + 1
             lock.has_records = False
+            self._registry.note_recorded(lock, door, bool(tampered) if lock.tampered is None else tampered)
         return {"read": count, "epoch": buffer.epoch, "cursor": buffer.cursor, "more": more}
 
     def _tell(self, lock):

@@ -227,6 +227,28 @@ class Registry:
         if self._note(lock, None, None, battery) or news:
             self.changed(lock, "command")
 
+    def note_settings(self, lock, found, battery=None):
+        """The lock told settings: name -> value."""
+        news = False
+        for name in found:
+            if lock.settings.get(name) != found[name]:
+                lock.settings[name] = found[name]
+                news = True
+        if self._note(lock, None, None, battery) or news:
+            self.changed(lock, "command")
+
+    def note_recorded(self, lock, door, tampered):
+        """What the newest records say: `door` "open" or "closed", `tampered` True or False; None: nothing."""
+        news = False
+        if door is not None and lock.door != door:
+            lock.door = door
+            news = True
+        if tampered is not None and lock.tampered != tampered:
+            lock.tampered = tampered
+            news = True
+        if news:
+            self.changed(lock, "record")
+
     def note_last(self, lock, last):
         """`last` of `…/state`: a dict of method, who, ts."""
         lock.last = last

@@ -97,16 +97,23 @@ class States:
             "door": lock.door,
             "battery": lock.battery,
             "rssi": lock.rssi_dbm,
+            "tamper": None if lock.tampered is None else "on" if lock.tampered else "off",
+            "auto_lock_s": lock.auto_lock_s,
+            "sound": None if "sound" not in lock.settings else "on" if lock.settings["sound"] else "off",
+            "settings": self._settings(lock),
             "last": lock.last,
             "src": lock.src,
             "seq": lock.seq,
             "ts": self.now_text(),
         }
-        if lock.auto_lock_s is not None:
-            members["auto_lock_s"] = lock.auto_lock_s
-        if lock.switch is not None:
-            members["settings"] = {"remote_unlock": lock.switch}
         return reports.state(**members)
+
+    @staticmethod
+    def _settings(lock):
+        found = {key: lock.settings[key] for key in lock.settings if key != "sound"}
+        if lock.switch is not None:
+            found["remote_unlock"] = lock.switch
+        return found
 
     def now_text(self):
         """The time as text, or None while the clock is not trusted."""

@@ -18,6 +18,7 @@ from host_tools.cli import (
     ownership,
     passcodes,
     records,
+    settings,
     upload,
     watch,
 )
@@ -63,6 +64,9 @@ app.command("state")(control.state)
 app.command("info")(control.info)
 app.add_typer(keys.app, name="keys")
 app.add_typer(control.time_app, name="time")
+app.command("freeze")(settings.freeze)
+app.command("unfreeze")(settings.unfreeze)
+app.command("emergency-unlock")(settings.emergency_unlock)
 app.add_typer(control.autolock_app, name="autolock")
 app.add_typer(passcodes.app, name="passcode")
 app.add_typer(passcodes.admin_app, name="admin-code")
@@ -70,6 +74,8 @@ app.command("erase-code")(passcodes.erase_code)
 app.add_typer(fingerprints.app, name="fingerprint")
 app.add_typer(fobs.app, name="fob")
 app.add_typer(cards.app, name="card")
+app.add_typer(settings.setting_app, name="setting")
+app.add_typer(settings.passage_app, name="passage")
 app.add_typer(ekeys.app, name="ekey")
 app.command("records")(records.records)
 app.command("upload")(upload.upload)

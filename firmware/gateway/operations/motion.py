@@ -50,7 +50,7 @@ def judge(op, args, lock):
 async def run(job, session):
     """Move the bolt, or tell what became of an attempt that got no answer."""
     lock = session.lock
-    wanted = locks.UNLOCKED if job.op == "unlock" else locks.LOCKED
+    wanted = locks.LOCKED if job.op == "lock" else locks.UNLOCKED
     if job.was_sent:
         try:
             return await _look_back(job, session, wanted)
@@ -58,7 +58,7 @@ async def run(job, session):
             raise
         except FirmwareError as err:  # no to a question is no answer to the command
             raise Unknown("the command may have arrived, and the lock does not tell: %s" % err)
-    await _may(job, session)
+    await may(job, session)
     age_s = job.tools.registry.age_s(lock)
     job.before = lock.state if age_s is not None and age_s <= _FRESH_S and not lock.jammed else None
     job.uid = job.args.get("ekey", session.uid)
@@ -70,7 +70,7 @@ async def run(job, session):
         raise Expired("too little time was left when the lock was ready")
     job.was_sent = True
     try:
-        data = await session.ask(opcodes.UNLOCK if job.op == "unlock" else opcodes.LOCK, plain)
+        data = await session.ask(opcodes.LOCK if job.op == "lock" else opcodes.UNLOCK, plain)
     except LinkError as err:
         job.was_sent = err.sent
         raise
@@ -102,11 +102,12 @@ def _about_now(clock):
     return clock.now() + ahead_s
 
 
-async def _may(job, session):
+async def may(job, session):
+    """Raise what keeps a gateway from moving this lock's bolt."""
     lock = session.lock
     await session.get_to_know()
     judge(job.op, job.args, lock)
-    if job.op == "unlock":
+    if job.op != "lock":
         if lock.has_feature(locks.GATEWAY_FEATURE) is False:
             raise Unsupported("the lock cannot be unlocked by a gateway")
         if not await session.may_unlock_remotely():
@@ -161,7 +162,12 @@ async def _is_recorded(job, session):
             told = {}
         event, _, ok = records.meaning(raw[0])
         found.append(event)
-        if ok and event == job.op and told.get("record_id") == job.number and told.get("uid") == job.uid:
+        if (
+            ok
+            and event == ("lock" if job.op == "lock" else "unlock")
+            and told.get("record_id") == job.number
+            and told.get("uid") == job.uid
+        ):
             job.is_recorded = True
 
     if job.is_recorded:

@@ -30,6 +30,7 @@ _FEATURES = {
     "passage": 22,
     "freeze": 11,
     "unfreeze": 11,
+    "emergency": 10,
     "fob": 41,
 }
 
@@ -80,6 +81,15 @@ _LOCK_OPS = {
     "ekey_reset": ("ekeys", GUARDED | DURABLE),
     "autolock_get": ("autolock", 0),
     "autolock_set": ("autolock", GUARDED | DURABLE),
+    "setting_get": ("settings", 0),
+    "setting_set": ("settings", GUARDED | DURABLE),
+    "passage_list": ("passage", 0),
+    "passage_add": ("passage", GUARDED | DURABLE),
+    "passage_delete": ("passage", GUARDED | DURABLE),
+    "passage_clear": ("passage", GUARDED | DURABLE),
+    "freeze": ("freeze", GUARDED | DURABLE),
+    "unfreeze": ("freeze", GUARDED | DURABLE),
+    "emergency_unlock": ("emergency", VOLATILE | GUARDED),
 }
 _GATEWAY_OPS = {
     "ping": 0,

@@ -1,0 +1,105 @@
+"""passage_list, passage_add, passage_delete, passage_clear: the windows in which a door, once opened, stays open.
+
+Weekdays are 1 Monday to 7 Sunday, times minutes since midnight. A window of the lock holds on one day or on all, so
+several weekdays take several of its five. Source: lock-ble-commands.md 6.2; domain.md 3.6.
+"""
+
+from firmware.gateway.operations.arguments import nothing, number, only
+from firmware.lib import opcodes
+from firmware.lib.compat import const
+from firmware.lib.errors import BadRequest, LockRefused
+from firmware.lib.messages import passage_client
+
+_DAY_MIN = const(1440)
+_MOST = const(5)
+_MOST_PAGES = const(127)
+
+
+def check(op, args):
+    """`weekdays` (left out: every day) or `day` and `month` (0: every month), `from_min` and `to_min` (left out: all
+    day) -> {"windows": [...]}, each the hex text of its seven bytes: what waits for its lock is kept as JSON."""
+    if op in ("passage_list", "passage_clear"):
+        return nothing(args)
+    only(args, "weekdays", "day", "month", "from_min", "to_min")
+    start = number(args, "from_min", 0, _DAY_MIN - 1, 0)
+    end = number(args, "to_min", 1, _DAY_MIN, _DAY_MIN)
+    if end <= start:
+        raise BadRequest("to_min must be after from_min")
+    build = passage_client.window
+    if "day" in args:
+        if "weekdays" in args:
+            raise BadRequest("weekdays, or day and month")
+        day, month = number(args, "day", 1, 31), number(args, "month", 0, 12, 0)
+        return {"windows": [build(passage_client.MONTHLY, day, month, start, end).hex()]}
+    days = args.get("weekdays", [0])
+    if "weekdays" in args:
+        days = _weekdays(days)
+    return {"windows": [build(passage_client.WEEKLY, day, 0, start, end).hex() for day in days]}
+
+
+def _weekdays(days):
+    if not isinstance(days, list) or not days or len(days) > 7:
+        raise BadRequest("weekdays must be a list of 1 to 7")
+    for place, day in enumerate(days):
+        if isinstance(day, bool) or not isinstance(day, int) or not 1 <= day <= 7 or day in days[:place]:
+            raise BadRequest("weekdays must be different numbers from 1 to 7")
+    return [0] if len(days) == 7 else sorted(days)
+
+
+async def run(job, session):
+    """List, or change and list."""
+    await session.get_to_know()
+    if job.op == "passage_add":
+        await _add(session, [bytes.fromhex(text) for text in job.args["windows"]])
+    elif job.op == "passage_delete":
+        for text in job.args["windows"]:
+            await _delete(session, bytes.fromhex(text))
+    elif job.op == "passage_clear":
+        await _change(session, passage_client.clear(), passage_client.CLEAR)
+    return {"items": [_said(raw) for raw in await _list(session)]}
+
+
+async def _change(session, plain, op):
+    passage_client.managed(await session.ask_as_admin(opcodes.PASSAGE, plain), op)
+
+
+async def _add(session, windows):
+    """All of them or none: there is room for five, and what is there already takes none."""
+    there = await _list(session)
+    new = [raw for raw in windows if raw not in there]
+    if len(there) + len(new) > _MOST:
+        raise LockRefused("the lock has room for five windows", None, "full")
+    for raw in new:
+        await _change(session, passage_client.add(raw), passage_client.ADD)
+
+
+async def _delete(session, raw):
+    """Gone already is what was wanted (domain.md 5.4)."""
+    try:
+        await _change(session, passage_client.delete(raw), passage_client.DELETE)
+    except LockRefused as err:
+        if err.reason != "not_found":
+            raise
+
+
+async def _list(session):
+    found = []
+    cursor = 0
+    for _ in range(_MOST_PAGES):
+        data = await session.ask_as_admin(opcodes.PASSAGE, passage_client.list_request(cursor))
+        cursor, raw = passage_client.entry(data)
+        if raw is not None:
+            found.append(raw)
+        if cursor is None:
+            break
+    return found
+
+
+def _said(raw):
+    kind, day, month, start, end = passage_client.read(raw)
+    item = {"from_min": start, "to_min": end}
+    if kind == passage_client.MONTHLY:
+        item["day"], item["month"] = day, month
+    else:
+        item["weekday"] = day  # 0: every day
+    return item
