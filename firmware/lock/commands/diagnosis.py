@@ -14,7 +14,8 @@ _STORES = ("passcodes", "cards", "fingerprints", "fobs", "ekeys")
 _GUARDS = ("user", "admin", "keypad", "cards", "fingers")
 # What may be told of the settings: an allow-list, for others may come that hold a secret
 _OPTIONS = ("autolock_s", "sound", "volume", "remote_unlock", "passcode_display", "tamper", "privacy", "reset_button")
-_OPTIONS += ("passage_auto_unlock", "door_alarm_s", "lamp_s", "direction", "language", "frozen")
+_OPTIONS += ("passage_auto_unlock", "door_alarm_s", "lamp_s", "direction", "language", "frozen", "double_locked")
+_OPTIONS += ("wrong_limit", "lockout_s")
 
 
 def page(engine, number):
