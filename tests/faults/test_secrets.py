@@ -11,7 +11,8 @@ import pytest
 from firmware.gateway.operations import diagnosis
 from firmware.lib import opcodes
 from firmware.lib.messages import card_client
-from host_tools import bundles
+from host_tools import bundles, ekeys, gateway_client
+from host_tools.ekey_ways import Through
 from host_tools.keybook import Entry
 from tests.faults import canaries
 from tests.faults.rows import Row
@@ -39,6 +40,7 @@ def test_no_secret_leaves_by_mqtt_or_by_a_log(row: Row, tmp_path, capfd) -> None
         async with bench:
             entry = await bench.adopt()
             _plant_keys(secrets, entry)
+            await _give_an_ekey(bench, secrets, tmp_path / "guest.json")
             card = random.randrange(1 << 40, 1 << 64)
             secrets.plant("card", canaries.of_key(card.to_bytes(8, "big")) | {"digits": str(card).encode()})
             await _flows(bench, code, wrong, other, entry, card)
@@ -76,6 +78,17 @@ def _plant_keys(secrets: canaries.Canaries, entry) -> None:
         value = bundles.virtual_key(entry).get(name)
         if isinstance(value, str):
             secrets.plant(name, canaries.of_text(value))
+
+
+async def _give_an_ekey(bench: Bench, secrets: canaries.Canaries, path) -> None:
+    """A person's own unlock key, through the gateway into the lock."""
+    entry = bench.book.entries()[0]
+    async with gateway_client.connect("%s:%d" % (bench.site.mqtt_host, bench.site.mqtt_port)) as gateways:
+        way = Through(gateways, await gateways.choose(bench.gateway.id), entry)
+        ekey = await ekeys.send(bench.book, entry, way, ekeys.Ekey(0, "Guest", ekeys.PERMANENT, remote=True), path)
+    secrets.plant("ekey", canaries.of_number(int(json.loads(path.read_text())["unlockKey"])))
+    assert (await bench.ask("unlock", {"ekey": ekey.uid}))["code"] == "ok"
+    await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
 
 
 async def _flows(bench: Bench, code: str, wrong: str, other: str, entry: Entry, card: int) -> None:

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import json
 
 from ttlock_ble import TTLockClient, TTLockError, VirtualKey
 
 from firmware.lib import crypto, frame
 from firmware.lib.reassembler import Reassembler
-from host_tools import bundles
+from host_tools import bundles, ekeys
+from host_tools.beside import beside
+from host_tools.ekey_ways import Beside
 from host_tools.keybook import Entry
 from host_tools.sim import bleak_air
 from tests.system.bench import Bench
@@ -82,5 +85,41 @@ def test_what_ttlock_ble_does_without_logging_in_is_refused_and_changes_nothing(
             await bench.lock.panel({"do": "keys", "digits": "135790#"})
             await asyncio.sleep(1.5)
             assert len(bench.lock.movements) == still
+
+    asyncio.run(story())
+
+
+def test_ttlock_ble_opens_with_an_ekey_of_ours_until_it_is_deleted(tmp_path, monkeypatch):
+    async def story():
+        async with Bench(tmp_path, gateways=0) as bench:
+            entry = await bench.pair()
+            path = tmp_path / "guest.json"
+            ekey = ekeys.Ekey(0, "Guest", ekeys.PERMANENT)
+            async with beside(entry) as link:
+                await ekeys.send(bench.book, entry, Beside(link, entry), ekey, path)
+            await bench.until_linkless()
+            answers = tap(monkeypatch, entry)
+
+            async def unlock():
+                client = TTLockClient(VirtualKey.from_dict(json.loads(path.read_text())), keep_alive_after_command=0)
+                await client.connect()
+                try:
+                    await client.unlock()
+                finally:
+                    await client.disconnect()
+
+            await unlock()
+            await bench.until(lambda: bench.lock.bolt == "unlocked", "unlocked")
+            await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
+            await bench.until_linkless()
+            async with beside(entry) as link:
+                await ekeys.delete(bench.book, bench.book.find(entry.mac), Beside(link, entry), "Guest")
+            await bench.until_linkless()
+            moved = len(bench.lock.movements)
+            answers.clear()
+            with contextlib.suppress(TTLockError):
+                await unlock()
+            assert bytes((0x47, 0, 0x08)) in answers, answers  # it shows uid 0, and nobody's secret fits
+            assert len(bench.lock.movements) == moved
 
     asyncio.run(story())

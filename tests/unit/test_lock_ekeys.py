@@ -54,10 +54,26 @@ class TestEkeys(EkeyCase):
         self.add()
         self.assertIsNone(self.opens())
         self.assertEqual(self.opens(UNLOCK_KEY), 0x08)
-        self.assertEqual(self.opens(KEY, uid=0), 0x08)
+        self.assertEqual(self.opens(KEY, uid=77), 0x08)
         self.assertIsNone(self.opens(UNLOCK_KEY, uid=0))
         self.assertIsNone(self.opens(UNLOCK_KEY, uid=77))
         self.assertIn(1, self.types())
+
+    def test_a_client_that_shows_uid_0_is_known_by_its_secret_and_held_to_its_limits(self):
+        self.add()
+        self.assertIsNone(self.opens(uid=0))
+        for limits, error in (
+            ((START, END, 0), 0x11),
+            ((BEFORE, (2026, 5, 11, 14, 20), 0), 0x0E),
+            ((None, None, ekey_client.FROZEN), 0x1C),
+            ((BEFORE, END, ekey_client.ONCE), None),
+            (None, 0x08),  # used up, and gone
+        ):
+            if limits:
+                self.rig.log_in()
+                self.ask(ekey_client.modify(UID, *limits))
+            self.assertEqual(self.opens(uid=0), error)
+        self.assertIsNone(self.opens(UNLOCK_KEY, uid=0))
 
     def test_the_window_of_the_lock_and_the_claimed_one_both_count(self):
         self.add(START, END)

@@ -8,7 +8,7 @@ Layout: flag position u24, serial of the next uid u24, then per slot: uid u32 (0
 flags (1 frozen, 2 may open through a gateway, 4 opens once). Errors: lock-ble-commands.md 1.5.
 """
 
-from firmware.lib import credentials
+from firmware.lib import credentials, crypto
 from firmware.lib.compat import const
 from firmware.lib.messages.ekey_lock import FIRST_UID, FROZEN, LAST_UID, ONCE, REMOTE
 
@@ -67,6 +67,19 @@ class Ekeys:
     def unlock_key(self, slot):
         """The secret of an ekey."""
         return int.from_bytes(self._rows[slot][4:8], "big")
+
+    def answered(self, challenge, given):
+        """The uid of the ekey whose secret answers `challenge` with the sum `given`, or None. Looks at every one.
+
+        For clients that show uid 0 whatever their bundle says, as public ones do (lock-ble-commands.md 10.3).
+        """
+        found = None
+        wanted = given.to_bytes(4, "big")
+        for row in self._rows:
+            total = (challenge + int.from_bytes(row[4:8], "big")) & 0xFFFFFFFF
+            if crypto.equal(total.to_bytes(4, "big"), wanted) and _is_used(row):
+                found = int.from_bytes(row[:4], "big")
+        return found
 
     def credential(self, uid):
         """What the lock itself knows of `uid`, for `validity`; None for a uid that is nobody's: the owner's keys."""
