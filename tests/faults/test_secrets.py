@@ -72,6 +72,7 @@ def _plant_keys(secrets: canaries.Canaries, entry) -> None:
     secrets.plant("aes", canaries.of_key(bytes.fromhex(entry.aes)))
     secrets.plant("admin_ps", canaries.of_number(entry.admin_ps))
     secrets.plant("unlock_key", canaries.of_number(entry.unlock_key))
+    secrets.plant("seeds", canaries.of_key(bytes.fromhex(entry.seeds)))
     if entry.admin_passcode:
         secrets.plant("admin passcode", canaries.of_code(entry.admin_passcode))
     for name in ("adminPwd", "lockKey", "aesKeyStr", "unlockKey"):  # as other programs write them

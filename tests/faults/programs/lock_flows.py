@@ -1,6 +1,6 @@
 """Every flow of the lock that stores something, each from an image in which there is something to lose."""
 
-from firmware.lib import crypto, opcodes, records
+from firmware.lib import code_algorithm, crypto, dates, opcodes, records
 from firmware.lib.messages import (
     ekey_client,
     log_client,
@@ -23,6 +23,11 @@ PERMANENT, ONCE, OTHER, NEW = "864209", "975310", "112233", "445566"
 WRONG = "000111#"
 EKEY = ekey_client.FIRST_UID  # of a person with EKEY_SECRET; the next one opens once, with the same
 EKEY_SECRET = 1357913579
+_SEEDS = pairing.init_passwords(2026, [(n, n + 7) for n in range(10)])
+_SECRET = code_algorithm.secret(_SEEDS)
+_HOUR = dates.to_minutes((2026, 5, 11, 14, 0)) // 60  # in which the lock is paired
+MADE, MADE_ONCE, MADE_ERASE = (code_algorithm.digits(_SECRET, kind, _HOUR, 0) for kind in (2, 1, 4))
+ERASE_CODE = "9753102"
 _START = (2026, 1, 1, 0, 0)
 _END = (2026, 12, 31, 0, 0)
 _NOT_NOW = 11
@@ -52,6 +57,8 @@ def _as_admin(label, command, plain):
 def _typed(digits):
     def run(world):
         world.type(digits)
+        while world.lock.keypad.is_busy:
+            world.wait(20)
         world.wait(400)
         world.ack()
 
@@ -107,7 +114,7 @@ def pair(world):
     pairing.admin_added(world.ask(opcodes.ADD_ADMIN, pairing.add_admin(ADMIN_PS, UNLOCK_KEY)))
     world.ask(opcodes.SET_CLOCK, session_client.set_clock((2026, 5, 11, 14, 23, 7)))
     world.ask(opcodes.SET_ADMIN_PASSCODE, pairing.set_admin_passcode(ADMIN_CODE))
-    world.ask(opcodes.INIT_PASSWORDS, pairing.init_passwords(2026, [(n, n + 7) for n in range(10)]))
+    world.ask(opcodes.INIT_PASSWORDS, _SEEDS)
     world.ask(opcodes.PAIRING_DONE, pairing.finished())
     world.ack()
 
@@ -276,6 +283,43 @@ def flows(chip):
         flow(
             "clear codes",
             lambda states: not states[1]["passcodes"] and _told(8, states[1]),
+            _as_admin("clear", code, kinds.clear()),
+        ),
+        flow(
+            "code made without the lock",
+            lambda states: _holds(MADE, states[1]) and _told(4, states[1]) and _told(4, states[2]),
+            _typed(MADE + "#"),
+            _typed(MADE + "#"),
+        ),
+        flow(
+            "deleted after its first use",
+            lambda states: not _holds(MADE, states[2]) and _told(7, states[3]),
+            _typed(MADE + "#"),
+            _as_admin("delete", code, kinds.delete(kinds.PERMANENT, MADE)),
+            _typed(MADE + "#"),
+        ),
+        Flow(
+            "once, made without the lock",
+            owned,
+            once,
+            [_typed(MADE_ONCE + "#")],
+            lambda states: states[0]["offline"] != states[1]["offline"] and _told(4, states[1]),
+        ),
+        flow(
+            "erasure",
+            lambda states: states[0]["passcodes"] and not states[1]["passcodes"] and _told(8, states[1]),
+            _typed(MADE_ERASE + "#"),
+        ),
+        flow(
+            "owner's erasure",
+            lambda states: not states[2]["passcodes"] and _told(8, states[2]),
+            _as_admin("erase code", opcodes.SET_ERASE_CODE, kinds.set_erase_code(ERASE_CODE)),
+            _typed(ERASE_CODE + "#"),
+        ),
+        flow(
+            "other seeds",
+            lambda states: states[0]["seeds"] != states[1]["seeds"] and not states[2]["passcodes"],
+            _as_admin("seeds", opcodes.INIT_PASSWORDS, _SEEDS[:-1] + b"\x01"),
             _as_admin("clear", code, kinds.clear()),
         ),
         flow("type code", lambda states: _told(4, states[1]), _typed(PERMANENT + "#")),

@@ -126,6 +126,7 @@ class LockWorld(Rig):
             "fobs": held_flows.state(device)[1],
             "name": device.name.text,
             "seeds": device.vault.load("seeds"),
+            "offline": device.vault.load("offline"),
             "options": {name: getattr(options, name) for name, _, _, _ in OPTIONS},
             "passage": [device.passage.at(place) for place in range(len(device.passage))],
             "clock": device.clock.is_trusted,
