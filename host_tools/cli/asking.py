@@ -1,5 +1,7 @@
 """What every command that asks a gateway for an operation on a lock needs: whom to ask, and how to show the result."""
 
+import click
+
 from host_tools import gateway_client
 from host_tools.cli import common
 from host_tools.cli.common import out, progress, run
@@ -31,8 +33,12 @@ def ask(
 ) -> tuple[str, dict]:
     """Run one operation on one lock; (its name, the result). Errors end the command. Steps on the way are shown.
 
-    Unless `is_patient`, an operation that the gateway keeps until the lock is near is left to it.
+    Unless `is_patient`, or with `gatehouse --no-wait`, an operation that the gateway keeps until the lock is near is
+    left to it.
     """
+    context = click.get_current_context(silent=True)
+    if context and context.find_root().params.get("no_wait"):
+        is_patient = False
     with common.reporting():
         ident, name = target(lock)
     what = "%s: %s" % (name, op.replace("_", " "))

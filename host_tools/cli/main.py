@@ -20,6 +20,7 @@ from host_tools.cli import (
     records,
     settings,
     upload,
+    waiting,
     watch,
 )
 
@@ -43,6 +44,10 @@ def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version")] = (
         False
     ),
+    no_wait: Annotated[
+        bool,
+        typer.Option("--no-wait", help="Leave what a gateway keeps until the lock is near to it (gatehouse jobs)"),
+    ] = False,
 ) -> None:
     pass
 
@@ -77,6 +82,8 @@ app.add_typer(cards.app, name="card")
 app.add_typer(settings.setting_app, name="setting")
 app.add_typer(settings.passage_app, name="passage")
 app.add_typer(ekeys.app, name="ekey")
+app.command("jobs")(waiting.jobs)
+app.command("cancel")(waiting.cancel)
 app.command("records")(records.records)
 app.command("upload")(upload.upload)
 app.command("diagnose")(diagnose.diagnose)

@@ -1,43 +1,59 @@
-"""A gateway whose lock keeps passcodes, for the tests of durable requests: near or away, on a board that restarts."""
+"""A lock that keeps passcodes at the other end of a fake link, and a gateway beside it or away from it, on a board that
+restarts: for the tests of durable requests.
+"""
 
 import json
 
 from firmware.lib import opcodes
+from firmware.lib.errors import from_ble
 from tests.unit.command_rig import Rig
+from tests.unit.gateway_rig import LinkedLock
 
 
-class JobRig(Rig):
-    """`codes` are those the lock has, `asked` how many changes it was asked for. `restarted` is the same board after
-    a power cut, beside the same lock."""
+class PasscodeLock(LinkedLock):
+    """`codes` are those it has, `changes` how many changes it was asked for. Answers as our lock does."""
 
-    def __init__(self, name, folder=None):
-        super().__init__(name, folder)
+    def __init__(self):
+        super().__init__()
         self.codes = []
-        self.asked = 0
-        plain = self.far._answer
+        self.changes = 0
 
-        def answer(command, body):
-            if command == opcodes.PASSCODE_LIST:
-                return self._page(int.from_bytes(body[:2], "big"))
-            if command != opcodes.PASSCODE:
-                return plain(command, body)
-            self.asked += 1
-            code = bytes(body[3 : 3 + body[2]]).decode()
-            if body[0] == 2:
-                self.codes.append(code)
-            elif code in self.codes:
-                self.codes.remove(code)
-            return b"\x58" + body[:1]
+    def _answer(self, command, plain):
+        if command == opcodes.PASSCODE_LIST:
+            return self._listed(int.from_bytes(plain[:2], "big"))
+        if command != opcodes.PASSCODE:
+            return super()._answer(command, plain)
+        self.changes += 1
+        code = bytes(plain[3 : 3 + plain[2]]).decode()
+        if plain[0] == 2:
+            if code in self.codes:
+                raise from_ble(command, 0x14)
+            self.codes.append(code)
+        elif code in self.codes:
+            self.codes.remove(code)
+        else:
+            raise from_ble(command, 0x15)
+        return b"\x58" + bytes(plain[:1])
 
-        self.far._answer = answer
-
-    def _page(self, index):
+    def _listed(self, index):
         if index >= len(self.codes):
             return b"\x00\x00"
         digits = bytes((len(self.codes[index]),)) + self.codes[index].encode()
         item = b"\x01" + digits + digits + b"\x00\x01\x01\x00\x00"
         page = bytes((0, index + 1, len(item))) + item
         return bytes((0, len(page))) + page
+
+
+class JobRig(Rig):
+    """`restarted` is the same board after a power cut, beside the same lock."""
+
+    def __init__(self, name, folder=None, far=None):
+        super().__init__(name, folder)
+        self.far = far or PasscodeLock()
+
+    @property
+    def codes(self):
+        return self.far.codes
 
     def away(self):
         """The lock is not heard."""
@@ -50,27 +66,21 @@ class JobRig(Rig):
         self.lock.seen_s = self.now.s
 
     def restarted(self):
-        again = JobRig("", self.folder)
-        again.codes, again.far.faults = self.codes, self.far.faults
-        again.lock.seen_s = None
-        return again
+        return JobRig("", self.folder, self.far).away()
 
     def put(self, op, args, id, **members):
         """Send a request that does not end at once -> data of the last message about it."""
         told = len(self.out.steps)
         self.send("cmd", dict(members, op=op, args=args, id=id))
-        self.idle(lambda: len(self.out.steps) > told)
+        for _ in range(20):
+            if len(self.out.steps) > told:
+                break
+            self.work(len(self.out.put_in) + 1, 50)
         return json.loads(self.out.steps[-1])["data"]
 
-    def idle(self, until=None):
-        """Run for a moment, or until something holds; no result is expected."""
-        self.work(len(self.out.put_in) + 1, 400) if until is None else self._wait(until)
-
-    def _wait(self, until):
-        for _ in range(20):
-            if until():
-                return
-            self.work(len(self.out.put_in) + 1, 50)
+    def idle(self):
+        """Run for a moment; no result is expected."""
+        self.work(len(self.out.put_in) + 1, 400)
 
     def results(self, id):
         """Every final result with this id."""

@@ -22,7 +22,7 @@ class JobsTest(unittest.TestCase):
         self.assertEqual(len(rig.out.steps), 1)
         self.assertEqual(len(rig.tools.jobs), 0)
         self.assertEqual(rig.ask("passcode_add", _code(), id="one"), result)
-        self.assertEqual(rig.asked, 1)
+        self.assertEqual(rig.far.changes, 1)
 
     def test_it_waits_for_its_lock_over_two_restarts_and_happens_once(self):
         rig = JobRig("job_away").away()
@@ -40,7 +40,7 @@ class JobsTest(unittest.TestCase):
         again = rig.restarted()
         again.near()
         again.idle()
-        self.assertEqual((again.codes, again.asked, again.out.put_in), (["135790"], 0, []))
+        self.assertEqual((again.codes, again.far.changes, again.out.put_in), (["135790"], 1, []))
         self.assertEqual(again.ask("passcode_add", _code(), id="one")["code"], "ok")
         self.assertEqual(again.codes, ["135790"])
 

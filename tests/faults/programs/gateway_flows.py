@@ -10,6 +10,7 @@ from firmware.system import config
 from firmware.system.timing import ticks_ms
 from tests.faults.programs.cuts import Flow, board
 from tests.faults.programs.gateway_world import SETTINGS, GatewayWorld
+from tests.faults.programs.job_world import JobWorld
 from tests.unit.gateway_rig import ADDRESS, known_lock, quiet_log
 
 _UNIX_2000 = 946684800
@@ -53,6 +54,19 @@ def _command(op, args=None):
         if world.is_again and before and op in ("unlock", "lock"):
             assert world.far.moved == before, "moved again"
             assert code == "outcome_unknown" or ("id-" + op, "ok") in world.told[:-1], "false " + code
+        world.ack()
+
+    return op, run
+
+
+def _durable(op, digits):
+    """A durable request with an id: however often the power goes and it is sent again, it is done, once."""
+    id = "id-%s-%s" % (op, digits)
+
+    def run(world):
+        code = world.ask(op, id, {"code": digits})
+        assert code == "ok", code
+        assert (digits in world.far.codes) == (op == "passcode_add"), world.far.codes
         world.ack()
 
     return op, run
@@ -207,6 +221,20 @@ def flows(chip):
         flow("unlock", answered, _command("unlock"), _again("unlock")),
         flow("lock", answered, _command("lock"), _again("lock")),
         flow("time_sync", changes("locks"), _command("time_sync"), _again("time_sync")),
+        Flow(
+            "durable",
+            owned,
+            JobWorld,
+            [
+                _durable("passcode_add", "314159"),
+                _durable("passcode_add", "271828"),
+                _durable("passcode_delete", "314159"),
+            ],
+            lambda states: (
+                [(each["codes"], each["waiting"]) for each in states]
+                == [([], []), (["314159"], []), (["314159", "271828"], []), (["271828"], [])]
+            ),
+        ),
         Flow(
             "records",
             reading,
