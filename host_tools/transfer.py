@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from firmware.lib import opcodes
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused, ProtocolError, Unsupported
-from firmware.lib.messages import fingerprint_client, passcode_client
+from firmware.lib.messages import card_client, cyclic_client, fingerprint_client, passcode_client
 from host_tools import ekeys
 from host_tools.admin_link import AdminLink
 from host_tools.errors import HostError
@@ -44,6 +44,40 @@ async def passcodes(admin: AdminLink) -> AsyncIterator[passcode_client.Passcode]
         for each in found:
             yield each
         cursor = after
+
+
+async def _cards(admin: AdminLink) -> list[tuple[card_client.Card, list[bytes]]]:
+    """All cards of a lock, each with its recurring hours."""
+    found: list[tuple[card_client.Card, list[bytes]]] = []
+    index: int | None = 0
+    while index is not None:
+        try:
+            data = await admin.ask(opcodes.CARD, card_client.list_request(index))
+        except Unsupported:
+            return found
+        after, card = card_client.entry(data)
+        if after is not None and after <= index:
+            raise HostError("protocol", "the list of cards has no end")
+        if card is not None:
+            found.append((card, await _hours(admin, card.id)))
+        index = after
+    return found
+
+
+async def _hours(admin: AdminLink, card: bytes) -> list[bytes]:
+    windows: list[bytes] = []
+    index: int | None = 0
+    while index is not None and len(windows) < 255:
+        try:
+            data = await admin.ask(opcodes.CYCLIC, cyclic_client.query(cyclic_client.CARD, card, index))
+        except FirmwareError as err:
+            if getattr(err, "ble", None) is None:
+                raise
+            return windows  # a lock that cannot be asked for them, or a card without
+        index, window = cyclic_client.window_of(data)
+        if window is not None:
+            windows.append(window)
+    return windows
 
 
 async def _fingers(admin: AdminLink) -> int:
@@ -81,6 +115,8 @@ async def copy(source: Entry, target: Entry, progress: Callable[[str], None] = l
     async with AdminLink(source) as reader:
         codes = [each async for each in passcodes(reader)]
         progress("%d passcodes read from %s" % (len(codes), source.name))
+        cards = await _cards(reader)
+        progress("%d cards read" % len(cards))
         fingers = await _fingers(reader)
     async with AdminLink(target) as writer:
         there = {each.code: each async for each in passcodes(writer)}
@@ -94,6 +130,20 @@ async def copy(source: Entry, target: Entry, progress: Callable[[str], None] = l
             plain = passcode_client.recover(code.kind, code.code, code.start, code.end, code.schedule)
             report.append(await _write(writer, opcodes.PASSCODE, plain, "passcode", what))
             progress("passcode %s: %s" % (what, report[-1].state))
+        have = {card.id: (card.start, card.end, hours) for card, hours in await _cards(writer)}
+        for place, (card, hours) in enumerate(cards):
+            what = "%d of %d" % (place + 1, len(cards))
+            if card.id in have and have[card.id] == (card.start, card.end, hours):
+                report.append(Item("card", what, THERE))
+                continue
+            plain = card_client.add(card.id, card.start, card.end)
+            item = await _write(writer, opcodes.CARD, plain, "card", what)
+            for window in hours:
+                if item.state == WRITTEN and window not in have.get(card.id, (None, None, []))[2]:
+                    plain = cyclic_client.add(cyclic_client.CARD, card.id, window)
+                    item = await _write(writer, opcodes.CYCLIC, plain, "card", what)
+            report.append(item)
+            progress("card %s: %s" % (what, item.state))
     report += [Item("fingerprint", "%d of %d" % (n + 1, fingers), STAYS, "enrol it anew") for n in range(fingers)]
     for each in ekeys.ekeys_of(source):
         if each.is_live:

@@ -9,7 +9,7 @@ import pytest
 
 from firmware.lib import crypto, opcodes
 from firmware.lib.errors import FirmwareError
-from firmware.lib.messages import pairing_client, passcode_client, session_client
+from firmware.lib.messages import card_client, pairing_client, passcode_client, session_client
 from host_tools import gateway_client, heard, lock_link, ownership, pairing, transfer
 from host_tools.ekeys import PERMANENT, Ekey, send_shared
 from host_tools.errors import HostError
@@ -226,6 +226,7 @@ def test_f125_codes_of_one_lock_open_another_and_what_cannot_move_is_listed(tmp_
                 for code, kind in codes.items():
                     dates = ((year, 1, 1, 0, 0), (year + 1, 1, 1, 0, 0)) if kind == passcode_client.PERIOD else ()
                     await link.exchange(opcodes.PASSCODE, passcode_client.add(kind, code, *dates))
+                await link.exchange(opcodes.CARD, card_client.add(card_client.encode_id(3661413478)))
             send_shared(bench.book, source, Ekey(0, "Nora", PERMANENT), tmp_path / "nora.json")
             source = bench.book.find(source.mac)
             await bench.until_linkless()
@@ -234,14 +235,19 @@ def test_f125_codes_of_one_lock_open_another_and_what_cannot_move_is_listed(tmp_
             assert [(item.kind, item.state) for item in report] == [
                 ("passcode", transfer.WRITTEN),
                 ("passcode", transfer.WRITTEN),
+                ("card", transfer.WRITTEN),
                 ("ekey", transfer.STAYS),
             ]
             assert not any(code in str(report) for code in codes)
             await bench.until_linkless()
             for code in codes:
                 assert await type_code(bench, code, second), code
+            await relock(second)
+            moved = len(second.movements)
+            await second.panel({"do": "card", "number": 3661413478})
+            await bench.until(lambda: len(second.movements) > moved, "opened by the card")
             again = await transfer.copy(source, target)
-            assert [item.state for item in again] == [transfer.THERE, transfer.THERE, transfer.STAYS]
+            assert [item.state for item in again] == [*[transfer.THERE] * 3, transfer.STAYS]
 
     asyncio.run(story())
 
