@@ -9,6 +9,7 @@ from pathlib import Path
 
 from firmware.gateway import lock as locks
 from firmware.lib import credentials
+from firmware.lock.credentials import cards, fingerprints
 from firmware.lock.credentials.passcodes import CAPACITY
 from firmware.lock.ring import CAPACITY as RECORDS
 from firmware.system.vault import Vault
@@ -43,7 +44,8 @@ def files_below(folder: Path, at: str) -> dict[str, bytes]:
 
 
 def full_lock(folder: Path, unread: int) -> LockStores:
-    """A paired lock with remote unlocking on, 250 passcodes and 500 records, of which `unread` are not yet fetched.
+    """A paired lock with remote unlocking on, 250 passcodes, 1000 cards, 100 fingerprints and 500 records, of which
+    `unread` are not yet fetched.
 
     The newest record, of the start, is made by the board itself.
     """
@@ -53,6 +55,13 @@ def full_lock(folder: Path, unread: int) -> LockStores:
     for number in range(CAPACITY):
         refused = rig.device.passcodes.add(credentials.PERMANENT, b"%06d" % (100000 + 3571 * number), _FROM_2000)
         assert refused is None, refused
+    vault = rig.device.vault
+    vault.begin()  # each page is written once
+    for number in range(cards.CAPACITY):
+        assert rig.device.cards.add((0x10000000 + 7919 * number).to_bytes(4, "big")) is None
+    for number in range(fingerprints.CAPACITY):
+        assert rig.device.fingerprints.add(b"%08d" % number)
+    vault.commit("cards.00")
     while len(rig.device.ring) < RECORDS - unread:
         rig.device.record(_POWERED_ON)
     while rig.device.ring.read(0xFFFF):

@@ -1,10 +1,16 @@
 """Cards over the whole chain: written through the gateway, enrolled at the door, held to the reader, recorded."""
 
 import asyncio
+import datetime
 
 import pytest
 
+from firmware.lib import opcodes
+from firmware.lib.messages import card_client
+from firmware.lock.credentials.cards import CAPACITY
+from host_tools.sim import owner
 from tests.faults import canaries
+from tests.system.bench import Bench
 
 CARD = 3661413478
 TURNED = 1723612378  # the same card for a reader that starts at its other end
@@ -202,3 +208,39 @@ def test_card_numbers_leave_neither_by_mqtt_nor_by_a_log_or_flash(quick):
         assert not found
 
     quick.run(story)
+
+
+def test_f085_a_recurring_card_opens_in_its_hours_only(quick):
+    async def story(bench):
+        clock = (await bench.lock.panel({"do": "state"}))["clock"]
+        today = datetime.date.fromisoformat(clock[:10]).isoweekday()
+        whole = {"from_min": 0, "to_min": 1440}
+        other = [day for day in range(1, 8) if day not in (today, today % 7 + 1)]  # midnight may come meanwhile
+        await do(bench, "card_add", {"number": CARD, "days": other, **whole})
+        assert not await tap(bench, CARD)
+        await recorded(bench, 25)
+        assert [(item["type"], len(item["hours"])) for item in await listed(bench)] == [(4, 5)]
+        await do(bench, "card_add", {"number": CARD, "days": [today, today % 7 + 1], **whole})
+        assert await tap(bench, CARD)
+        await do(bench, "card_clear")
+
+    quick.run(story)
+
+
+def test_f089_the_card_after_the_thousandth_is_refused_as_one_too_many(tmp_path):
+    async def story():
+        async with Bench(tmp_path) as bench:
+            entry = await bench.pair()
+            for first in range(0, CAPACITY, 250):  # a login ends after two minutes
+                async with bench.beside(entry) as link:
+                    for number in range(first, first + 250):
+                        plain = card_client.add(card_client.encode_id(0x10000000 + 7919 * number))
+                        assert card_client.added(await link.exchange(opcodes.CARD, plain))
+            await owner.hand_over(bench.site, bench.gateway, entry)
+            result = await bench.ask("card_add", {"number": CARD})
+            assert (result["code"], result["ttlock"], result["data"]["reason"]) == ("refused", -4056, "full")
+            assert await tap(bench, 0x10000000 + 7919 * (CAPACITY - 1))
+            await do(bench, "card_delete", {"slot": 0})
+            await do(bench, "card_add", {"number": CARD})
+
+    asyncio.run(story())

@@ -2,6 +2,7 @@
 
 from firmware.lib import code_algorithm, crypto, dates, opcodes, records
 from firmware.lib.messages import (
+    card_client,
     ekey_client,
     log_client,
     passage_client,
@@ -28,6 +29,7 @@ _SECRET = code_algorithm.secret(_SEEDS)
 _HOUR = dates.to_minutes((2026, 5, 11, 14, 0)) // 60  # in which the lock is paired
 MADE, MADE_ONCE, MADE_ERASE = (code_algorithm.digits(_SECRET, kind, _HOUR, 0) for kind in (2, 1, 4))
 ERASE_CODE = "9753102"
+CARD, LONG_CARD, LOST = b"\xda\x3c\xbc\x66", b"\x00\x04\x11\x22\x33\x44\x55\x66", b"\x00\x00\x10\x01"
 _START = (2026, 1, 1, 0, 0)
 _END = (2026, 12, 31, 0, 0)
 _NOT_NOW = 11
@@ -63,6 +65,15 @@ def _typed(digits):
         world.ack()
 
     return _step("type", run)
+
+
+def _presented(card):
+    def run(world):
+        world.lock.reader.present("card", card, world.now_ms)
+        world.wait(400)
+        world.ack()
+
+    return _step("card", run)
 
 
 def _operated(command):
@@ -186,6 +197,8 @@ def _own(world, count):
     world.ask(opcodes.PASSCODE, passcode_client.add(passcode_client.PERMANENT, PERMANENT))
     world.ask(opcodes.PASSCODE, passcode_client.add(passcode_client.ONCE, ONCE, _START, _END))
     world.ask(opcodes.PASSCODE, passcode_client.add(passcode_client.PERIOD, OTHER, _START, _END))
+    world.ask(opcodes.CARD, card_client.add(CARD))
+    world.ask(opcodes.CARD, card_client.mark_lost(LOST))
     world.ask(opcodes.EKEY, ekey_client.add(EKEY, EKEY_SECRET, _START, _END))
     world.ask(opcodes.EKEY, ekey_client.add(EKEY + 1, EKEY_SECRET, flags=ekey_client.ONCE))
     world.ask(opcodes.AUTO_LOCK, settings_client.auto_lock_set(0))
@@ -354,6 +367,25 @@ def flows(chip):
             [_ekey_opens(EKEY + 1)],
             lambda states: len(states[0]["ekeys"]) == 3 and len(states[1]["ekeys"]) == 2 and _told(1, states[1]),
         ),
+        flow(
+            "cards",
+            lambda states: (
+                [[each[1][1 : 1 + each[1][0]] for each in state["cards"]] for state in states]
+                == [
+                    [CARD, LOST],
+                    [CARD, LONG_CARD, LOST],
+                    [CARD, LONG_CARD, LOST],
+                    [LONG_CARD, LOST],
+                    [LONG_CARD, LOST, LONG_CARD],
+                    [LOST, LONG_CARD],
+                    [CARD, LOST, LONG_CARD],
+                    [CARD, LONG_CARD],
+                ]
+                and _told(16, states[5])
+            ),
+            *_cards(),
+        ),
+        flow("card opens", lambda states: _told(17, states[1]), _presented(CARD)),
         flow("wrong entries", counts, *[_typed(WRONG) for _ in range(4)]),
         flow("settings", _are_set(autolock_s=30, sound=0, remote_unlock=1, passcode_display=0), *_settings()),
         flow("switches", _are_set(privacy=1, tamper=1, volume=2, frozen=1, wrong_limit=3, direction=2), *_switches()),
@@ -414,6 +446,20 @@ def _windows():
         _as_admin("window add", command, passage_client.add(raws[1])),
         _as_admin("window delete", command, passage_client.delete(raws[0])),
         _as_admin("windows clear", command, passage_client.clear()),
+    )
+
+
+def _cards():
+    command = opcodes.CARD
+    client = card_client
+    return (
+        _as_admin("card add", command, client.add(LONG_CARD)),
+        _as_admin("card change", command, client.modify(CARD, _START, _END)),
+        _as_admin("card delete", command, client.delete(CARD)),
+        _as_admin("card lost", command, client.mark_lost(LONG_CARD)),
+        _as_admin("cards clear", command, client.clear()),
+        _as_admin("card after", command, client.add(CARD, _START, _END)),
+        _as_admin("card found", command, client.unmark_lost(LOST)),
     )
 
 

@@ -11,7 +11,7 @@ _POWERED_ON = 14
 _WRONG = 7
 _LOCKED_OUT = 48
 _OF_STARTS = (_LOCKED_OUT, 65, 66)  # records that a start may add: a lockout begun anew, a bolt that did not arrive
-_MOVED = (1, 4, 20, 26, 28, 46, 47, 55, 92)
+_MOVED = (1, 4, 17, 20, 26, 28, 46, 47, 55, 92)
 _BY_RULES = ("counters", "cursor", "records")
 _OF_FINGERS = (20, 21, 22, 23)
 _FULL = 440  # what a full store holds at least beside records of power-on
@@ -95,6 +95,15 @@ class LockWorld(Rig):
             item = self.device.passcodes.at(item[0] + 1)
         return found
 
+    def _cards(self):
+        found = []
+        for lost in (False, True):
+            item = self.device.cards.at(0, lost)
+            while item is not None:
+                found.append(item)
+                item = self.device.cards.at(item[0] + 1, lost)
+        return found
+
     def _ekeys(self):
         ekeys = self.device.ekeys
         found = [(ekeys.flag_pos, ekeys.next_uid)]
@@ -124,6 +133,7 @@ class LockWorld(Rig):
             "ekeys": self._ekeys(),
             "fingers": held_flows.state(device)[0],
             "fobs": held_flows.state(device)[1],
+            "cards": self._cards(),
             "name": device.name.text,
             "seeds": device.vault.load("seeds"),
             "offline": device.vault.load("offline"),
@@ -142,7 +152,7 @@ class LockWorld(Rig):
         wrong = misfits(before, after, found, is_acked, _BY_RULES)
         wrong += self._judge_counters(before["counters"], after["counters"], found["counters"], is_acked)
         if before["keys"] is not None and found["keys"] is None:  # the reset
-            if found["records"] or found["passcodes"] or found["fingers"] or found["fobs"]:
+            if any(found[kind] for kind in ("records", "passcodes", "cards", "fingers", "fobs")):
                 wrong.append("something outlived the reset")
         else:
             wrong += self._judge_records(before, after, found, is_acked)
