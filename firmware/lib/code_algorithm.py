@@ -113,7 +113,7 @@ class Search:
         digest = _digest(self._hmac, kind, start, group)
         first = group * _PER_DIGEST
         for place in range(min(_PER_DIGEST, numbers - first)):
-            if _value(digest, place) == self._wanted:  # small integers: one comparison of a machine word
+            if _value(digest, place) == self._wanted:  # both below 2^30: one comparison of a machine word
                 self.found = self.found or (kind, start, first + place)
 
     def run(self):
