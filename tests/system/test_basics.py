@@ -402,8 +402,7 @@ def test_f035_f133_f036_a_lock_and_a_gateway_that_are_away(tmp_path):
                 with contextlib.suppress(AssertionError):
                     gone = await bench.ask("state", timeout_s=8)
             assert (gone["code"], gone["ttlock"]) == ("not_near", -2012), gone
-            offline = bench.mqtt.heard(lambda m: m.topic == bench.topic("availability") and m.text == "offline")
-            assert offline
+            await bench.mqtt.wait(lambda m: m.topic == bench.topic("availability") and m.text == "offline", 30)
 
             seen = len(bench.mqtt.messages)
             status = "gatehouse/%s/status" % bench.gateway.id
