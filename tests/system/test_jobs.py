@@ -87,15 +87,16 @@ def test_f137_what_is_refused_or_comes_too_late_has_failed(shared):
     async def story(bench: Bench) -> None:
         assert (await bench.ask("passcode_add", {"code": "112358"}))["job_state"] == 1
         await _leave(bench)
-        assert (await _put(bench, "passcode_add", {"code": "112358"}, "twice"))["state"] == "adding"
+        change = {"code": "998877", "new_code": "887766"}  # the lock has no such passcode
+        assert (await _put(bench, "passcode_change", change, "none"))["state"] == "modifying"
         late = {"exp": int(time.time() + bench.site.leap_s) + 60}
         assert (await _put(bench, "autolock_set", {"seconds": 9}, "late", **late))["state"] == "modifying"
         await bench.site.leap(61)
         result = await _result(bench, "late")
         assert (result["code"], result["job_state"]) == ("expired", 7), result
         await _return(bench)
-        result = await _result(bench, "twice")
-        assert (result["code"], result["job_state"], result["data"]["reason"]) == ("refused", 5, "exists"), result
+        result = await _result(bench, "none")
+        assert (result["code"], result["job_state"], result["data"]["reason"]) == ("refused", 7, "not_found"), result
         result = await bench.ask("passcode_delete", {"code": "112358"})
         assert (result["ok"], result["job_state"]) == (True, 1)
 
