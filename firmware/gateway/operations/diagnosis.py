@@ -89,10 +89,9 @@ async def _report(job, session):
 
 async def _settings(job, session):
     await session.get_to_know()
-    found = {}
+    found = {"remote_unlock": await session.may_unlock_remotely()}
     for name, command, query, decode in (
         ("auto_lock_s", opcodes.AUTO_LOCK, settings_client.auto_lock_query, settings_client.auto_lock),
-        ("remote_unlock", opcodes.REMOTE_UNLOCK, settings_client.remote_unlock_query, settings_client.remote_unlock),
         ("sound", opcodes.SOUND, settings_client.sound_query, settings_client.sound),
     ):
         try:
