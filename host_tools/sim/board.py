@@ -27,6 +27,7 @@ PWRON, HARD, WDT, SOFT = 1, 2, 3, 5
 _RAW = b"raw REPL; CTRL-B to exit\r\n"
 _FRIENDLY = b'Type "help()" for more information.\r\n'
 _STALE = 256 * 1024  # nobody reads the console: drop what waits
+_AGAIN_S = 0.1
 _HASTY_S = 0.5
 _MAX_HASTY = 5
 _NOTICE_S = 1.0
@@ -128,8 +129,9 @@ class Board:
     async def kill(self) -> None:
         """Cut the power (SIGKILL). The flash keeps what had been written."""
         self._end("power")
-        if self._keeper:
-            await asyncio.wait([self._keeper])
+        while self._keeper and not self._keeper.done():
+            await asyncio.wait([self._keeper], timeout=_AGAIN_S)
+            self._end("power")  # it may have been about to start again, and without a process to end
 
     def reset(self) -> None:
         """Press its reset button: the program ends this moment, and starts again with empty memory."""

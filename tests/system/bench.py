@@ -111,7 +111,7 @@ class Bench:
     async def __aenter__(self) -> "Bench":
         await self.site.__aenter__()
         print("seed", self.site.seed)
-        bleak_air.install(self.site.radio.hci_port)
+        self._use_air()
         self.mqtt = Observer(self.site.mqtt_host, self.site.mqtt_port)
         return self
 
@@ -139,11 +139,17 @@ class Bench:
 
     async def pair(self, lock: Board | None = None, remote_unlock: bool = True) -> Entry:
         """Touch the lock and pair with it, as `gatehouse pair` does."""
+        self._use_air()
         return await owner.pair(self.site, lock or self.lock, self.book, remote_unlock)
+
+    def _use_air(self) -> None:
+        """bleak has one air at a time; another bench may have been there."""
+        bleak_air.install(self.site.radio.hci_port)
 
     @contextlib.asynccontextmanager
     async def beside(self, entry: Entry):
         """A local link to a paired lock, logged in as its administrator."""
+        self._use_air()
         found = await lock_link.scan(lambda heard: heard.mac == entry.mac, 20)
         assert found, "%s is not heard" % entry.mac
         async with lock_link.connect(found, bytes.fromhex(entry.aes)) as link:

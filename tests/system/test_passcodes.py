@@ -10,32 +10,16 @@ from firmware.lib.messages import card_client, log_client, passcode_client, sett
 from host_tools import local_codes, minting, names, passcodes
 from host_tools.errors import HostError
 from host_tools.gateway_client import connect
-from tests.system.bench import Bench
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """One such site for the module; its lock locks itself after a second."""
-    loop = asyncio.new_event_loop()
-    bench = Bench(tmp_path_factory.mktemp("alone"), gateways=0)
-    loop.run_until_complete(bench.__aenter__())
-
-    async def begin():
-        entry = await bench.pair()
-        await quickly(bench, entry)
-
-    def run(story):
-        return loop.run_until_complete(story(bench))
-
-    try:
-        loop.run_until_complete(begin())
-        yield run
-    finally:
-        loop.run_until_complete(bench.__aexit__(None, None, None))
-        loop.close()
+def local(alone):
+    """A site without a gateway, whose lock locks itself after a second."""
+    alone.run(lambda bench: quickly(bench, alone.entry))
+    return alone.run
 
 
 @pytest.fixture(scope="module")
@@ -114,15 +98,15 @@ async def number(work):
     return caught.value.ttlock
 
 
-def test_f029_a_code_made_with_no_gateway_opens(alone):
+def test_f029_a_code_made_with_no_gateway_opens(local):
     async def story(bench):
         assert not bench.site.gateways
         assert await opens(bench, mint(bench, "permanent").code)
 
-    alone(story)
+    local(story)
 
 
-def test_f071_a_permanent_code_used_on_its_first_day_works_later_and_an_unused_one_does_not(alone):
+def test_f071_a_permanent_code_used_on_its_first_day_works_later_and_an_unused_one_does_not(local):
     async def story(bench):
         used, unused = mint(bench, "permanent"), mint(bench, "permanent")
         assert await opens(bench, used.code)
@@ -131,10 +115,10 @@ def test_f071_a_permanent_code_used_on_its_first_day_works_later_and_an_unused_o
         assert not await opens(bench, unused.code)
         assert (await types(bench, 1)) == [11]
 
-    alone(story)
+    local(story)
 
 
-def test_f072_a_timed_code_opens_inside_its_hours_and_is_issued_once(alone):
+def test_f072_a_timed_code_opens_inside_its_hours_and_is_issued_once(local):
     async def story(bench):
         made = mint(bench, "timed", 0, 2)
         assert made.start % HOUR_S == 0 and made.end - made.start == 2 * HOUR_S
@@ -148,10 +132,10 @@ def test_f072_a_timed_code_opens_inside_its_hours_and_is_issued_once(alone):
         assert not await opens(bench, made.code)
         assert (await types(bench, 1)) == [11]
 
-    alone(story)
+    local(story)
 
 
-def test_f073_a_one_time_code_opens_once_and_within_six_hours(alone):
+def test_f073_a_one_time_code_opens_once_and_within_six_hours(local):
     async def story(bench):
         first, second = mint(bench, "once"), mint(bench, "once")
         assert await opens(bench, first.code)
@@ -164,14 +148,14 @@ def test_f073_a_one_time_code_opens_once_and_within_six_hours(alone):
         assert not await opens(bench, first.code)
         assert (await types(bench, 2)) == [11, 11]
 
-    alone(story)
+    local(story)
 
 
-def test_f074_each_recurring_code_opens_on_its_days_and_hours_only(alone):
+def test_f074_each_recurring_code_opens_on_its_days_and_hours_only(local):
     async def story(bench):
         to_hour = HOUR_S - bench.site.now() % HOUR_S
-        local = time.gmtime(bench.site.now() + 60 * entry_of(bench).utc_offset_min)
-        await leap(bench, to_hour + (12 - local.tm_hour - 1) % 24 * HOUR_S + 60)  # a minute past noon
+        wall = time.gmtime(bench.site.now() + 60 * entry_of(bench).utc_offset_min)
+        await leap(bench, to_hour + (12 - wall.tm_hour - 1) % 24 * HOUR_S + 60)  # a minute past noon
         made = {kind: mint(bench, kind, 0, 1) for kind in minting.RECURRING}
         day_before = None
         opened = 0
@@ -191,10 +175,10 @@ def test_f074_each_recurring_code_opens_on_its_days_and_hours_only(alone):
         assert opened == 10
         assert await opens(bench, made["daily"].code)
 
-    alone(story)
+    local(story)
 
 
-def test_f075_an_erase_code_leaves_the_admin_passcode_alone(alone):
+def test_f075_an_erase_code_leaves_the_admin_passcode_alone(local):
     async def story(bench):
         entry = entry_of(bench)
         custom, used, unused = "864209", mint(bench, "permanent"), mint(bench, "permanent")
@@ -215,10 +199,10 @@ def test_f075_an_erase_code_leaves_the_admin_passcode_alone(alone):
         assert not await opens(bench, "9753102")
         assert (await types(bench, 2)) == [10, 8]
 
-    alone(story)
+    local(story)
 
 
-def test_f083_the_admin_passcode_is_changed_beside_the_lock_and_opens(alone):
+def test_f083_the_admin_passcode_is_changed_beside_the_lock_and_opens(local):
     async def story(bench):
         entry = entry_of(bench)
         before = entry.admin_passcode
@@ -241,7 +225,7 @@ def test_f083_the_admin_passcode_is_changed_beside_the_lock_and_opens(alone):
         await bench.lock.panel({"do": "privacy", "on": False})
         assert await local_codes.read_admin_code(bench.book, entry) == entry_of(bench).admin_passcode == "719304682"
 
-    alone(story)
+    local(story)
 
 
 def test_f076_a_custom_code_of_any_length_opens_by_the_minute(quick):

@@ -10,10 +10,10 @@ length 0 is a free slot. The hash is taken with a random number of this start: n
 """
 
 import hashlib
-import os
 
 from firmware.lib import crypto
 from firmware.lib.compat import const
+from firmware.lib.errors import EntropyError
 
 _SLOTS = const(32)  # of a page: with rows of up to 80 bytes it fits one block of flash
 _ENTRY = const(6)
@@ -28,6 +28,15 @@ def classes(name, capacity):
     return [name] + ["%s.%02x" % (name, page) for page in range((capacity + _SLOTS - 1) // _SLOTS)]
 
 
+def _salt():
+    """A number of this start. Without a generator that can be trusted the door must still work: then keys that were
+    chosen to collide are found slowly, and are found."""
+    try:
+        return crypto.random_bytes(16)
+    except EntropyError:
+        return bytes(16)
+
+
 class Bank:
     """`put`, `remove` and `clear` are durable on return. `comparisons` counts steps of the search in RAM and compared
     keys, `pages_read` pages taken from flash (one decision: bench/README.md).
@@ -39,7 +48,7 @@ class Bank:
         self._name = name
         self._capacity = capacity
         self._key_of = key_of
-        self._salt = os.urandom(16)
+        self._salt = _salt()
         self._pages = (capacity + _SLOTS - 1) // _SLOTS
         self._used = bytearray(self._pages * _SLOTS // 8)
         self._index = bytearray()

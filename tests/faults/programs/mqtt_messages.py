@@ -11,6 +11,7 @@ import json
 import random
 import sys
 
+from firmware.gateway.operations import table
 from firmware.gateway.rates import Rates
 from firmware.gateway.uploads import Uploads
 from firmware.lib import mqtt_packet
@@ -196,6 +197,7 @@ class Flood:
                 self.answered += 1
                 self.codes[body["code"]] = self.codes.get(body["code"], 0) + 1
         self.rig.out.put_in.clear()
+        self.rig.out.steps.clear()
         self.rig.far.asked.clear()
 
     async def run(self, count):
@@ -205,6 +207,8 @@ class Flood:
         if self.mode == "any":
             jobs += [tools.scheduler.run(), tools.scheduler.watch()]
         tasks = [asyncio.create_task(job) for job in jobs]
+        for op in table._LOCK_OPS:  # what is loaded when it is first asked for is no growth
+            table.module(op)
         parser = mqtt_packet.Parser()
         low = high = 0
         for number in range(count):
