@@ -32,6 +32,7 @@ from firmware.lib.messages import (
     switches_client,
     switches_lock,
 )
+from firmware.lock.commands import pairing
 
 
 def _fields(raw):
@@ -57,6 +58,7 @@ CLIENT = (
     (session_client.clock, b"\x1a\x05\x0b\x0e\x17\x07"),
     (session_client.device_text, b"GATEHOUSE-L1\x00"),
     (session_client.device_address, b"\x33\x22\x11\xcc\xbb\xaa"),
+    (session_client.device_clock, b"\x1a\x05\x0b\x0e\x17\x07"),
     (pairing_client.aes_key, b"0123456789abcdef"),
     (pairing_client.admin_added, b"SCIENER"),
     (pairing_client.admin_passcode, b"\x64\x071234567"),
@@ -107,7 +109,11 @@ LOCK = (
     (session_lock.decode_status_request, b"SCIENER"),
     (session_lock.decode_set_clock, b"\x1a\x05\x0b\x0e\x17\x07"),
     (session_lock.decode_device_item, b"\x01"),
+    (pairing_lock.decode_init, b""),
     (pairing_lock.decode_get_aes_key, b"SCIENER"),
+    (pairing_lock.decode_get_admin_passcode, b""),
+    (pairing_lock.decode_finished, b""),
+    (pairing.decode_seeds, b"\x1a" + b"\x14\x90\x6d\x10\x7e\x5c" * 10),
     (pairing_lock.decode_add_admin, b"\x00\xcf\x33\xee\x01\x78\x9b\x8dSCIENER"),
     (pairing_lock.decode_init_passwords, b"\x1a" + b"\x14\x90\x6d\x10\x7e\x5c" * 10),
     (pairing_lock.decode_set_admin_passcode, b"\x01\x02\x03\x04\x05\x06\x07"),

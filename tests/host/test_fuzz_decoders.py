@@ -1,6 +1,8 @@
 """Arbitrary bytes into every decoder, and round trips over whole value ranges."""
 
+import ast
 import datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,9 +11,33 @@ from hypothesis import strategies as st
 from firmware.lib import advert, crypto, dates, frame, records
 from firmware.lib.errors import BadRequest, ProtocolError
 from firmware.lib.reassembler import Reassembler
+from firmware.lock.commands.table import COMMANDS
 from tests.decoders import CLIENT, LOCK
 
 RAW = st.binary(max_size=280)
+
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def _decoders() -> set[str]:
+    """`module.function` of everything in `lib/messages` that takes what comes from the other end."""
+    found = set()
+    for path in (_ROOT / "firmware/lib/messages").glob("*_*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.args.args:
+                is_of_lock = path.stem.endswith("_lock") and node.name.startswith("decode_")
+                if is_of_lock or (path.stem.endswith("_client") and node.args.args[0].arg == "data"):
+                    found.add("%s.%s" % (path.stem, node.name))
+    return found
+
+
+def test_every_decoder_is_fed() -> None:
+    tree = ast.parse((_ROOT / "tests/decoders.py").read_text())
+    fed = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    served = {"%s.%s" % (module.split(".")[-1], decoder) for module, decoder, _, _ in COMMANDS.values()}
+    assert len(_decoders()) > 40 and len(served) > 20
+    assert sorted((_decoders() | served) - fed) == []
 
 
 @pytest.mark.parametrize("place", range(len(CLIENT)))
