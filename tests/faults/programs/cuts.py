@@ -41,6 +41,7 @@ from firmware.system import store  # noqa: E402
 TEARS = _power.TEARS
 _MOST_NESTED = 25
 BLOCK = _nor.BLOCK
+done = set()  # what was asked for in the flows, in the words of their world
 
 
 class PowerCut(BaseException):
@@ -390,9 +391,11 @@ def run(flows):
     score = Score()
     explorer = Explorer(chip, score, given["seed"])
     counts = {}
-    for flow in flows(chip):
+    chosen = flows(chip)
+    done.clear()  # what made the images
+    for flow in chosen:
         if not given["names"] or flow.name in given["names"]:
             counts[flow.name] = explorer.explore(flow, given["every"], given["tears"], given["nested"])
     if chip.clashes:
         score.fail("%d programs of bits that were not erased" % chip.clashes)
-    score.line(per_flow=counts)
+    score.line(per_flow=counts, done=sorted(done))

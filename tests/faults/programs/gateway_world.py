@@ -28,6 +28,7 @@ from firmware.system import config
 from firmware.system.journal import Journal
 from firmware.system.timing import ticks_add, ticks_ms
 from firmware.system.vault import Vault
+from tests.faults.programs import cuts
 from tests.faults.programs.cuts import DATA, board, differences, misfits
 from tests.unit.gateway_rig import ADDRESS, Broker, LinkedLock, Now, Outbox, UnixClock, quiet_log
 
@@ -172,6 +173,7 @@ class GatewayWorld:
         topic = self.tools.topics.lock(ADDRESS.hex(), leaf)
         self.bridge.take(topic, json.dumps(request).encode(), False, 1)
         self.work(1)
+        cuts.done.add(op)
         return self.told[-1][1]
 
     def session(self):

@@ -80,7 +80,7 @@ def fingers_are_right(states):
 
 def fobs_are_right(states):
     counts = [len(each["fobs"]) for each in states]
-    return counts == [1, 2, 2, 2, 1, 0] and _kinds(states)[:1] == [99] and _kinds(states)[2:] == [55, 100, 101]
+    return counts == [1, 2, 2, 2, 2, 1, 0] and _kinds(states)[:1] == [99] and _kinds(states)[3:] == [55, 100, 101]
 
 
 def steps(step, as_admin):
@@ -100,6 +100,7 @@ def steps(step, as_admin):
         (
             as_admin("fob bind", fob, accessory_client.bind(NEW_MAC)),
             as_admin("fob hours", hours, cyclic_client.clear(cyclic_client.FOB, FOB)),
+            as_admin("fob period", fob, prints.modify(number, _START, _END)),
             step("fob", _pressed(FOB)),
             as_admin("fob delete", fob, prints.delete(number)),
             as_admin("fobs clear", fob, prints.clear()),

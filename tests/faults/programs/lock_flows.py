@@ -3,6 +3,7 @@
 from firmware.lib import code_algorithm, crypto, dates, opcodes, records
 from firmware.lib.messages import (
     card_client,
+    cyclic_client,
     ekey_client,
     log_client,
     passage_client,
@@ -30,6 +31,7 @@ _HOUR = dates.to_minutes((2026, 5, 11, 14, 0)) // 60  # in which the lock is pai
 MADE, MADE_ONCE, MADE_ERASE = (code_algorithm.digits(_SECRET, kind, _HOUR, 0) for kind in (2, 1, 4))
 ERASE_CODE = "9753102"
 CARD, LONG_CARD, LOST = b"\xda\x3c\xbc\x66", b"\x00\x04\x11\x22\x33\x44\x55\x66", b"\x00\x00\x10\x01"
+_HOURS = cyclic_client.window(cyclic_client.WEEKLY, 1, 480, 1020)
 _START = (2026, 1, 1, 0, 0)
 _END = (2026, 12, 31, 0, 0)
 _NOT_NOW = 11
@@ -256,6 +258,7 @@ def flows(chip):
             for each in nobody
             if each["passcodes"] or each["records"] or each["options"]["remote_unlock"] or each["seeds"]
         ]
+        left += [each for each in nobody if each["cards"] or each["fingers"] or each["fobs"]]
         left += [each for each in nobody if each["ekeys"] != [(0, EKEY)]]
         return nobody and not left and counted == [states[0]["counters"]] * len(states) and is_paired(states)
 
@@ -335,6 +338,19 @@ def flows(chip):
             _as_admin("seeds", opcodes.INIT_PASSWORDS, _SEEDS[:-1] + b"\x01"),
             _as_admin("clear", code, kinds.clear()),
         ),
+        flow(
+            "recover, erase code",
+            lambda states: (
+                _holds(NEW, states[1])
+                and [each["erase"] for each in states] == [b"", b"", ERASE_CODE.encode(), ERASE_CODE.encode(), b""]
+                and states[2]["passcodes"]
+                and not states[3]["passcodes"]
+            ),
+            _as_admin("recover", code, kinds.recover(kinds.PERMANENT, NEW)),
+            _as_admin("erase set", opcodes.SET_ERASE_CODE, kinds.set_erase_code(ERASE_CODE)),
+            _typed(ERASE_CODE + "#"),
+            _as_admin("erase off", opcodes.SET_ERASE_CODE, kinds.set_erase_code("")),
+        ),
         flow("type code", lambda states: _told(4, states[1]), _typed(PERMANENT + "#")),
         Flow(
             "once",
@@ -385,10 +401,20 @@ def flows(chip):
             ),
             *_cards(),
         ),
+        flow(
+            "hours of a card",
+            lambda states: states[0]["cards"] != states[1]["cards"] and states[0]["cards"] == states[2]["cards"],
+            _as_admin("hours", opcodes.CYCLIC, cyclic_client.add(cyclic_client.CARD, CARD, _HOURS)),
+            _as_admin("no hours", opcodes.CYCLIC, cyclic_client.remove(cyclic_client.CARD, CARD, _HOURS)),
+        ),
         flow("card opens", lambda states: _told(17, states[1]), _presented(CARD)),
         flow("wrong entries", counts, *[_typed(WRONG) for _ in range(4)]),
         flow("settings", _are_set(autolock_s=30, sound=0, remote_unlock=1, passcode_display=0), *_settings()),
-        flow("switches", _are_set(privacy=1, tamper=1, volume=2, frozen=1, wrong_limit=3, direction=2), *_switches()),
+        flow(
+            "switches",
+            _are_set(privacy=1, tamper=1, volume=2, frozen=1, wrong_limit=3, direction=2, lamp_s=5),
+            *_switches(),
+        ),
         flow("windows", lambda states: [len(each["passage"]) for each in states] == [0, 1, 2, 1, 0], *_windows()),
         flow(
             "admin code",
@@ -431,6 +457,7 @@ def _switches():
     client = switches_client
     return (
         _as_admin("two switches", opcodes.SWITCHES, b"\x02\x03\x03"),
+        _as_admin("lamp", opcodes.LAMP, client.lamp_set(5)),
         _as_admin("volume", opcodes.SOUND, settings_client.sound_set(True, 2)),
         _as_admin("number", opcodes.SETTING, client.number_set(client.WRONG_LIMIT, 3)),
         _as_admin("direction", opcodes.UNLOCK_DIRECTION, client.direction_set(2)),
