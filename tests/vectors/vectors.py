@@ -31,7 +31,6 @@ from firmware.lib.messages import (
 
 _FACE = 0xE0  # no part of ours takes faces; their messages have the layout of fingerprints
 FOLDER = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
-UNSUPPORTED_YET = ("e9",)  # families of later releases
 
 
 def load(name):
