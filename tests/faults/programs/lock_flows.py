@@ -235,6 +235,12 @@ def flows(chip):
         world.consumes = ONCE.encode()
         return world
 
+    def once_offline(chip):
+        world = owner(chip)
+        world.most_moves = 1
+        world.is_offline_once = True
+        return world
+
     def once_ekey(chip):
         world = owner(chip)
         world.most_moves = 1
@@ -317,7 +323,7 @@ def flows(chip):
         Flow(
             "once, made without the lock",
             owned,
-            once,
+            once_offline,
             [_typed(MADE_ONCE + "#")],
             lambda states: states[0]["offline"] != states[1]["offline"] and _told(4, states[1]),
         ),

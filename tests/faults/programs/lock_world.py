@@ -43,6 +43,7 @@ class LockWorld(Rig):
         self.moved_before = 0  # movements when the present step began
         self.most_moves = None
         self.consumes = None  # digits that are used up by opening once
+        self.is_offline_once = False  # the step shows a one-time code that was made without the lock
         self.once_uid = None  # an ekey that is used up by opening once
         self.delivered = None  # number of the record that the client has read last
 
@@ -170,6 +171,8 @@ class LockWorld(Rig):
         is_there = any(self.consumes in item[1] for item in found["passcodes"]) if self.consumes else False
         if is_there and self.pins.movements > self.moved_before:
             wrong.append("a code opened and was not used up")
+        if self.is_offline_once and self.pins.movements > self.moved_before and found["offline"] == before["offline"]:
+            wrong.append("a code made without the lock opened and was not used up")
         if found["keys"] is None and found["clock"]:
             wrong.append("a clock that nobody has set is trusted")
         if self.delivered is not None and found["cursor"] != before["cursor"]:
