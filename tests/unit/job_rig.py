@@ -11,24 +11,34 @@ from tests.unit.gateway_rig import LinkedLock
 
 
 class PasscodeLock(LinkedLock):
-    """`codes` are those it has, `changes` how many changes it was asked for. Answers as our lock does."""
+    """`codes` are those it has, `changes` how many changes it was asked for, `seeds` those it was given. Answers as our
+    lock does."""
 
     def __init__(self):
         super().__init__()
         self.codes = []
         self.changes = 0
+        self.seeds = None
 
     def _answer(self, command, plain):
         if command == opcodes.PASSCODE_LIST:
             return self._listed(int.from_bytes(plain[:2], "big"))
+        if command == opcodes.INIT_PASSWORDS:
+            self.seeds = bytes(plain)
         if command != opcodes.PASSCODE:
             return super()._answer(command, plain)
         self.changes += 1
+        if plain[0] == 1:
+            self.codes = []
+            return b"\x58\x01"
         code = bytes(plain[3 : 3 + plain[2]]).decode()
         if plain[0] == 2:
             if code in self.codes:
                 raise from_ble(command, 0x14)
             self.codes.append(code)
+        elif code in self.codes and plain[0] == 5:
+            at = 3 + len(code)
+            self.codes[self.codes.index(code)] = bytes(plain[at + 1 : at + 1 + plain[at]]).decode()
         elif code in self.codes:
             self.codes.remove(code)
         else:

@@ -5,6 +5,7 @@ import asyncio
 from firmware.gateway import identity, settings
 from firmware.gateway.bridge import Request
 from firmware.lib import commands, dates, records
+from firmware.lib.messages.pairing_client import init_passwords
 from firmware.net import clock as clock_module
 from firmware.system import config
 from firmware.system.timing import ticks_ms
@@ -16,6 +17,7 @@ from tests.unit.gateway_rig import ADDRESS, known_lock, quiet_log
 _UNIX_2000 = 946684800
 _NOW = 1790000000
 _OWNER = {"wifi_ssid": "home", "mqtt_host": "broker", "insecure_broker": True}
+_SEEDS = init_passwords(2026, [(n, n + 7) for n in range(10)])
 _OTHER = b"\x01\x02\x03\x04\x05\x06"
 
 
@@ -70,6 +72,36 @@ def _durable(op, digits):
         world.ack()
 
     return op, run
+
+
+def _kept(request, is_done):
+    """Two steps: the request comes while the lock is away; the lock comes near, and what was asked is done."""
+
+    def keep(world):
+        world.leave()
+        world.keep(request)
+        world.ack()
+
+    def near(world):
+        world.come()
+        code = world.answer(request)
+        assert code == "ok" and is_done(world.far), code
+        world.ack()
+
+    return [(request["op"] + " kept", keep), (request["op"] + " done", near)]
+
+
+def _while_away():
+    """Steps of a code that is changed, all codes cleared, and other seeds given, each while the lock is away."""
+    change = {"id": "id-change", "op": "passcode_change", "args": {"code": "314159", "new_code": "161803"}}
+    reset = GatewayWorld.sealed("id-reset", "passcode_reset", {"seeds": _SEEDS.hex()})
+    return (
+        [_durable("passcode_add", "314159")]
+        + _kept(change, lambda far: far.codes == ["161803"])
+        + _kept({"id": "id-clear", "op": "passcode_clear", "args": {}}, lambda far: far.codes == [])
+        + [_durable("passcode_add", "271828")]
+        + _kept(reset, lambda far: (far.seeds, far.codes) == (_SEEDS, []))
+    )
 
 
 def _again(op):
@@ -233,6 +265,17 @@ def flows(chip):
             lambda states: (
                 [(each["codes"], each["waiting"]) for each in states]
                 == [([], []), (["314159"], []), (["314159", "271828"], []), (["271828"], [])]
+            ),
+        ),
+        Flow(
+            "durable, lock away",
+            owned,
+            JobWorld,
+            _while_away(),
+            lambda states: (
+                [len(each["waiting"]) for each in states] == [0, 0, 1, 0, 1, 0, 0, 1, 0]
+                and states[-2]["codes"] == ["271828"]
+                and (states[-1]["seeds"], states[-1]["codes"]) == (_SEEDS, [])
             ),
         ),
         Flow(

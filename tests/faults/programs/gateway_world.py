@@ -22,6 +22,7 @@ from firmware.gateway.session import Session
 from firmware.gateway.states import States
 from firmware.gateway.tools import Tools
 from firmware.gateway.uploads import Uploads
+from firmware.lib import sealed, x25519
 from firmware.lib.errors import ConfigError
 from firmware.lib.topics import Topics
 from firmware.system import config
@@ -34,6 +35,8 @@ from tests.unit.gateway_rig import ADDRESS, Broker, LinkedLock, Now, Outbox, Uni
 
 GATEWAY = "001122334455"
 SETTINGS = DATA + "/settings.json"
+_SECRET = bytes(range(1, 33))
+_PUBLIC = x25519.public_key(_SECRET)
 _BY_RULES = ("records", "floor")
 
 
@@ -116,11 +119,11 @@ class GatewayWorld:
         tools.states = States(registry, tools.topics, self.broker, clock, now)
         tools.scheduler = Scheduler(lambda lock, until_ms, gives_way: Opening(self, lock), registry, log, 0)
         tools.on_locks = lambda: None
-        tools.gateway_ops = GatewayOps(tools, bytes(32), bytes(32), lambda: {})
+        tools.gateway_ops = GatewayOps(tools, _SECRET, _PUBLIC, lambda: {})
         tools.jobs = Jobs(tools, JobStore(DATA + "/jobs", self._nvs), log)
         self.bridge = Bridge(tools, log)
         for lock in registry.all():
-            lock.seen_s = now.s
+            lock.seen_s = None if self.is_away else now.s
             tools.records.buffer(lock)
         tools.jobs.load()
         self.work(0)
@@ -130,9 +133,9 @@ class GatewayWorld:
         """The one that was there from the beginning."""
         return self.tools.registry.get(ADDRESS)
 
-    def work(self, until):
-        """Run the jobs until so many results are out, and deliver what is."""
-        asyncio.run(self._serve(until))
+    def work(self, until, heard=None):
+        """Run the jobs until so many results are out, or of what `heard` returns, and deliver what is."""
+        asyncio.run(self._serve(until, heard or self.results))
         self.deliver()
 
     def deliver(self):
@@ -143,12 +146,12 @@ class GatewayWorld:
                 self.told.append((body["id"], body["code"]))
         self.out.put_in = []
 
-    async def _serve(self, until):
+    async def _serve(self, until, heard):
         tools = self.tools
         jobs = [self.bridge.run(), tools.scheduler.run(), tools.scheduler.watch(), tools.jobs.run()]
         tasks = [asyncio.create_task(job) for job in jobs]
         for _ in range(400):
-            if until and len(self.results()) >= until:
+            if until and len(heard()) >= until:
                 break
             await asyncio.sleep_ms(0 if not until else 1)
             if not until and tools.scheduler.current is None and _ > 8:
@@ -165,16 +168,28 @@ class GatewayWorld:
     def results(self):
         return [payload for topic, payload in self.out.put_in if topic.endswith("rsp")]
 
-    def ask(self, op, id, args=None, leaf="cmd"):
+    def send(self, request):
+        """The broker delivers a command to the lock."""
+        self.bridge.take(self.tools.topics.lock(ADDRESS.hex(), "cmd"), json.dumps(request).encode(), False, 1)
+
+    def ask(self, op, id, args=None):
         """One command to the lock, until its result is with the broker."""
         request = {"id": id, "op": op}
         if args is not None:
             request["args"] = args
-        topic = self.tools.topics.lock(ADDRESS.hex(), leaf)
-        self.bridge.take(topic, json.dumps(request).encode(), False, 1)
+        return self.answer(request)
+
+    def answer(self, request):
+        """The word of the result of a command to the lock."""
+        self.send(request)
         self.work(1)
-        cuts.done.add(op)
+        cuts.done.add(request["op"])
         return self.told[-1][1]
+
+    @staticmethod
+    def sealed(id, op, args):
+        """A request with sealed arguments."""
+        return {"id": id, "op": op, "sealed": sealed.seal(json.dumps(args).encode(), _PUBLIC, id, op)}
 
     def session(self):
         """A link to the lock."""
@@ -262,3 +277,4 @@ class GatewayWorld:
         return ["records %s are nowhere" % missing[:5]] if missing and self.counts_records else []
 
     counts_records = True
+    is_away = False  # the lock is not heard

@@ -13,17 +13,34 @@ class JobWorld(GatewayWorld):
         super().__init__(chip, PasscodeLock())
 
     def physical(self):
-        return super().physical(), list(self.far.codes), self.far.changes
+        return super().physical(), list(self.far.codes), self.far.changes, self.far.seeds, self.is_away
 
     def revert(self, physical):
         super().revert(physical[0])
-        self.far.codes, self.far.changes = list(physical[1]), physical[2]
+        self.far.codes, self.far.changes, self.far.seeds, self.is_away = (list(physical[1]),) + physical[2:]
 
     def state(self):
         found = super().state()
         found["codes"] = list(self.far.codes)
+        found["seeds"] = self.far.seeds
         found["waiting"] = [entry.id for entry in self.tools.jobs.of(self.lock.id)]
         return found
+
+    def leave(self):
+        """The lock is heard no more."""
+        self.is_away = True
+        self.lock.seen_s = None
+
+    def come(self):
+        """It is heard again."""
+        self.is_away = False
+        self.lock.seen_s = self.tools.now_s()
+
+    def keep(self, request):
+        """Send a request while the lock is away, until the asker is told that it waits."""
+        self.send(request)
+        self.work(len(self.out.steps) + 1, lambda: self.out.steps)
+        assert self.tools.jobs.find(request["id"]) is not None, self.told
 
     def judge(self, before, after, found, is_acked):
         """The lock is outside: it may be ahead of what the gateway has told, and never behind."""
