@@ -23,11 +23,7 @@ EXCEPTED = {
     *("F093", "F095", "F096", "F097", "F100", "F110", "F134", "F135"),
 }
 # Rows whose tests are being written
-PENDING: set[str] = set(
-    """
-    F012 F014 F015 F047 F060 F061 F063 F064 F065 F067 F069
-    """.split()
-)
+PENDING: set[str] = set()
 
 
 class Feature(NamedTuple):

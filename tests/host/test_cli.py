@@ -76,7 +76,7 @@ def test_exported_keys_are_private_and_can_be_imported(book, tmp_path, form):
     assert (entry.mac, entry.aes, entry.admin_ps, entry.unlock_key) == (ENTRY.mac, ENTRY.aes, 11, 22)
 
 
-def test_removing_keys_asks_first(book):
+def test_f047_removing_keys_asks_first(book):
     book.put(ENTRY)
     assert gatehouse("keys", "remove", "front", input="n\n").exit_code == 1
     assert book.entries()

@@ -129,7 +129,7 @@ def test_a_lock_that_forgot_the_pairing_and_lost_its_power_is_found_out(book, mo
     with_touched_lock(work)
 
 
-def test_keys_are_kept_while_the_lock_cannot_be_asked(book, monkeypatch):
+def test_f015_keys_are_kept_while_the_lock_cannot_be_asked(book, monkeypatch):
     async def work(lock, found):
         book.put(OLD)
         broken_at_the_end(monkeypatch, sends=True)

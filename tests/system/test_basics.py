@@ -65,7 +65,7 @@ def test_f008_f028_kinds_of_locks_are_heard_and_how_near_they_are(tmp_path):
     asyncio.run(story())
 
 
-def test_f010_f016_f017_f013_f011_a_lock_is_added_deleted_and_added_again(tmp_path):
+def test_f010_f012_f016_f017_f013_f011_a_lock_is_added_deleted_and_added_again(tmp_path):
     async def story():
         async with Bench(tmp_path, gateways=0) as bench:
             lock = bench.lock
@@ -140,7 +140,7 @@ def test_a_lock_that_was_reset_by_its_button_says_that_its_entry_is_an_orphan(tm
     asyncio.run(story())
 
 
-def test_f009_f109_the_list_and_the_page_of_a_lock(shared):
+def test_f009_f109_f014_the_list_and_the_page_of_a_lock(shared):
     async def story(bench):
         entry = bench.book.entries()[0]
         await bench.lock.panel({"do": "battery", "pct": 63})
@@ -162,6 +162,8 @@ def test_f009_f109_the_list_and_the_page_of_a_lock(shared):
         assert ownership.basics(entry, told, True)["admin passcode"] == entry.admin_passcode
         ownership.rename(bench.book, entry, "Porch")
         assert bench.book.find("porch").mac == entry.mac
+        again = [each for each in await heard.hear(20, lambda locks: entry.mac in locks) if each.mac == entry.mac]
+        assert again[0].name == near[0].name, "what it is called here is no concern of the lock"
         with pytest.raises(HostError):
             ownership.rename(bench.book, entry, " ")
         ownership.rename(bench.book, entry, entry.name)

@@ -159,7 +159,7 @@ def test_f066_a_frozen_ekey_is_refused_everywhere_until_it_is_thawed(quick, tmp_
     quick.run(story)
 
 
-def test_a_second_ekey_of_the_same_person_takes_the_place_of_the_first(quick, tmp_path):
+def test_f063_a_second_ekey_of_the_same_person_takes_the_place_of_the_first(quick, tmp_path):
     async def story(bench):
         first = await send(bench, tmp_path / "one.json", Ekey(0, "Emil", ekeys.PERMANENT))
         second = await send(bench, tmp_path / "two.json", Ekey(0, "emil", ekeys.PERMANENT))
@@ -177,7 +177,28 @@ def test_a_second_ekey_of_the_same_person_takes_the_place_of_the_first(quick, tm
     quick.run(story)
 
 
-def test_an_ekey_that_opens_once_opens_once(quick, tmp_path):
+def test_f065_a_changed_period_counts_at_the_next_use_and_shows_in_the_list(quick, tmp_path):
+    async def story(bench):
+        now = int(bench.site.now())
+        bundle = await send(bench, tmp_path / "ivy.json", Ekey(0, "Ivy", ekeys.TIMED, now - 60, now + HOUR_S))
+        await bench.until_linkless()
+        assert await opens(bench, bundle, now_s=now) == "ok"
+        ekey = live(bench, "Ivy")
+        ekey.start, ekey.end = now - 2 * HOUR_S, now - HOUR_S
+        await through(bench, lambda entry, way: ekeys.change(bench.book, entry, way, ekey))
+        await bench.until_linkless()
+        kept = live(bench, "Ivy")
+        assert (kept.start, kept.end, kept.word(now)) == (ekey.start, ekey.end, "expired")
+        assert await opens(bench, bundle, now_s=now) != "ok", "the lock's own window counts, not the bundle's"
+        ekey.end = now + HOUR_S
+        await through(bench, lambda entry, way: ekeys.change(bench.book, entry, way, ekey))
+        await bench.until_linkless()
+        assert await opens(bench, bundle, now_s=now) == "ok"
+
+    quick.run(story)
+
+
+def test_f060_an_ekey_that_opens_once_opens_once(quick, tmp_path):
     async def story(bench):
         bundle = await send(bench, tmp_path / "once.json", Ekey(0, "Fay", ekeys.ONCE))
         assert bundle["endTime"] == 1
@@ -188,7 +209,7 @@ def test_an_ekey_that_opens_once_opens_once(quick, tmp_path):
     quick.run(story)
 
 
-def test_a_recurring_ekey_is_judged_by_the_person_s_client(quick, tmp_path):
+def test_f061_a_recurring_ekey_is_judged_by_the_person_s_client(quick, tmp_path):
     async def story(bench):
         now = int(bench.site.now())
         day = (time.gmtime(now).tm_wday + 1) % 7 + 1  # 1 = Sunday
@@ -204,7 +225,7 @@ def test_a_recurring_ekey_is_judged_by_the_person_s_client(quick, tmp_path):
     quick.run(story)
 
 
-def test_t_rev_1_nothing_that_a_person_kept_opens_after_the_ekey_is_deleted(quick, tmp_path):
+def test_f067_t_rev_1_nothing_that_a_person_kept_opens_after_the_ekey_is_deleted(quick, tmp_path):
     async def story(bench):
         bundle = await send(bench, tmp_path / "hal.json", Ekey(0, "Hal", ekeys.PERMANENT, remote=True))
         other = await send(bench, tmp_path / "ida.json", Ekey(0, "Ida", ekeys.PERMANENT))
