@@ -24,10 +24,10 @@ _QUERIES = "01 04 07 14 25 30 34 41 45 55 65 74 90 e7".split()
 # Operations of the gateway that have no flow of their own: what stores them is one and the same, cut with others
 PENDING = set(
     """
-    autolock_set card_add card_change card_clear card_delete card_lost ekey_add ekey_change ekey_delete ekey_freeze
-    ekey_reset ekey_unfreeze emergency_unlock fingerprint_change fingerprint_clear fingerprint_delete fob_change
-    fob_clear fob_delete freeze name_set passage_add passage_clear passage_delete passcode_add passcode_change
-    passcode_clear passcode_delete passcode_reset setting_set unfreeze zone_set
+    card_add card_change card_clear card_delete card_lost
+    autolock_set ekey_add ekey_change ekey_delete ekey_freeze ekey_reset ekey_unfreeze emergency_unlock
+    fingerprint_change fingerprint_clear fingerprint_delete fob_change fob_clear fob_delete freeze name_set
+    passage_add passage_clear passage_delete setting_set unfreeze zone_set
     """.split()
 )
 _TEARS = ["", "prefix", "bits", "noise"]
