@@ -74,27 +74,29 @@ def note(
     was: str = "",
     start: int | None = None,
     end: int | None = None,
+    who: int | None = None,
 ) -> bool:
     """Keep whose credential this is, after the lock has taken it; False when the key book does not know the lock.
 
     `lock` is an address or id; `kind` one of KINDS; `number` the fingerprint's number, the card's slot, the ekey's uid,
     or None. `secret` is what the lock's log knows it by: the code's digits, the card's decimal number, the fob's
-    address; it is not stored. `was` is the same of the code that it takes the place of. Empty `name` keeps the old one.
+    address; it is not stored. `who` is the number that records give it, where the lock said it in place of the secret.
+    `was` is the same of the code that it takes the place of. Empty `name` keeps the old one.
     """
     assert kind in KINDS, kind
 
     def change(entry: Entry) -> None:
-        who = who_of(entry.aes, kind, number, secret)
+        mark = who_of(entry.aes, kind, number, secret) if who is None else who
         known = _read(entry)
-        before = _find(known, kind, number, [who, who_of(entry.aes, kind, None, was) if was else None])
+        before = _find(known, kind, number, [mark, who_of(entry.aes, kind, None, was) if was else None])
         if before is None:
             before = Credential(kind, name, number, [])
             known.append(before)
         before.name = name or before.name
         before.number = number if number is not None else before.number
         before.start, before.end = start, end
-        if who is not None:
-            before.who = [each for each in before.who if each != who] + [who]
+        if mark is not None:
+            before.who = [each for each in before.who if each != mark] + [mark]
         entry.credentials = [vars(each) for each in known]
 
     return book.update(lock, change)

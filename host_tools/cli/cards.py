@@ -8,57 +8,16 @@ from rich.table import Table
 
 from firmware.lib.messages import card_client
 from host_tools import gateway_client, names
-from host_tools.cli import common
+from host_tools.cli import common, listing, recurring
 from host_tools.cli.asking import ask, done, target
 from host_tools.cli.common import out, progress, run
 from host_tools.errors import HostError
-from host_tools.moments import read_moment
 
 app = typer.Typer(no_args_is_help=True, help="Cards: add, enrol at the door, change, delete, list, report lost.")
 
-Start = Annotated[str, typer.Option("--from", help="Valid from: 2026-05-01T15:00 or now")]
-End = Annotated[str, typer.Option("--until", help="Valid until: 2026-05-03T11:00 or +2d, +12h")]
-Days = Annotated[str, typer.Option("--days", help="Recurring: mon,tue,...")]
-Hours = Annotated[str, typer.Option("--hours", help="Recurring: 08:00-12:30")]
 Slot = Annotated[int, typer.Option("--slot", help="Which card, as listed; else its number is asked for", min=-1)]
 Turned = Annotated[bool, typer.Option("--reversed", help="The number was read from the card's other end")]
 Name = Annotated[str, typer.Option("--name", help="Whose card, for lists and records")]
-
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_STATES = {1: "", 2: "expired", 3: "not yet valid"}
-
-
-def _minutes(text: str) -> int:
-    parts = text.strip().split(":")
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise HostError("bad_request", "no time of day: %s" % text, "write 08:00")
-    return 60 * int(parts[0]) + int(parts[1])
-
-
-def recurring(days: str, hours: str) -> dict:
-    """Arguments `days`, `from_min`, `to_min`; {} without both. Raises HostError."""
-    if not days and not hours:
-        return {}
-    words = [word.strip().lower()[:3] for word in days.split(",")]
-    start, _, end = hours.partition("-")
-    if any(word not in _DAYS for word in words) or not end:
-        raise HostError("bad_request", "no days and hours", "write --days mon,tue --hours 08:00-12:30")
-    opens, closes = _minutes(start), _minutes(end)
-    if not opens < closes <= 24 * 60:
-        raise HostError("bad_request", "the hours must end after they begin, on the same day")
-    return {"days": sorted({_DAYS.index(word) + 1 for word in words}), "from_min": opens, "to_min": closes}
-
-
-def _period(start: str, end: str) -> dict:
-    if not start and not end:
-        return {}
-    begin = read_moment(start or "now")
-    if not end:
-        return {"start": begin}
-    until = read_moment(end, begin)
-    if until <= begin:
-        raise HostError("bad_request", "the end must lie after the start")
-    return {"start": begin, "end": until}
 
 
 def read_number(turned: bool = False) -> tuple[dict, str]:
@@ -77,10 +36,10 @@ def _which(slot: int, turned: bool) -> tuple[dict, str]:
 @app.command("add")
 def add(
     lock: common.Lock,
-    start: Start = "",
-    end: End = "",
-    days: Days = "",
-    hours: Hours = "",
+    start: recurring.From = "",
+    end: recurring.Until = "",
+    days: recurring.Days = "",
+    hours: recurring.Hours = "",
     turned: Turned = False,
     name: Name = "",
     broker: common.Broker = "",
@@ -91,8 +50,8 @@ def add(
     """Let a card in by its number: printed on it, or read by a phone or another reader."""
     with common.reporting():
         args, secret = read_number(turned)
-        limits = _period(start, end)
-        args |= limits | recurring(days, hours)
+        limits = recurring.limits(start, end, days, hours)
+        args |= limits
     title, result = ask(lock, broker, base, gateway, "card_add", args, secret=True)
     _note(lock, name, secret, limits)
     done(title, "takes the card", result, as_json)
@@ -101,10 +60,11 @@ def add(
 @app.command("enrol")
 def enrol(
     lock: common.Lock,
-    start: Start = "",
-    end: End = "",
-    days: Days = "",
-    hours: Hours = "",
+    start: recurring.From = "",
+    end: recurring.Until = "",
+    days: recurring.Days = "",
+    hours: recurring.Hours = "",
+    name: Name = "",
     broker: common.Broker = "",
     base: common.Base = "gatehouse",
     gateway: common.Gateway = "",
@@ -112,18 +72,22 @@ def enrol(
 ) -> None:
     """Let in the card that somebody holds to the lock within ten seconds."""
     with common.reporting():
-        args = _period(start, end) | recurring(days, hours)
+        args = recurring.limits(start, end, days, hours)
     title, result = ask(lock, broker, base, gateway, "card_enrol", args)
+    who = (result.get("data") or {}).get("who")
+    if who is not None:
+        begin, end_s = args.get("start"), args.get("end")
+        names.note(common.key_book(), target(lock)[0], "card", None, name, start=begin, end=end_s, who=who)
     done(title, "takes the card", result, as_json)
 
 
 @app.command("change")
 def change(
     lock: common.Lock,
-    end: End,
-    start: Start = "",
-    days: Days = "",
-    hours: Hours = "",
+    end: recurring.Until,
+    start: recurring.From = "",
+    days: recurring.Days = "",
+    hours: recurring.Hours = "",
     slot: Slot = -1,
     turned: Turned = False,
     name: Name = "",
@@ -135,8 +99,8 @@ def change(
     """Another period for a card that is there. To make it permanent, delete it and add it again."""
     with common.reporting():
         args, secret = _which(slot, turned)
-        limits = _period(start, end)
-        args |= limits | recurring(days, hours)
+        limits = recurring.limits(start, end, days, hours)
+        args |= limits
     title, result = ask(lock, broker, base, gateway, "card_change", args, secret=True)
     if secret:
         _note(lock, name, secret, limits)
@@ -199,7 +163,7 @@ def lost(
 
 
 @app.command("list")
-def listing(
+def show(
     lock: common.Lock,
     are_lost: Annotated[bool, typer.Option("--lost", help="Those that are reported lost")] = False,
     broker: common.Broker = "",
@@ -218,8 +182,8 @@ def listing(
     table = Table("slot", "whose", "from", "until", "hours", "state", title=title, title_justify="left")
     for each in found:
         dates = [common.local(str(each[key])) if each.get(key) else "" for key in ("start", "end")]
-        state = "lost" if are_lost else _STATES.get(each.get("status", 1), "")
-        hours = "recurring" if each.get("hours") else ""
+        state = "lost" if are_lost else listing.STATES.get(each.get("status"), "")
+        hours = recurring.in_words(each)
         table.add_row(str(each["slot"]), known.of("card", each.get("who")), *dates, hours, state)
     out.print(table if found else "%s has no %scards" % (title, "lost " if are_lost else ""))
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from firmware.lib import opcodes
 from host_tools import beside, ekeys, gateway_client, holder, lock_link
-from host_tools.cli import common
+from host_tools.cli import common, recurring
 from host_tools.cli.common import key_book, out, progress, reporting, run
 from host_tools.ekey_ways import Beside, Through, Way
 from host_tools.errors import HostError
@@ -24,11 +24,7 @@ app = typer.Typer(no_args_is_help=True, help="Keys for other people's phones.")
 
 Person = Annotated[str, typer.Argument(help="Whose ekey: any name")]
 Near = Annotated[bool, typer.Option("--beside", help="Over Bluetooth from this computer, not through a gateway")]
-Start = Annotated[str, typer.Option("--from", help="Valid from: 2026-05-01T15:00 or now")]
-End = Annotated[str, typer.Option("--until", help="Valid until: 2026-05-03T11:00 or +2d, +12h")]
 Remote = Annotated[bool | None, typer.Option("--remote/--no-remote", help="May open through a gateway")]
-
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 @contextlib.asynccontextmanager
@@ -75,27 +71,22 @@ def _period(kind: str, start: str, end: str) -> tuple[int | None, int | None]:
 
 
 def _hours(days: str, hours: str) -> dict | None:
-    if not (days or hours):
+    """As bundles have them: days 1 = Sunday."""
+    found = recurring.on_days(days, hours)
+    if not found:
         return None
-    found = re.fullmatch(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)", hours)
-    words = [word.strip().lower()[:3] for word in days.split(",")]
-    if not found or any(word not in _DAYS for word in words):
-        raise HostError("bad_request", "no days and hours", "write --days mon,tue --hours 08:00-12:30")
-    opens, closes = 60 * int(found[1]) + int(found[2]), 60 * int(found[3]) + int(found[4])
-    if not opens < closes <= 24 * 60:
-        raise HostError("bad_request", "the hours must end after they begin, on the same day")
-    return {"days": sorted({_DAYS.index(word) + 1 for word in words}), "from": opens, "to": closes}
+    return {"days": sorted(day % 7 + 1 for day in found["days"]), "from": found["from_min"], "to": found["to_min"]}
 
 
 @app.command("send")
 def send(
     lock: common.Lock,
     person: Person,
-    start: Start = "",
-    end: End = "",
+    start: recurring.From = "",
+    end: recurring.Until = "",
     once: Annotated[bool, typer.Option("--once", help="Opens one time")] = False,
-    days: Annotated[str, typer.Option("--days", help="Recurring: mon,tue,...")] = "",
-    hours: Annotated[str, typer.Option("--hours", help="Recurring: 08:00-12:30")] = "",
+    days: recurring.Days = "",
+    hours: recurring.Hours = "",
     remote: Remote = None,
     to: Annotated[str, typer.Option("--to", help="New file for the bundle; default LOCK.PERSON.json")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Also where it can be taken back by pairing anew only")] = False,
@@ -106,10 +97,10 @@ def send(
 ) -> None:
     """Give a person an ekey; a second one takes the place of the first. Without a period it is permanent."""
     with reporting():
-        recurring = _hours(days, hours)
+        at_hours = _hours(days, hours)
         kind = ekeys.ONCE if once else ekeys.TIMED if end or start else ekeys.PERMANENT
-        kind = ekeys.RECURRING if recurring else kind
-        ekey = ekeys.Ekey(0, person, kind, *_period(kind, start, end), bool(remote), hours=recurring)
+        kind = ekeys.RECURRING if at_hours else kind
+        ekey = ekeys.Ekey(0, person, kind, *_period(kind, start, end), bool(remote), hours=at_hours)
         ekeys.check(person, ekey)
         entry = key_book().find(lock)
         path = Path(to or "%s.%s.json" % (entry.id, re.sub(r"[^A-Za-z0-9]+", "-", person)))
@@ -209,8 +200,8 @@ def unfreeze(
 def change(
     lock: common.Lock,
     person: Person,
-    start: Start = "",
-    end: End = "",
+    start: recurring.From = "",
+    end: recurring.Until = "",
     permanent: Annotated[bool, typer.Option("--permanent", help="No period any more")] = False,
     remote: Remote = None,
     near: Near = False,

@@ -9,6 +9,8 @@ from host_tools.cli.common import out, progress, run
 from host_tools.errors import HostError
 from host_tools.names import Names
 
+STATES: dict[int | None, str] = {2: "expired", 3: "not yet valid"}  # of `status`; 1 is nothing to speak of
+
 
 def read(lock: str, op: str, broker: str, base: str, gateway: str) -> tuple[str, str, list[dict]]:
     """Every item of a list: (id of the lock, its name, the items). Errors end the command."""
@@ -44,15 +46,20 @@ def names_of(ident: str) -> Names:
 
 
 def show(title: str, items: list[dict], columns: dict, as_json: bool) -> None:
-    """A table: `columns` maps headings to functions of an item; from, until and hours come after them."""
+    """A table: `columns` maps headings to functions of an item; from, until, hours and state come after them."""
     if as_json:
         out.print_json(data=items)
         return
     if not items:
         out.print("%s has none" % title)
         return
-    table = Table(*columns, "from", "until", "hours", title=title, title_justify="left")
+    table = Table(*columns, "from", "until", "hours", "state", title=title, title_justify="left")
     for item in items:
         dates = [common.local(str(item[key])) if item.get(key) else "" for key in ("start", "end")]
-        table.add_row(*[str(cell(item)) for cell in columns.values()], *dates, recurring.in_words(item))
+        table.add_row(
+            *[str(cell(item)) for cell in columns.values()],
+            *dates,
+            recurring.in_words(item),
+            STATES.get(item.get("status"), ""),
+        )
     out.print(table)

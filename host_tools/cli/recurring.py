@@ -1,6 +1,7 @@
 """Options of commands that limit a credential: from when until when, on which days, at which hours."""
 
 import re
+import time
 from typing import Annotated
 
 import typer
@@ -24,13 +25,20 @@ def limits(start: str, end: str, days: str = "", hours: str = "") -> dict:
         until = read_moment(end, begin) if end else None
         if until is None or until <= begin:
             raise HostError("bad_request", "the end must lie after the start", "give --until")
+        if until <= time.time():
+            raise HostError("bad_request", "the end has passed already", "give a later --until")
         found.update(start=begin, end=until)
+    return found | on_days(days, hours)
+
+
+def on_days(days: str, hours: str) -> dict:
+    """--days and --hours as `days`, `from_min`, `to_min`; {} for neither; all day without hours. Raises HostError."""
     if hours and not days:
         raise HostError("bad_request", "hours of which days?", "give --days, such as --days daily")
-    if days:
-        first, last = read_hours(hours) if hours else (0, 1440)
-        found.update(days=read_days(days), from_min=first, to_min=last)
-    return found
+    if not days:
+        return {}
+    first, last = read_hours(hours) if hours else (0, 1440)
+    return {"days": read_days(days), "from_min": first, "to_min": last}
 
 
 def read_days(text: str) -> list[int]:

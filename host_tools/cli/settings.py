@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from host_tools.cli import common
+from host_tools.cli import common, recurring
 from host_tools.cli.asking import ask, done
 from host_tools.cli.common import out, reporting
 from host_tools.errors import HostError
@@ -14,8 +14,6 @@ from host_tools.errors import HostError
 setting_app = typer.Typer(no_args_is_help=True, help="The lock's switches and numbers.")
 passage_app = typer.Typer(no_args_is_help=True, help="Windows in which the door, once opened, stays open.")
 
-Days = Annotated[str, typer.Option("--days", help="mon,tue ... or mon-fri; left out: every day")]
-Hours = Annotated[str, typer.Option("--hours", help="08:00-18:00; left out: all day")]
 Date = Annotated[str, typer.Option("--date", help="In place of days: 25.12 or, each month, 25")]
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -56,20 +54,6 @@ def setting_set(
     done(title, "setting changed", result, as_json)
 
 
-def weekdays(text: str) -> list[int]:
-    """`mon,wed` or `mon-fri` -> numbers, 1 = Monday. Raises HostError."""
-    found: list[int] = []
-    for part in text.lower().split(","):
-        ends = part.strip().split("-")
-        if not 1 <= len(ends) <= 2 or any(end not in _DAYS for end in ends):
-            raise HostError("bad_request", "no such days: %s" % text, "such as mon,wed or mon-fri")
-        first, last = _DAYS.index(ends[0]), _DAYS.index(ends[-1])
-        found += [day + 1 for day in range(first, last + 1)]
-    if not found or len(set(found)) != len(found):
-        raise HostError("bad_request", "no days, or one twice: %s" % text)
-    return sorted(found)
-
-
 def window(days: str, hours: str, date: str) -> dict:
     """Arguments of passage_add and passage_delete. Raises HostError."""
     args: dict = {}
@@ -79,13 +63,9 @@ def window(days: str, hours: str, date: str) -> dict:
             raise HostError("bad_request", "--date is 25.12 or 25, and stands alone")
         args.update(day=int(parts[1]), month=int(parts[2] or 0))
     elif days:
-        args["weekdays"] = weekdays(days)
+        args["weekdays"] = recurring.read_days(days)
     if hours:
-        times = re.fullmatch(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)", hours)
-        if not times:
-            raise HostError("bad_request", "--hours is like 08:00-18:00")
-        args["from_min"] = int(times[1]) * 60 + int(times[2])
-        args["to_min"] = int(times[3]) * 60 + int(times[4])
+        args["from_min"], args["to_min"] = recurring.read_hours(hours)
     return args
 
 
@@ -122,8 +102,8 @@ def passage_list(
 @passage_app.command("add")
 def passage_add(
     lock: common.Lock,
-    days: Days = "",
-    hours: Hours = "",
+    days: recurring.Days = "",
+    hours: recurring.Hours = "",
     date: Date = "",
     broker: common.Broker = "",
     base: common.Base = "gatehouse",
@@ -139,8 +119,8 @@ def passage_add(
 @passage_app.command("delete")
 def passage_delete(
     lock: common.Lock,
-    days: Days = "",
-    hours: Hours = "",
+    days: recurring.Days = "",
+    hours: recurring.Hours = "",
     date: Date = "",
     broker: common.Broker = "",
     base: common.Base = "gatehouse",

@@ -146,9 +146,12 @@ def test_f087_a_card_is_listed_changed_and_deleted(quick):
         items = await listed(bench)
         assert [(item["slot"], item["status"]) for item in items] == [(0, 1), (1, 1)]
         assert "start" not in items[0] and "end" not in items[0]
-        await do(bench, "card_change", {"slot": 1, "start": now - DAY_S, "end": now - 60})
+        past = await bench.ask("card_change", {"slot": 1, "start": now - DAY_S, "end": now - 60})
+        assert (past["code"], past["ttlock"], past["job_state"]) == ("bad_request", -3, 7)
+        assert await tap(bench, OTHER), "what is refused changes nothing"
+        await do(bench, "card_change", {"slot": 1, "start": now + DAY_S, "end": now + 2 * DAY_S})
+        assert (await listed(bench))[1]["status"] == 3
         assert not await tap(bench, OTHER)
-        assert (await listed(bench))[1]["status"] == 2
         assert (await bench.ask("card_change", {"number": OTHER}))["code"] == "bad_request"
         await do(bench, "card_change", {"number": OTHER, "end": now + DAY_S})
         assert await tap(bench, OTHER)

@@ -114,6 +114,9 @@ def test_f092_fingers_are_changed_deleted_and_cleared(shared):
         refused = await bench.ask("fingerprint_change", {"number": mine})
         assert refused["code"] == "bad_request"  # a change makes nothing permanent
         assert [("start" in item, item["number"]) for item in await listed(bench)] == [(True, mine), (False, yours)]
+        assert [item["status"] for item in await listed(bench)] == [3, 1]
+        past = await bench.ask("fingerprint_change", {"number": mine, "end": now_s - 86400})
+        assert past["code"] == "bad_request", past
 
         for _ in range(2):
             assert (await bench.ask("fingerprint_delete", {"number": mine}))["code"] == "ok"

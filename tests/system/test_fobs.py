@@ -76,7 +76,7 @@ def test_f098_fobs_are_listed_changed_deleted_and_cleared(shared):
         for mac in (THIRD, FOURTH):
             assert await fobs.add(shared.entry, mac) == mac
         assert await opens(bench, THIRD)
-        wanted = {"mac": THIRD.replace(":", ""), "battery": 77, "online": True}
+        wanted = {"mac": THIRD.replace(":", ""), "battery": 77, "online": True, "status": 1}
         assert (await listed(bench))[0] == wanted
 
         now_s = int(time.time())

@@ -1,5 +1,6 @@
 """Fingerprints, fobs and hours through the gateway, against a lock by its messages."""
 
+import json
 import unittest
 
 from firmware.lib import dates, opcodes
@@ -142,9 +143,32 @@ class Prints(unittest.TestCase):
         self.ok("fingerprint_change", {"number": NUMBER, "end": SOON, "days": [7], "from_min": 60, "to_min": 1440})
         page = self.ok("fingerprint_list")
         self.assertEqual(page["next"], None)
+        wanted = {"number": NUMBER, "end": "2026-09-22T14:13:00Z", "hours": [[1, 7, 60, 1440]], "status": 1}
+        self.assertEqual(page["items"], [wanted])
+        self.store.rows[ID6] = dates.encode5(dates.NO_START) + dates.encode5((2026, 9, 1, 0, 0))
+        self.assertEqual(self.ok("fingerprint_list")["items"][0]["status"], 2)
+
+    def test_an_end_that_has_passed_is_refused_and_changes_nothing(self):
+        before = dict(self.store.rows)
+        for op, args in (
+            ("fingerprint_change", {"number": NUMBER}),
+            ("fob_change", {"mac": MAC}),
+            ("fingerprint_enrol", {}),
+        ):
+            self.assertEqual(self.ask(op, dict(args, end=SOON - 2 * DAY_S))["ttlock"], -3)
+        self.assertEqual(self.store.rows, before)
+
+    def test_a_page_of_fingers_with_a_week_of_hours_stays_below_a_kibibyte(self):
+        numbers = [0xFFFFFFFFFFF0 + n for n in range(4)]
+        self.store.rows = {n.to_bytes(6, "big"): ALWAYS for n in numbers}
+        hours = {"days": [1, 2, 3, 4, 5, 6, 7], "from_min": 600, "to_min": 1439}
+        for n in numbers:
+            self.ok("fingerprint_change", dict(hours, number=n, start=SOON, end=SOON + DAY_S))
+        result = self.ask("fingerprint_list")
         self.assertEqual(
-            page["items"], [{"number": NUMBER, "end": "2026-09-22T14:13:00Z", "hours": [[1, 7, 60, 1440]]}]
+            ([item["number"] for item in result["data"]["items"]], result["data"]["next"]), (numbers[:3], 3)
         )
+        self.assertTrue(len(json.dumps(result)) < 1024)
 
     def test_a_long_list_comes_in_pages(self):
         self.store.rows = {bytes((0, 0, 0, n, 0, n)): ALWAYS for n in range(8)}
@@ -168,7 +192,7 @@ class Prints(unittest.TestCase):
     def test_fobs_by_their_address(self):
         self.ok("fob_change", {"mac": MAC, "end": SOON})
         page = self.ok("fob_list")
-        wanted = {"mac": MAC, "end": "2026-09-22T14:13:00Z", "battery": 70, "online": True}
+        wanted = {"mac": MAC, "end": "2026-09-22T14:13:00Z", "battery": 70, "online": True, "status": 1}
         self.assertEqual(page, {"items": [wanted], "next": None})
         self.ok("fob_delete", {"mac": MAC})
         self.ok("fob_clear")

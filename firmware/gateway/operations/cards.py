@@ -17,7 +17,6 @@ _TAP_MS = const(12000)  # a lock waits 10 s (4.2)
 _PAGE = const(5)  # cards of one result, which must stay below 1 KiB
 _MOST = const(1100)  # cards of a list that has no end
 _MOST_SLOT = const(0xFFFE)
-_UNIX_2000 = const(946684800)
 _PERIOD = ("start", "end") + schedules.KEYS
 _WHICH = ("number", "order", "slot")
 _ORDERS = ("as_read", "reversed")
@@ -79,6 +78,7 @@ async def run(job, session):
         raise Unsupported("the lock takes no cards")
     if "days" in job.args:
         schedules.demand(lock)
+    periods.demand_future(job)
     does = _Cards(job, session)
     return await getattr(does, job.op.split("_")[1])()
 
@@ -257,11 +257,13 @@ class _Cards:
             op = card_client.LIST_LOST
         cursor = args.get("cursor", 0)
         items = []
-        while cursor is not None and len(items) < _PAGE:
+        taken = 0
+        while cursor is not None and taken < _PAGE:
             after, entry = card_client.entry(await self._ask(card_client.list_request(cursor, op)), op)
             if entry is not None:
                 slot = cursor if after is None else after - 1
                 items.append(await self._item(slot, entry, op))
+                taken += 2 if "hours" in items[-1] else 1  # a week of hours is as long as all the rest
             cursor = after
         return {"items": items, "next": cursor}
 
@@ -273,15 +275,7 @@ class _Cards:
         periods.show(self._lock, item, entry.start, entry.end)
         await schedules.show(self._session, item, cyclic_client.CARD, entry.id)
         item["type"] = 4 if "hours" in item else 1
-        status = self._status(entry)
+        status = periods.status(self._job, entry.start, entry.end)
         if status is not None:
             item["status"] = status
         return item
-
-    def _status(self, entry):
-        """1 normal, 2 over, 3 not yet valid (domain.md 3.2); None while the gateway does not know the time."""
-        clock = self._job.tools.clock
-        if not clock.trusted:
-            return None
-        now = dates.from_seconds(clock.now() - _UNIX_2000 + 60 * self._lock.utc_offset_min)[:5]
-        return 3 if now < entry.start else 2 if now >= entry.end else 1

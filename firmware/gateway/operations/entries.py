@@ -29,7 +29,7 @@ class Entries:
         """`change`, `delete`, `clear` or `list`, by the job's arguments -> `data` of the result."""
         args = job.args
         if what == "list":
-            return await self.list(args.get("cursor", 0))
+            return await self.list(job, args.get("cursor", 0))
         await self._session.login()  # a link that breaks here says nothing of the change
         job.was_sent = True
         if what == "change":
@@ -79,17 +79,19 @@ class Entries:
                 break
         return None
 
-    async def list(self, cursor):
-        """A page from `cursor` on: numbers, periods, hours; of fobs battery and whether they are near."""
+    async def list(self, job, cursor):
+        """A page from `cursor` on: numbers, periods, hours, status; of fobs battery and whether they are near."""
         items = []
-        while cursor is not None and len(items) < _PAGE:
+        taken = 0
+        while cursor is not None and taken < _PAGE:
             after, entry = self._decode(await self._ask(fingerprint_client.list_request(cursor)))
             if entry is not None:
-                items.append(await self._item(entry))
+                items.append(await self._item(job, entry))
+                taken += 2 if "hours" in items[-1] else 1  # a week of hours is as long as all the rest
             cursor = after
         return {"items": items, "next": cursor}
 
-    async def _item(self, entry):
+    async def _item(self, job, entry):
         session = self._session
         item = {"number": entry.number}
         periods.show(session.lock, item, entry.start, entry.end)
@@ -97,4 +99,7 @@ class Entries:
             item["battery"] = entry.battery
             item["online"] = bool(entry.flags & 1)
         await schedules.show(session, item, self._kind, entry.number.to_bytes(6, "big"))
+        status = periods.status(job, entry.start, entry.end)
+        if status is not None:
+            item["status"] = status
         return item

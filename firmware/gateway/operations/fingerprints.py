@@ -52,6 +52,7 @@ async def run(job, session):
         raise Unsupported("how this lock's sensor wants its templates is not published")
     if "days" in job.args:
         schedules.demand(lock)
+    periods.demand_future(job)
     entries = Entries(session, opcodes.FINGERPRINT, cyclic_client.FINGERPRINT, fingerprint_client.entry)
     if job.op == "fingerprint_enrol":
         return await _enrol(job, session, entries)

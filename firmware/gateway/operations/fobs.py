@@ -41,6 +41,7 @@ async def run(job, session):
         raise Unsupported("the lock takes no key fobs")
     if "days" in job.args:
         schedules.demand(lock)
+    periods.demand_future(job)
     entries = Entries(session, opcodes.KEY_FOB, cyclic_client.FOB, accessory_client.entry)
     found = await entries.run(job, job.op.split("_")[1])
     if found is not None:

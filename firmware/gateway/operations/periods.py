@@ -24,6 +24,23 @@ def check(args, needs_end=False):
         raise BadRequest("end must be after start")
 
 
+def demand_future(job):
+    """Raise BadRequest when the end has passed, where the gateway knows the time and nothing was sent so far."""
+    clock = job.tools.clock
+    if "end" in job.args and not job.was_sent and clock.trusted and job.args["end"] <= clock.now():
+        raise BadRequest("end must be after now")
+
+
+def status(job, start, end):
+    """1 normal, 2 over, 3 not yet valid (domain.md 3.2), by two dates of the lock; None while the gateway does not know
+    the time."""
+    clock = job.tools.clock
+    if not clock.trusted:
+        return None
+    now = local(job.lock, clock.now())
+    return 3 if now < start else 2 if now >= end else 1
+
+
 def local(lock, unix_s):
     """Unix seconds -> date5 of the lock's clock, or None for None."""
     if unix_s is None:
