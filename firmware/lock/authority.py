@@ -104,6 +104,7 @@ _FREE = (
     opcodes.DIAGNOSIS,
 )
 _ASKS = {  # ... and with these what only asks
+    opcodes.CARD: b"\x01\x22",
     opcodes.FINGERPRINT: b"\x06",
     opcodes.EKEY: b"\x01\x06",
     opcodes.KEY_FOB: b"\x06",

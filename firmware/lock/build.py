@@ -136,6 +136,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         cards.reload()
         fingerprints.reload()
         fobs.reload()
+        parts["engine"].device.options_changed()
         clock.distrust()
         parts["engine"].device.pairing_ended(False)
         feedback.show("pairing_undone", parts["engine"].now_ms)
@@ -180,7 +181,7 @@ def build(folder, hardware, settings, identity, now_ms=0, log=None):
         if offline.promise:
             from firmware.lock import first_use
 
-            first_use.finish(device)
+            first_use.retry(device)
         device.resolve()
         if hardware.lost_power:
             device.record(_POWERED_ON)

@@ -201,7 +201,11 @@ class Device:
         at = access.situation(self)
         if self.bolt.state != bolts.UNLOCKED:
             self.passage.locked()
-        elif not self.passage.found_open(at.now_min, validity.passage_until(at)):
+            return
+        what = self.passage.found_open(at.now_min, validity.passage_until(at))
+        if what == "ends":
+            self._window_ends(now_ms)
+        elif what is None:
             self._time(now_ms)
 
     def auto_lock_changed(self, now_ms):
@@ -220,8 +224,12 @@ class Device:
         if what == "begins" and self.is_usable and validity.decide_passage(at).opens:
             self.operate(bolts.UNLOCKED, _PASSAGE_OPENED, b"", _nothing, now_ms)
         elif what == "ends" and self.bolt.state != bolts.LOCKED:
-            self._is_window_over = True
-            self._relock_ms = now_ms
+            self._window_ends(now_ms)
+
+    def _window_ends(self, now_ms):
+        """The bolt goes out, whatever the auto-lock time is."""
+        self._is_window_over = True
+        self._relock_ms = now_ms
 
     def poll(self, now_ms):
         """Drive bolt, auto-lock, light and sound."""

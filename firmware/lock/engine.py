@@ -253,7 +253,9 @@ class Engine:
             return handle(self, wanted)
         except FirmwareError as err:  # such as no trustworthy random numbers
             self.note("failed", code=err.code)
-            return common.failure(self._open[0], _FAILED)
+        except OSError:  # the flash refuses: nothing was changed, and the link need not suffer
+            self.note("failed", code="flash")
+        return common.failure(self._open[0], _FAILED)
 
     def _standing(self):
         session = self.session

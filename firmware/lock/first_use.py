@@ -36,25 +36,38 @@ def _row(found, digits):
 
 
 def use_up(device, found):
-    """A one-time code `found` (kind, start, number) never opens again."""
+    """A one-time code `found` (kind, start, number) never opens again. OSError, as below: nothing was done."""
+    finish(device)  # one promise has room
     device.offline.use(found[0], found[1], found[2], device.clock.seconds() // 60)
 
 
 def keep(device, found, digits):
     """The code is an entry from here on. There is room for it."""
-    device.offline.use(found[0], found[1], found[2], device.clock.seconds() // 60, _row(found, digits))
     finish(device)
+    device.offline.use(found[0], found[1], found[2], device.clock.seconds() // 60, _row(found, digits))
+    retry(device)
 
 
 def erase_all(device, digits):
     """No code opens any more but the administrator's: record 10, then one record 8."""
     promise = device.ring.next_sequence.to_bytes(4, "big") + digits
     device.offline.erase(device.clock.seconds() // 60, device.clock.is_trusted, promise)
-    finish(device)
+    retry(device)
+
+
+def retry(device):
+    """Do what could not be done when it was promised: at start, before anything else is recorded, and before the next
+    code is looked at. False: the flash still refuses.
+    """
+    try:
+        finish(device)
+    except OSError:
+        return False
+    return True
 
 
 def finish(device):
-    """Do what is promised; at start too, before anything else is recorded."""
+    """Do what is promised."""
     promise = device.offline.promise
     if not promise:
         return

@@ -109,11 +109,15 @@ class Passage:
         self._keep(0)
 
     def found_open(self, now_min, until_min):
-        """At start the bolt was found drawn. True if it was opened in a window that still holds, and so may stay."""
-        if self.is_holding and until_min is not None and now_min < self._until_min:
-            return True
+        """At start the bolt was found drawn: "stays" if it was opened in a window that still holds, "ends" if in one
+        that does not, else None.
+        """
+        if not self.is_holding:
+            return None
+        if until_min is not None and now_min < self._until_min:
+            return "stays"
         self._keep(0)
-        return False
+        return "ends"
 
     def _keep(self, until_min):
         try:

@@ -30,12 +30,11 @@ class Privacy:
             self._is_wanted = bool(self._knob.is_active and options.privacy and thing.is_usable)
             if self._is_wanted and thing.bolt.state != bolt.LOCKED:
                 thing.operate(bolt.LOCKED, _LOCKED_BY_BUTTON, b"", self._locked, now_ms)
-            if not self._knob.is_active:
-                self._set(0, now_ms)
         if self._is_wanted and thing.bolt.state == bolt.LOCKED:
             self._is_wanted = False
             self._set(1, now_ms)
-        if not options.privacy or thing.bolt.state == bolt.UNLOCKED:
+        is_back = self._knob.is_active is False  # perhaps turned while there was no power
+        if is_back or not options.privacy or thing.bolt.state == bolt.UNLOCKED:
             self._set(0, now_ms)
 
     def _locked(self, arrived):

@@ -21,6 +21,7 @@ _CHANGING = (
     opcodes.SET_ADMIN_PASSCODE,
     opcodes.INIT_PASSWORDS,
     opcodes.AUTO_LOCK,
+    opcodes.PASSAGE,
     opcodes.REMOTE_UNLOCK,
     opcodes.PASSCODE_DISPLAY,
     opcodes.SOUND,

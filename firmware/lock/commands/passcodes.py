@@ -72,6 +72,10 @@ def _clear(engine):
 def manage(engine, request):
     """0x03: clear, add, delete, modify, recover; each durable before its answer."""
     op = request[0]
+    if engine.device.offline.promise:  # an erasure that is not finished would take along what is added
+        from firmware.lock import first_use
+
+        first_use.finish(engine.device)
     if op == passcode_lock.CLEAR:
         error = _clear(engine)
     elif op == passcode_lock.DELETE:

@@ -106,7 +106,10 @@ class Bank:
 
     def _discard(self, page):
         if not self._vault.is_holding:
-            self._vault.remove(self._class(page))
+            try:
+                self._vault.remove(self._class(page))
+            except OSError:  # it is void all the same, and the next start tries again
+                pass
 
     # --- the index: hash and slot of each row, ascending by hash
 
@@ -251,8 +254,10 @@ class Bank:
         """No row is left."""
         if not self._count:
             return
-        self._vault.save(self._name, (self._generation + 1).to_bytes(4, "big"))
-        self.reload()  # which removes the pages
+        try:
+            self._vault.save(self._name, (self._generation + 1).to_bytes(4, "big"))
+        finally:  # also when the flash refused: perhaps one copy was written, and then the old pages are void
+            self.reload()  # which removes them
 
     def at(self, slot):
         """The first row in or above `slot`: (slot, row), or None at the end."""

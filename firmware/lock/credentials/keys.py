@@ -55,37 +55,35 @@ class Keys:
         self.admin_passcode = kept["admin_passcode"].encode() if kept else b""
         self.erase_code = kept.get("erase_code", "").encode() if kept else b""
 
-    def _keep(self):
+    def _keep(self, admin_passcode, erase_code):
         kept = {
             "aes": self.aes.hex(),
             "admin_ps": self.admin_ps,
             "unlock_key": self.unlock_key,
-            "admin_passcode": self.admin_passcode.decode(),
-            "erase_code": self.erase_code.decode(),
+            "admin_passcode": admin_passcode.decode(),
+            "erase_code": erase_code.decode(),
         }
         self._vault.save(KEYS, json.dumps(kept).encode())
+        self.admin_passcode = admin_passcode
+        self.erase_code = erase_code
 
     def add_admin(self, aes, admin_ps, unlock_key):
         """Take the numbers of a pairing."""
         self.aes = aes
         self.admin_ps = admin_ps
         self.unlock_key = unlock_key
-        self.admin_passcode = b""
-        self.erase_code = b""
-        self._keep()
+        self._keep(b"", b"")
         self.is_paired = True
 
     def set_admin_passcode(self, digits):
         """ASCII digits, b"" deletes; durable on return."""
         if digits != self.admin_passcode:
-            self.admin_passcode = digits
-            self._keep()
+            self._keep(digits, self.erase_code)
 
     def set_erase_code(self, digits):
         """As `set_admin_passcode`."""
         if digits != self.erase_code:
-            self.erase_code = digits
-            self._keep()
+            self._keep(self.admin_passcode, digits)
 
     def set_seeds(self, packed):
         """The 61 bytes of 0x31, as they came."""

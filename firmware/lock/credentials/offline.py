@@ -106,6 +106,11 @@ class Offline:
         barred = max(self._barred, now_min) if is_trusted else self._barred
         self._keep(barred, not is_trusted, self._floor, self._rows, bytes((ERASE,)) + promise)
 
+    @property
+    def is_erasing(self):
+        """True while an erasure is promised: what is stored opens no more, whether it is gone or not."""
+        return self.promise[:1] == bytes((ERASE,))
+
     def settle(self):
         """What was promised is done."""
         if self.promise:

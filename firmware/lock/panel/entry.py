@@ -36,6 +36,10 @@ class Entry:
         if not thing.limits.keypad.begin(now_ms):
             self._judge(digits, None, None, None, now_ms, True)
             return
+        if thing.offline.promise:
+            from firmware.lock import first_use
+
+            first_use.retry(thing)
         kind, credential = self._look_up(digits)
         if credential is None and len(digits) == _MADE_LENGTH and thing.offline.has_seeds:
             from firmware.lib import code_algorithm
@@ -50,7 +54,7 @@ class Entry:
         thing = self._device
         is_admin = crypto.equal(thing.keys.admin_passcode, digits)
         is_eraser = crypto.equal(thing.keys.erase_code, digits)
-        found = thing.passcodes.find(digits)
+        found = None if thing.offline.is_erasing else thing.passcodes.find(digits)
         if is_admin:
             return _BY_ADMIN_PASSCODE, credentials.admin()
         if is_eraser:
@@ -98,10 +102,18 @@ class Entry:
             self._refused(access.passcode_record(verdict.why), verdict.why, digits, now_ms)
         elif verdict.then == validity.NOTE_FIRST_USE and thing.passcodes.is_full:
             self._refused(_NO_STORAGE, "full", digits, now_ms)
-        else:
+        elif not self._accept(verdict, found, digits, now_ms):
+            self._refused(None, "flash", digits, now_ms)
+        elif verdict.opens:
+            thing.operate(bolt.UNLOCKED, kind, records.by_code(digits), _nothing, now_ms)
+
+    def _accept(self, verdict, found, digits, now_ms):
+        """False: the flash refuses what has to be durable, and so does the door."""
+        try:
             self._accepted(verdict, found, digits, now_ms)
-            if verdict.opens:
-                thing.operate(bolt.UNLOCKED, kind, records.by_code(digits), _nothing, now_ms)
+        except OSError:
+            return False
+        return True
 
     def _accepted(self, verdict, found, digits, now_ms):
         """What follows, durable before the bolt moves (DEL-3)."""
