@@ -29,8 +29,15 @@ def read_number(turned: bool = False) -> tuple[dict, str]:
     return args, str(int.from_bytes(card_client.encode_id(int(text), turned), "big"))
 
 
-def _which(slot: int, turned: bool) -> tuple[dict, str]:
-    return ({"slot": slot}, "") if slot >= 0 else read_number(turned)
+def _which(slot: int, turned: bool, lock: str, broker: str, base: str, gateway: str) -> tuple[dict, str]:
+    """A card by its slot is pinned by its mark: another may be there by the time that the lock comes near."""
+    if slot < 0:
+        return read_number(turned)
+    _, result = ask(lock, broker, base, gateway, "card_list", {"cursor": slot})
+    for each in (result.get("data") or {}).get("items") or []:
+        if each["slot"] == slot:
+            return {"slot": slot, "who": each["who"]}, ""
+    raise HostError("refused", "no card in slot %d" % slot, "gatehouse card list shows those that are there")
 
 
 @app.command("add")
@@ -98,7 +105,7 @@ def change(
 ) -> None:
     """Another period for a card that is there. To make it permanent, delete it and add it again."""
     with common.reporting():
-        args, secret = _which(slot, turned)
+        args, secret = _which(slot, turned, lock, broker, base, gateway)
         limits = recurring.limits(start, end, days, hours)
         args |= limits
     title, result = ask(lock, broker, base, gateway, "card_change", args, secret=True)
@@ -119,7 +126,7 @@ def delete(
 ) -> None:
     """Take a card away."""
     with common.reporting():
-        args, secret = _which(slot, turned)
+        args, secret = _which(slot, turned, lock, broker, base, gateway)
     title, result = ask(lock, broker, base, gateway, "card_delete", args, secret=True)
     if secret:
         names.gone(common.key_book(), target(lock)[0], "card", None, secret)
@@ -156,7 +163,7 @@ def lost(
 ) -> None:
     """Refuse a lost card for good, whatever else is stored or removed."""
     with common.reporting():
-        args, _ = _which(slot, turned)
+        args, _ = _which(slot, turned, lock, broker, base, gateway)
         args["lost"] = not found
     title, result = ask(lock, broker, base, gateway, "card_lost", args, secret=True)
     done(title, "takes the card for found" if found else "refuses the card from here on", result, as_json)

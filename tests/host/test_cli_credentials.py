@@ -29,8 +29,12 @@ def asked(monkeypatch):
     found = []
 
     def ask(lock, broker, base, gateway, op, args=None, secret=False, is_patient=True):
-        found.append((op, args))
-        data = {"number": 5, "who": 77, "items": []}
+        items = []
+        if op == "card_list" and args:  # which card is in a slot
+            items = [{"slot": args["cursor"], "who": 77}]
+        else:
+            found.append((op, args))
+        data = {"number": 5, "who": 77, "items": items}
         return "Front door", {"ok": True, "code": "ok", "ms": 1, "attempts": 1, "data": data}
 
     for module in (cards, fingerprints, fobs, settings):
@@ -47,7 +51,7 @@ def gatehouse(*arguments, input=""):
     [
         (("card", "add", "front"), "123456\n", "card_add", {"number": "123456"}),
         (("card", "enrol", "front"), "", "card_enrol", {}),
-        (("card", "change", "front", "--slot", "3"), "", "card_change", {"slot": 3}),
+        (("card", "change", "front", "--slot", "3"), "", "card_change", {"slot": 3, "who": 77}),
         (("fingerprint", "enrol", "front"), "", "fingerprint_enrol", {}),
         (("fingerprint", "change", "front", "5"), "", "fingerprint_change", {"number": 5}),
         (("fob", "change", "front", "c0ffee000009"), "", "fob_change", {"mac": "c0ffee000009"}),

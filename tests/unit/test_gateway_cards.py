@@ -70,7 +70,12 @@ class CardsTest(unittest.TestCase):
         found = rig.ask("card_list")["data"]
         self.assertEqual(found["next"], None)
         self.assertEqual(found["items"], [{"slot": 0, "who": result["data"]["who"], "type": 1, "status": 1}])
-        self.assertEqual(rig.ask("card_delete", {"slot": 0})["code"], "ok")
+        who = found["items"][0]["who"]
+        changed = rig.ask("card_change", {"slot": 0, "who": who ^ 1, "end": 1990000000})
+        self.assertEqual((changed["code"], changed["data"]["reason"]), ("refused", "not_found"))
+        self.assertEqual(rig.ask("card_delete", {"slot": 0, "who": who ^ 1})["code"], "ok")
+        self.assertEqual(len(rig.ask("card_list")["data"]["items"]), 1)
+        self.assertEqual(rig.ask("card_delete", {"slot": 0, "who": who})["code"], "ok")
         self.assertEqual(rig.ask("card_delete", {"slot": 0})["code"], "ok")
         self.assertEqual(rig.ask("card_delete", {"number": CARD})["code"], "ok")
         self.assertEqual(far.cards, [])

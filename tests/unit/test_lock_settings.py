@@ -54,7 +54,36 @@ class TestSettingsAndClock(LinkCase):
         rig = self.rig
         battery, mask = session.features(rig.ask(opcodes.FEATURES, empty=True))
         bits = [bit for bit in range(64) if mask >> bit & 1]
-        wanted = [0, 1, 2, 4, 5, 7, 8, 9, 10, 11, 12, 14, 15, 18, 20, 22, 23, 25, 28, 29, 30, 34, 36, 41, 42, 43, 46]
+        wanted = [
+            0,
+            1,
+            2,
+            4,
+            5,
+            7,
+            8,
+            9,
+            10,
+            11,
+            12,
+            14,
+            15,
+            18,
+            20,
+            22,
+            23,
+            25,
+            28,
+            29,
+            30,
+            34,
+            36,
+            40,
+            41,
+            42,
+            43,
+            46,
+        ]
         self.assertEqual((battery, bits), (100, wanted))
         self.assertEqual(session.device_text(rig.ask(opcodes.DEVICE_INFO, b"\x01")), "GATEHOUSE-L1")
         self.assertEqual(rig.ask(opcodes.DEVICE_INFO, b"\x05"), b"\x33\x22\x11\xcc\xbb\xaa")

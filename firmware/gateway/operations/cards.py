@@ -17,8 +17,9 @@ _TAP_MS = const(12000)  # a lock waits 10 s (4.2)
 _PAGE = const(5)  # cards of one result, which must stay below 1 KiB
 _MOST = const(1100)  # cards of a list that has no end
 _MOST_SLOT = const(0xFFFE)
+_MOST_MARK = const(0xFFFFFFFF)
 _PERIOD = ("start", "end") + schedules.KEYS
-_WHICH = ("number", "order", "slot")
+_WHICH = ("number", "order", "slot", "who")
 _ORDERS = ("as_read", "reversed")
 _KEYS = {
     "card_add": ("number", "order") + _PERIOD,
@@ -31,7 +32,9 @@ _KEYS = {
 
 
 def check(op, args):
-    """Arguments of the operations; see `_KEYS`. A card that is there has a number or a slot."""
+    """Arguments of the operations; see `_KEYS`. A card that is there has a number or a slot; `who` beside a slot, as
+    the list told it, keeps a request that had to wait from another card that has come into the slot.
+    """
     if op == "card_clear":
         return nothing(args)
     keys = _KEYS[op]
@@ -54,8 +57,9 @@ def _check_which(op, args):
     if op != "card_add" and ("slot" in args) != ("number" in args):
         if "slot" in args:
             number(args, "slot", 0, _MOST_SLOT)
+            number(args, "who", 0, _MOST_MARK, 0)
             return
-    elif "slot" in args:
+    elif "slot" in args or "who" in args:
         raise BadRequest("a card is named by number or by slot")
     _id(args)
 
@@ -166,14 +170,15 @@ class _Cards:
     # --- cards that are there
 
     async def _named(self):
-        """The bytes of the card that the arguments name; None: there is none in that slot."""
+        """The bytes of the card that the arguments name; None: it is not in that slot."""
         job = self._job
         if "slot" not in job.args:
             return _id(job.args)
         if job.kept is None:
             after, entry = card_client.entry(await self._ask(card_client.list_request(job.args["slot"])))
             if entry is not None and after in (None, job.args["slot"] + 1):
-                job.kept = entry.id
+                who = self._told(entry.id)["who"]
+                job.kept = entry.id if job.args.get("who", who) == who else None
         return job.kept
 
     async def change(self):
