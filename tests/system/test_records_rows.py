@@ -177,6 +177,6 @@ def test_f105_an_hour_without_network_and_50_events_cost_no_record_and_double_no
             assert sorted(rec for _, rec in once) == list(range(held)), "each once"
             assert all(item == once[item["epoch"], item["rec"]] | {"gap": item["gap"]} for item in items)
             assert not [item for item in items if item["gap"]]
-            assert len(of_type(bench, 4)) == EVENTS
+            assert len([item for item in once.values() if item["type"] == 4]) == EVENTS
 
     asyncio.run(story())
