@@ -21,15 +21,21 @@ _BITS = {
     8: (opcodes.LOCK,),
     9: (opcodes.PASSCODE_DISPLAY,),
     10: (),
+    11: (opcodes.FREEZE,),
     12: (),
     14: (opcodes.REMOTE_UNLOCK,),
     15: (opcodes.SOUND,),
     18: (opcodes.GET_ADMIN_PASSCODE,),
+    22: (opcodes.PASSAGE,),
     23: (),
+    25: (opcodes.LAMP,),
+    28: (opcodes.SWITCHES,),
     34: (opcodes.CYCLIC,),
+    36: (opcodes.UNLOCK_DIRECTION,),
     41: (opcodes.KEY_FOB,),
     42: (opcodes.ACCESSORY_BATTERY,),
 }
+_ASKS = {opcodes.FINGERPRINT: b"\x06\x00\x00", opcodes.KEY_FOB: b"\x06\x00\x00"}  # others: operation 1
 _ALWAYS = (0, 1, 2, 4, 5, 7, 8, 10, 11, 12, 14, 15, 18, 22, 23, 28, 29, 30, 34, 40, 42, 43, 46)
 _FITTED = (9, 24, 25, 32, 36, 41, 44, 45, 50, 51, 52, 53, 70, 87)
 
@@ -52,7 +58,9 @@ class FeatureTest(unittest.TestCase):
             rig.log_in()
             rig.engine.features = all_of_them & ~(1 << bit)
             for command in commands:
-                self.assertEqual(rig.plain(command, b"\x01"), bytes((command, 0, 0x1B)), "bit %d" % bit)
+                self.assertEqual(
+                    rig.plain(command, _ASKS.get(command, b"\x01")), bytes((command, 0, 0x1B)), "bit %d" % bit
+                )
             query = opcodes.SOUND if bit == 4 else opcodes.AUTO_LOCK
             self.assertEqual(rig.plain(query, b"\x01")[:2], bytes((query, 1)), "bit %d" % bit)
             rig.engine.features = all_of_them
