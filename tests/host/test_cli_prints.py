@@ -42,7 +42,7 @@ def test_hours_as_people_write_them():
 
 def test_limits_of_the_options():
     assert recurring.limits("", "") == {}
-    found = recurring.limits("2026-05-01T10:00", "+2d", "mon", "08:00-09:00")
+    found = recurring.limits("2098-05-01T10:00", "+2d", "mon", "08:00-09:00")
     assert found["end"] - found["start"] == 2 * 86400
     assert (found["days"], found["from_min"], found["to_min"]) == ([1], 480, 540)
     assert recurring.limits("", "", "sun") == {"days": [7], "from_min": 0, "to_min": 1440}
