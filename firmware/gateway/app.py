@@ -10,7 +10,7 @@ import sys
 from firmware import board
 from firmware.gateway import identity, light, provisioning, settings
 from firmware.gateway.diagnostics import Diagnostics, Metrics
-from firmware.gateway.mishaps import Mishaps
+from firmware.gateway.failures import Failures
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError
 from firmware.system import config
@@ -82,6 +82,7 @@ class App:
         from firmware.gateway.rates import Rates
         from firmware.gateway.records import Records
         from firmware.gateway.registry import MAX_LOCKS, Registry
+        from firmware.gateway.requests import Context
         from firmware.gateway.scheduler import Scheduler
         from firmware.gateway.states import States
         from firmware.gateway.tools import Tools
@@ -106,19 +107,29 @@ class App:
         self._network(values)
         mqtt = self._mqtt
         tools.outgoing = Outgoing(mqtt, log)
-        tools.mishaps = Mishaps(lambda: tools.states.now_text())
-        tools.describe = self._describe
+        tools.failures = Failures(lambda: tools.states.now_text())
         tools.clocks = Clocks(tools.clock, registry, log, values.clock_max_drift_s)
         records = tools.records = Records(
             _RECORDS, registry, tools.clocks, tools.clock, tools.outgoing, tools.topics, now_s, log
         )
         by_consumer = values.records_ack == "consumer"
-        tools.uploads = Uploads(registry, records, tools.topics, mqtt, now_s, log, by_consumer)
-        records.on_stored = tools.uploads.wake
+        uploads = tools.uploads = Uploads(registry, records, tools.topics, mqtt, now_s, log, by_consumer)
+        records.on_stored = uploads.wake
         tools.states = States(registry, tools.topics, mqtt, tools.clock, now_s)
         central = self._start_radio(log)
         links = Links(central, self._make_link, registry)
         tools.scheduler = Scheduler(links.open, registry, log, values.linger_ms, self._alive("scheduler"))
+        tools.context = Context(
+            registry,
+            tools.clock,
+            tools.clocks,
+            records,
+            uploads,
+            tools.scheduler.is_wanted,
+            tools.failures,
+            tools.metrics,
+            self._describe,
+        )
         tools.on_locks = self._publish_info
         self._secret, self._public = identity.own_key(board)
         tools.gateway_ops = GatewayOps(tools, self._secret, self._public, self._about)

@@ -217,7 +217,7 @@ class Bridge:
         if rules & table.NEEDS_CLOCK and not tools.clock.trusted:
             raise NoClock("the gateway's clock is not trusted")
         if rules & table.LOCAL:
-            self.conclude(request, table.module(command.op).answer(tools, lock, command.op, command.args), None, 0)
+            self.conclude(request, table.module(command.op).answer(tools.jobs, lock, command.op, command.args), None, 0)
             return
         if rules & table.DURABLE:
             tools.jobs.accept(request, lock)
@@ -285,7 +285,7 @@ class Bridge:
         ms = ticks_diff(ticks_ms(), request.began_ms)
         self._log.info("result", op=op, lock=request.lock_id or "-", code=code, ms=ms, attempts=attempts)
         self._tools.metrics.note(op, code, ms)
-        self._tools.mishaps.note(request.lock_id, op, code)
+        self._tools.failures.record(request.lock_id, op, code)
         self._publish(request, payload, is_spare)
 
     def _publish(self, request, payload, is_spare=False):

@@ -105,7 +105,7 @@ class GatewayOps:
         tools.scheduler.cancel(lock, gone)
         tools.records.close(lock)
         tools.rates.forget(lock.id)
-        tools.mishaps.forget(lock.id)
+        tools.failures.forget(lock.id)
         tools.states.withdraw(lock)
         tools.on_locks()
 

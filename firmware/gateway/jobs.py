@@ -138,7 +138,7 @@ class Jobs:
         for entry in list(self._entries):
             if entry is later or entry.lock_id != later.lock_id or entry.was_sent:
                 continue
-            if entry.job is not None and entry.job is self._tools.scheduler.current:
+            if self.is_running(entry):
                 continue
             if job_rules.is_pointless(entry.op, entry.about, entry.is_renaming, later.op, later.about):
                 self._withdraw(entry)
@@ -165,6 +165,14 @@ class Jobs:
     def of(self, lock_id):
         """The entries of a lock, in order."""
         return [entry for entry in self._entries if entry.lock_id == lock_id]
+
+    def age_s(self, entry):
+        """Seconds since the request came, or since the gateway started."""
+        return self._tools.now_s() - entry.since_s
+
+    def is_running(self, entry):
+        """Whether it has the radio."""
+        return entry.job is not None and entry.job is self._tools.scheduler.current
 
     def describe(self, entry):
         """How a request stands, for the asker."""
@@ -204,7 +212,7 @@ class Jobs:
         clock = self._tools.clock
         if entry.until is not None and clock.trusted and clock.now() >= entry.until:
             return True
-        return self._tools.now_s() - entry.since_s >= entry.life_s
+        return self.age_s(entry) >= entry.life_s
 
     def _is_fresh(self, lock):
         age_s = self._tools.registry.age_s(lock)
@@ -334,14 +342,32 @@ class Jobs:
             else:
                 entry.is_withdrawn = True
 
-    def cancel(self, lock_id, id):
-        """Withdraw one request -> (whether it will not happen, whether it is being done). Raises LockRefused."""
-        entry = self.find(id, lock_id)
+    def cancel(self, lock, id):
+        """Withdraw one request, kept on flash or not -> (whether it will not happen, whether it is being done). Raises
+        LockRefused."""
+        entry = self.find(id, lock.id)
         if entry is None:
-            raise LockRefused("no such request waits", None, "not_found")
+            return self._cancel_volatile(lock, id)
         if not self._withdraw(entry):
             entry.is_withdrawn = True
             return False, True
         was_sent = entry.was_sent
         self._end(entry, None, self._stopped(entry, Cancelled("withdrawn by the owner")))
         return not was_sent, False
+
+    def _cancel_volatile(self, lock, id):
+        """A request that is not kept on flash, and waits for its turn. Raises LockRefused."""
+        scheduler = self._tools.scheduler
+        for job in scheduler.waiting():
+            request = getattr(job, "request", None)
+            if job.lock is lock and request and request.command.id == id:
+                scheduler.withdraw(job)
+                if job.was_sent:
+                    job.finish(None, Unknown("withdrawn after it may have arrived"))
+                else:
+                    job.finish(None, Cancelled("withdrawn by the owner"))
+                return not job.was_sent, False
+        request = getattr(scheduler.current, "request", None)
+        if request and scheduler.current.lock is lock and request.command.id == id:
+            return False, True
+        raise LockRefused("no such request waits", None, "not_found")

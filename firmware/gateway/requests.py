@@ -11,6 +11,24 @@ from firmware.system.timing import ticks_diff, ticks_ms
 _TELL_MS = const(250)
 
 
+class Context:
+    """What an operation works with besides its session: the modules of the gateway that know or keep something.
+
+    `is_wanted(priority)` is true when more urgent work waits; `about()` says what the gateway is, without secrets.
+    """
+
+    def __init__(self, registry, clock, clocks, records, uploads, is_wanted, failures, metrics, about):
+        self.registry = registry
+        self.clock = clock
+        self.clocks = clocks
+        self.records = records
+        self.uploads = uploads
+        self.is_wanted = is_wanted
+        self.failures = failures
+        self.metrics = metrics
+        self.about = about
+
+
 class CommandJob(Job):
     """A lock's operation that somebody asked for."""
 
@@ -24,7 +42,8 @@ class CommandJob(Job):
         self.number = 0
         self.uid = 0  # that the lock is told
         self.is_recorded = False  # the lock's log holds it
-        self.tools = tools
+        self.context = tools.context
+        self._tools = tools
         self.request = request
         self._done = done
         self._told = None  # (state, press) told last, tick
@@ -34,7 +53,7 @@ class CommandJob(Job):
         command = self.request.command
         if command.id is not None:
             note = json.dumps([command.id, command.op, self.request.lock_id]).encode()
-            self.tools.dedupe.start(command.id, self.request.digest, note)
+            self._tools.dedupe.start(command.id, self.request.digest, note)
 
     def progress(self, found):
         """Tell whoever asked how far it is; `found` is a dict without secrets. Often called, it tells now and then, but
@@ -45,7 +64,7 @@ class CommandJob(Job):
         if self._told and self._told[0] == key and ticks_diff(now_ms, self._told[1]) < _TELL_MS:
             return
         self._told = key, now_ms
-        tell(self.tools, self.request, found)
+        tell(self._tools, self.request, found)
 
     async def run(self, session):
         return await table.module(self.op).run(self, session)

@@ -3,6 +3,5 @@
 
 class Tools:
     """Members: settings, topics, registry, scheduler, dedupe, rates, clock, clocks, records, uploads, states, outgoing,
-    jobs,
-    metrics, mishaps, gateway_ops, now_s, most_locks, describe(), which says what the gateway is for a diagnosis, and
-    on_locks(), called when the list of locks has changed."""
+    jobs, metrics, failures, gateway_ops, now_s, most_locks, context, which operations get, and on_locks(), called when
+    the list of locks has changed."""

@@ -7,17 +7,19 @@ from firmware.gateway.bridge import Bridge
 from firmware.gateway.clocks import Clocks
 from firmware.gateway.dedupe import Dedupe
 from firmware.gateway.diagnostics import Metrics
+from firmware.gateway.failures import Failures
 from firmware.gateway.gateway_ops import GatewayOps
 from firmware.gateway.job_store import JobStore
 from firmware.gateway.jobs import Jobs
-from firmware.gateway.mishaps import Mishaps
 from firmware.gateway.rates import Rates
 from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
+from firmware.gateway.requests import Context
 from firmware.gateway.scheduler import Scheduler
 from firmware.gateway.session import Session
 from firmware.gateway.states import States
 from firmware.gateway.tools import Tools
+from firmware.gateway.uploads import Uploads
 from firmware.lib import x25519
 from firmware.lib.errors import LinkError
 from firmware.lib.topics import Topics
@@ -86,7 +88,7 @@ class Rig:
         tools.most_locks = 2
         tools.topics = Topics(GATEWAY)
         tools.metrics = Metrics()
-        tools.mishaps = Mishaps(lambda: None)
+        tools.failures = Failures(lambda: None)
         tools.clock = self.clock
         tools.outgoing = self.out
         self.vault = vault(self.folder + "/locks")
@@ -99,6 +101,17 @@ class Rig:
         )
         tools.states = States(self.registry, tools.topics, Broker(), self.clock, self.now)
         tools.scheduler = Scheduler(lambda lock, until_ms, gives_way: Opening(self, lock), self.registry, log, 0)
+        tools.context = Context(
+            self.registry,
+            self.clock,
+            tools.clocks,
+            tools.records,
+            Uploads(self.registry, tools.records, tools.topics, Broker(), self.now, log),
+            tools.scheduler.is_wanted,
+            tools.failures,
+            tools.metrics,
+            lambda: {"id": GATEWAY, "version": "0.1.0"},
+        )
         tools.gateway_ops = GatewayOps(tools, _SECRET, self.public, lambda: {"id": GATEWAY})
         self.changes = []
         tools.on_locks = lambda: self.changes.append(1)

@@ -13,24 +13,20 @@ from tests.unit.gateway_rig import run
 from tests.unit.test_gateway_records import Rig, unlocked
 
 
-class Queue:
-    wanted = False
-
-    def is_wanted(self, priority):
-        return self.wanted
-
-
 class Job:
     """What `upload.run` sees of a CommandJob."""
 
     def __init__(self, rig, args):
         self.args = upload.check("upload", args)
         self.deadline_ms = ticks_add(ticks_ms(), 60000)
-        self.tools = self
+        self.context = self
         self.records = rig.keeper
         self.uploads = rig.uploads
-        self.scheduler = Queue()
+        self.wanted = False
         self.steps = []
+
+    def is_wanted(self, priority):
+        return self.wanted
 
     def progress(self, members):
         self.steps.append((members["done"], members["total"]))
@@ -65,7 +61,7 @@ class UploadOperation(unittest.TestCase):
         plain = rig.far._page
 
         def page(cursor):
-            job.scheduler.wanted = cursor == 12
+            job.wanted = cursor == 12
             return plain(cursor)
 
         rig.far._page = page
@@ -126,7 +122,6 @@ class UploadOperation(unittest.TestCase):
 class DiagnosisOperation(unittest.TestCase):
     def test_every_part_is_there_and_small(self):
         rig = CommandRig("diagnosis")
-        rig.tools.describe = lambda: {"id": "001122334455", "version": "0.1.0"}
         report = json.dumps(
             {"uptime_s": 7, "heap": 100000, "wrong": {"user": [0, 0, 0]}, "restart": {"why": "x" * 120}}
         )

@@ -28,5 +28,5 @@ async def run(job, session):
         settings_client.changed(await session.ask_as_admin(opcodes.AUTO_LOCK, plain))
     found = settings_client.auto_lock(await session.ask_as_admin(opcodes.AUTO_LOCK, settings_client.auto_lock_query()))
     battery, seconds, low, high = found
-    job.tools.registry.note_auto_lock(lock, seconds, battery)
+    job.context.registry.note_auto_lock(lock, seconds, battery)
     return {"seconds": seconds, "min": low, "max": high}

@@ -32,10 +32,10 @@ async def run(job, session):
 
 async def _lock(job, session):
     lock = session.lock
-    tools = job.tools
+    context = job.context
     await session.get_to_know()
     await session.status()
-    clock = await tools.clocks.look(session)
+    clock = await context.clocks.look(session)
     return {
         "model": lock.model,
         "hardware": lock.hardware,
@@ -51,9 +51,9 @@ async def _lock(job, session):
         "drift_s": clock["drift_s"],
         "clock_checked": _text(lock.clock_s),
         "utc_offset_min": lock.utc_offset_min,
-        "waiting": tools.records.buffer(lock).pending(),
-        "cursor": tools.records.buffer(lock).cursor,
-        "epoch": tools.records.buffer(lock).epoch,
+        "waiting": context.records.buffer(lock).pending(),
+        "cursor": context.records.buffer(lock).cursor,
+        "epoch": context.records.buffer(lock).epoch,
     }
 
 
@@ -104,15 +104,15 @@ async def _settings(job, session):
 
 
 async def _gateway(job, session):
-    about = job.tools.describe()
-    metrics = job.tools.metrics
+    about = job.context.about()
+    metrics = job.context.metrics
     about["success_pct"] = metrics.success_pct()
     about["results"] = metrics.codes
     return about
 
 
 async def _errors(job, session):
-    return job.tools.mishaps.of(session.lock.id)
+    return job.context.failures.of(session.lock.id)
 
 
 _READERS = {

@@ -90,7 +90,7 @@ def _remember(job, lock, uid, flags):
     if flags is not None:
         kept.append("%s%02x" % (wanted, flags))
     lock.ekeys = "".join(kept)
-    job.tools.registry.save(lock)
+    job.context.registry.save(lock)
 
 
 def may_unlock(lock, uid):
@@ -187,7 +187,7 @@ async def _walk(job, session):
         index = after
     lock = session.lock
     lock.ekeys = "".join(["%08x%02x" % (ekey.uid, ekey.flags) for _, ekey in found])
-    job.tools.registry.save(lock)
+    job.context.registry.save(lock)
     return found
 
 
@@ -218,7 +218,7 @@ async def _reset(job, session):
         job.number = flag_pos + 1
     lock.flag_pos = await _change(job, session, ekey_client.reset(job.number), ekey_client.RESET)
     lock.ekeys = ""
-    job.tools.registry.save(lock)
+    job.context.registry.save(lock)
     return {"flag_pos": lock.flag_pos}
 
 

@@ -19,5 +19,5 @@ async def run(job, session):
     if not job.was_sent:
         await motion.may(job, session)
         data = await session.ask_as_admin(opcodes.AUTO_LOCK, settings_client.auto_lock_set(0))
-        job.tools.registry.note_auto_lock(session.lock, 0, settings_client.changed(data))
+        job.context.registry.note_auto_lock(session.lock, 0, settings_client.changed(data))
     return await motion.run(job, session)

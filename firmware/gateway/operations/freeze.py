@@ -20,5 +20,5 @@ async def run(job, session):
     battery, is_frozen = switches_client.frozen(data)
     if is_frozen != wanted:
         raise LockRefused("the lock said yes, and did not")
-    job.tools.registry.note_settings(session.lock, {"frozen": is_frozen}, battery)
+    job.context.registry.note_settings(session.lock, {"frozen": is_frozen}, battery)
     return {"frozen": is_frozen}

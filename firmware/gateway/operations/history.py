@@ -11,6 +11,6 @@ def check(op, args):
 
 async def run(job, session):
     """Walk the log to its end, giving way to the deadline, to unlock and to lock; `more` tells of a rest."""
-    job.tools.uploads.offer_again(session.lock)
+    job.context.uploads.offer_again(session.lock)
     await session.get_to_know()
-    return await job.tools.records.read(session, lambda: job.tools.scheduler.is_wanted(COMMAND))
+    return await job.context.records.read(session, lambda: job.context.is_wanted(COMMAND))

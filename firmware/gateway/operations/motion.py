@@ -59,11 +59,11 @@ async def run(job, session):
         except FirmwareError as err:  # no to a question is no answer to the command
             raise Unknown("the command may have arrived, and the lock does not tell: %s" % err)
     await may(job, session)
-    age_s = job.tools.registry.age_s(lock)
+    age_s = job.context.registry.age_s(lock)
     job.before = lock.state if age_s is not None and age_s <= _FRESH_S and not lock.jammed else None
     job.uid = job.args.get("ekey", session.uid)
     challenge = await (session.challenge_for(job.uid) if "ekey" in job.args else session.user_challenge())
-    job.number = lock.next_operation(_about_now(job.tools.clock))
+    job.number = lock.next_operation(_about_now(job.context.clock))
     plain = session_client.operate(challenge, lock.unlock_key, job.number)
     job.start()  # first: a flash that erases a block takes long
     if remaining_ms(session.deadline_ms) < _LEAST_MS:
@@ -86,12 +86,12 @@ async def run(job, session):
         battery = session_client.operated(data)[0]
     except ProtocolError:  # "done" with details that cannot be read is done all the same
         battery = None
-    job.tools.registry.note(lock, state=wanted, battery=battery)
+    job.context.registry.note(lock, state=wanted, battery=battery)
     if "ekey" in job.args:
         from firmware.gateway.operations import ekeys
 
         ekeys.used(job, lock, job.uid)
-    job.tools.records.want(lock)
+    job.context.records.want(lock)
     return {"lock": lock.word(), "battery": battery}
 
 
@@ -173,7 +173,7 @@ async def _is_recorded(job, session):
     if job.is_recorded:
         return True
     try:
-        await job.tools.records.read(session, lambda: len(found) >= _PAGES, look)
+        await job.context.records.read(session, lambda: len(found) >= _PAGES, look)
     except LinkError:
         raise
     except FirmwareError:  # a log that cannot be read proves nothing

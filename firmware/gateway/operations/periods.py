@@ -26,7 +26,7 @@ def check(args, needs_end=False):
 
 def demand_future(job):
     """Raise BadRequest when the end has passed, where the gateway knows the time and nothing was sent so far."""
-    clock = job.tools.clock
+    clock = job.context.clock
     if "end" in job.args and not job.was_sent and clock.trusted and job.args["end"] <= clock.now():
         raise BadRequest("end must be after now")
 
@@ -34,7 +34,7 @@ def demand_future(job):
 def status(job, start, end):
     """1 normal, 2 over, 3 not yet valid (domain.md 3.2), by two dates of the lock; None while the gateway does not know
     the time."""
-    clock = job.tools.clock
+    clock = job.context.clock
     if not clock.trusted:
         return None
     now = local(job.lock, clock.now())

@@ -102,7 +102,7 @@ async def run(job, session):
             found[each] = _shown(each, value)
     if job.op == "setting_set" and found.get(name) != _shown(name, job.args["value"]):
         raise LockRefused("the lock said yes, and keeps another value")
-    job.tools.registry.note_settings(lock, found)
+    job.context.registry.note_settings(lock, found)
     return {"settings": found}
 
 

@@ -16,7 +16,7 @@ GUARDED = const(2)  # needs the setting unsigned_unlock
 NEEDS_CLOCK = const(4)
 DURABLE = const(8)  # idempotent, and kept on flash until it is done
 LONG = const(16)  # takes more than the half minute of the others: somebody at the door takes part, or all is read
-LOCAL = const(64)  # answered at once from what the gateway knows, by `answer(tools, lock, op, args)` of its module
+LOCAL = const(64)  # answered at once from what the gateway knows, by `answer(jobs, lock, op, args)` of its module
 SEALED = const(32)  # takes sealed arguments only, on any broker
 
 # Feature bits of domain.md 3.12 by operation, or by the word it begins with

@@ -23,14 +23,14 @@ async def run(job, session):
     then set the clock by it; if that is cut off, the next look at the clock does it.
     """
     await session.get_to_know()
-    clocks = job.tools.clocks
+    clocks = job.context.clocks
     if job.op == "time_get":
         return await clocks.look(session)
     if job.op == "zone_set":
         lock = session.lock
         clocks.want(lock)
         lock.utc_offset_min = job.args["utc_offset_min"]
-        job.tools.registry.save(lock)
+        job.context.registry.save(lock)
     found = await clocks.correct(session, 0)
     found.update(await clocks.look(session))
     return found

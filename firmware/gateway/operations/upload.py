@@ -25,14 +25,14 @@ def check(op, args):
 async def run(job, session):
     """Walk the whole log -> {"read", "new", "total", "next"}: records sent again, new ones, how many there are to send
     again from `from` on, and where to go on, None at the end."""
-    tools = job.tools
+    context = job.context
 
     def must_yield():
-        return tools.scheduler.is_wanted(COMMAND)
+        return context.is_wanted(COMMAND)
 
-    tools.uploads.offer_again(session.lock)
+    context.uploads.offer_again(session.lock)
     await session.get_to_know()
-    fresh = await tools.records.read(session, must_yield)
+    fresh = await context.records.read(session, must_yield)
     walk = _Walk(job, session, fresh["epoch"], fresh["cursor"])
     if not fresh["more"]:
         await walk.go(must_yield)
@@ -57,7 +57,7 @@ class _Walk:
 
     async def go(self, must_yield):
         """Until the end, where `at` is None, or until `must_yield()`."""
-        records = self._job.tools.records
+        records = self._job.context.records
         lock = self._session.lock
         while not must_yield():
             was_older = self._is_older
@@ -100,7 +100,7 @@ class _Walk:
         if not self._items:
             return
         job = self._job
-        await job.tools.uploads.send(
+        await job.context.uploads.send(
             self._session.lock, self._epoch - 1 if is_older else self._epoch, self._items, job.deadline_ms
         )
         job.args["done"] = job.args.get("done", 0) + len(self._items)

@@ -10,13 +10,14 @@ from firmware.gateway.bridge import Bridge
 from firmware.gateway.clocks import Clocks
 from firmware.gateway.dedupe import Dedupe
 from firmware.gateway.diagnostics import Metrics
+from firmware.gateway.failures import Failures
 from firmware.gateway.gateway_ops import GatewayOps
 from firmware.gateway.job_store import JobStore
 from firmware.gateway.jobs import Jobs
-from firmware.gateway.mishaps import Mishaps
 from firmware.gateway.rates import Rates
 from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
+from firmware.gateway.requests import Context
 from firmware.gateway.scheduler import Scheduler
 from firmware.gateway.session import Session
 from firmware.gateway.states import States
@@ -106,7 +107,7 @@ class GatewayWorld:
         tools.most_locks = 4
         tools.topics = Topics(GATEWAY)
         tools.metrics = Metrics()
-        tools.mishaps = Mishaps(lambda: None)
+        tools.failures = Failures(lambda: None)
         tools.clock = clock
         self.out = tools.outgoing = Outbox()
         registry = tools.registry = Registry(Vault(DATA + "/locks", self._nvs), now, log)
@@ -118,6 +119,17 @@ class GatewayWorld:
         tools.uploads = Uploads(registry, tools.records, tools.topics, self.broker, now, log)
         tools.states = States(registry, tools.topics, self.broker, clock, now)
         tools.scheduler = Scheduler(lambda lock, until_ms, gives_way: Opening(self, lock), registry, log, 0)
+        tools.context = Context(
+            registry,
+            clock,
+            tools.clocks,
+            tools.records,
+            tools.uploads,
+            tools.scheduler.is_wanted,
+            tools.failures,
+            tools.metrics,
+            dict,
+        )
         tools.on_locks = lambda: None
         tools.gateway_ops = GatewayOps(tools, _SECRET, _PUBLIC, lambda: {})
         tools.jobs = Jobs(tools, JobStore(DATA + "/jobs", self._nvs), log)

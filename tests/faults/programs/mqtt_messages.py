@@ -95,7 +95,9 @@ class Flood:
         rig.tools.scheduler._log = log.area("scheduler") if mode == "any" else quiet_log().area("x")
         rig.tools.rates = Rates(10**6, 10**6, 10**6)
         tools = rig.tools
-        tools.uploads = Uploads(rig.registry, tools.records, tools.topics, Broker(), rig.now, log, True)
+        tools.uploads = tools.context.uploads = Uploads(
+            rig.registry, tools.records, tools.topics, Broker(), rig.now, log, True
+        )
         self.jobs = []
         if mode == "broken":
             rig.tools.scheduler.submit = self._submit

@@ -1,4 +1,4 @@
-"""What went wrong last, lock by lock, for the diagnosis. Owns a few lines of RAM: words and times, never a text."""
+"""The last failures of each lock, for the diagnosis. Owns a few lines of RAM: codes and times, never a text."""
 
 from firmware.lib.compat import const
 
@@ -6,15 +6,15 @@ _KEPT = const(8)  # of each lock
 _LOCKS = const(32)
 
 
-class Mishaps:
+class Failures:
     """`now_text()` is the time as ISO 8601, or None while the clock is not trusted."""
 
     def __init__(self, now_text):
         self._now_text = now_text
         self._of = {}
 
-    def note(self, lock_id, op, code):
-        """A request about a lock ended so. What ended well is no mishap."""
+    def record(self, lock_id, op, code):
+        """A request about a lock has ended with this code; `ok` is not kept."""
         if code == "ok" or lock_id is None:
             return
         kept = self._of.get(lock_id)
@@ -31,5 +31,5 @@ class Mishaps:
         return [{"ts": ts, "op": op, "code": code} for ts, op, code in self._of.get(lock_id, ())]
 
     def forget(self, lock_id):
-        """The lock is served no more."""
+        """The lock is no longer served."""
         self._of.pop(lock_id, None)
