@@ -15,7 +15,7 @@ from firmware.lib.errors import FirmwareError
 from host_tools import lock_link
 from tests.system.bench import Bench
 
-VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "vectors-link.json").read_text())
+VECTORS = json.loads((Path(__file__).parents[2] / "docs" / "spec" / "vectors-link.json").read_text())
 NAMES = [each["name"] for each in VECTORS["transcripts"]]
 SUMS = (opcodes.CHECK_RANDOM, opcodes.UNLOCK, opcodes.LOCK)
 

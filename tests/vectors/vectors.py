@@ -1,4 +1,4 @@
-"""Loads the two vector files and drives our codecs with them, on both interpreters. See vectors.md."""
+"""Loads the two vector files of docs/spec and drives our codecs with them, on both interpreters. Source: vectors.md."""
 
 import json
 
@@ -30,7 +30,7 @@ from firmware.lib.messages import (
 )
 
 _FACE = 0xE0  # no part of ours takes faces; their messages have the layout of fingerprints
-FOLDER = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
+FOLDER = (__file__.rsplit("/", 1)[0] if "/" in __file__ else ".") + "/../../docs/spec"
 
 
 def load(name):
