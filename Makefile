@@ -9,14 +9,14 @@ JOBS ?= 3
 
 setup: $(STAMP)
 
-$(STAMP): requirements.lock requirements-stubs.lock pyproject.toml host_tools/fetch.py host_tools/fetch32.py
+$(STAMP): requirements.lock requirements-stubs.lock pyproject.toml host_tools/boards/fetch.py host_tools/boards/fetch32.py
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Gatehouse needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	@echo "setting up $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target .cache/typings -r requirements-stubs.lock
-	@$(PY) -m host_tools.fetch
+	@$(PY) -m host_tools.boards.fetch
 	@touch $@
 
 demo: $(STAMP)

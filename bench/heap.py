@@ -30,7 +30,7 @@ from rich.table import Table
 
 from bench import heap_story
 from bench.heap_story import BUILDS, STORIES, Story
-from host_tools import fetch32, stage
+from host_tools.boards import fetch32, stage
 
 RECORDED = Path(__file__).parent / "heap.json"
 KIB = 1024
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="what is alive only, without the search for the need")
     options = parser.parse_args()
     if not fetch32.find32():
-        raise SystemExit("no 32-bit MicroPython here; `python -m host_tools.fetch32` says why")
+        raise SystemExit("no 32-bit MicroPython here; `python -m host_tools.boards.fetch32` says why")
     found = measure(not options.quick or options.record)
     console = Console()
     for table in tables(found, load() if RECORDED.exists() else None):

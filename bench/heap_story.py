@@ -17,10 +17,11 @@ from pathlib import Path
 
 from bench import full_stores
 from bench.images import build_image, put_nvs
-from host_tools import fetch32, stage
-from host_tools.keybook import Entry
-from host_tools.sim import flash_image, owner
-from host_tools.sim.board import Board
+from host_tools.boards import fetch32, stage
+from host_tools.owner.keybook import Entry
+from host_tools.sim.board import flash_image
+from host_tools.sim.board.board import Board
+from host_tools.sim.site import owner
 from tests.system.bench import Bench
 
 STANDIN = stage.ROOT / "host_tools" / "sim" / "shims"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import mpremote.romfs
 
-from host_tools import stage
-from host_tools.sim import flash_image
-from host_tools.sim.board import Board
+from host_tools.boards import stage
+from host_tools.sim.board import flash_image
+from host_tools.sim.board.board import Board
 
 _KEEP_NVS = Path(__file__).parent / "programs" / "keep_nvs.py"
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from host_tools.sim.interpreter import interpreter
+from host_tools.sim.board.interpreter import interpreter
 
 _ROOT = Path(__file__).parents[1]
 _ENV = {"MICROPYPATH": ".frozen:%s" % _ROOT}

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from firmware.lib import advert
-from host_tools.sim.air_host import AirHost
+from host_tools.sim.air.air_host import AirHost
 from tests.system.bench import Bench
 
 _REAL = 2

@@ -21,10 +21,10 @@ from ttlock_ble import TTLockClient, TTLockError, VirtualKey
 from bench.measure import PROFILES, conditions, p50, parser, run, show, spread
 from firmware.lib import opcodes
 from firmware.lib.messages import settings_client
-from host_tools import bundles
-from host_tools.keybook import Entry
-from host_tools.sim.board import Board
-from host_tools.sim.radio import Radio
+from host_tools.owner import bundles
+from host_tools.owner.keybook import Entry
+from host_tools.sim.ble.radio import Radio
+from host_tools.sim.board.board import Board
 from tests.system.bench import Bench
 
 _LINGER_MS = 1500  # the gateway drops its link soon, so that the next unlock is cold

@@ -13,8 +13,9 @@ from rich.table import Table
 from bench import full_stores
 from bench.images import build_image, put_nvs
 from bench.measure import conditions, parser, run, show
-from host_tools.keybook import Entry
-from host_tools.sim import flash_image, owner
+from host_tools.owner.keybook import Entry
+from host_tools.sim.board import flash_image
+from host_tools.sim.site import owner
 from tests.system.bench import Bench
 
 PROFILES = ("ideal", "home")

@@ -21,14 +21,16 @@ from rich.table import Table
 from firmware.lib import opcodes
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import session_client
-from host_tools import codes, gateway_client, lock_link, pairing
 from host_tools.errors import HostError
-from host_tools.keybook import Entry, KeyBook
-from host_tools.records_store import read_batch
-from host_tools.sim import bleak_air
-from host_tools.sim.board import Board
-from host_tools.sim.interpreter import SimError
-from host_tools.sim.site import Site, SiteSpec
+from host_tools.gateway import client as gateway_client
+from host_tools.gateway.records_store import read_batch
+from host_tools.near import lock_link, pairing
+from host_tools.owner import codes
+from host_tools.owner.keybook import Entry, KeyBook
+from host_tools.sim.ble import bleak_air
+from host_tools.sim.board.board import Board
+from host_tools.sim.board.interpreter import SimError
+from host_tools.sim.site.site import Site, SiteSpec
 
 JAM = "GATEHOUSE_DEMO_JAM"
 _NAMES = ("Front door", "Back door")

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from host_tools.fetch32 import find32
+from host_tools.boards.fetch32 import find32
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / ".cache" / "micropython-lib"

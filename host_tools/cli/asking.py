@@ -2,11 +2,11 @@
 
 import click
 
-from host_tools import gateway_client
 from host_tools.cli import common
 from host_tools.cli.common import out, progress, run
 from host_tools.errors import HostError
-from host_tools.keybook import lock_id
+from host_tools.gateway import client as gateway_client
+from host_tools.owner.keybook import lock_id
 
 
 def target(lock: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ def flash(
     port: Annotated[str, typer.Argument(help="Serial port of the board, such as /dev/ttyACM0")],
 ) -> None:
     """Put the firmware of one role on a board that runs MicroPython; its settings stay."""
-    from host_tools import flash as flashing
+    from host_tools.boards import flash as flashing
 
     with reporting(), progress("flashing ..."):
         done = flashing.flash(role, port, lambda step: common.err.print("  %s" % step))
@@ -31,7 +31,7 @@ def update(
     port: Annotated[str, typer.Argument(help="Serial port of the board, such as /dev/ttyACM0")],
 ) -> None:
     """Give a board in use this version of its firmware; it goes back by itself if that does not work."""
-    from host_tools import update as updating
+    from host_tools.boards import update as updating
 
     with reporting(), progress("updating ..."):
         done = updating.update(port, lambda step: common.err.print("  %s" % step))
@@ -50,7 +50,7 @@ def provision(
     ] = False,
 ) -> None:
     """Give a gateway its Wi-Fi and broker over USB."""
-    from host_tools import provision as provisioning
+    from host_tools.boards import provision as provisioning
 
     with reporting():
         settings = _settings_from(file) if file else _ask_settings()
@@ -64,7 +64,7 @@ def provision(
 
 
 def _settings_from(file: str) -> dict:
-    from host_tools import provision as provisioning
+    from host_tools.boards import provision as provisioning
 
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text()
@@ -101,9 +101,9 @@ def up(
     paired: Annotated[bool, typer.Option("--paired", help="Pair the locks and hand their keys to a gateway")] = False,
 ) -> None:
     """Start a site (broker, virtual radio, gateways, locks) and stay until Ctrl-C."""
-    from host_tools.sim import site_file
-    from host_tools.sim.air import PROFILES
-    from host_tools.sim.site import run_site
+    from host_tools.sim.air.air import PROFILES
+    from host_tools.sim.site import site_file
+    from host_tools.sim.site.site import run_site
 
     with reporting():
         spec, file_pairs = site_file.load(file) if file else (None, False)

@@ -7,11 +7,12 @@ import typer
 from rich.table import Table
 
 from firmware.lib.messages import card_client
-from host_tools import gateway_client, names
 from host_tools.cli import common, listing, recurring
 from host_tools.cli.asking import ask, done, target
 from host_tools.cli.common import out, progress, run
 from host_tools.errors import HostError
+from host_tools.gateway import client as gateway_client
+from host_tools.owner import names
 
 app = typer.Typer(no_args_is_help=True, help="Cards: add, enrol at the door, change, delete, list, report lost.")
 

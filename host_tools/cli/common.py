@@ -19,7 +19,7 @@ from rich.table import Table
 
 from firmware.lib.errors import FirmwareError
 from host_tools.errors import HostError
-from host_tools.keybook import KeyBook
+from host_tools.owner.keybook import KeyBook
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from host_tools import gateway_client
 from host_tools.cli import common
 from host_tools.cli.asking import ask, done
 from host_tools.cli.common import run
+from host_tools.gateway import client as gateway_client
 
 time_app = typer.Typer(no_args_is_help=True, help="The lock's clock.")
 autolock_app = typer.Typer(no_args_is_help=True, help="How long a lock stays open.")

@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 
 from firmware.version import VERSION
-from host_tools import gateway_client
 from host_tools.cli import common
 from host_tools.cli.asking import target
 from host_tools.cli.common import out, run
 from host_tools.errors import HostError
-from host_tools.records_store import Choice, RecordStore
+from host_tools.gateway import client as gateway_client
+from host_tools.gateway.records_store import Choice, RecordStore
 
 _PARTS = ("errors", "lock", "report", "stores", "settings", "gateway")  # the errors before our own asking adds some
 _PACKAGES = ("aiomqtt", "bleak", "cryptography", "paho-mqtt", "typer")

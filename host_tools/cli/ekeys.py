@@ -12,13 +12,16 @@ import typer
 from rich.table import Table
 
 from firmware.lib import opcodes
-from host_tools import beside, ekeys, gateway_client, holder, lock_link
 from host_tools.cli import common, recurring
 from host_tools.cli.common import key_book, out, progress, reporting, run
-from host_tools.ekey_ways import Beside, Through, Way
+from host_tools.cli.moments import read_moment
 from host_tools.errors import HostError
-from host_tools.keybook import Entry, KeyBook
-from host_tools.moments import read_moment
+from host_tools.gateway import client as gateway_client
+from host_tools.near import holder, lock_link
+from host_tools.near import local_link as beside
+from host_tools.near.ekey_ways import Beside, Through, Way
+from host_tools.owner import ekeys
+from host_tools.owner.keybook import Entry, KeyBook
 
 app = typer.Typer(no_args_is_help=True, help="Keys for other people's phones.")
 

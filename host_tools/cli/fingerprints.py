@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from host_tools import names
 from host_tools.cli import common, listing, recurring
 from host_tools.cli.asking import ask, done
+from host_tools.owner import names
 
 app = typer.Typer(no_args_is_help=True, help="Fingers that open a lock.")
 

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from host_tools import fobs, names
 from host_tools.cli import common, listing, recurring
 from host_tools.cli.asking import ask, done
 from host_tools.cli.common import out, progress, run
 from host_tools.cli.locks import entry_of, go_beside
+from host_tools.near import fobs
+from host_tools.owner import names
 
 app = typer.Typer(no_args_is_help=True, help="Key fobs that open a lock.")
 

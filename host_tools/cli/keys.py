@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from host_tools import bundles
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.errors import HostError
+from host_tools.owner import bundles
 
 app = typer.Typer(no_args_is_help=True, help="The key book: what opens your locks.")
 _FORMATS = ("virtual-key", "lock-data")

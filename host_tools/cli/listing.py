@@ -2,12 +2,12 @@
 
 from rich.table import Table
 
-from host_tools import gateway_client
 from host_tools.cli import common, recurring
 from host_tools.cli.asking import target
 from host_tools.cli.common import out, progress, run
 from host_tools.errors import HostError
-from host_tools.names import Names
+from host_tools.gateway import client as gateway_client
+from host_tools.owner.names import Names
 
 STATES: dict[int | None, str] = {2: "expired", 3: "not yet valid"}  # of `status`; 1 is nothing to speak of
 

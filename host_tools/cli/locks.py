@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from host_tools import gateway_client, lock_link, pairing
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, progress, run
 from host_tools.errors import HostError
-from host_tools.keybook import Entry, KeyBook, lock_id
+from host_tools.gateway import client as gateway_client
+from host_tools.near import lock_link, pairing
+from host_tools.owner.keybook import Entry, KeyBook, lock_id
 
 _TOUCH_S = 60
 

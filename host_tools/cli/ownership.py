@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from host_tools import gateway_client, heard, lock_link, ownership, pairing, transfer
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, progress, reporting, run
 from host_tools.cli.control import time_app
 from host_tools.errors import HostError
-from host_tools.keybook import Entry
+from host_tools.gateway import client as gateway_client
+from host_tools.near import lock_link, ownership, pairing, transfer
+from host_tools.near import sightings as heard
+from host_tools.owner.keybook import Entry
 
 Near = Annotated[bool, typer.Option("--beside", help="Over Bluetooth from this computer, not through a gateway")]
 

@@ -7,13 +7,16 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from host_tools import codes, gateway_client, local_codes, lock_link, minting, names, passcodes
 from host_tools.cli import common
 from host_tools.cli.asking import done, target
 from host_tools.cli.common import err, key_book, out, progress, reporting, run
+from host_tools.cli.moments import read_moment
 from host_tools.errors import HostError
-from host_tools.keybook import Entry
-from host_tools.moments import read_moment
+from host_tools.gateway import client as gateway_client
+from host_tools.gateway import passcodes
+from host_tools.near import local_codes, lock_link
+from host_tools.owner import codes, minting, names
+from host_tools.owner.keybook import Entry
 
 app = typer.Typer(no_args_is_help=True, help="Codes for the keypad.")
 admin_app = typer.Typer(no_args_is_help=True, help="The administrator's passcode, beside the lock.")

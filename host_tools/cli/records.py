@@ -7,16 +7,18 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from host_tools import gateway_client, names, records_export
 from host_tools.cli import common
 from host_tools.cli.asking import target
 from host_tools.cli.common import err, out, run
+from host_tools.cli.moments import read_moment
 from host_tools.errors import HostError
-from host_tools.keybook import Entry
-from host_tools.moments import read_moment
-from host_tools.record_words import is_alarm, words
-from host_tools.records_inflow import QUIET_S, Inflow
-from host_tools.records_store import Choice, RecordStore
+from host_tools.gateway import client as gateway_client
+from host_tools.gateway import records_export
+from host_tools.gateway.record_words import is_alarm, words
+from host_tools.gateway.records_inflow import QUIET_S, Inflow
+from host_tools.gateway.records_store import Choice, RecordStore
+from host_tools.owner import names
+from host_tools.owner.keybook import Entry
 
 _LONG_S = 130  # the gateway gives a whole log two minutes
 

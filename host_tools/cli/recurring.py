@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from host_tools.cli.moments import read_moment
 from host_tools.errors import HostError
-from host_tools.moments import read_moment
 
 From = Annotated[str, typer.Option("--from", help="Valid from: 2026-05-01T15:00 or now")]
 Until = Annotated[str, typer.Option("--until", help="Valid until: 2026-05-03T11:00 or +2d, +12h")]

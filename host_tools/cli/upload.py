@@ -1,12 +1,12 @@
 """`gatehouse upload`: read a lock's whole log once more, and keep what is lacking here."""
 
-from host_tools import gateway_client
 from host_tools.cli import common
 from host_tools.cli.asking import target
 from host_tools.cli.common import out, run
 from host_tools.errors import HostError
-from host_tools.records_inflow import QUIET_S, Inflow
-from host_tools.records_store import Choice, RecordStore
+from host_tools.gateway import client as gateway_client
+from host_tools.gateway.records_inflow import QUIET_S, Inflow
+from host_tools.gateway.records_store import Choice, RecordStore
 
 _LONG_S = 130  # the gateway gives a whole log two minutes
 _MOST_ROUNDS = 50

@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from host_tools import gateway_client
 from host_tools.cli import common
 from host_tools.cli.asking import ask, target
 from host_tools.cli.common import out, run
 from host_tools.errors import HostError
+from host_tools.gateway import client as gateway_client
 
 
 def jobs(

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from host_tools import gateway_client, names
 from host_tools.cli import common
 from host_tools.cli.common import out, run
 from host_tools.errors import HostError
-from host_tools.monitor import Monitor
+from host_tools.gateway import client as gateway_client
+from host_tools.gateway.monitor import Monitor
+from host_tools.owner import names
 
 
 def monitor(

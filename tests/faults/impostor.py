@@ -9,8 +9,8 @@ from bumble.gatt import Characteristic, CharacteristicValue, Service
 
 from firmware.lib import advert, frame
 from firmware.lib.reassembler import Reassembler
-from host_tools.sim.air import Air
-from host_tools.sim.air_host import AirHost
+from host_tools.sim.air.air import Air
+from host_tools.sim.air.air_host import AirHost
 
 Answers = Callable[[frame.Frame], list[bytes]]
 _FLAGS_AND_SERVICE = b"\x02\x01\x06\x03\x03\x10\x19\x10\xff"

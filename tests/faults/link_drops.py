@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from firmware.lib import opcodes
-from host_tools.sim.faults import CENTRAL, PERIPHERAL, SIDES
+from host_tools.sim.air.faults import CENTRAL, PERIPHERAL, SIDES
 from tests.faults.posts import FrameTap, Post
 from tests.faults.rows import Row
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from firmware.lib import opcodes
 from firmware.lib.errors import FirmwareError
-from host_tools import lock_link, pairing
 from host_tools.errors import HostError
-from host_tools.keybook import Entry, KeyBook
-from host_tools.sim.board import Board
-from host_tools.sim.faults import PERIPHERAL, SIDES
-from host_tools.sim.site import Site
+from host_tools.near import lock_link, pairing
+from host_tools.owner.keybook import Entry, KeyBook
+from host_tools.sim.air.faults import PERIPHERAL, SIDES
+from host_tools.sim.board.board import Board
+from host_tools.sim.site.site import Site
 from tests.faults.link_drops import Case
 from tests.faults.rows import Row
 

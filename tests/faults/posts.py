@@ -8,10 +8,10 @@ from collections.abc import Callable
 from firmware.lib import frame
 from firmware.lib.errors import ProtocolError
 from firmware.lib.reassembler import Reassembler
-from host_tools.keybook import Entry
-from host_tools.sim import owner
-from host_tools.sim.air import Air, LinkRecord
-from host_tools.sim.faults import SIDES
+from host_tools.owner.keybook import Entry
+from host_tools.sim.air.air import Air, LinkRecord
+from host_tools.sim.air.faults import SIDES
+from host_tools.sim.site import owner
 from tests.system.bench import Bench, Message
 
 _VALUE_AT = 7  # behind the headers of L2CAP and ATT

@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from host_tools.sim.air import PROFILES
+from host_tools.sim.air.air import PROFILES
 from tests.faults.rows import Row
 from tests.system.bench import Bench
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from host_tools.sim import owner
+from host_tools.sim.site import owner
 from tests.faults.rows import FULL, Row, run_program
 from tests.system.bench import Bench
 

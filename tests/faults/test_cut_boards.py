@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.sim.board import Board
+from host_tools.sim.board.board import Board
 from tests.faults.rows import Row
 from tests.system.bench import Bench
 

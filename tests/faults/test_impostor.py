@@ -11,8 +11,8 @@ import pytest
 from firmware.lib import advert, crypto, frame, opcodes
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import common
-from host_tools import lock_link
-from host_tools.keybook import Entry
+from host_tools.near import lock_link
+from host_tools.owner.keybook import Entry
 from tests.faults.impostor import Impostor
 from tests.faults.rows import Row
 from tests.faults.tap import Tap

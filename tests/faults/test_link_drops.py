@@ -6,9 +6,9 @@ import statistics
 
 import pytest
 
-from host_tools.sim import bleak_air
-from host_tools.sim.faults import CENTRAL
-from host_tools.sim.site import Site, SiteSpec
+from host_tools.sim.air.faults import CENTRAL
+from host_tools.sim.ble import bleak_air
+from host_tools.sim.site.site import Site, SiteSpec
 from tests.faults.link_drops import Case, FirstUnlock, Flow, Motion, PasscodeAdd, RecordsRead, every_case, share
 from tests.faults.pairing_drops import Pairing
 from tests.faults.posts import FrameTap, Post

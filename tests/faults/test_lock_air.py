@@ -11,8 +11,8 @@ from bleak.exc import BleakError
 from firmware.lib import crypto, frame, opcodes
 from firmware.lib.errors import AuthError, LinkError
 from firmware.lib.messages import common, session_client
-from host_tools import lock_link
-from host_tools.keybook import Entry
+from host_tools.near import lock_link
+from host_tools.owner.keybook import Entry
 from tests.faults.impostor import Impostor
 from tests.faults.programs import mutants
 from tests.faults.rows import Row

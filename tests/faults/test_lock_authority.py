@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from host_tools import stage
+from host_tools.boards import stage
 from tests.faults.rows import Row, run_program
 
 # What firmware must not contain (security.md DWN-2): ways round verification, and codecs of earlier generations

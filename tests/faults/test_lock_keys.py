@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from firmware.lib import crypto
-from host_tools import lock_link, pairing, stage
+from host_tools.boards import stage
 from host_tools.cli.main import app
+from host_tools.near import lock_link, pairing
 from tests.faults.rows import Row, run_program
 
 _KEY_SIZES = (16, 24, 32)

@@ -11,9 +11,10 @@ import pytest
 from firmware.gateway.operations import diagnosis
 from firmware.lib import opcodes
 from firmware.lib.messages import card_client
-from host_tools import bundles, ekeys, gateway_client
-from host_tools.ekey_ways import Through
-from host_tools.keybook import Entry
+from host_tools.gateway import client as gateway_client
+from host_tools.near.ekey_ways import Through
+from host_tools.owner import bundles, ekeys
+from host_tools.owner.keybook import Entry
 from tests.faults import canaries
 from tests.faults.rows import Row
 from tests.system.bench import Bench

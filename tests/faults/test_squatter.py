@@ -7,9 +7,9 @@ import time
 import pytest
 
 from firmware.lib.errors import FirmwareError
-from host_tools import lock_link
 from host_tools.errors import HostError
-from host_tools.sim.squatter import Squatter
+from host_tools.near import lock_link
+from host_tools.sim.air.squatter import Squatter
 from tests.system.bench import Bench
 
 EVICTED_S = 10.0  # SES-1: no valid frame within 10 s of connecting

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.sim.board import Board
+from host_tools.sim.board.board import Board
 from tests.faults.rows import FULL, Row
 from tests.system.bench import Bench
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from host_tools.sim.faults import CENTRAL, PERIPHERAL
+from host_tools.sim.air.faults import CENTRAL, PERIPHERAL
 from tests.faults.posts import Post
 from tests.faults.rows import Row
 from tests.system.bench import Bench

@@ -9,7 +9,7 @@ import statistics
 
 import pytest
 
-from host_tools.sim.site import PASSWORD
+from host_tools.sim.site.site import PASSWORD
 from tests.faults.posts import Post
 from tests.faults.rows import FULL
 from tests.micropython import ROOT

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.sim.radio import Radio
-from host_tools.stage import find_aioble
+from host_tools.boards.stage import find_aioble
+from host_tools.sim.ble.radio import Radio
 from tests.micropython import ROOT, interpreter, interpreters
 
 SHIMS = ROOT / "host_tools/sim/shims"

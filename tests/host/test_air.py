@@ -11,10 +11,10 @@ from bumble import att, hci
 from bumble.device import Connection
 from bumble.gatt import Characteristic, Service
 
-from host_tools.sim.air import PROFILES, Air, parse_address
-from host_tools.sim.air_host import AirHost
-from host_tools.sim.faults import CENTRAL, PERIPHERAL, Sleep
-from host_tools.sim.squatter import Squatter
+from host_tools.sim.air.air import PROFILES, Air, parse_address
+from host_tools.sim.air.air_host import AirHost
+from host_tools.sim.air.faults import CENTRAL, PERIPHERAL, Sleep
+from host_tools.sim.air.squatter import Squatter
 
 LOCK, PHONE, OTHER = "24:0a:c4:00:00:12", "24:0a:c4:00:00:22", "24:0a:c4:00:00:32"
 TIMED_OUT = hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR

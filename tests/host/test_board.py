@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.sim import flash_image
-from host_tools.sim.board import Board, BoardSpec
-from host_tools.sim.pty_end import with_crlf
-from host_tools.sim.site import Site, SiteSpec
+from host_tools.sim.board import flash_image
+from host_tools.sim.board.board import Board, BoardSpec
+from host_tools.sim.board.pty_end import with_crlf
+from host_tools.sim.site.site import Site, SiteSpec
 
 _PROGRAM = """
 import asyncio, machine, network, os, sys, time

@@ -3,7 +3,8 @@
 import pytest
 
 from firmware.lib.errors import ProtocolError
-from host_tools import bundle_codec, remote_unlock
+from host_tools.near import remote_unlock
+from host_tools.owner import bundle_codec
 from tests.vectors import vectors
 
 FOUND = [

@@ -13,12 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 from firmware.version import VERSION
-from host_tools import bundles, codes, moments
+from host_tools.cli import moments
 from host_tools.cli.main import app
 from host_tools.errors import HostError
-from host_tools.gateway_client import import_args
-from host_tools.keybook import Entry, KeyBook
-from host_tools.records_store import RecordStore, read_batch
+from host_tools.gateway.client import import_args
+from host_tools.gateway.records_store import RecordStore, read_batch
+from host_tools.owner import bundles, codes
+from host_tools.owner.keybook import Entry, KeyBook
 
 ENTRY = Entry("24:0a:c4:b0:00:02", "Front door", "00112233445566778899aabbccddeeff", 11, 22, "7654321", model="X")
 BATCH = {

@@ -3,11 +3,11 @@
 import pytest
 from typer.testing import CliRunner
 
-from host_tools import names
 from host_tools.cli import cards, ekeys, fingerprints, fobs, recurring, settings
 from host_tools.cli.main import app
 from host_tools.errors import HostError
-from host_tools.keybook import Entry, KeyBook
+from host_tools.owner import names
+from host_tools.owner.keybook import Entry, KeyBook
 
 ENTRY = Entry("C0:FF:EE:00:00:01", "Front door", "00112233445566778899aabbccddeeff", 11, 22)
 UNTIL = ("--until", "+2d")

@@ -7,8 +7,8 @@ from dataclasses import asdict
 import pytest
 from rich.console import Console
 
-from host_tools import ekeys
-from host_tools.keybook import Entry, KeyBook
+from host_tools.owner import ekeys
+from host_tools.owner.keybook import Entry, KeyBook
 from tests.host.test_cli import ENTRY, book, gatehouse  # noqa: F401
 
 DAY_S = 86400

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from host_tools import fetch32
+from host_tools.boards import fetch32
 
 
 def test_each_archive_is_asked_once_in_apts_order():

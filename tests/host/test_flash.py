@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from host_tools import flash, provision
+from host_tools.boards import flash, provision
+from host_tools.boards.serial_console import SerialConsole
 from host_tools.errors import HostError
-from host_tools.serial_console import SerialConsole
-from host_tools.sim.pty_end import open_pty
-from host_tools.sim.site import Site, SiteSpec
+from host_tools.sim.board.pty_end import open_pty
+from host_tools.sim.site.site import Site, SiteSpec
 
 
 def on_site(spec, work):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.sim import flash_image
+from host_tools.sim.board import flash_image
 
 
 def aioble_on_board(folder: Path) -> bytes:

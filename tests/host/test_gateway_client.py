@@ -8,10 +8,10 @@ import aiomqtt
 import pytest
 
 from firmware.lib import sealed, x25519
-from host_tools import gateway_client
 from host_tools.errors import HostError
-from host_tools.keybook import Entry
-from host_tools.sim.broker import Broker
+from host_tools.gateway import client as gateway_client
+from host_tools.owner.keybook import Entry
+from host_tools.sim.site.broker import Broker
 
 GATEWAY, OTHER, LOCK = "240ac4a00000", "240ac4a00004", "240ac4b00002"
 SECRET = bytes(range(1, 33))

@@ -6,9 +6,9 @@ import stat
 
 import pytest
 
-from host_tools import codes
 from host_tools.errors import HostError
-from host_tools.keybook import Entry, KeyBook
+from host_tools.owner import codes
+from host_tools.owner.keybook import Entry, KeyBook
 
 
 def entry(mac="AA:BB:CC:11:22:33", name="Front door", **more):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import stage
+from host_tools.boards import stage
 from tests.micropython import ROOT, interpreter
 
 

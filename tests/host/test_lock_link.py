@@ -9,7 +9,7 @@ from bleak.exc import BleakError
 from firmware.lib import advert, crypto, frame, opcodes
 from firmware.lib.errors import AuthError, LinkError, LinkTimeout, LockRefused, ProtocolError
 from firmware.lib.messages import common
-from host_tools import lock_link
+from host_tools.near import lock_link
 
 ADDRESS = bytes.fromhex("240ac4b00002")
 KEY = bytes(range(16))

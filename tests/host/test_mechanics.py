@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from host_tools.sim.mechanics import MOTOR_UNLOCK, SWITCH_UNLOCKED, Mechanics
+from host_tools.sim.board.mechanics import MOTOR_UNLOCK, SWITCH_UNLOCKED, Mechanics
 
 
 @pytest.mark.parametrize("travel_s", (0.05, 0.3))

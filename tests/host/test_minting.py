@@ -3,9 +3,9 @@
 import pytest
 
 from firmware.lib import code_algorithm
-from host_tools import bundles, minting, names
 from host_tools.errors import HostError
-from host_tools.keybook import Entry, KeyBook
+from host_tools.owner import bundles, minting, names
+from host_tools.owner.keybook import Entry, KeyBook
 
 NOW = 1778509387  # 2026-05-11 14:23:07 UTC, a Monday
 HOUR = 3600

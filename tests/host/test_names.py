@@ -3,8 +3,8 @@
 import pytest
 
 from firmware.lib import marks
-from host_tools import names
-from host_tools.keybook import Entry, KeyBook
+from host_tools.owner import names
+from host_tools.owner.keybook import Entry, KeyBook
 
 MAC = "24:0a:c4:b0:00:02"
 ENTRY = Entry(MAC, "Front door", "00112233445566778899aabbccddeeff", 11, 22, "7654321")

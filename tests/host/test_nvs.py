@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from host_tools.sim.interpreter import SHIMS
+from host_tools.sim.board.interpreter import SHIMS
 
 
 class Cut(Exception):

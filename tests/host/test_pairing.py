@@ -7,11 +7,11 @@ import pytest
 
 from firmware.lib import opcodes
 from firmware.lib.errors import AuthError, LinkError
-from host_tools import lock_link, pairing
 from host_tools.errors import HostError
-from host_tools.keybook import Entry, KeyBook
-from host_tools.sim import bleak_air
-from host_tools.sim.site import Site, SiteSpec
+from host_tools.near import lock_link, pairing
+from host_tools.owner.keybook import Entry, KeyBook
+from host_tools.sim.ble import bleak_air
+from host_tools.sim.site.site import Site, SiteSpec
 
 OLD = Entry("24:0a:c4:b0:00:02", "old name", "00" * 16, 1, 2)
 

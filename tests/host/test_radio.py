@@ -10,9 +10,9 @@ from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
 from bumble import controller, gatt_client, gatt_server, hci, host, link, smp
 
-from host_tools.sim import bleak_air, codec
-from host_tools.sim.air import Air
-from host_tools.sim.radio import parse_address
+from host_tools.sim.air.air import Air
+from host_tools.sim.ble import bleak_air, codec
+from host_tools.sim.ble.radio import parse_address
 from tests.host.radio_bench import GATEWAY, LOCK, LOCK_ADDRESS, Board, air, eventually
 
 VALUE = "00000000-1111-2222-3333-444444444444"

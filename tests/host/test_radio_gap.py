@@ -8,7 +8,16 @@ from bumble.device import ConnectionParametersPreferences, Device
 from bumble.hci import Address, Phy
 from bumble.transport import open_transport
 
-from host_tools.sim.errno_words import EALREADY, EBUSY, EINVAL, EIO, ENODEV, ENOMEM, ENOTCONN, HCI_INVALID_PARAMETERS
+from host_tools.sim.ble.errno_words import (
+    EALREADY,
+    EBUSY,
+    EINVAL,
+    EIO,
+    ENODEV,
+    ENOMEM,
+    ENOTCONN,
+    HCI_INVALID_PARAMETERS,
+)
 from tests.host.radio_bench import (
     CENTRAL_CONNECT,
     CENTRAL_DISCONNECT,
@@ -344,8 +353,8 @@ def test_views_and_uuids_die_with_the_event_and_a_handler_that_raises_is_disable
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_addresses_come_from_the_seed(seed: int) -> None:
-    from host_tools.sim.air import Air  # noqa: PLC0415
-    from host_tools.sim.radio import parse_address  # noqa: PLC0415
+    from host_tools.sim.air.air import Air  # noqa: PLC0415
+    from host_tools.sim.ble.radio import parse_address  # noqa: PLC0415
 
     one = parse_address("24:0a:c4:00:00:12")
     draws = [Air(seed).stream("address", one).randbytes(6) for _ in range(2)]

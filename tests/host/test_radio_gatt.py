@@ -10,7 +10,7 @@ from bumble.device import Device
 from bumble.hci import Address
 from bumble.transport import open_transport
 
-from host_tools.sim.errno_words import E2BIG, EALREADY, EBUSY, EINVAL, ENOMEM, ENOTCONN
+from host_tools.sim.ble.errno_words import E2BIG, EALREADY, EBUSY, EINVAL, ENOMEM, ENOTCONN
 from tests.host.radio_bench import (
     CENTRAL_CONNECT,
     CENTRAL_DISCONNECT,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.sim.board_pairing import Pairing
-from host_tools.sim.errno_words import EALREADY, EINVAL, ENOENT, ENOTCONN, SM_NUMERIC_COMPARISON
+from host_tools.sim.ble.errno_words import EALREADY, EINVAL, ENOENT, ENOTCONN, SM_NUMERIC_COMPARISON
+from host_tools.sim.ble.pairing import Pairing
 from tests.host.radio_bench import (
     CENTRAL_CONNECT,
     CENTRAL_DISCONNECT,

@@ -9,11 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from firmware.lib import marks, records, reports
-from host_tools import monitor, names, record_words, records_export
 from host_tools.cli.main import app
 from host_tools.errors import HostError
-from host_tools.keybook import Entry, KeyBook
-from host_tools.records_store import Batch, Choice, RecordStore
+from host_tools.gateway import monitor, record_words, records_export
+from host_tools.gateway.records_store import Batch, Choice, RecordStore
+from host_tools.owner import names
+from host_tools.owner.keybook import Entry, KeyBook
 
 ENTRY = Entry("24:0a:c4:b0:00:02", "Front door", "00112233445566778899aabbccddeeff", 11, 22, "7654321")
 KEY = bytes.fromhex(ENTRY.aes)

@@ -14,10 +14,10 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from host_tools.sim.access_point import AccessPoint
-from host_tools.sim.interpreter import SimError
-from host_tools.sim.site import PASSWORD, SSID, Site, SiteSpec
-from host_tools.sim.uplink import Uplink
+from host_tools.sim.board.access_point import AccessPoint
+from host_tools.sim.board.interpreter import SimError
+from host_tools.sim.site.site import PASSWORD, SSID, Site, SiteSpec
+from host_tools.sim.site.uplink import Uplink
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _EMPTY = {"gateways": 0, "locks": 0, "profile": "ideal", "seed": 1}
@@ -284,7 +284,9 @@ def _running(pid: int) -> bool:
 @pytest.mark.skipif(not os.path.exists("/proc"), reason="looks for processes in /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_survives_the_end_of_a_site(tmp_path, how):
-    code = "from host_tools.sim.site import run_site; run_site(json_out=True, seed=1, gateways=1, locks=1, folder=%r)"
+    code = (
+        "from host_tools.sim.site.site import run_site; run_site(json_out=True, seed=1, gateways=1, locks=1, folder=%r)"
+    )
     site = subprocess.Popen([sys.executable, "-c", code % str(tmp_path)], cwd=_ROOT, stdout=subprocess.PIPE, text=True)
     try:
         facts = json.loads(site.stdout.readline())

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from host_tools.errors import HostError
-from host_tools.sim import actions, site_file
-from host_tools.sim.site import Site, SiteSpec
-from host_tools.sim.timeline import Event
+from host_tools.sim.site import actions, site_file
+from host_tools.sim.site.site import Site, SiteSpec
+from host_tools.sim.site.timeline import Event
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-EXAMPLE = ROOT / "host_tools/sim/example-site.toml"
+EXAMPLE = ROOT / "host_tools/sim/site/example-site.toml"
 
 WHOLE = """
 profile = "bad"

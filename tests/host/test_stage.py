@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import stage
+from host_tools.boards import stage
 
 
 def tree(path: Path) -> dict[str, str]:

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import aiomqtt
 
-from host_tools import lock_link
-from host_tools.keybook import Entry, KeyBook
-from host_tools.sim import bleak_air, owner
-from host_tools.sim.board import Board
-from host_tools.sim.site import Site, SiteSpec
+from host_tools.near import lock_link
+from host_tools.owner.keybook import Entry, KeyBook
+from host_tools.sim.ble import bleak_air
+from host_tools.sim.board.board import Board
+from host_tools.sim.site import owner
+from host_tools.sim.site.site import Site, SiteSpec
 
 SOAK = bool(os.environ.get("GATEHOUSE_SOAK"))  # the full counts of `make soak`
 UNLIMITED = {"unlock_per_min": 10000, "unlock_per_h": 100000, "other_per_min": 10000}

@@ -10,10 +10,12 @@ import pytest
 from firmware.lib import crypto, opcodes
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import card_client, pairing_client, passcode_client, session_client
-from host_tools import gateway_client, heard, lock_link, ownership, pairing, transfer
-from host_tools.ekeys import PERMANENT, Ekey, send_shared
 from host_tools.errors import HostError
-from host_tools.sim.site_plan import Plan
+from host_tools.gateway import client as gateway_client
+from host_tools.near import lock_link, ownership, pairing, transfer
+from host_tools.near import sightings as heard
+from host_tools.owner.ekeys import PERMANENT, Ekey, send_shared
+from host_tools.sim.site.site_plan import Plan
 from tests.system.bench import Bench
 
 

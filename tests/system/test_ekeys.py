@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from firmware.lib import opcodes
-from host_tools import ekeys, holder
-from host_tools.beside import beside
-from host_tools.ekey_ways import Beside, Through
-from host_tools.ekeys import Ekey
 from host_tools.errors import HostError
-from host_tools.gateway_client import connect
+from host_tools.gateway.client import connect
+from host_tools.near import holder
+from host_tools.near.ekey_ways import Beside, Through
+from host_tools.near.local_link import beside
+from host_tools.owner import ekeys
+from host_tools.owner.ekeys import Ekey
 from tests.system.bench import Bench
 
 HOUR_S = 3600
@@ -299,7 +300,7 @@ def test_an_ekey_of_a_lock_with_one_key_for_everybody_says_so(tmp_path, monkeypa
     from typer.testing import CliRunner
 
     from host_tools.cli.main import app
-    from host_tools.keybook import Entry, KeyBook
+    from host_tools.owner.keybook import Entry, KeyBook
 
     monkeypatch.setenv("GATEHOUSE_KEYS", str(tmp_path / "keys.json"))
     monkeypatch.chdir(tmp_path)

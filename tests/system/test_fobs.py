@@ -5,7 +5,7 @@ import time
 
 from firmware.lib import marks, opcodes
 from firmware.lib.messages import accessory_client
-from host_tools import fobs
+from host_tools.near import fobs
 from tests.system.bench import Bench
 from tests.system.test_fingerprints import record_of
 

@@ -6,7 +6,7 @@
 import pytest
 
 from bench import heap
-from host_tools import fetch32
+from host_tools.boards import fetch32
 
 pytestmark = pytest.mark.skipif(not fetch32.find32(), reason="set-up found no 32-bit MicroPython for this machine")
 

@@ -7,9 +7,11 @@ import pytest
 
 from firmware.lib import opcodes, records
 from firmware.lib.messages import card_client, log_client, passcode_client, settings_client, switches_client
-from host_tools import local_codes, minting, names, passcodes
 from host_tools.errors import HostError
-from host_tools.gateway_client import connect
+from host_tools.gateway import passcodes
+from host_tools.gateway.client import connect
+from host_tools.near import local_codes
+from host_tools.owner import minting, names
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from host_tools import fetch32
+from host_tools.boards import fetch32
 from tests.system.bench import Bench
 
 

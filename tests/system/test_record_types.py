@@ -4,8 +4,8 @@ import pytest
 
 from firmware.lib import opcodes, records
 from firmware.lib.messages import log_client, log_lock, passcode_client
-from host_tools.record_words import words
-from host_tools.records_store import RecordStore, read_batch
+from host_tools.gateway.record_words import words
+from host_tools.gateway.records_store import RecordStore, read_batch
 from tests.unit.lock_rig import Rig as LockRig
 from tests.unit.test_gateway_records import Rig
 

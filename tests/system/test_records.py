@@ -5,7 +5,7 @@ import random
 
 from firmware.lib import opcodes
 from firmware.lib.messages import passcode_client
-from host_tools.keybook import Entry
+from host_tools.owner.keybook import Entry
 from tests.system.bench import SOAK, Bench
 
 RECORDS = 500 if SOAK else 60

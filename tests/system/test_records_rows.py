@@ -7,9 +7,9 @@ import time
 from typer.testing import CliRunner
 
 from firmware.lib import marks
-from host_tools import names
 from host_tools.cli.main import app
-from host_tools.keybook import KeyBook
+from host_tools.owner import names
+from host_tools.owner.keybook import KeyBook
 from tests.system.bench import Bench
 
 CODE = "739105"

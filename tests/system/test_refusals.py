@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from host_tools import pairing
+from host_tools.near import pairing
 from tests.system.bench import Bench
 
 

@@ -8,11 +8,11 @@ from ttlock_ble import TTLockClient, TTLockError, VirtualKey
 
 from firmware.lib import crypto, frame
 from firmware.lib.reassembler import Reassembler
-from host_tools import bundles, ekeys
-from host_tools.beside import beside
-from host_tools.ekey_ways import Beside
-from host_tools.keybook import Entry
-from host_tools.sim import bleak_air
+from host_tools.near.ekey_ways import Beside
+from host_tools.near.local_link import beside
+from host_tools.owner import bundles, ekeys
+from host_tools.owner.keybook import Entry
+from host_tools.sim.ble import bleak_air
 from tests.system.bench import Bench
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from firmware.lib import crypto, opcodes
 from firmware.lib.errors import FirmwareError
-from host_tools import lock_link
+from host_tools.near import lock_link
 from tests.system.bench import Bench
 
 VECTORS = json.loads((Path(__file__).parents[2] / "docs" / "spec" / "vectors-link.json").read_text())

@@ -5,7 +5,7 @@ import time
 
 from firmware.lib import opcodes
 from firmware.lib.messages import session_client
-from host_tools import pairing
+from host_tools.near import pairing
 from tests.system.bench import SOAK, Bench
 
 COLD = 200 if SOAK else 10

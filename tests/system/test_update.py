@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import flash, update
+from host_tools.boards import flash, update
+from host_tools.boards.stage import SLOT, stage
 from host_tools.errors import HostError
-from host_tools.sim.board import Board
-from host_tools.stage import SLOT, stage
+from host_tools.sim.board.board import Board
 from tests.system.bench import Bench
 
 CODE = "582913"

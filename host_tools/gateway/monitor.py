@@ -1,0 +1,109 @@
+"""The live view of `gatehouse monitor`: one row per lock, one line per event.
+
+Owns what is shown; messages come from `client`.
+"""
+
+import asyncio
+import json
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from host_tools.gateway.client import Gateways
+from host_tools.gateway.record_words import is_alarm, words
+from host_tools.owner.names import Names
+
+_REFRESH_S = 0.25
+# Events that are no record, by their method
+_EVENTS = {
+    "retained_command": "ALARM: a command was left at the broker",
+    "unknown": "ALARM: somebody may pass for this lock",
+}
+
+
+class Monitor:
+    """`heard` takes messages, `show` draws until cancelled or until a time. `whose` names the credentials of a lock, by
+    its id."""
+
+    def __init__(self, gateways: Gateways, names: dict[str, str], whose: dict[str, Names] | None = None) -> None:
+        self._gateways = gateways
+        self._names = dict(names)
+        self._whose = whose or {}
+        self._locks: dict[tuple[str, str], dict] = {}
+        self._online: dict[tuple[str, str], bool] = {}
+        self._lines: list[str] = []
+
+    def heard(self, gateway: str, lock: str, leaf: str, text: str) -> None:
+        """One message of a lock's availability, state or event topic; anything unreadable is passed over."""
+        if leaf == "availability":
+            self._online[gateway, lock] = text == "online"
+            return
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return
+        if not isinstance(value, dict):
+            return
+        if leaf == "state":
+            self._locks[gateway, lock] = value
+        else:
+            self._lines.append(event_line(self._name(lock), value, self._whose.get(lock)))
+
+    def _name(self, lock: str) -> str:
+        for info in self._gateways.info.values():
+            for each in info.get("locks") or []:
+                if isinstance(each, dict) and str(each.get("mac", "")).replace(":", "") == lock and each.get("name"):
+                    return self._names.get(lock) or str(each["name"])
+        return self._names.get(lock, lock)
+
+    def table(self) -> Table:
+        """The present picture."""
+        table = Table("lock", "gateway", "", "bolt", "door", "battery", "RSSI", "last", "as of")
+        for key in sorted(set(self._locks) | set(self._online), key=lambda each: (self._name(each[1]), each)):
+            gateway, lock = key
+            state = self._locks.get(key, {})
+            online = self._gateways.online.get(gateway) and self._online.get(key)
+            last = state.get("last") or {}
+            table.add_row(
+                self._name(lock),
+                gateway,
+                "[green]online[/]" if online else "[red]offline[/]",
+                _word(state.get("lock")),
+                _word(state.get("door")),
+                _word(state.get("battery"), "%s %%"),
+                _word(state.get("rssi"), "%s dBm"),
+                " ".join(str(last[part]) for part in ("method", "who") if last.get(part) is not None),
+                _word(state.get("ts")),
+            )
+        return table
+
+    async def show(self, console: Console, until_s: float | None = None) -> None:
+        """Draw until `until_s` (monotonic); without a terminal only the events, then the table once at the end."""
+        with Live(self.table(), console=console, auto_refresh=False, transient=not console.is_terminal) as live:
+            while until_s is None or time.monotonic() < until_s:
+                for line in self._lines:
+                    console.print(line)
+                self._lines.clear()
+                live.update(self.table(), refresh=console.is_terminal)
+                await asyncio.sleep(_REFRESH_S)
+        if not console.is_terminal:
+            console.print(self.table())
+
+
+def event_line(lock: str, event: dict, whose: Names | None = None) -> str:
+    """One event in words, with rich's markup; an alarm stands out. `lock` is its name."""
+    method, who = event.get("method"), event.get("who")
+    type = event.get("type")
+    is_number = isinstance(type, int) and not isinstance(type, bool)
+    said = words(type) if is_number else _EVENTS.get(str(method), "%s %s" % (event.get("event_type"), method or ""))
+    name = (whose or Names(None)).of(str(method), who) if isinstance(who, int) else ""
+    line = escape("  ".join(part.strip() for part in (str(event.get("ts") or ""), lock, said, name) if part.strip()))
+    alarming = event.get("event_type") == "alarm" or (is_number and is_alarm(type))
+    return "[bold red]%s[/]" % line if alarming else line
+
+
+def _word(value: object, form: str = "%s") -> str:
+    return "" if value is None else form % (value,)

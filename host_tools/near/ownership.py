@@ -1,0 +1,138 @@
+"""What only a lock's owner does with the lock itself: give it up for good, name it, tell its clock, look at its basics.
+
+Deleting goes from the lock outwards, so that whatever is cut off can be done again: the lock first, which is then
+nobody's and can be paired, then the gateways that have its keys, the key book last (domain.md 3.10, F011).
+"""
+
+import time
+
+from firmware.lib import opcodes
+from firmware.lib.errors import FirmwareError, LinkError
+from firmware.lib.messages import name_client, session_client
+from host_tools.errors import HostError
+from host_tools.gateway.client import Gateways
+from host_tools.near.local_link import NOT_OURS, beside, find
+from host_tools.near.lock_link import connect, scan
+from host_tools.near.pairing import local_date6
+from host_tools.owner import bundles
+from host_tools.owner.keybook import Entry, KeyBook
+
+_SCAN_S = 20
+# Feature bits of domain.md 3.12 that people ask for
+_WORDS = {0: "passcodes", 1: "cards", 2: "fingerprints", 4: "auto-lock", 8: "lock command", 10: "gateway unlock"}
+_WORDS |= {11: "freeze", 12: "recurring passcodes", 14: "remote-unlock switch", 15: "sound", 18: "read admin passcode"}
+_WORDS |= {22: "passage mode", 28: "tamper switch", 29: "reset-button switch", 30: "privacy lock", 41: "key fobs"}
+_WORDS |= {50: "door sensor", 53: "face", 70: "palm vein", 108: "QR"}
+
+
+def feature_words(mask: int) -> list[str]:
+    """Names of the features that a lock has, for people."""
+    return [_WORDS[bit] for bit in sorted(_WORDS) if mask >> bit & 1]
+
+
+async def erase(entry: Entry) -> bool:
+    """Reset the lock over the local link; it is nobody's on return. False when it was that before."""
+    found = await scan(lambda heard: heard.mac == entry.mac, _SCAN_S)
+    if found is None:
+        text = "%s was not heard for %d s" % (entry.name, _SCAN_S)
+        raise HostError("not_near", text, "go nearer and touch it; `gatehouse keys remove` drops keys of a lost lock")
+    if found.advert.settable:
+        return False
+    try:
+        async with connect(found, bytes.fromhex(entry.aes), scene=entry.pinned_scene) as link:
+            await link.login(entry.admin_ps, entry.unlock_key)
+            await link.exchange(opcodes.RESET)
+    except LinkError as err:
+        raise HostError(err.code, str(err), "stay beside the lock and run this again")
+    except FirmwareError as err:
+        if getattr(err, "ble", None) in NOT_OURS:
+            return False
+        raise HostError(err.code, str(err), "it may have another owner by now; `gatehouse keys remove` drops your keys")
+    return True
+
+
+async def forget_everywhere(gateways: Gateways, entry: Entry) -> list[str]:
+    """Have every gateway that is online and serves the lock drop its keys -> their ids."""
+    found = [gateway for gateway in sorted(gateways.info) if gateways.online.get(gateway)]
+    done = []
+    for gateway in found:
+        known = [str(each.get("mac", "")) for each in gateways.info[gateway].get("locks") or []]
+        if entry.id in [mac.replace(":", "") for mac in known]:
+            await gateways.forget(gateway, entry)
+            done.append(gateway)
+    return done
+
+
+async def set_name(entry: Entry, name: str) -> None:
+    """The name that the lock advertises, over the local link."""
+    async with beside(entry) as link:
+        try:
+            name_client.named(await link.exchange(opcodes.LOCK_NAME, name_client.name(name)))
+        except FirmwareError as err:
+            raise HostError(err.code, str(err), "a name has 1 to 20 bytes")
+
+
+async def set_clock(book: KeyBook, entry: Entry, utc_offset_min: int, now_s: float | None = None) -> dict:
+    """Tell the lock's clock the time of a zone, over the local link; the offset is kept in the key book."""
+    async with beside(entry) as link:
+        now = local_date6(utc_offset_min, now_s)
+        await link.exchange(opcodes.SET_CLOCK, session_client.set_clock(now))
+        shown = session_client.clock(await link.exchange(opcodes.GET_CLOCK))
+    keep_zone(book, entry, utc_offset_min)
+    return {"time": "%04d-%02d-%02dT%02d:%02d:%02d" % tuple(shown)}
+
+
+def keep_zone(book: KeyBook, entry: Entry, utc_offset_min: int) -> None:
+    """Note the offset from UTC that the lock's clock shows from here on."""
+
+    def change(kept: Entry) -> None:
+        kept.utc_offset_min = utc_offset_min
+
+    book.update(entry.mac, change)
+    entry.utc_offset_min = utc_offset_min
+
+
+async def ask_basics(entry: Entry) -> dict:
+    """Battery and features, asked over the local link."""
+    found = await find(entry)
+    async with connect(found, bytes.fromhex(entry.aes), scene=entry.pinned_scene) as link:
+        try:
+            battery, _, _ = session_client.status(await link.exchange(opcodes.STATUS, session_client.status_request()))
+            _, mask = session_client.features(await link.exchange(opcodes.FEATURES))
+        except FirmwareError as err:
+            raise HostError(err.code, str(err), "stay beside the lock")
+    return {"battery": battery, "features": "%X" % mask}
+
+
+def basics(entry: Entry, told: dict, reveal: bool) -> dict:
+    """The page of a lock's basics (F109): `told` is what the lock said, over whichever way."""
+    mask = int(str(told.get("features") or "%X" % entry.features), 16)
+    return {
+        "alias": entry.name,
+        "number": bundles.lock_data(entry)["address"].replace(":", ""),
+        "mac": entry.mac,
+        "model": told.get("model") or entry.model,
+        "battery": told.get("battery"),
+        "validity": "permanent (administrator)",
+        "group": entry.group,
+        "paired_at": entry.paired_at or None,
+        "features": "%X" % mask,
+        "can": feature_words(mask),
+        "clock offset": "%+d min" % entry.utc_offset_min,
+        "admin passcode": entry.admin_passcode if reveal else "*" * len(entry.admin_passcode),
+        "asked": int(time.time()),
+    }
+
+
+def rename(book: KeyBook, entry: Entry, alias: str) -> None:
+    """Another alias in the key book; none is not accepted, nor one that another lock has."""
+    alias = alias.strip()
+    if not alias:
+        raise HostError("bad_request", "a lock needs a name")
+    if any(each.name.lower() == alias.lower() and each.mac != entry.mac for each in book.entries()):
+        raise HostError("bad_request", "another lock is called %r" % alias)
+
+    def change(kept: Entry) -> None:
+        kept.name = alias
+
+    book.update(entry.mac, change)

@@ -1,0 +1,242 @@
+"""Pairing with a lock beside this computer: lock-ble-link.md 8.3, and what may go wrong in each of its steps.
+
+Owns the order of the steps and the moment when the keys are stored (before the lock is told to keep them, so that a
+crash between the two leaves no lock whose keys nobody has). Leaves the radio to `lock_link` and the file to `keybook`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from firmware.lib import crypto, opcodes
+from firmware.lib.errors import FirmwareError, LinkError, LockRefused
+from firmware.lib.messages import pairing_client, session_client, settings_client
+from host_tools.errors import HostError
+from host_tools.near import remote_unlock
+from host_tools.near.lock_link import Found, LockLink, connect, scan
+from host_tools.owner import minting
+from host_tools.owner.codes import random_code
+from host_tools.owner.keybook import Entry, KeyBook
+
+FEATURE_PASSCODES = 0
+FEATURE_AUTO_LOCK, FEATURE_SCREEN, FEATURE_REMOTE_UNLOCK, FEATURE_SOUND, FEATURE_ADMIN_CODE = 4, 9, 14, 15, 18
+# What this protocol cannot hide (security.md PAIR-4): shown to whoever is about to pair.
+SNIFFING_WARNING = (
+    "pairing sends the lock's key over the air under a key that everybody knows: whoever records these seconds within"
+    " radio range can open the lock until it is reset and paired again. Pair only where nobody unknown listens."
+)
+
+_CONFIRM_S = 10
+_NOT_PAIRED_WITH_US = (0x06, 0x07)
+_SECRET_BELOW = 99_999_999  # public clients draw both numbers below 10^8, and refuse 0
+_ITEMS = {session_client.ITEM_MODEL: "model", session_client.ITEM_HARDWARE: "hardware"}
+_ITEMS.update({session_client.ITEM_FIRMWARE: "firmware", session_client.ITEM_MADE: "made"})
+
+
+@dataclass
+class Outcome:
+    """What pairing found out; `notes` are things that did not work and did not matter enough to stop."""
+
+    entry: Entry
+    details: dict[str, str] = field(default_factory=dict)
+    autolock_s: int | None = None
+    remote_unlock: bool | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+Progress = Callable[[str], None]
+
+
+def offset_min(now_s: float | None = None) -> int:
+    """This computer's offset from UTC, in minutes."""
+    return round(time.localtime(now_s).tm_gmtoff / 60)
+
+
+def local_date6(utc_offset_min: int, now_s: float | None = None) -> tuple:
+    """Wall clock of the lock: UTC plus the offset (8.7)."""
+    return tuple(time.gmtime((time.time() if now_s is None else now_s) + 60 * utc_offset_min)[:6])
+
+
+async def pair(
+    found: Found,
+    book: KeyBook,
+    name: str,
+    allow_remote: bool | None = None,
+    utc_offset_min: int | None = None,
+    progress: Progress = lambda step: None,
+) -> Outcome:
+    """Pair with the settable lock `found`; on return its keys are in `book` and the lock keeps them.
+
+    `allow_remote` sets the remote-unlock switch (None leaves it). Raises HostError; nothing is kept unless the lock may
+    have kept it too, and then the entry stays, marked provisional.
+    """
+    offset = offset_min() if utc_offset_min is None else utc_offset_min
+    outcome: Outcome | None = None
+    is_done = False
+    try:
+        progress("connecting to %s" % found.mac)
+        async with connect(found, crypto.DEFAULT_KEY) as link:
+            agreed = await _agree(link, name, offset, progress)
+            progress("storing the keys")
+            book.put_provisional(agreed.entry)
+            outcome = agreed
+            progress("telling the lock to keep the pairing")
+            await link.exchange(opcodes.PAIRING_DONE, pairing_client.finished())
+            is_done = True
+            book.put(outcome.entry)
+            await _switch(link, outcome, allow_remote, progress)
+            await _describe(link, outcome, progress)
+    except FirmwareError as err:
+        if outcome is None:
+            raise _nothing_kept(err)
+        if not is_done and not await confirm(outcome.entry, book, progress):
+            todo = "the keys are kept; run `gatehouse pair --confirm --mac %s`" % found.mac
+            raise HostError("outcome_unknown", "the pairing was cut off (%s)" % err, todo)
+    book.put(outcome.entry)
+    return outcome
+
+
+def _nothing_kept(err: FirmwareError) -> HostError:
+    """A failure before any key was stored; the lock rolls back by itself (8.3)."""
+    if isinstance(err, LockRefused) and err.reason == "already_paired":
+        todo = "it is paired, or nobody touched it: touch the keypad; a paired lock must be reset first"
+        return HostError(err.code, "the lock refused (%s)" % err.reason, todo)
+    text = "the lock refused (%s)" % err.reason if isinstance(err, LockRefused) else str(err)
+    return HostError(err.code, text, "nothing was kept; touch the keypad and pair again")
+
+
+async def _agree(link: LockLink, name: str, offset: int, progress: Progress) -> Outcome:
+    """Everything before 0x57: keys, clock, features, settings, admin code."""
+    found = link.found
+    progress("greeting")
+    await link.exchange(opcodes.INIT, pairing_client.init())
+    progress("receiving the lock's AES key")
+    link.key = pairing_client.aes_key(await link.exchange(opcodes.GET_AES_KEY, pairing_client.get_aes_key()))
+    admin_ps, unlock_key = (1 + crypto.random_below(_SECRET_BELOW) for _ in range(2))
+    progress("becoming its administrator")
+    pairing_client.admin_added(await link.exchange(opcodes.ADD_ADMIN, pairing_client.add_admin(admin_ps, unlock_key)))
+    outcome = Outcome(Entry(found.mac, name, link.key.hex(), admin_ps, unlock_key))
+    entry = outcome.entry
+    entry.scene, entry.paired_at, entry.utc_offset_min = found.advert.scene, int(time.time()), offset
+    progress("setting its clock")
+    plain = session_client.set_clock(local_date6(offset))
+    await _optional(link, outcome, "clock", opcodes.SET_CLOCK, plain)
+    progress("asking what it can do")
+    _, entry.features = session_client.features(await link.exchange(opcodes.FEATURES))
+    if _has(entry, FEATURE_SOUND):
+        await _optional(link, outcome, "sound", opcodes.SOUND, settings_client.sound_query())
+    if _has(entry, FEATURE_SCREEN):
+        await _optional(link, outcome, "display", opcodes.PASSCODE_DISPLAY, settings_client.screen_query())
+    if _has(entry, FEATURE_AUTO_LOCK):
+        data = await _optional(link, outcome, "auto-lock", opcodes.AUTO_LOCK, settings_client.auto_lock_query())
+        outcome.autolock_s = settings_client.auto_lock(data)[1] if data else None
+    await _admin_code(link, outcome, progress)
+    if _has(entry, FEATURE_PASSCODES):
+        progress("giving it seeds for passcodes")
+        seeds = minting.make_seeds()
+        if await _optional(link, outcome, "passcode seeds", opcodes.INIT_PASSWORDS, bytes.fromhex(seeds)) is not None:
+            entry.seeds = seeds
+    entry.group, entry.org = link.group, link.org
+    return outcome
+
+
+async def _admin_code(link: LockLink, outcome: Outcome, progress: Progress) -> None:
+    entry = outcome.entry
+    if _has(entry, FEATURE_ADMIN_CODE):
+        data = await link.exchange(opcodes.GET_ADMIN_PASSCODE, pairing_client.get_admin_passcode())
+        entry.admin_passcode = pairing_client.admin_passcode(data)[1]
+    if not entry.admin_passcode:
+        progress("giving it an admin passcode")
+        code = random_code(7)
+        await link.exchange(opcodes.SET_ADMIN_PASSCODE, pairing_client.set_admin_passcode(code))
+        entry.admin_passcode = code
+
+
+async def _switch(link: LockLink, outcome: Outcome, allow: bool | None, progress: Progress) -> None:
+    """The switch needs an admin session (commands 1.3), so it comes after the pairing, which stands in any case."""
+    if not _has(outcome.entry, FEATURE_REMOTE_UNLOCK):
+        return
+    progress("remote-unlock switch")
+    try:
+        if allow is not None:
+            await link.login(outcome.entry.admin_ps, outcome.entry.unlock_key)
+            await link.exchange(opcodes.REMOTE_UNLOCK, remote_unlock.change(allow))
+        data = await link.exchange(opcodes.REMOTE_UNLOCK, settings_client.remote_unlock_query())
+        outcome.remote_unlock = settings_client.remote_unlock(data)[1]
+    except FirmwareError as err:
+        outcome.notes.append("remote-unlock switch: %s" % err.code)
+    if allow is not None and outcome.remote_unlock is not allow:
+        outcome.notes.append("set it again with `gatehouse remote-unlock`")
+
+
+async def _describe(link: LockLink, outcome: Outcome, progress: Progress) -> None:
+    progress("reading its description")
+    for item, word in _ITEMS.items():
+        try:
+            data = await link.exchange(opcodes.DEVICE_INFO, session_client.device_item(item))
+            outcome.details[word] = session_client.device_text(data)
+        except FirmwareError as err:  # the pairing stands; this is for people
+            outcome.notes.append("%s not read (%s)" % (word, err.code))
+            if isinstance(err, LinkError):
+                break
+    outcome.entry = replace(outcome.entry, model=outcome.details.get("model", ""))
+
+
+def _has(entry: Entry, feature: int) -> bool:
+    return bool(entry.features >> feature & 1)
+
+
+async def _optional(link: LockLink, outcome: Outcome, what: str, command: int, plain: bytes) -> bytes | None:
+    """An exchange whose refusal does not stop a pairing (8.3, column notes); a broken link does."""
+    try:
+        return await link.exchange(command, plain)
+    except LinkError:
+        raise
+    except FirmwareError as err:
+        outcome.notes.append("%s: %s" % (what, err.code))
+        return None
+
+
+async def confirm(entry: Entry, book: KeyBook, progress: Progress = lambda step: None) -> bool:
+    """Find out whether the lock kept a pairing that was cut off; then the entry is no longer provisional.
+
+    False: it could not be reached. HostError: it did not keep the pairing (it can be paired again, or says that it is
+    not ours), and the entry is gone; or it refuses the keys for a reason that proves nothing, and the entry stays.
+    """
+    progress("asking the lock whether it kept the pairing")
+    found = await scan(lambda heard: heard.mac == entry.mac, _CONFIRM_S)
+    if found is None:
+        return False
+    if found.advert.settable:
+        raise _rolled_back(entry, book)
+    try:
+        async with connect(found, bytes.fromhex(entry.aes), scene=entry.pinned_scene) as link:
+            await link.login(entry.admin_ps, entry.unlock_key)
+    except LinkError:
+        return False
+    except FirmwareError as err:
+        if getattr(err, "ble", None) in _NOT_PAIRED_WITH_US:
+            raise _rolled_back(entry, book)
+        raise HostError(err.code, "the lock did not take the keys", "they are kept; touch the lock and confirm again")
+    book.put(replace(entry, provisional=False, earlier=None))
+    return True
+
+
+def _rolled_back(entry: Entry, book: KeyBook) -> HostError:
+    book.withdraw(entry.mac)
+    return HostError("refused", "the lock did not keep the pairing", "touch the keypad and pair again")
+
+
+async def set_remote_unlock(entry: Entry, allow: bool, timeout_s: float = 20) -> bool:
+    """Change the remote-unlock switch of a paired lock over the local link; returns what the lock then says."""
+    found = await scan(lambda heard: heard.mac == entry.mac, timeout_s)
+    if found is None:
+        raise HostError("not_near", "%s was not heard for %d s" % (entry.name, timeout_s), "go nearer and touch it")
+    try:
+        async with connect(found, bytes.fromhex(entry.aes), scene=entry.pinned_scene) as link:
+            await link.login(entry.admin_ps, entry.unlock_key)
+            await link.exchange(opcodes.REMOTE_UNLOCK, remote_unlock.change(allow))
+            data = await link.exchange(opcodes.REMOTE_UNLOCK, settings_client.remote_unlock_query())
+            return settings_client.remote_unlock(data)[1]
+    except FirmwareError as err:
+        raise HostError(err.code, str(err), "stay beside the lock and try again")

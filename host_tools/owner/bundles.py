@@ -1,0 +1,141 @@
+"""Other programs' key files: VirtualKey (ttlock-ble) and lockData (ttlock-sdk-js) -> key book entries, and back.
+
+Source: lock-ble-commands.md 10. Text codings are `bundle_codec`'s.
+"""
+
+from firmware.lib.errors import FirmwareError
+from firmware.lib.messages import pairing_client, pairing_lock
+from host_tools.errors import HostError
+from host_tools.owner import bundle_codec
+from host_tools.owner.keybook import Entry, lock_id
+
+_ADMIN = "110301"
+_SHARED = "110302"
+_RECURRING = 4
+
+
+def read(value) -> list[Entry]:
+    """Parsed JSON, one object or an array of them, of either kind -> entries. HostError names the bad one."""
+    entries = []
+    for place, item in enumerate(value if isinstance(value, list) else [value]):
+        try:
+            entries.append(_from_virtual_key(item) if "lockMac" in item else _from_lock_data(item))
+        except (KeyError, TypeError, ValueError, AttributeError, FirmwareError) as err:
+            raise HostError("bad_request", "entry %d lacks or spoils a field (%s)" % (place, type(err).__name__))
+    return entries
+
+
+def _from_virtual_key(item: dict) -> Entry:
+    version = item.get("lockVersion") or {}
+    mac = item["lockMac"]
+    entry = Entry(
+        mac,
+        item.get("lockAlias") or item.get("lockName") or lock_id(mac),
+        bundle_codec.decode_aes_key(item["aesKeyStr"]).hex(),
+        int(bundle_codec.decode_secret(item.get("adminPs") or "0")),
+        int(bundle_codec.decode_secret(item["unlockKey"])),
+        scene=int(version.get("scene", 2)),
+        group=int(version.get("groupId", 1)),
+        org=int(version.get("orgId", 1)),
+        utc_offset_min=round(int(item.get("timezoneRawOffSet") or 0) / 60000),
+    )
+    text = item.get("featureValue")
+    entry.features = int(text, 16) if text else int(item.get("specialValue") or 0)
+    return entry
+
+
+def _from_lock_data(item: dict) -> Entry:
+    private = item["privateData"]
+    admin = private["admin"]
+    mac = item["address"]
+    name = (item.get("deviceCache") or {}).get("name") or lock_id(mac)
+    entry = Entry(mac, name, private["aesKey"], int(admin["adminPs"]), int(admin["unlockKey"]))
+    entry.admin_passcode = str(private.get("adminPasscode") or "")
+    entry.seeds = _seeds(private.get("pwdInfo"))
+    entry.features = sum(1 << int(bit) for bit in set(item.get("featureList") or []))
+    return entry
+
+
+def _seeds(rows) -> str:
+    """pwdInfo, ten consecutive years of {year, code, secret} -> what 0x31 carried; "" for none."""
+    if not rows:
+        return ""
+    pairs = [(int(row["code"]), int(row["secret"])) for row in rows]
+    return pairing_client.init_passwords(int(rows[0]["year"]) % 100 + 2000, pairs).hex()
+
+
+def _pwd_info(entry: Entry) -> list[dict]:
+    year, pairs = pairing_lock.decode_init_passwords(bytes.fromhex(entry.seeds))
+    return [
+        {"year": year - 2000 + place, "code": code, "secret": "%010d" % secret}
+        for place, (code, secret) in enumerate(pairs)
+    ]
+
+
+def virtual_key(entry: Entry) -> dict:
+    """Without `featureValue`, which older releases of ttlock-ble refuse."""
+    return {
+        "keyId": 0,
+        "lockId": 0,
+        "lockMac": entry.mac.upper(),
+        "lockAlias": entry.name,
+        "lockName": entry.name,
+        "lockVersion": {
+            "protocolType": 5,
+            "protocolVersion": 3,
+            "scene": entry.scene,
+            "groupId": entry.group,
+            "orgId": entry.org,
+        },
+        "aesKeyStr": bundle_codec.encode_aes_key(bytes.fromhex(entry.aes)),
+        "unlockKey": str(entry.unlock_key),
+        "lockFlagPos": entry.flag_pos,
+        "timezoneRawOffSet": entry.utc_offset_min * 60000,
+        "startTime": 0,
+        "endTime": 0,
+        "keyType": 0,
+        "userType": _ADMIN,
+        "adminPs": str(entry.admin_ps),
+        "keyboardPwdVersion": 0,
+        "specialValue": entry.features & 0xFFFFFFFF,
+        "uid": 0,
+    }
+
+
+def person_key(entry: Entry, ekey, unlock_key: int, flag_pos: int) -> dict:
+    """The bundle of a person (`ekeys.Ekey`): the lock's AES key, an unlock key, no administrator's number.
+
+    A one-time key ends at 1 (the vendor's sign). A recurring one carries days and hours in members that only a client
+    knows that judges them; readers of the plain form refuse it, which is the safe way to misunderstand it.
+    """
+    bundle = virtual_key(entry)
+    bundle.update(
+        unlockKey=str(unlock_key),
+        adminPs="",
+        userType=_SHARED,
+        lockFlagPos=flag_pos,
+        uid=ekey.uid,
+        startTime=1000 * (ekey.start or 0),
+        endTime=1 if ekey.kind == "once" else 1000 * (ekey.end or 0),
+    )
+    if ekey.kind == "recurring":
+        bundle.update(keyType=_RECURRING, weekDays=ekey.hours["days"])
+        bundle.update(dayStart=ekey.hours["from"], dayEnd=ekey.hours["to"])
+    return bundle
+
+
+def lock_data(entry: Entry) -> dict:
+    """An element of lockData.json."""
+    return {
+        "address": entry.mac.upper(),
+        "battery": -1,
+        "rssi": 0,
+        "autoLockTime": -1,
+        "lockedStatus": -1,
+        "privateData": {
+            "aesKey": entry.aes,
+            "admin": {"adminPs": entry.admin_ps, "unlockKey": entry.unlock_key},
+            "adminPasscode": entry.admin_passcode,
+            **({"pwdInfo": _pwd_info(entry)} if entry.seeds else {}),
+        },
+    }

@@ -1,0 +1,107 @@
+"""The site's MQTT broker: iotcore's, or mosquitto when asked for. On 127.0.0.1 only; nothing is kept on disk."""
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from iotcore import Broker as Embedded
+
+from host_tools.sim.board.child import die_with_parent
+from host_tools.sim.board.interpreter import SimError
+
+HOST = "127.0.0.1"
+_MAX_PAYLOAD = 1024 * 1024
+_READY_S = 10
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+class Broker:
+    """`stop` and `start` keep the port, so clients meet the same broker again; what it retained is forgotten."""
+
+    def __init__(self, kind: str = "iotcore", port: int = 0) -> None:
+        if kind not in ("iotcore", "mosquitto"):
+            raise SimError("no broker %r; choose iotcore or mosquitto" % kind)
+        if kind == "mosquitto" and not _mosquitto():
+            raise SimError("mosquitto is not installed; use the embedded broker, or install Debian's package")
+        self.kind = kind
+        self.host = HOST
+        self.port = port or free_port()
+        self._embedded: Embedded | None = None
+        self._process: subprocess.Popen | None = None
+        self._folder: tempfile.TemporaryDirectory | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """True from `start` to `stop`."""
+        return self._embedded is not None or self._process is not None
+
+    async def start(self) -> None:
+        """Return once it accepts connections."""
+        if not self.is_running:
+            await asyncio.to_thread(self._start)
+
+    async def stop(self) -> None:
+        """End it as a power cut would; connections break."""
+        await asyncio.to_thread(self._stop)
+
+    def _start(self) -> None:
+        if self.kind == "mosquitto":
+            self._start_mosquitto()
+            return
+        embedded = Embedded(port=self.port, listen=HOST, max_payload_size=_MAX_PAYLOAD)
+        deadline = time.monotonic() + _READY_S
+        while True:
+            try:
+                embedded.start()
+                break
+            except OSError as err:  # the port of a broker that has just ended can be taken for a moment
+                if time.monotonic() > deadline:
+                    raise SimError("the broker cannot listen on port %d: %s" % (self.port, err)) from err
+                time.sleep(0.1)
+        self._embedded = embedded
+
+    def _start_mosquitto(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        config = Path(self._folder.name) / "mosquitto.conf"
+        config.write_text("listener %d %s\nallow_anonymous true\npersistence false\n" % (self.port, HOST))
+        self._process = subprocess.Popen(
+            [_mosquitto() or "", "-c", str(config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+        )
+        deadline = time.monotonic() + _READY_S
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection((HOST, self.port), 0.2).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        self._stop()
+        raise SimError("mosquitto did not listen on port %d within %d s" % (self.port, _READY_S))
+
+    def _stop(self) -> None:
+        embedded, self._embedded = self._embedded, None
+        process, self._process = self._process, None
+        folder, self._folder = self._folder, None
+        if embedded:
+            embedded.stop()
+        if process:
+            process.kill()
+            process.wait()
+        if folder:
+            folder.cleanup()
+
+
+def _mosquitto() -> str | None:
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")

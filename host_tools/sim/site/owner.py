@@ -1,0 +1,53 @@
+"""Does at a simulated site what an owner does at a real one: pairs the locks and hands their keys to the gateway.
+
+The real tools do it, over the simulated air and the real broker; only the touch of the keypad comes from the panel.
+"""
+
+import json
+
+from host_tools.gateway import client as gateway_client
+from host_tools.near import lock_link, pairing
+from host_tools.owner import bundles
+from host_tools.owner.keybook import Entry, KeyBook
+from host_tools.sim.ble import bleak_air
+from host_tools.sim.board.board import Board
+from host_tools.sim.board.interpreter import SimError
+from host_tools.sim.site.site import Site
+
+_START_S = 20
+_HEAR_S = 15
+_ONLINE_S = 60
+
+
+async def pair(site: Site, lock: Board, book: KeyBook, allow_remote: bool = True) -> Entry:
+    """Touch `lock` and pair with it; its keys are in `book` then. Raises HostError, SimError."""
+    bleak_air.install(site.radio.hci_port)
+    await lock.wait_line("lock started", _START_S)
+    await lock.panel({"do": "touch"})
+    found = await lock_link.scan(lambda heard: heard.mac == lock.mac and heard.advert.settable, _HEAR_S)
+    if found is None:
+        raise SimError("%s does not advertise that it can be paired" % lock.name)
+    outcome = await pairing.pair(found, book, lock.name, allow_remote=allow_remote, utc_offset_min=0)
+    if allow_remote and not outcome.remote_unlock:
+        raise SimError("the remote-unlock switch of %s is not on: %s" % (lock.name, "; ".join(outcome.notes)))
+    return outcome.entry
+
+
+async def hand_over(site: Site, gateway: Board, entry: Entry) -> None:
+    """Import one lock's keys, sealed, into `gateway`. Raises HostError."""
+    async with gateway_client.connect("%s:%d" % (site.mqtt_host, site.mqtt_port)) as gateways:
+        await gateways.hand_over(await gateways.choose(gateway.id, wait_s=_ONLINE_S), entry)
+
+
+async def adopt_all(site: Site) -> None:
+    """Pair every lock, write its bundle beside the site's key book, and hand it to the first gateway."""
+    book = KeyBook(site.key_book)
+    for lock in site.locks:
+        entry = await pair(site, lock, book)
+        if site.gateways:
+            await hand_over(site, site.gateways[0], entry)
+        for path, bundle in (
+            (site.keys_file(lock), bundles.virtual_key(entry)),
+            (site.keys_file(lock, "lockdata"), bundles.lock_data(entry)),
+        ):
+            path.write_text(json.dumps([bundle], indent=2) + "\n")

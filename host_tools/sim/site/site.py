@@ -1,0 +1,314 @@
+"""A simulated site: broker, time server, Wi-Fi, the air, gateways and locks, all started and ended together.
+
+    async with Site(SiteSpec(gateways=1, locks=2)) as site:
+        print(site.describe())
+        await site.locks[0].panel({"do": "touch"})
+
+Everything listens on 127.0.0.1 and on free ports. Boards' logs and flash images lie in `site.folder`.
+"""
+
+import asyncio
+import json
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
+
+from host_tools.sim.air.squatter import Squatter
+from host_tools.sim.ble.radio import Radio
+from host_tools.sim.board.access_point import AccessPoint
+from host_tools.sim.board.board import Board, BoardSpec
+from host_tools.sim.board.board_line import BoardLines
+from host_tools.sim.board.interpreter import SimError
+from host_tools.sim.board.panel import JsonPort
+from host_tools.sim.site import control
+from host_tools.sim.site.broker import HOST, Broker
+from host_tools.sim.site.ntp import NtpServer
+from host_tools.sim.site.site_plan import PASSWORD, SSID, SiteSpec
+from host_tools.sim.site.timeline import Timeline
+from host_tools.sim.site.uplink import Uplink
+
+
+class Site:
+    """Async context manager; entering starts everything, leaving ends it."""
+
+    def __init__(self, spec: SiteSpec | None = None) -> None:
+        self.spec = spec or SiteSpec()
+        self.seed = random.SystemRandom().randrange(1 << 31) if self.spec.seed is None else self.spec.seed
+        self.leap_s = 0.0
+        self.folder = Path()
+        self.gateways: list[Board] = []
+        self.locks: list[Board] = []
+        self.extra: list[Board] = []  # from `add`
+        self.uplinks: list[Uplink] = []
+        self.panels: list[JsonPort] = []
+        self.wifi = AccessPoint(SSID, PASSWORD, self.seed)
+        self.wifi.on_switch = self._wifi_switched
+        self.broker = Broker(self.spec.broker)
+        self.ntp = NtpServer(self.now)
+        self.radio = Radio(self.seed, self.spec.profile)
+        self.control = JsonPort(lambda request: control.perform(self, request))
+        self.squatters: dict[str, Squatter] = {}  # by the Bluetooth address of their lock
+        self.timeline = Timeline(self, self.spec.events)
+        self._jobs: set[asyncio.Task] = set()
+        self._lines = BoardLines(self._by_base)
+        self._is_temporary = False
+
+    # --- names for what clients need
+
+    @property
+    def mqtt_host(self) -> str:
+        """Where the broker listens."""
+        return self.broker.host
+
+    @property
+    def mqtt_port(self) -> int:
+        """Where the broker listens."""
+        return self.broker.port
+
+    @property
+    def boards(self) -> list[Board]:
+        """Gateways, then locks, then those of `add`."""
+        return self.gateways + self.locks + self.extra
+
+    @property
+    def air(self) -> str:
+        """The HCI port as a Bumble transport name, for GATEHOUSE_AIR."""
+        return "tcp-client:%s:%d" % (HOST, self.radio.hci_port)
+
+    @property
+    def key_book(self) -> Path:
+        """The key book of the site's owner, for GATEHOUSE_KEYS."""
+        return self.folder / "keys.json"
+
+    def keys_file(self, lock: Board, kind: str = "virtualkey") -> Path:
+        """Where a lock's bundle lies once the site's owner has paired it; `kind`: virtualkey or lockdata."""
+        return self.folder / ("%s-%s.json" % (lock.id, kind))
+
+    def now(self) -> float:
+        """The site's Unix time: real time plus all leaps."""
+        return time.time() + self.leap_s
+
+    def board(self, name: str) -> Board:
+        """A board by name, Bluetooth address or id. Raises SimError."""
+        for board in self.boards:
+            if name.lower() in (board.name.lower(), board.mac, board.id):
+                return board
+        raise SimError("no board %r; there are: %s" % (name, ", ".join(board.name for board in self.boards)))
+
+    def add(self, spec: BoardSpec) -> Board:
+        """One more board, without power yet; `Board.start` gives it. Its flash image may be put in place before."""
+        board = self._make(spec, len(self.boards))
+        self.extra.append(board)
+        return board
+
+    def describe(self) -> dict:
+        """How to reach everything (DESIGN 3)."""
+        gateways = [{"id": each.id, "topic": "gatehouse/" + each.id, "console": each.console} for each in self.gateways]
+        locks = [
+            {
+                "mac": lock.mac,
+                "name": lock.name,
+                "panel": "%s:%d" % (HOST, port.port),
+                "console": lock.console,
+                "keys": str(self.keys_file(lock)),
+                "lockdata": str(self.keys_file(lock, "lockdata")),
+            }
+            for lock, port in zip(self.locks, self.panels, strict=True)
+        ]
+        return {
+            "mqtt": {"host": self.mqtt_host, "port": self.mqtt_port},
+            "air": {"hci": self.air},
+            "gateways": gateways,
+            "locks": locks,
+            "control": "%s:%d" % (HOST, self.control.port),
+            "keybook": str(self.key_book),
+            "logs": str(self.folder),
+            "seed": self.seed,
+        }
+
+    def state(self) -> dict:
+        """What goes on, for the control port."""
+        boards = [
+            {
+                "name": each.name,
+                "id": each.id,
+                "running": each.is_running,
+                "starts": each.starts,
+                "crashes": each.crashes,
+            }
+            for each in self.boards
+        ]
+        timeline = self.timeline
+        return {
+            "leap_s": self.leap_s,
+            "links_up": self.radio.links_up(),
+            "wifi": self.wifi.is_up,
+            "profile": self.radio.air.profile.name,
+            "faults": self.radio.faults.describe(),
+            "events": {"done": timeline.done, "failed": timeline.failures, "waiting": len(timeline.waiting)},
+            "boards": boards,
+        }
+
+    # --- what a test or a story does to it
+
+    async def leap(self, seconds: float) -> None:
+        """Let every board's ticks and clock, and the time server, jump ahead. Raises SimError while a link is up.
+
+        Ticks wrap after 12.4 days and compare over half of that, so take several leaps for more than a few days.
+        """
+        if seconds < 0:
+            raise SimError("time does not go back")
+        if self.radio.links_up():
+            raise SimError("a link is up; a leap would tear it")
+        self.leap_s += seconds
+        await asyncio.gather(*(board.leap(seconds) for board in self.boards))
+
+    def switch_wifi(self, is_up: bool) -> None:
+        """The access point, and with it every gateway's way to the broker."""
+        self.wifi.switch(is_up)
+
+    def spawn(self, job: Coroutine) -> asyncio.Task:
+        """Run something beside the site; it ends with it."""
+        task = asyncio.create_task(job)
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+        return task
+
+    def _wifi_switched(self, is_up: bool) -> None:
+        self.ntp.is_reachable = is_up
+        for uplink in self.uplinks:
+            uplink.switch(is_up)
+
+    def start_events(self, report: Callable[[str], None] = lambda text: None) -> asyncio.Task:
+        """Let the events of the description happen, counted from now; `report` hears of those that failed."""
+        self.timeline.report = report
+        return self.spawn(self.timeline.run())
+
+    # --- start and end
+
+    async def __aenter__(self) -> "Site":
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *exc) -> None:
+        await self._stop()
+
+    async def _start(self) -> None:
+        if self.spec.folder:
+            self.folder = Path(self.spec.folder).absolute()
+            self.folder.mkdir(parents=True, exist_ok=True)
+        else:
+            self.folder = Path(tempfile.mkdtemp(prefix="gatehouse-"))
+            self._is_temporary = True
+        await asyncio.gather(self.broker.start(), self.ntp.start(HOST), self.radio.start(HOST), self._lines.start(HOST))
+        for index in range(self.spec.gateways):
+            uplink = Uplink(HOST, self.broker.port, self.seed + index)
+            await uplink.start()
+            self.uplinks.append(uplink)
+            gateway = self._make(self.spec.gateway(index, uplink.port, self.ntp.port), index)
+            self.gateways.append(gateway)
+            at = self.spec.gateway_plan(index).at
+            if at:
+                self.radio.place(gateway.mac, *at)
+        for index in range(self.spec.locks):
+            lock = self._make(self.spec.lock(index), self.spec.gateways + index)
+            self.locks.append(lock)
+            self.panels.append(JsonPort(lock.panel))
+            await self.panels[-1].start(HOST)
+            at = self.spec.lock_plan(index).at
+            assert at
+            self.radio.place(lock.mac, *at)
+        await self.control.start(HOST)
+        for role in (self.locks, self.gateways):
+            for board in role[:1]:  # makes the role's flash image, which the others copy
+                await board.start()
+            await asyncio.gather(*(board.start() for board in role[1:]))
+
+    async def _stop(self) -> None:
+        for port in (*self.panels, self.control):
+            port.stop()
+        for job in tuple(self._jobs):
+            job.cancel()
+        for squatter in self.squatters.values():
+            await squatter.stop()
+        await self.wifi.close()
+        await asyncio.gather(*(board.close() for board in self.boards), return_exceptions=True)
+        self._lines.stop()
+        for uplink in self.uplinks:
+            await uplink.stop()
+        await self.radio.stop()
+        self.ntp.stop()
+        await self.broker.stop()
+        if self._is_temporary and not self.spec.keep_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _by_base(self, base_mac: str) -> Board | None:
+        return next((board for board in self.boards if board.spec.base_mac == base_mac), None)
+
+    def _make(self, spec: BoardSpec, index: int) -> Board:
+        board = Board(spec, index, self.folder, lambda: self.leap_s, self.wifi)
+        board.env = {"SIM_BOARD": "%s:%d" % (HOST, self._lines.port), "SIM_RADIO": "%s:%d" % (HOST, self.radio.port)}
+        return board
+
+
+def run_site(json_out: bool = False, paired: bool = False, spec: SiteSpec | None = None, **options) -> None:
+    """Start a site, say how to reach it, stay until SIGINT or SIGTERM. `options`: fields of SiteSpec, over `spec`.
+
+    `paired`: pair the locks and hand their keys to the first gateway before anything is said.
+    """
+    asyncio.run(_run(replace(spec or SiteSpec(), **options), json_out, paired))
+
+
+async def _run(spec: SiteSpec, json_out: bool, paired: bool) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, ended.set)
+    async with Site(spec) as site:
+        if paired:
+            from host_tools.sim.site.owner import adopt_all
+
+            await adopt_all(site)
+        facts = site.describe()
+        if json_out:
+            print(json.dumps(facts), flush=True)
+        else:
+            _print_facts(site, facts)
+
+        def report(text: str) -> None:
+            print(json.dumps({"event_failed": text}) if json_out else "event failed: " + text, flush=True)
+
+        site.start_events(report)
+        reported = 0
+        while not ended.is_set():
+            crashes = [
+                "%s: %s; see %s" % (each.name, text, each.log_path) for each in site.boards for text in each.crashes
+            ]
+            for text in crashes[reported:]:
+                print(json.dumps({"crash": text}) if json_out else "board crashed: " + text, flush=True)
+            reported = len(crashes)
+            try:
+                await asyncio.wait_for(ended.wait(), 0.5)
+            except TimeoutError:
+                continue
+
+
+def _print_facts(site: Site, facts: dict) -> None:
+    print("broker    %(host)s:%(port)d" % facts["mqtt"])
+    print("air       %s" % facts["air"]["hci"])
+    for gateway, told in zip(site.gateways, facts["gateways"], strict=True):
+        print("gateway   %s  topic %s  console %s" % (gateway.name, told["topic"], told["console"]))
+    for told in facts["locks"]:
+        print("lock      %(name)s  %(mac)s  panel %(panel)s  console %(console)s" % told)
+    print("key book  %(keybook)s" % facts)
+    print("control   %(control)s\nlogs      %(logs)s\nseed      %(seed)d" % facts)
+    print("Ctrl-C ends the site.", flush=True)

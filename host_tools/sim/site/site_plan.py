@@ -1,0 +1,112 @@
+"""What a site consists of: SiteSpec, and the boards that follow from it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from host_tools.sim.board.board import BoardSpec
+from host_tools.sim.board.mechanics import TRAVEL_S
+from host_tools.sim.site.broker import HOST
+from host_tools.sim.site.timeline import Event
+
+SSID, PASSWORD = "sim", "simulated"
+_LOCK_NAMES = ("Front door", "Back door", "Garage", "Cellar", "Shed", "Office")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One board that differs from the others of its role: its name, its place in metres, settings laid over theirs."""
+
+    name: str | None = None
+    at: tuple[float, float] | None = None
+    settings: dict = field(default_factory=dict)
+
+
+@dataclass
+class SiteSpec:
+    """What to build. `gateway_settings` and `lock_settings` are laid over those of a demonstration site.
+
+    `gateway_plans` and `lock_plans` say more about the first so many boards; `events` happen once the site is up.
+    """
+
+    gateways: int = 1
+    locks: int = 2
+    profile: str = "home"
+    seed: int | None = None
+    provisioned: bool = True  # gateways find Wi-Fi and broker in their settings
+    gateway_settings: dict = field(default_factory=dict)
+    lock_settings: dict = field(default_factory=dict)
+    gateway_heapsize: str | None = None
+    lock_heapsize: str | None = None
+    broker: str = "iotcore"  # or mosquitto
+    mpy: bool = True
+    folder: Path | None = None  # for logs and flash images; without it a temporary one
+    keep_folder: bool = False
+    clock_backup: bool = True  # a lock's clock runs on while its board is restarted
+    bolt_travel_s: float = TRAVEL_S  # what every bolt takes from one end to the other
+    gateway_plans: list[Plan] = field(default_factory=list)
+    lock_plans: list[Plan] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def gateway_plan(self, index: int) -> Plan:
+        """The plan of a gateway, with a name."""
+        usual = "Gateway" if self.gateways == 1 else "Gateway %d" % (index + 1)
+        return _named(self.gateway_plans, index, usual)
+
+    def lock_plan(self, index: int) -> Plan:
+        """The plan of a lock, with a name and a place."""
+        usual = _LOCK_NAMES[index] if index < len(_LOCK_NAMES) else "Lock %d" % (index + 1)
+        plan = _named(self.lock_plans, index, usual)
+        return Plan(plan.name, plan.at or (2.0 + index % 4, float(index // 4)), plan.settings)
+
+    def gateway(self, index: int, mqtt_port: int, ntp_port: int) -> BoardSpec:
+        """A gateway's board."""
+        plan = self.gateway_plan(index)
+        settings: dict = {}
+        if self.provisioned:
+            settings = {
+                "wifi_ssid": SSID,
+                "wifi_password": PASSWORD,
+                "mqtt_host": HOST,
+                "mqtt_port": mqtt_port,
+                "insecure_broker": True,
+                "unsigned_unlock": True,
+                "ntp_host": HOST,
+                "ntp_port": ntp_port,
+                "name": plan.name,
+                **self.gateway_settings,
+                **plan.settings,
+            }
+        return BoardSpec(
+            name=plan.name or "",
+            role="gateway",
+            base_mac="240ac4a0%04x" % (index * 4),
+            settings=settings,
+            heapsize=self.gateway_heapsize,
+            mpy=self.mpy,
+        )
+
+    def lock(self, index: int) -> BoardSpec:
+        """A lock's board."""
+        plan = self.lock_plan(index)
+        return BoardSpec(
+            name=plan.name or "",
+            role="lock",
+            base_mac="240ac4b0%04x" % (index * 4),
+            settings={
+                "panel": True,
+                "door_sensor": True,
+                "clock_backup": self.clock_backup,
+                "travel_ms": max(600, round(self.bolt_travel_s * 1000)),  # what it calls a jam follows from it
+                **self.lock_settings,
+                **plan.settings,
+            },
+            heapsize=self.lock_heapsize,
+            mpy=self.mpy,
+            clock_backup=self.clock_backup,
+            bolt_travel_s=self.bolt_travel_s,
+        )
+
+
+def _named(plans: list[Plan], index: int, usual: str) -> Plan:
+    plan = plans[index] if index < len(plans) else Plan()
+    return Plan(plan.name or usual, plan.at, plan.settings)
