@@ -5,7 +5,6 @@ import asyncio
 from firmware.lib import frame
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
-from firmware.system.pulse import attend, nobody
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 # Flags; 16-bit service list with 0x1910; manufacturer data of 15 bytes follow (lock-ble-link.md 2.1).
@@ -116,11 +115,11 @@ class Peripheral:
         """Level in the battery service, 0 to 100."""
         self._server.write_battery(max(0, min(100, level_pct)))
 
-    async def accept(self, alive=nobody):
+    async def accept(self, lease):
         """Advertise until a central connects, and return the Connection. Reports meanwhile."""
         while True:
             work = self._server.advertise(self._content, _RENEW_MS)
-            served = await attend(work, alive, _RENEW_MS + _CLOSE_MS)
+            served = await lease.wait_for_ms(work, _RENEW_MS + _CLOSE_MS)
             if served is not None:
                 self._epoch += 1
                 self._log.info("connected", epoch=self._epoch)

@@ -9,7 +9,7 @@ import asyncio
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError
 from firmware.system.inbox import Inbox
-from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_ms, wait_for_ms
+from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_ms
 
 _SCAN_RESPONSE = const(4)
 _MANUFACTURER = const(0xFF)
@@ -19,7 +19,6 @@ _MIN_LEN = const(15)  # of manufacturer data (lock-ble-link.md 2.1)
 
 _DEPTH = const(48)
 _RENEW_MS = const(60000)  # a scan is begun anew this often, should the stack have lost it
-_REPORT_MS = const(2000)
 _NAMES = const(64)
 
 
@@ -53,13 +52,11 @@ class Scanner:
     """Calls `on_sighting(address, addr_type, rssi_dbm, manufacturer, name)` for each advertisement of a lock.
 
     `name` is None until one was heard; names come with scan responses, which are asked for while `is_active`.
-    `on_alive()` is called every few seconds as long as the scanner works or waits for its turn.
     """
 
-    def __init__(self, radio, on_sighting, log, on_alive=None):
+    def __init__(self, radio, on_sighting, log):
         self._radio = radio
         self._on_sighting = on_sighting
-        self._on_alive = on_alive
         self._log = log.area("scanner")
         self._heard = Inbox(_DEPTH)
         self._names = {}
@@ -71,19 +68,19 @@ class Scanner:
         """Advertisements lost because the loop was busy; they come again."""
         return self._heard.dropped
 
-    async def run(self):
+    async def run(self, lease):
         """Scan for ever, pausing while the radio is taken. Raises LinkError when the radio refuses to scan."""
         radio = self._radio
         radio.on_advert = self._take
         radio.on_scan_end = self._wake
         try:
             while True:
-                await self._until_idle()
+                await self._until_idle(lease)
                 self._heard.clear()
                 self._is_over = False
                 was_active = self.is_active
                 radio.start_scan(was_active)
-                await self._listen(was_active)
+                await self._listen(was_active, lease)
         except LinkError as err:
             self._log.warn("failed", err=err)
             raise
@@ -91,24 +88,21 @@ class Scanner:
             radio.on_advert = radio.on_scan_end = None
             radio.stop_scan()
 
-    async def _until_idle(self):
-        while True:
-            self._report()
-            try:
-                await wait_for_ms(self._radio.until_idle(), _REPORT_MS)
-            except asyncio.TimeoutError:
-                continue
-            if self._radio.is_idle():  # nobody took it while we were waking up
-                return
+    async def _until_idle(self, lease):
+        lease.suspend()
+        while not self._radio.is_idle():  # somebody may take it while we are waking up
+            await self._radio.until_idle()
+        lease.renew()
 
-    async def _listen(self, was_active):
+    async def _listen(self, was_active, lease):
         until_ms = ticks_add(ticks_ms(), _RENEW_MS)
         while remaining_ms(until_ms) and was_active == self.is_active:
-            self._report()
+            left_ms = remaining_ms(until_ms)
+            lease.renew(left_ms)
             try:
-                item = await self._heard.get_within(_REPORT_MS)
+                item = await self._heard.get_within(left_ms)
             except asyncio.TimeoutError:
-                continue
+                break
             while item is not None:
                 if item is False:  # the scan has ended: somebody took the radio, or the stack stopped
                     return
@@ -128,10 +122,6 @@ class Scanner:
             self._names[address] = name
         if manufacturer is not None:
             self._on_sighting(address, addr_type, rssi_dbm, manufacturer, self._names.get(address))
-
-    def _report(self):
-        if self._on_alive:
-            self._on_alive()
 
     # --- in the interrupt handler
 

@@ -64,7 +64,7 @@ class App:
         self._provisioning = provisioning.Provisioning(
             self._id, lifeline.ask_reboot, settings.PATH, about, forget, lifeline.told
         )
-        add("console", lambda alive: Console().serve(self._provisioning.handle, alive))
+        add("console", lambda lease: Console().serve(self._provisioning.handle, lease))
         add("light", light.Light(board.Light(_LIGHT), lambda: self._state()).run)
 
     def _assemble(self, values):
@@ -118,7 +118,7 @@ class App:
         tools.states = States(registry, tools.topics, mqtt, tools.clock, now_s)
         central = self._start_radio(log)
         links = Links(central, self._make_link, registry)
-        tools.scheduler = Scheduler(links.open, registry, log, values.linger_ms, self._alive("scheduler"))
+        tools.scheduler = Scheduler(links.open, registry, log, values.linger_ms)
         tools.context = Context(
             registry,
             tools.clock,
@@ -154,7 +154,7 @@ class App:
         add("ladder", self._healing.ladder.run)
         add("scanner", self._healing.scan)
         add("radio_watch", self._watch.run)
-        add("scheduler", lambda alive: tools.scheduler.run())
+        add("scheduler", tools.scheduler.run)
         add("deadlines", tools.scheduler.watch)
         add("bridge", bridge.run)
         add("outgoing", tools.outgoing.run)
@@ -200,7 +200,7 @@ class App:
         radio = Radio(log)
         radio.start(_NAME)
         self._health = radio.health
-        self._scanner = Scanner(radio, self._tools.registry.sighting, log, self._alive("scanner"))
+        self._scanner = Scanner(radio, self._tools.registry.sighting, log)
         self._healing = Healing(radio, self._scanner, self._lifeline, log)
         return Central(radio, log)
 
@@ -209,9 +209,6 @@ class App:
 
         return Link(channel, key, header, own_lock, self._log_root, pin)
 
-    def _alive(self, name):
-        return lambda: self._lifeline.supervisor.alive(name)
-
     async def run(self):
         """All jobs, for ever."""
         self._log.info("started", version=VERSION, boot=self._boot, reset=self._reset, id=self._id)
@@ -219,13 +216,13 @@ class App:
 
     # --- jobs
 
-    async def _keep_mqtt(self, alive):
-        await self._wifi.wait_up(alive)
-        await self._mqtt.run(alive)
+    async def _keep_mqtt(self, lease):
+        await self._wifi.wait_up(lease)
+        await self._mqtt.run(lease)
 
-    async def _keep_clock(self, alive):
-        await self._wifi.wait_up(alive)
-        await self._tools.clock.run(alive)
+    async def _keep_clock(self, lease):
+        await self._wifi.wait_up(lease)
+        await self._tools.clock.run(lease)
 
     def _look(self):
         self._uptime.seconds()

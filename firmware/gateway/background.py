@@ -66,10 +66,10 @@ class Background:
         self._busy = set()  # (lock id, kind) of jobs that wait or run
         self._not_before_s = {}  # (lock id, kind) -> the lock with the keys that did not do, second
 
-    async def run(self, alive):
+    async def run(self, lease):
         """Look round for ever."""
         while True:
-            alive()
+            lease.renew()
             for lock in self.registry.all():
                 if lock.seen_s is not None and self.registry.is_near(lock):
                     self.look(lock)

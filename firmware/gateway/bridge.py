@@ -19,7 +19,6 @@ from firmware.gateway.scheduler import Expired, Unknown
 from firmware.lib import commands, reports, topics
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, FirmwareError
-from firmware.system.pulse import attend, nobody, wait_set
 from firmware.system.timing import ticks_add, ticks_diff, ticks_ms
 
 _DEPTH = const(12)
@@ -89,7 +88,7 @@ class Bridge:
             payload = reports.event(event_type="alarm", method="retained_command", ts=tools.states.now_text())
             tools.outgoing.put(tools.topics.lock(lock_id, "event"), payload)
 
-    async def run(self, alive=nobody):
+    async def run(self, lease):
         """Deal with messages for ever, one after the other; first with what a reset cut off."""
         for digest, note in self._tools.dedupe.interrupted():
             id, op, lock_id = json.loads(note)
@@ -97,10 +96,10 @@ class Bridge:
             request.digest = digest
             self.conclude(request, None, Unknown("the gateway was reset while it carried the command out"), 0)
         while True:
-            alive()
+            lease.renew()
             if not self._inbox:
                 self._filled.clear()
-                await wait_set(self._filled, alive)
+                await lease.wait(self._filled)
                 continue
             topic, payload, retained, at_ms = self._inbox.pop(0)
             where = self._tools.topics.parse_obeyed(topic)
@@ -115,15 +114,15 @@ class Bridge:
                     self._tools.uploads.acknowledged(lock, payload)
                 continue
             if payload:  # an empty one only takes back a retained message
-                await self._request(leaf, lock_id, payload, retained, at_ms, alive)
+                await self._request(leaf, lock_id, payload, retained, at_ms, lease)
 
-    async def _request(self, leaf, lock_id, payload, retained, at_ms, alive):
+    async def _request(self, leaf, lock_id, payload, retained, at_ms, lease):
         """Deal with one message; once more from the beginning if there was no memory for it."""
         for is_last in (False, True):
             request = None
             try:
                 request, err = self._read(leaf, lock_id, payload, retained, at_ms)
-                await self._deal_with(request, err, alive)
+                await self._deal_with(request, err, lease)
                 return
             except MemoryError:
                 gc.collect()
@@ -144,7 +143,7 @@ class Bridge:
             self._tools.dedupe.drop(request.command.id)
         return True
 
-    async def _deal_with(self, request, err, alive):
+    async def _deal_with(self, request, err, lease):
         try:
             if err is not None:
                 if isinstance(err, BadRequest) and not self._tools.rates.take(None, None, self._tools.now_s()):
@@ -156,7 +155,7 @@ class Bridge:
             self._answer(request, None, refusal, 0)
             return
         try:
-            await attend(self._admit(request), alive, _ADMIT_MS)
+            await lease.wait_for_ms(self._admit(request), _ADMIT_MS)
         except (Busy, RateLimited) as err:
             self._let_go(request)
             self._answer(request, None, err, 0)

@@ -3,7 +3,6 @@
 from firmware.lib import reports
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError
-from firmware.system.pulse import attend, rest_ms
 
 _KEPT = const(32)  # durations per operation
 _PERIOD_MS = const(60000)
@@ -56,10 +55,10 @@ class Diagnostics:
         self._topics = topics
         self._mqtt = mqtt
 
-    async def run(self, alive):
+    async def run(self, lease):
         """Publish each minute."""
         while True:
-            await rest_ms(_PERIOD_MS, alive)
+            await lease.sleep_ms(_PERIOD_MS)
             members = self._gather()
             members["success_pct"] = self._metrics.success_pct()
             members["results"] = self._metrics.codes
@@ -68,6 +67,6 @@ class Diagnostics:
             members["unlock_p95_ms"] = self._metrics.percentile("unlock", 95)
             try:
                 payload = reports.metrics(**members)
-                await attend(self._mqtt.publish(self._topics.gateway("metrics"), payload), alive, _LONGEST_MS)
+                await lease.wait_for_ms(self._mqtt.publish(self._topics.gateway("metrics"), payload), _LONGEST_MS)
             except NetError:
                 pass  # the next minute's will do

@@ -3,7 +3,6 @@
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError
 from firmware.system.ladder import Ladder, Rung
-from firmware.system.pulse import rest_ms
 
 _RESCAN_MS = const(20000)  # what each rung is given to show an effect
 _RADIO_MS = const(30000)
@@ -25,14 +24,14 @@ class Healing:
         )
         self.ladder = Ladder(rungs, lifeline.restarts, log)
 
-    async def scan(self, alive):
+    async def scan(self, lease):
         """Scan for ever; a stack that refuses is trouble."""
         while True:
             try:
-                await self._scanner.run()
+                await self._scanner.run(lease)
             except LinkError:
                 self.ladder.trouble("scan_refused")
-                await rest_ms(_REFUSED_MS, alive)
+                await lease.sleep_ms(_REFUSED_MS)
 
     async def _rescan(self, why):
         self._radio.stop_scan()

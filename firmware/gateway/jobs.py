@@ -20,7 +20,6 @@ from firmware.gateway.scheduler import Expired, Unknown
 from firmware.lib import commands
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused
-from firmware.system.pulse import nobody
 from firmware.system.timing import sleep_ms, ticks_add, ticks_ms
 
 _LIFE_S = const(604800)
@@ -186,10 +185,10 @@ class Jobs:
 
     # --- being done
 
-    async def run(self, alive=nobody):
+    async def run(self, lease):
         """Begin what can be begun, and end what is too late, for ever."""
         while True:
-            alive()
+            lease.renew()
             self._look()
             await sleep_ms(_LOOK_MS)
 

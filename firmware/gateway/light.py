@@ -38,12 +38,12 @@ class Light:
         self._lamp = lamp
         self._state = state
 
-    async def run(self, alive):
+    async def run(self, lease):
         """Show the state for ever; the pins are touched only when the colour changes."""
         step = 0
         shown = None
         while True:
-            alive()
+            lease.renew()
             wanted = colour(self._state(), step)
             if wanted != shown:
                 self._lamp.show(*wanted)

@@ -7,7 +7,6 @@ import asyncio
 
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError
-from firmware.system.pulse import attend, rest_ms, wait_set
 
 _DEPTH = const(32)
 _PAUSE_MS = const(250)
@@ -40,18 +39,18 @@ class Outgoing:
     def __len__(self):
         return len(self._queue)
 
-    async def run(self, alive):
+    async def run(self, lease):
         """Publish for ever; what was not acknowledged is sent again once the broker is back."""
         while True:
             if not self._queue:
                 self._filled.clear()
-                await wait_set(self._filled, alive)
+                await lease.wait(self._filled)
                 continue
             item = self._queue[0]
             try:
-                await attend(self._mqtt.publish(item[0], item[1], item[2], 1), alive, _LONGEST_MS)
+                await lease.wait_for_ms(self._mqtt.publish(item[0], item[1], item[2], 1), _LONGEST_MS)
             except (NetError, asyncio.TimeoutError):  # a broker that dawdles is no fault of the board
-                await rest_ms(_PAUSE_MS, alive)
+                await lease.sleep_ms(_PAUSE_MS)
                 continue
             if self._queue and self._queue[0] is item:
                 self._queue.pop(0)

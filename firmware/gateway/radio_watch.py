@@ -6,7 +6,6 @@ more.
 """
 
 from firmware.lib.compat import const
-from firmware.system.pulse import rest_ms
 
 _LOOK_MS = const(5000)
 _GAP_MS = const(15000)  # so long a time between looks says that time has leapt, or that everything stood still
@@ -34,10 +33,10 @@ class RadioWatch:
         self._silent_ms = 0
         self._deaf_ms = _DEAF_MS
 
-    async def run(self, alive):
+    async def run(self, lease):
         """Look every few seconds, for ever."""
         while True:
-            await rest_ms(_LOOK_MS, alive)
+            await lease.sleep_ms(_LOOK_MS)
             self.look()
 
     def look(self):

@@ -8,8 +8,7 @@ import asyncio
 
 from firmware.lib.compat import const
 from firmware.lib.errors import AuthError, BadRequest, FirmwareError, LinkError, LinkTimeout
-from firmware.system.pulse import attend, nobody
-from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_diff, ticks_ms, wait_for_ms
+from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 URGENT = const(0)
 COMMAND = const(1)
@@ -21,7 +20,6 @@ _CONNECT_MS = const(5000)  # of attempts to reach a lock for a command, before t
 _SHARE_MS = const(2000)  # the same, when others wait whose work is as urgent
 _BACKGROUND_MS = const(3000)
 _PAUSE_MS = const(30)  # between attempts; each then waits for an advertisement anyway
-_REPORT_MS = const(2000)
 _SLICE_MS = const(100)
 _AFTER_MS = const(150)  # a link that no command used is kept for what else is due with the lock, and no longer
 _CALM_MS = const(250)  # after a command the next one often follows at once: what nobody waits for comes later
@@ -74,19 +72,18 @@ class Job:
 
 class Scheduler:
     """`opener(lock, deadline_ms, gives_way)` gives an async context that yields a Session, and asks `gives_way()`
-    between attempts to connect. `on_alive()` is called every few seconds while it works or waits for work.
+    between attempts to connect.
 
     After a command the link is kept for `linger_ms`: people lock what they have unlocked, and the records that came of
     it are read. A lock serves one client at a time and is silent meanwhile, so it is not longer, and whoever needs the
     radio for another lock ends it at once.
     """
 
-    def __init__(self, opener, registry, log, linger_ms=2000, on_alive=None):
+    def __init__(self, opener, registry, log, linger_ms=2000):
         self._opener = opener
         self._registry = registry
         self._log = log.area("scheduler")
         self._linger_ms = linger_ms
-        self._on_alive = on_alive
         self._queue = []
         self._filled = asyncio.Event()
         self._idle_link = None  # the link that is being kept
@@ -127,7 +124,6 @@ class Scheduler:
 
     def is_wanted(self, priority):
         """True when a job more urgent than `priority` waits: a long job, which asks often, ends its slice then."""
-        self._report()
         return bool(self._queue) and self._queue[0].priority < priority
 
     def _gives_way(self, job, since_ms):
@@ -156,39 +152,27 @@ class Scheduler:
             self._queue.remove(job)
             self._end(job, None, self._cut_off(job, err))
 
-    async def run(self):
+    async def run(self, lease):
         """Serve jobs for ever."""
         while True:
-            self._report()
             if not self._queue:
-                await self._wait(_REPORT_MS)
+                self._filled.clear()
+                await lease.wait(self._filled)
                 continue
-            await attend(self._serve(self._queue.pop(0)), self._report_in_time, None)
+            await self._serve(self._queue.pop(0), lease)
 
-    async def watch(self, alive=nobody):
+    async def watch(self, lease):
         """End jobs whose deadline passes while they wait; a job of its own, as the radio may be busy for seconds."""
         while True:
-            alive()
+            lease.renew()
             for job in [job for job in self._queue if remaining_ms(job.deadline_ms) <= 0]:
                 self._queue.remove(job)
                 self._end(job, None, self._too_late(job))
             await sleep_ms(_SLICE_MS)
 
-    def _report(self):
-        if self._on_alive:
-            self._on_alive()
-
-    def _report_in_time(self):
-        job = self.current
-        if job is None or ticks_diff(ticks_ms(), job.deadline_ms) < _GRACE_MS:
-            self._report()
-
-    async def _wait(self, timeout_ms):
-        self._filled.clear()
-        try:
-            await wait_for_ms(self._filled.wait(), timeout_ms)
-        except asyncio.TimeoutError:
-            pass
+    def _begin(self, job, lease):
+        self.current = job
+        lease.renew(remaining_ms(job.deadline_ms) + _GRACE_MS)
 
     def _cut_off(self, job, err):
         """What a waiting job ends with that is not to go on: `err`, unless it may have acted before it was put back."""
@@ -205,12 +189,12 @@ class Scheduler:
         except Exception as fault:  # the next job must not suffer from this one
             self._log.crash("finish_failed", fault)
 
-    async def _serve(self, job):
+    async def _serve(self, job, lease):
         """Run `job`, and what follows on the same link, to their ends; on a link fault try again or put it back."""
         began_ms = ticks_ms()
         has_failed = False
         while job:
-            self.current = job
+            self._begin(job, lease)
             try:
                 if has_failed:
                     await sleep_ms(_PAUSE_MS)
@@ -227,7 +211,7 @@ class Scheduler:
                     kept_ms = calm_ms = ticks_ms()
                     while job:
                         lock = job.lock
-                        self.current = job
+                        self._begin(job, lease)
                         await self._run(job, session)
                         linger_ms = self._linger_ms if job.priority <= COMMAND else min(self._linger_ms, _AFTER_MS)
                         if job.priority <= COMMAND:
@@ -236,7 +220,7 @@ class Scheduler:
                         if ticks_diff(until_ms, kept_ms) > 0:
                             kept_ms = until_ms
                         self.current = job = None
-                        job = await self._next_for(lock, session, kept_ms, calm_ms)
+                        job = await self._next_for(lock, session, kept_ms, calm_ms, lease)
                 return
             except LinkError as err:
                 if not job:
@@ -286,13 +270,12 @@ class Scheduler:
             self._log.info("job_refused", addr=job.lock.address, err=err)
         self._end(job, None, err)
 
-    async def _next_for(self, lock, session, until_ms, calm_ms):
+    async def _next_for(self, lock, session, until_ms, calm_ms, lease):
         """The next job if it is for the same lock, waiting for one until the tick `until_ms`, and with work that nobody
         waits for until `calm_ms`; None when the link should be closed."""
         self._idle_link = session.link
         try:
             while True:
-                self._report()
                 if not self._queue:
                     left_ms = remaining_ms(until_ms)
                     if not left_ms:
@@ -302,6 +285,7 @@ class Scheduler:
                     left_ms = remaining_ms(calm_ms) if first.priority > COMMAND else 0
                     if not left_ms:
                         return self._queue.pop(0) if first.lock is lock else None
-                await session.link.listen(min(left_ms, _REPORT_MS))
+                lease.renew(left_ms)
+                await session.link.listen(left_ms)
         finally:
             self._idle_link = None

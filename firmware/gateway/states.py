@@ -7,7 +7,6 @@ import asyncio
 from firmware.lib import reports
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError, ProtocolError
-from firmware.system.pulse import attend, nobody, rest_ms, wait_set
 
 _LOOK_MS = const(1000)
 _PAUSE_MS = const(250)
@@ -50,44 +49,44 @@ class States:
         self._gone.add(lock.id)
         self._woken.set()
 
-    async def run(self, alive):
+    async def run(self, lease):
         """Publish for ever."""
         while True:
             try:
-                await self.publish(alive)
+                await self.publish(lease)
             except NetError:
-                await rest_ms(_PAUSE_MS, alive)
+                await lease.sleep_ms(_PAUSE_MS)
                 continue
             self._woken.clear()
             if self._dirty or self._gone:
                 continue
-            await wait_set(self._woken, alive, _LOOK_MS)
+            await lease.wait(self._woken, _LOOK_MS)
 
-    async def publish(self, alive=nobody):
+    async def publish(self, lease):
         """One round. Raises NetError while there is no broker; what was not sent stays news."""
         while self._gone:
             id = next(iter(self._gone))
             for leaf in ("state", "availability"):
-                await self._send(id, leaf, b"", alive)
+                await self._send(id, leaf, b"", lease)
             self._gone.discard(id)
         for lock in self._registry.all():
             word = "online" if self._registry.is_present(lock) else "offline"
             is_sure = lock.seen_s is not None or self._now_s() >= _GRACE_S
             if self._shown.get(lock.id) != word and is_sure:
-                await self._send(lock.id, "availability", word, alive)
+                await self._send(lock.id, "availability", word, lease)
                 self._shown[lock.id] = word
             if lock.id in self._dirty:
                 self._dirty.discard(lock.id)
                 try:
-                    await self._send(lock.id, "state", self._payload(lock), alive)
+                    await self._send(lock.id, "state", self._payload(lock), lease)
                 except NetError:
                     self._dirty.add(lock.id)
                     raise
 
-    async def _send(self, lock_id, leaf, payload, alive):
+    async def _send(self, lock_id, leaf, payload, lease):
         work = self._mqtt.publish(self._topics.lock(lock_id, leaf), payload, True, 1)
         try:
-            await attend(work, alive, _LONGEST_MS)
+            await lease.wait_for_ms(work, _LONGEST_MS)
         except asyncio.TimeoutError:
             raise NetError("broker too slow")
 

@@ -8,7 +8,6 @@ from firmware.lib import reports
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkTimeout, NetError, ProtocolError
 from firmware.lib.strict_json import Reader
-from firmware.system.pulse import attend, rest_ms, wait_set
 from firmware.system.timing import remaining_ms, sleep_ms
 
 _BATCH = const(10)  # more entries never fit 1 KiB
@@ -57,19 +56,19 @@ class Uploads:
         buffer.offered = buffer.sent
         self.wake()
 
-    async def run(self, alive):
+    async def run(self, lease):
         """Upload for ever, the locks in turns, one batch each."""
         while True:
             self._woken.clear()
             try:
                 again = False
                 for lock in self._registry.all():
-                    again = await attend(self.offer(lock), alive, _LONGEST_MS) or again
+                    again = await lease.wait_for_ms(self.offer(lock), _LONGEST_MS) or again
             except (NetError, asyncio.TimeoutError):  # a broker that dawdles is no fault of the board
-                await rest_ms(_PAUSE_MS, alive)
+                await lease.sleep_ms(_PAUSE_MS)
                 continue
             if not again:
-                await wait_set(self._woken, alive, _LOOK_MS)
+                await lease.wait(self._woken, _LOOK_MS)
 
     async def offer(self, lock):
         """Send the next batch of a lock; True if there may be more to send."""

@@ -137,13 +137,13 @@ class App:
 
     # Jobs
 
-    async def _links(self, alive):
+    async def _links(self, lease):
         while True:
-            connection = await self._peripheral.accept(alive)
+            connection = await self._peripheral.accept(lease)
             try:
                 self._connection = connection
                 self._engine.connected(connection.link, self._uptime.now_ms())
-                await self._serve(connection, alive)
+                await self._serve(connection, lease)
             except LinkError as err:
                 self._log.info("link_lost", why=str(err))
             finally:
@@ -155,10 +155,10 @@ class App:
                 self._log.info("disconnected", epoch=connection.epoch)
                 gc.collect()
 
-    async def _serve(self, connection, alive):
+    async def _serve(self, connection, lease):
         engine = self._engine
         while True:
-            alive()
+            lease.renew()
             try:
                 part = await connection.receive(_LINKED_MS)  # `_step` cuts it short when the bolt has arrived
                 frames = engine.receive(connection.link, part, self._uptime.now_ms())
@@ -170,13 +170,13 @@ class App:
                 self._log.info("dropping", epoch=connection.epoch)
                 return
 
-    async def _guard(self, alive):
+    async def _guard(self, lease):
         while True:  # should the other job hang
-            alive()
+            lease.renew()
             self._device.guard(self._uptime.now_ms())
             await sleep_ms(_GUARD_MS)
 
-    async def _mechanics(self, alive):
+    async def _mechanics(self, lease):
         """A step that fails is tried again at once, so that a movement under way is finished; the third failure in a
         row stops the motor and is the supervisor's."""
         device = self._device
@@ -192,7 +192,7 @@ class App:
                     if faults >= _MOST_FAULTS:
                         raise
                     self._log.crash("step_failed", err)
-                alive()
+                lease.renew()
                 is_busy = device.bolt.is_moving or self._lock.keypad.is_busy
                 await sleep_ms(_MOVING_MS if is_busy else _RESTING_MS)
         finally:
@@ -213,7 +213,7 @@ class App:
         self._measure(now_ms)
         self._advertise(now_ms)
 
-    async def _console(self, alive):
+    async def _console(self, lease):
         from firmware.system.console import Console
 
         words = Words(
@@ -228,7 +228,7 @@ class App:
             self._lock.reader,
             self._lock.fob_radio,
         )
-        await Console().serve(words.handle, alive)
+        await Console().serve(words.handle, lease)
 
     # What others see
 

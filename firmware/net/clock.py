@@ -10,7 +10,6 @@ from firmware.lib.compat import const
 from firmware.lib.errors import NetError, ProtocolError
 from firmware.lib.timekeeper import TRUSTED, Timekeeper
 from firmware.net.datagram import ask
-from firmware.system.pulse import attend, rest_ms
 from firmware.system.timing import ticks_diff, ticks_ms
 
 _ANSWER_MS = const(2000)
@@ -66,26 +65,26 @@ class Clock:
         """Unix seconds; not below the floor, and only to be relied on while `trusted`."""
         return self.now_ms() // 1000
 
-    async def run(self, alive):
+    async def run(self, lease):
         """Sample for ever. `run` or `now` must be called at least every six days, as ticks wrap."""
         pause_s = 0
         while True:
             try:
-                moved_ms = self._keeper.sample(await attend(self._ask(), alive, _ASKING_MS), self._mono())
+                moved_ms = self._keeper.sample(await lease.wait_for_ms(self._ask(), _ASKING_MS), self._mono())
                 pause_s = 0
             except (NetError, ProtocolError) as err:
                 pause_s = next_pause(pause_s, 0, _BETWEEN_S)
                 self._log.warn("no_answer", host=self._host, why=err, pause_s=pause_s)
-                await rest_ms(jittered_ms(pause_s, os.urandom(1)[0]), alive)
+                await lease.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
                 continue
             if moved_ms is not None:
                 self._taken(moved_ms)
-                await rest_ms(_RESYNC_S * 1000, alive)
+                await lease.sleep_ms(_RESYNC_S * 1000)
             elif self.trusted:
                 self._log.warn("jump_unconfirmed", pending=self._keeper.is_pending)
-                await rest_ms(_CONFIRM_S * 1000, alive)
+                await lease.sleep_ms(_CONFIRM_S * 1000)
             else:
-                await rest_ms(_BETWEEN_S * 1000, alive)
+                await lease.sleep_ms(_BETWEEN_S * 1000)
 
     def _taken(self, moved_ms):
         now_s = self.now()

@@ -17,7 +17,6 @@ from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError, NetError, ProtocolError
 from firmware.net import tls
 from firmware.net.mqtt_session import Session
-from firmware.system.pulse import attend, rest_ms, wait_set
 from firmware.system.timing import ticks_diff, ticks_ms
 
 _CONNECT_S = const(15)
@@ -68,7 +67,7 @@ class Mqtt(MQTTClient):
         """Filters to subscribe to, with QoS 1, at every connect."""
         self._topics = list(topics)
 
-    async def run(self, alive):
+    async def run(self, lease):
         """Connect, serve and reconnect, until cancelled. Errors that are not the network's are raised."""
         pause_s = 0
         if self._ca is None:
@@ -76,12 +75,12 @@ class Mqtt(MQTTClient):
         while True:
             began_ms = ticks_ms()
             try:
-                await self._serve(alive)
+                await self._serve(lease)
             except NetError as err:
                 ran_ms = ticks_diff(ticks_ms(), began_ms)
                 pause_s = next_pause(pause_s, ran_ms)
                 self._log.warn("disconnected", why=err, ran_ms=ran_ms, pause_s=pause_s)
-            await rest_ms(jittered_ms(pause_s, os.urandom(1)[0]), alive)
+            await lease.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
 
     async def publish(self, topic, payload, retain=False, qos=0):  # type: ignore[override]
         """Send one message. QoS 0 returns once it is queued, QoS 1 once the broker has acknowledged it.
@@ -111,18 +110,18 @@ class Mqtt(MQTTClient):
             await session.outbox.flushed()
             session.end(NetError("disconnect asked for"))
 
-    async def _serve(self, alive):
+    async def _serve(self, lease):
         """One connection from start to end; always raises."""
-        session = await attend(self._open(), alive, _OPENING_MS)
+        session = await lease.wait_for_ms(self._open(), _OPENING_MS)
         tasks = []
         try:
-            await attend(self._greet(session), alive, _OPENING_MS)
+            await lease.wait_for_ms(self._greet(session), _OPENING_MS)
             self._session = session
             self.is_up = True
             self._log.info("connected", host=self.server, port=self.port)
             for job in (self._receive, self._send, self._keep_alive, self._welcome):
                 tasks.append(asyncio.create_task(_guarded(session, job)))
-            await wait_set(session.over, alive)
+            await lease.wait(session.over)
             raise session.fault
         finally:
             self.is_up = False

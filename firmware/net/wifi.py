@@ -10,7 +10,6 @@ import network
 from firmware.lib.backoff import jittered_ms, next_pause
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError
-from firmware.system.pulse import rest_ms, wait_set
 from firmware.system.timing import ticks_diff, ticks_ms
 
 _JOIN_MS = const(20000)
@@ -48,20 +47,20 @@ class Wifi:
         address = self._wlan.ifconfig()[3]
         return address if address != "0.0.0.0" else None
 
-    async def wait_up(self, alive):
+    async def wait_up(self, lease):
         """Return once associated, reporting meanwhile."""
-        await wait_set(self._up, alive)
+        await lease.wait(self._up)
 
-    async def run(self, alive):
+    async def run(self, lease):
         """Associate, watch, and associate again, until cancelled."""
         pause_s = 0
         while True:
             began_ms = ticks_ms()
             try:
-                await self._join(alive)
+                await self._join(lease)
                 self._log.info("connected", address=self._wlan.ifconfig()[0], rssi_dbm=self.rssi_dbm)
                 while self._wlan.isconnected():
-                    await rest_ms(_WATCH_MS, alive)
+                    await lease.sleep_ms(_WATCH_MS)
                 why: object = "lost"
             except NetError as err:
                 why = err
@@ -70,9 +69,9 @@ class Wifi:
             ran_ms = ticks_diff(ticks_ms(), began_ms)
             pause_s = next_pause(pause_s, ran_ms)
             self._log.warn("disconnected", why=why, ran_ms=ran_ms, pause_s=pause_s)
-            await rest_ms(jittered_ms(pause_s, os.urandom(1)[0]), alive)
+            await lease.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
 
-    async def _join(self, alive):
+    async def _join(self, lease):
         """One attempt, under a deadline. Raises NetError."""
         try:
             self._wlan.active(True)
@@ -83,7 +82,7 @@ class Wifi:
             while not self._wlan.isconnected():
                 if ticks_diff(ticks_ms(), began_ms) > _JOIN_MS:
                     raise NetError("not associated in %d ms, status %s" % (_JOIN_MS, self._wlan.status()))
-                await rest_ms(_LOOK_MS, alive)
+                await lease.sleep_ms(_LOOK_MS)
         except OSError as err:  # "Wifi Internal Error" and the like
             raise NetError("cannot associate: %s" % err)
         self._up.set()

@@ -11,7 +11,6 @@ import sys
 
 from firmware.lib.compat import const, loads_object
 from firmware.lib.errors import FirmwareError
-from firmware.system.pulse import wait_set
 from firmware.system.timing import sleep_ms
 
 _MAX_LINE = const(2048)
@@ -68,7 +67,7 @@ class Console:
         self._stdout = stdout or sys.stdout
         self._poll = select.poll()
 
-    async def serve(self, handler, alive):
+    async def serve(self, handler, lease):
         """Answer requests for ever. Reads only what has arrived, so it never blocks the loop.
 
         Polled, because `sys.stdin.readline`, which StreamReader calls, blocks a board until the line ends.
@@ -77,14 +76,14 @@ class Console:
         lines = Lines()
         try:
             while True:
-                alive()
+                lease.renew()
                 request = None
                 for _ in range(_BURST):
                     if not self._poll.poll(0):
                         break
                     octet = self._bytes.read(1)
                     if not octet:  # the other end is gone, and nothing will ever come again
-                        await wait_set(asyncio.Event(), alive)
+                        await lease.wait(asyncio.Event())
                     request = lines.feed(octet[0])
                     if request is not None:
                         break

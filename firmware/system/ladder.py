@@ -7,7 +7,6 @@ Gateway's rungs: `rescan`, `radio_cycle` (radio off and on), `soft_reset`, `radi
 import asyncio
 
 from firmware.lib.compat import const
-from firmware.system.pulse import attend, rest_ms, wait_set
 
 _CALM_MS = const(600000)
 _ACT_MS = const(20000)  # a reset waits until it hurts nothing
@@ -48,10 +47,10 @@ class Ladder:
         self._most = max(self._most, len(words) - 1 if most is None else words.index(most))
         self._woken.set()
 
-    async def run(self, alive):
+    async def run(self, lease):
         """Climb when there is trouble, for ever."""
         while True:
-            if not await wait_set(self._woken, alive, self._calm_ms if self._level else None):
+            if not await lease.wait(self._woken, self._calm_ms if self._level else None):
                 self._level = 0
                 self._log.info("calm")
                 continue
@@ -59,7 +58,7 @@ class Ladder:
             self._level = max(self._level, min(self._level + 1, self._most))
             self._restarts.count(rung.word)
             self._log.warn(rung.word, why=self._why)
-            await attend(rung.act(self._why), alive, _ACT_MS)
-            await rest_ms(rung.settle_ms, alive)
+            await lease.wait_for_ms(rung.act(self._why), _ACT_MS)
+            await lease.sleep_ms(rung.settle_ms)
             self._woken.clear()  # what was found meanwhile was found too early
             self._most = 0

@@ -11,7 +11,6 @@ the board is of no use; ten healthy minutes, or a loss of power, lead back to al
 import gc
 
 from firmware.lib.compat import const
-from firmware.system.pulse import rest_ms
 from firmware.system.restarts import Restarts
 from firmware.system.slots import Slot
 from firmware.system.supervisor import Supervisor
@@ -124,9 +123,9 @@ class Lifeline:
         gc.collect()
         self.reset(why, name)
 
-    async def _keep_house(self, alive):
+    async def _keep_house(self, lease):
         while True:
-            alive()
+            lease.renew()
             self._pass_time()
             self.each()
             if self.slot.is_on_trial:
@@ -137,4 +136,4 @@ class Lifeline:
             if self.is_minimal and self.supervisor.rounds() >= _MINIMAL_ROUNDS and self.is_idle():
                 self.restarts.healthy()
                 self.reset("calm")
-            await rest_ms(_LOOK_MS, alive)
+            await lease.sleep_ms(_LOOK_MS)

@@ -1,8 +1,9 @@
 """Keeps the long-lived jobs running and feeds the watchdog. Owns every task that outlives one function.
 
-Every job reports. One that ends, fails or falls silent is started again within 5 s (security.md R-18); three such ends
-of one job in ten minutes are hopeless, and the board is reset. The watchdog is fed here and nowhere else, once a
-second, and only while every job reports: one that cannot even be cancelled starves it, as does a blocked loop (R-19).
+Every job has a lease, which says how long it may be silent. One that ends, fails or outlives its lease is started again
+within 5 s (security.md R-18); three such ends of one job in ten minutes are hopeless, and the board is reset. The
+watchdog is fed here and nowhere else, once a second, and only while no lease has run out: a job that cannot even be
+cancelled starves it, as does a blocked loop (security.md R-19).
 
 Time is counted in rounds of about a second of the loop, not by the clock, so that neither a wrapped tick counter nor a
 loop that was held up for a moment makes every job look late.
@@ -12,7 +13,7 @@ import asyncio
 import gc
 
 from firmware.lib.compat import const
-from firmware.system.timing import sleep_ms, ticks_diff
+from firmware.system.timing import sleep_ms, ticks_diff, wait_for_ms
 
 _ROUND_MS = const(1000)
 _SILENT_ROUNDS = const(4)
@@ -22,19 +23,53 @@ _SPAN_ROUNDS = const(600)
 _HEALTHY_ROUNDS = const(60)
 
 
-class _Job:
-    def __init__(self, name, run):
+class Lease:
+    """How long a job may be silent. The job gets its lease as its argument and renews it; the rest is the supervisor's.
+
+    Work between two waits needs no word: each report may come four rounds late.
+    """
+
+    def __init__(self, name="", run=None):
         self.name = name
         self.run = run
         self.task = None
-        self.silent = 0  # rounds since the last report
-        self.is_cut = False  # cancelled for its silence
-        self.is_paused = False
+        self.is_cut = False  # the task was cancelled for its silence
         self.ends = ()  # rounds of the latest ends that count
+        self.renew()
 
-    def alive(self):
-        """The job reports that it still does its work."""
-        self.silent = 0
+    def renew(self, silence_ms=0):
+        """The job does its work, and reports again within `silence_ms`."""
+        self.rounds = _SILENT_ROUNDS + (silence_ms + _ROUND_MS - 1) // _ROUND_MS
+
+    def suspend(self):
+        """The job begins to wait for what may never come. It owes nothing until it renews the lease."""
+        self.rounds = None
+
+    def is_over(self):
+        return self.rounds is not None and self.rounds < 0
+
+    def sleep_ms(self, pause_ms):
+        """Awaitable that ends after `pause_ms`, which the lease then covers."""
+        self.renew(pause_ms)
+        return sleep_ms(pause_ms)
+
+    def wait_for_ms(self, work, limit_ms):
+        """`timing.wait_for_ms` for work that never takes longer than `limit_ms`, which the lease then covers."""
+        self.renew(limit_ms)
+        return wait_for_ms(work, limit_ms)
+
+    async def wait(self, event, limit_ms=None):
+        """Wait until `event` is set, which may be never; False when `limit_ms` passed first."""
+        if limit_ms is None:
+            self.suspend()
+            await event.wait()
+        else:
+            try:
+                await self.wait_for_ms(event.wait(), limit_ms)
+            except asyncio.TimeoutError:
+                pass
+        self.renew()
+        return event.is_set()
 
 
 class Supervisor:
@@ -54,22 +89,17 @@ class Supervisor:
         self._is_stopping = False
 
     def add(self, name, job):
-        """Run the async function `job(alive)`, which must call `alive()` at least every two seconds (`system/pulse`
-        has waits that do)."""
-        self._jobs[name] = _Job(name, job)
-
-    def alive(self, name):
-        """Job `name` reports, for those that got this function at their construction."""
-        self._jobs[name].silent = 0
+        """Run the async function `job(lease)`, which must renew its lease before it runs out."""
+        self._jobs[name] = Lease(name, job)
 
     def rounds(self):
         """Seconds, roughly, that the supervisor has been running."""
         return self._round
 
     def silent(self):
-        """The name of a job whose report is overdue, or None. A job in its pause is not."""
+        """The name of a job whose lease has run out, or None."""
         for job in self._jobs.values():
-            if job.silent > _SILENT_ROUNDS and not job.is_paused:
+            if job.is_over():
                 return job.name
         return None
 
@@ -97,8 +127,9 @@ class Supervisor:
         if self._round == _HEALTHY_ROUNDS:
             self._restarts.healthy()
         for job in self._jobs.values():
-            job.silent += 1
-            if job.silent > _SILENT_ROUNDS and not job.is_paused and not job.is_cut and job.task:
+            if job.rounds is not None:
+                job.rounds -= 1
+            if job.is_over() and not job.is_cut and job.task:
                 job.is_cut = True
                 job.task.cancel()
         late = self.silent()
@@ -108,18 +139,18 @@ class Supervisor:
             if self._starving:
                 self._starving = None
                 self._restarts.withdraw()
-        elif late != self._starving and self._jobs[late].silent > _SILENT_ROUNDS + 1:  # its cancellation had a round
+        elif late != self._starving and self._jobs[late].rounds < -1:  # its cancellation had a round
             self._starving = late
             self._restarts.note("silent", late)
             self._log.error("silent", job=late)
 
     async def _keep(self, job):
         while True:
-            job.silent = 0
+            job.renew()
             began_ms = self._now_ms()
             pause_ms = _PAUSE_MS
             try:
-                await job.run(job.alive)
+                await job.run(job)
                 why = "returned"
             except asyncio.CancelledError:
                 if self._is_stopping or not job.is_cut:
@@ -131,14 +162,13 @@ class Supervisor:
                 why = err
             except Exception as err:
                 why = err
-            job.is_paused = True
+            job.suspend()
             job.is_cut = False
             try:
                 self._note_end(job, why, ticks_diff(self._now_ms(), began_ms))
             except Exception:  # no memory even to say so: going on matters more
                 gc.collect()
             await sleep_ms(pause_ms)
-            job.is_paused = False
 
     def _note_end(self, job, why, ran_ms):
         """A run of `job` has ended: count it, log it, and give up after the third in ten minutes."""

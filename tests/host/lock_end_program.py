@@ -114,6 +114,7 @@ from firmware.ble.peripheral import Peripheral  # noqa: E402
 from firmware.ble.radio import Radio  # noqa: E402
 from firmware.lib.errors import LinkError  # noqa: E402
 from firmware.system.log import Log  # noqa: E402
+from firmware.system.supervisor import Lease  # noqa: E402
 
 ble = BLE()
 
@@ -164,7 +165,7 @@ async def leave(connection, handle):
 
 
 def waiting(peripheral):
-    return asyncio.create_task(peripheral.accept())
+    return asyncio.create_task(peripheral.accept(Lease()))
 
 
 async def visits(radio, peripheral):

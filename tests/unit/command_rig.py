@@ -24,6 +24,7 @@ from firmware.lib import x25519
 from firmware.lib.errors import LinkError
 from firmware.lib.topics import Topics
 from firmware.system.journal import Journal
+from firmware.system.supervisor import Lease
 from tests.unit.gateway_rig import (
     ADDRESS,
     Broker,
@@ -134,8 +135,8 @@ class Rig:
 
         async def serve():
             tools = self.tools
-            jobs = [self.bridge.run(), tools.scheduler.run(), tools.scheduler.watch(), tools.jobs.run()]
-            tasks = [asyncio.create_task(job) for job in jobs]
+            runs = (self.bridge.run, tools.scheduler.run, tools.scheduler.watch, tools.jobs.run)
+            tasks = [asyncio.create_task(run(Lease())) for run in runs]
             for _ in range(limit_ms // 5):
                 if len(self.out.put_in) >= until:
                     break

@@ -7,6 +7,7 @@ from firmware.gateway.registry import Registry
 from firmware.gateway.states import States
 from firmware.lib import advert, opcodes
 from firmware.lib.topics import Topics
+from firmware.system.supervisor import Lease
 from tests.unit.gateway_rig import ADDRESS, Broker, Now, UnixClock, fresh_folder, known_lock, quiet_log, run, vault
 
 
@@ -149,10 +150,10 @@ class StatesTest(unittest.TestCase):
         registry.on_change = states.mark
         lock = known_lock()
         registry.add(lock)
-        run(states.publish())
+        run(states.publish(Lease()))
         registry.sighting(ADDRESS, 0, -60, advert.encode_manufacturer(ADDRESS, 2, advert.UNLOCKED, 77), None)
-        run(states.publish())
-        run(states.publish())
+        run(states.publish(Lease()))
+        run(states.publish(Lease()))
         found = [(topic.split("/")[-1], payload) for topic, payload, retain, qos in broker.sent if retain and qos == 1]
         self.assertEqual([leaf for leaf, _ in found], ["availability", "availability", "state"])
         self.assertEqual([payload for _, payload in found[:2]], ["offline", "online"])
@@ -160,5 +161,5 @@ class StatesTest(unittest.TestCase):
         self.assertEqual((state["lock"], state["battery"], state["rssi"]), ("UNLOCKED", 77, -60))
         registry.remove(lock)
         states.withdraw(lock)
-        run(states.publish())
+        run(states.publish(Lease()))
         self.assertEqual([payload for _, payload, _, _ in broker.sent[-2:]].count(b""), 2)

@@ -6,6 +6,7 @@ import unittest
 from firmware.ble.central import GaveWay
 from firmware.gateway.scheduler import COMMAND, RECORDS, URGENT, Job, Scheduler
 from firmware.lib.errors import LinkError
+from firmware.system.supervisor import Lease
 from firmware.system.timing import sleep_ms, ticks_add, ticks_diff, ticks_ms
 from tests.unit.gateway_rig import quiet_log, run, stop
 
@@ -90,6 +91,7 @@ class Bench:
         self.faults = faults
         self.opened = []
         self.done = []
+        self.lease = Lease()
         self.done_ms = self.closed_ms = 0
         self.front, self.back = Lock("front"), Lock("back")
         self.scheduler = Scheduler(
@@ -101,7 +103,7 @@ class Bench:
 
     def play(self, story):
         async def whole():
-            task = asyncio.create_task(self.scheduler.run())
+            task = asyncio.create_task(self.scheduler.run(self.lease))
             await story()
             await stop(task)
 
@@ -235,6 +237,24 @@ class SchedulerTest(unittest.TestCase):
 
         bench.play(story)
         self.assertEqual((bench.done, len(bench.opened)), (["unlock"], 3))
+
+    def test_the_lease_ends_soon_after_the_deadline_of_the_job_and_is_none_between_jobs(self):
+        bench = Bench()
+        rounds = []
+
+        async def hang(gives_way):
+            rounds.append(bench.lease.rounds)
+
+        async def story():
+            rounds.append(bench.lease.rounds)
+            bench.faults["front"] = [hang]
+            bench.scheduler.submit(Work(bench, bench.front, "unlock", limit_ms=20000))
+            await bench.until(1)
+            await sleep_ms(5)
+            rounds.append(bench.lease.rounds)
+
+        bench.play(story)
+        self.assertEqual(rounds, [4, 4 + 20 + 5, None])
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@ import unittest
 
 from firmware.system.ladder import Ladder, Rung
 from firmware.system.log import ERROR, Log
-from firmware.system.pulse import nobody
 from firmware.system.restarts import Restarts
+from firmware.system.supervisor import Lease
 from tests.unit.tasks import cancel
 
 
@@ -24,7 +24,7 @@ class LadderTest(unittest.TestCase):
         climber = Ladder(rungs, self.restarts, Log(lambda: 0, lambda line: None, ERROR), calm_ms)
 
         async def whole():
-            task = asyncio.create_task(climber.run(nobody))
+            task = asyncio.create_task(climber.run(Lease()))
             await scenario(climber)
             await cancel(task)
 
@@ -44,24 +44,26 @@ class LadderTest(unittest.TestCase):
             self.restarts.counts(), {"power_on": 1, "rescan": 1, "radio_cycle": 1, "soft_reset": 1, "radio": 3}
         )
 
-    def test_a_rung_that_takes_its_time_is_reported_through(self):
-        reports = []
+    def test_the_lease_covers_a_rung_that_takes_its_time_and_the_time_it_is_given(self):
+        lease = Lease()
+        seen = []
 
         async def slow(why):
-            await asyncio.sleep(0.05)
-            self.climbed.append(("radio", why))
+            seen.append(lease.rounds)
+            await asyncio.sleep(0.01)
 
         async def whole():
-            climber = Ladder([Rung("radio", slow, 0)], self.restarts, Log(lambda: 0, lambda line: None, ERROR))
-            task = asyncio.create_task(climber.run(lambda: reports.append(len(self.climbed))))
+            climber = Ladder([Rung("radio", slow, 60000)], self.restarts, Log(lambda: 0, lambda line: None, ERROR))
+            task = asyncio.create_task(climber.run(lease))
             await asyncio.sleep(0.001)
-            before = len(reports)
+            seen.append(lease.rounds)
             climber.trouble("refused")
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.05)
+            seen.append(lease.rounds)
             await cancel(task)
-            return len(reports) - before
 
-        self.assertTrue(asyncio.run(whole()) >= 1)
+        asyncio.run(whole())
+        self.assertEqual(seen, [None, 4 + 20, 4 + 60])
 
     def test_trouble_of_another_making_never_resets(self):
         async def scenario(climber):

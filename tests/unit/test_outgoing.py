@@ -5,7 +5,7 @@ from firmware.gateway.outgoing import Outgoing
 from firmware.gateway.states import States
 from firmware.gateway.uploads import Uploads
 from firmware.lib.topics import Topics
-from firmware.system.pulse import nobody
+from firmware.system.supervisor import Lease
 from tests.unit.gateway_rig import Broker, Now, UnixClock, known_lock, quiet_log, run, stop
 
 
@@ -71,14 +71,14 @@ class DawdlerTest(unittest.TestCase):
         broker = Dawdler()
         outgoing = Outgoing(broker, quiet_log())
         outgoing.put("t", "result")
-        self.assertEqual(self.until_sent(broker, outgoing.run(nobody)), ["result"])
+        self.assertEqual(self.until_sent(broker, outgoing.run(Lease())), ["result"])
 
     def test_a_state_is_sent_again(self):
         broker = Dawdler()
         lock = known_lock()
         lock.seen_s = 0
         states = States(One(lock), Topics("001122334455"), broker, UnixClock(), Now())
-        self.assertEqual(self.until_sent(broker, states.run(nobody)), ["online"])
+        self.assertEqual(self.until_sent(broker, states.run(Lease())), ["online"])
 
     def test_uploads_go_on(self):
         broker = Dawdler()
@@ -89,4 +89,4 @@ class DawdlerTest(unittest.TestCase):
             return False
 
         uploads.offer = offer
-        self.assertEqual(self.until_sent(broker, uploads.run(nobody)), ["batch"])
+        self.assertEqual(self.until_sent(broker, uploads.run(Lease())), ["batch"])

@@ -6,6 +6,7 @@ from firmware.ble.server import Server
 from firmware.lib import advert
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.log import Log
+from firmware.system.supervisor import Lease
 
 _CONNECT = 1
 _DISCONNECT = 2
@@ -125,7 +126,7 @@ async def _turns():
 
 
 async def _accepted(radio, peripheral, handle=1):
-    task = asyncio.create_task(peripheral.accept())
+    task = asyncio.create_task(peripheral.accept(Lease()))
     await _turns()
     radio.connect(handle)
     return await task
@@ -150,7 +151,7 @@ class PeripheralTest(unittest.TestCase):
         radio, peripheral = _peripheral()
 
         async def scenario():
-            task = asyncio.create_task(peripheral.accept())
+            task = asyncio.create_task(peripheral.accept(Lease()))
             manufacturer = advert.encode_manufacturer(_ADDRESS, 2, 4, 90)
             for _ in range(6):  # whichever turn it is at which the advertisement is handed to the stack
                 peripheral.set_advert(manufacturer, "GH1_120000", 400)
@@ -171,7 +172,7 @@ class PeripheralTest(unittest.TestCase):
         radio, peripheral = _peripheral()
 
         async def scenario():
-            task = asyncio.create_task(peripheral.accept())
+            task = asyncio.create_task(peripheral.accept(Lease()))
             await _turns()
             for flags in (1, 1, 0):
                 peripheral.set_advert(advert.encode_manufacturer(_ADDRESS, 2, flags, 90), "GH1_120000", 400)
@@ -258,7 +259,7 @@ class PeripheralTest(unittest.TestCase):
         radio, peripheral = _peripheral()
 
         async def scenario():
-            task = asyncio.create_task(peripheral.accept())
+            task = asyncio.create_task(peripheral.accept(Lease()))
             await _turns()
             radio.connect(1)
             radio.aioble.arrived, keep = None, radio.aioble.arrived

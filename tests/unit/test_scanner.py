@@ -5,6 +5,7 @@ from firmware.ble.scanner import Scanner, find_field, looks_like_lock
 from firmware.lib import advert
 from firmware.lib.errors import LinkError
 from firmware.system.log import Log
+from firmware.system.supervisor import Lease
 
 _ADDRESS = bytes.fromhex("240ac4000012")
 _DATA = advert.encode_manufacturer(_ADDRESS, 2, 0, 90)
@@ -62,14 +63,11 @@ class _Bench:
     def __init__(self, radio):
         self.radio = radio
         self.sightings = []
-        self.alive = 0
-        self.scanner = Scanner(radio, self._see, Log(lambda: 0, lambda line: None), self._live)
+        self.lease = Lease()
+        self.scanner = Scanner(radio, self._see, Log(lambda: 0, lambda line: None))
 
     def _see(self, *sighting):
         self.sightings.append(sighting)
-
-    def _live(self):
-        self.alive += 1
 
     def hear(self, payload, kind=_IND, rssi_dbm=-60, address=_ADDRESS):
         self.radio.on_advert(0, memoryview(address), kind, rssi_dbm, memoryview(payload))
@@ -83,7 +81,7 @@ async def _turns(count=12):
 def _run(scenario, refuse=False):
     async def whole():
         bench = _Bench(_Radio(refuse))
-        task = asyncio.create_task(bench.scanner.run())
+        task = asyncio.create_task(bench.scanner.run(bench.lease))
         await _turns()
         try:
             await scenario(bench, task)
@@ -109,7 +107,6 @@ class ScannerTest(unittest.TestCase):
 
         bench = _run(scenario)
         self.assertEqual(bench.sightings, [(_ADDRESS, 0, -60, _DATA, None), (_ADDRESS, 0, -70, _DATA, None)])
-        self.assertTrue(bench.alive)
 
     def test_scan_comes_back_after_somebody_had_the_radio(self):
         async def scenario(bench, task):
@@ -117,9 +114,11 @@ class ScannerTest(unittest.TestCase):
             bench.radio.stop_scan()
             await _turns()
             self.assertEqual(len(bench.radio.starts), 1)
+            self.assertEqual(bench.lease.rounds, None)  # the radio's holder has a limit of its own
             bench.radio.free.set()
             await _turns()
             self.assertEqual(len(bench.radio.starts), 2)
+            self.assertEqual(bench.lease.rounds, 4 + 60)
             bench.hear(_LOCK)
             await _turns()
 

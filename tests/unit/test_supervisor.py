@@ -3,7 +3,7 @@ import unittest
 
 from firmware.system.log import Log
 from firmware.system.restarts import Restarts
-from firmware.system.supervisor import Supervisor
+from firmware.system.supervisor import Lease, Supervisor
 from tests.unit.tasks import cancel
 
 
@@ -76,19 +76,71 @@ def _play(scenario, **jobs):
     return rig
 
 
-async def _good(alive):
+async def _good(lease):
     while True:
-        alive()
+        lease.renew()
         await asyncio.sleep(0)
+
+
+class LeaseTest(unittest.TestCase):
+    def test_a_pause_and_the_end_of_work_are_covered_and_no_more(self):
+        lease = Lease()
+        self.assertEqual(lease.rounds, 4)
+        lease.renew(1001)
+        self.assertEqual(lease.rounds, 6)
+        asyncio.run(self._sleep(lease))
+        self.assertEqual(lease.rounds, 5)
+
+    async def _sleep(self, lease):
+        await lease.sleep_ms(5)
+
+    def test_wait_ends_with_the_event_or_its_limit(self):
+        lease = Lease()
+        rounds = []
+
+        async def scenario():
+            event = asyncio.Event()
+            late = await lease.wait(event, 5)
+            rounds.append(lease.rounds)
+            task = asyncio.create_task(lease.wait(event))
+            await _turns()
+            rounds.append(lease.rounds)
+            event.set()
+            in_time = await task
+            rounds.append(lease.rounds)
+            return late, in_time, await lease.wait(event, 5)
+
+        self.assertEqual(asyncio.run(scenario()), (False, True, True))
+        self.assertEqual(rounds, [4, None, 4])
+
+    def test_result_exception_and_limit_of_work_are_passed_on(self):
+        lease = Lease()
+
+        async def work(fault, pause_s=0):
+            await asyncio.sleep(pause_s)
+            if fault:
+                raise fault
+            return 7
+
+        async def scenario():
+            seen = [await lease.wait_for_ms(work(None), 30000), lease.rounds]
+            for task in (work(ValueError()), work(None, 1000)):
+                try:
+                    await lease.wait_for_ms(task, 5)
+                except (ValueError, asyncio.TimeoutError) as err:
+                    seen.append(type(err))
+            return seen
+
+        self.assertEqual(asyncio.run(scenario()), [7, 34, ValueError, asyncio.TimeoutError])
 
 
 class SupervisorTest(unittest.TestCase):
     def test_jobs_run_side_by_side_and_the_watchdog_is_fed_each_round(self):
         seen = []
 
-        async def other(alive):
+        async def other(lease):
             seen.append("other")
-            await _good(alive)
+            await _good(lease)
 
         async def scenario(rig):
             before = rig.fed
@@ -102,7 +154,7 @@ class SupervisorTest(unittest.TestCase):
     def test_silent_job_is_cut_off_after_four_rounds_and_started_again(self):
         starts = []
 
-        async def hung(alive):
+        async def hung(lease):
             starts.append(1)
             await asyncio.Event().wait()
 
@@ -119,10 +171,47 @@ class SupervisorTest(unittest.TestCase):
         self.assertTrue("why=silent" in rig.lines[0] and "job=hung" in rig.lines[0])
         self.assertEqual(rig.hopeless, [])
 
+    def test_a_job_that_said_so_may_be_silent_for_longer_and_is_cut_off_when_that_is_over(self):
+        starts = []
+
+        async def hung(lease):
+            starts.append(1)
+            lease.renew(10000)
+            await asyncio.Event().wait()
+
+        async def scenario(rig):
+            await rig.rounds(14)
+            starts.append("fourteen rounds over")
+            await rig.rounds(1)
+
+        rig = _play(scenario, hung=hung)
+        self.assertEqual(starts, [1, "fourteen rounds over", 1])
+        self.assertEqual(rig.words(), ["ended"])
+
+    def test_a_job_that_waits_for_an_event_owes_nothing_until_it_comes(self):
+        seen = []
+        event = asyncio.Event()
+
+        async def waits_then_hangs(lease):
+            await lease.wait(event)
+            seen.append("event")
+            await asyncio.Event().wait()
+
+        async def scenario(rig):
+            await rig.rounds(1000)
+            seen.append(rig.words())
+            event.set()
+            await _turns()
+            await rig.rounds(5)
+
+        rig = _play(scenario, waits_then_hangs=waits_then_hangs)
+        self.assertEqual(seen[:2], [[], "event"])
+        self.assertEqual(rig.words(), ["ended"])
+
     def test_job_that_cannot_be_cut_off_starves_the_watchdog_and_the_reason_is_kept(self):
         found = []
 
-        async def stubborn(alive):
+        async def stubborn(lease):
             while True:
                 try:
                     await asyncio.Event().wait()
@@ -144,13 +233,13 @@ class SupervisorTest(unittest.TestCase):
     def test_reason_is_withdrawn_when_the_job_reports_after_all(self):
         gate = []
 
-        async def slow(alive):
+        async def slow(lease):
             while not gate:
                 try:
                     await asyncio.sleep(0.001)
                 except asyncio.CancelledError:
                     pass
-            await _good(alive)
+            await _good(lease)
 
         async def scenario(rig):
             await rig.rounds(8)
@@ -165,7 +254,7 @@ class SupervisorTest(unittest.TestCase):
         self.assertEqual(rig.why("watchdog"), ("blocked", ""))
 
     def test_failed_job_pauses_without_being_late_and_is_reported_with_its_traceback(self):
-        async def failing(alive):
+        async def failing(lease):
             raise ValueError("why")
 
         async def scenario(rig):
@@ -181,9 +270,9 @@ class SupervisorTest(unittest.TestCase):
         for apart, hopeless in ((290, True), (305, False)):
             gate = []
 
-            async def falls_silent(alive, gate=gate):
+            async def falls_silent(lease, gate=gate):
                 while not gate:
-                    alive()
+                    lease.renew()
                     await asyncio.sleep(0)
                 gate.pop()
                 await asyncio.Event().wait()
@@ -198,7 +287,7 @@ class SupervisorTest(unittest.TestCase):
             self.assertEqual(rig.hopeless, [("job", "failing")] if hopeless else [])
 
     def test_memory_error_counts_apart_and_is_the_reason(self):
-        async def failing(alive):
+        async def failing(lease):
             raise MemoryError
 
         rig = _Rig()
@@ -219,7 +308,7 @@ class SupervisorTest(unittest.TestCase):
     def test_a_log_that_fails_does_not_keep_a_job_from_its_restart(self):
         starts = []
 
-        async def failing(alive):
+        async def failing(lease):
             starts.append(1)
             raise ValueError
 
@@ -261,7 +350,7 @@ class SupervisorTest(unittest.TestCase):
     def test_stop_cancels_the_jobs_and_lets_them_clean_up(self):
         cleaned = []
 
-        async def job(alive):
+        async def job(lease):
             try:
                 await asyncio.Event().wait()
             finally:

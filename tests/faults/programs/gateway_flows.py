@@ -6,8 +6,9 @@ from firmware.gateway import identity, settings
 from firmware.gateway.bridge import Request
 from firmware.lib import commands, dates, records
 from firmware.lib.messages.pairing_client import init_passwords
-from firmware.net import clock as clock_module
+from firmware.net.clock import Clock
 from firmware.system import config
+from firmware.system.supervisor import Lease
 from firmware.system.timing import ticks_ms
 from tests.faults.programs.cuts import Flow, board
 from tests.faults.programs.gateway_world import SETTINGS, GatewayWorld
@@ -157,7 +158,14 @@ class _Board:
         pass
 
 
-class _Agreed(clock_module.Clock):
+class _Hurried(Lease):
+    """No pause takes any time."""
+
+    def sleep_ms(self, pause_ms):
+        return asyncio.sleep_ms(0)
+
+
+class _Agreed(Clock):
     """The network's time, always the same; waiting for it costs no time."""
 
     async def _ask(self):
@@ -166,20 +174,13 @@ class _Agreed(clock_module.Clock):
 
 def _time(world):
     async def until_trusted(clock):
-        task = asyncio.create_task(clock.run(lambda: None))
+        task = asyncio.create_task(clock.run(_Hurried()))
         while not clock.trusted:
             await asyncio.sleep_ms(0)
         await asyncio.sleep_ms(0)
         task.cancel()
 
-    async def at_once(ms, alive):
-        await asyncio.sleep_ms(0)
-
-    plain, clock_module.rest_ms = clock_module.rest_ms, at_once
-    try:
-        asyncio.run(until_trusted(_Agreed(_Board(), "ntp", quiet_log())))
-    finally:
-        clock_module.rest_ms = plain
+    asyncio.run(until_trusted(_Agreed(_Board(), "ntp", quiet_log())))
     world.ack()
 
 

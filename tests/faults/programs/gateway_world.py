@@ -28,6 +28,7 @@ from firmware.lib.errors import ConfigError
 from firmware.lib.topics import Topics
 from firmware.system import config
 from firmware.system.journal import Journal
+from firmware.system.supervisor import Lease
 from firmware.system.timing import ticks_add, ticks_ms
 from firmware.system.vault import Vault
 from tests.faults.programs import cuts
@@ -160,7 +161,7 @@ class GatewayWorld:
 
     async def _serve(self, until, heard):
         tools = self.tools
-        jobs = [self.bridge.run(), tools.scheduler.run(), tools.scheduler.watch(), tools.jobs.run()]
+        jobs = [run(Lease()) for run in (self.bridge.run, tools.scheduler.run, tools.scheduler.watch, tools.jobs.run)]
         tasks = [asyncio.create_task(job) for job in jobs]
         for _ in range(400):
             if until and len(heard()) >= until:

@@ -17,6 +17,7 @@ from firmware.gateway.uploads import Uploads
 from firmware.lib import mqtt_packet
 from firmware.lib.errors import ProtocolError
 from firmware.system.log import ERROR, Log
+from firmware.system.supervisor import Lease
 from tests.faults.programs.mqtt_kinds import KINDS, READABLE, WORDS, deep, good, mutated, some, some_bytes
 from tests.unit.command_rig import Rig
 from tests.unit.gateway_rig import Broker, quiet_log
@@ -205,9 +206,9 @@ class Flood:
     async def run(self, count):
         rig = self.rig
         tools = rig.tools
-        jobs = [rig.bridge.run()]
+        jobs = [rig.bridge.run(Lease())]
         if self.mode == "any":
-            jobs += [tools.scheduler.run(), tools.scheduler.watch()]
+            jobs += [tools.scheduler.run(Lease()), tools.scheduler.watch(Lease())]
         tasks = [asyncio.create_task(job) for job in jobs]
         for op in table._LOCK_OPS:  # what is loaded when it is first asked for is no growth
             table.module(op)

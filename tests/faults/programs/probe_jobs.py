@@ -42,14 +42,14 @@ async def _misbehave(how):
 def _faulty(job, how, times):
     starts = [0]
 
-    async def run(alive):
+    async def run(lease):
         starts[0] += 1
         if starts[0] > 1:
             print("probe started_again %d" % time.ticks_ms())
         if starts[0] > times:
-            await job(alive)
+            await job(lease)
             return
-        work = asyncio.create_task(job(alive))  # it does its work until then
+        work = asyncio.create_task(job(lease))  # it does its work until then
         try:
             await asyncio.sleep_ms(_AFTER_MS)
         finally:
@@ -58,6 +58,7 @@ def _faulty(job, how, times):
                 await work
             except asyncio.CancelledError:
                 pass
+        lease.renew()  # it misbehaves at work, not in a wait that its lease covers
         await _misbehave(how)
 
     return run

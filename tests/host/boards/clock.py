@@ -5,7 +5,7 @@ import sys
 
 from firmware.net.clock import Clock
 from firmware.system.log import Log
-from firmware.system.pulse import nobody
+from firmware.system.supervisor import Lease
 
 
 class Board:
@@ -30,7 +30,7 @@ class Board:
 async def main():
     board = Board()
     clock = Clock(board, "127.0.0.1", Log(sink=lambda line: print("LOG", line)), int(sys.argv[1]))
-    task = asyncio.create_task(clock.run(nobody))
+    task = asyncio.create_task(clock.run(Lease()))
     print("STATE", clock.state, clock.now())
     while not clock.trusted:
         await asyncio.sleep_ms(50)

@@ -10,7 +10,7 @@ import sys
 from firmware.lib.errors import NetError
 from firmware.net.mqtt import Mqtt
 from firmware.system.log import Log
-from firmware.system.pulse import nobody
+from firmware.system.supervisor import Lease
 
 _PORT, _KEEPALIVE_S, _MESSAGES = [int(arg) for arg in sys.argv[1:4]]
 
@@ -47,7 +47,7 @@ async def main():
         await client.publish("t/status", "too early", qos=1)
     except NetError:
         print("NOT_YET")
-    await client.run(nobody)
+    await client.run(Lease())
 
 
 asyncio.run(main())
