@@ -3,11 +3,12 @@
 import importlib
 import io
 import random
+import subprocess
 import sys
 
 import pytest
 
-from host_tools.sim.board.interpreter import SHIMS
+from host_tools.sim.board.interpreter import SHIMS, interpreter
 
 
 class Cut(Exception):
@@ -152,3 +153,26 @@ def test_an_erased_value_stays_readable_in_the_dump_as_on_the_chip(shims) -> Non
     chip.nvs.erase("space", "b", "key")
     assert chip.nvs.get("space", "b", "key") is None
     assert b"canary-canary" in chip.store.getvalue()
+
+
+_FILL = """
+import gc, io, sys
+sys.path.append(sys.argv[1])
+import _nor, _nvs, _power
+nvs = _nvs.Nvs(_nor.Nor(io.BytesIO(b"\\xff" * _nor.BLOCK * _nvs.PAGES), _nvs.PAGES, _power.Power(None)))
+def fill(start, end):
+    for number in range(start, end):
+        nvs.set("space", "b", "key-%d" % number, bytes(40))
+def alive():
+    gc.collect()
+    return gc.mem_alloc()
+fill(0, 4)
+before = alive()
+fill(4, 100)
+print(alive() - before)
+"""
+
+
+def test_what_it_keeps_takes_nothing_of_the_boards_heap() -> None:
+    done = subprocess.run([interpreter(), "-c", _FILL, str(SHIMS)], capture_output=True, text=True, check=True)
+    assert abs(int(done.stdout)) < 200  # the collector is conservative

@@ -2,6 +2,9 @@
 # only by a mark until their page is needed, in the layout of Espressif's "NVS Storage Library" documentation. What a
 # dump of the chip would show is therefore what a dump of this store shows. Simplified: one chunk per blob, no
 # encryption, and a choice of the page to free that counts what is live instead of what is erased.
+#
+# What it keeps in memory is made once and never grows, because it lies on the heap of the board that is measured: the
+# states of all entries and, as ESP-IDF does, a hash for each item, with which a search reads few entries.
 import binascii
 import struct
 
@@ -23,10 +26,18 @@ def _crc(octets):
 class _Page:
     def __init__(self, number):
         self.number = number
+        self.bits = bytearray(32)  # the states of its entries, two bits each
+        self.blank()
+
+    def blank(self):
         self.state = None  # None: blank
         self.seq = 0
         self.used = 0  # entries that take no more
-        self.bits = bytearray(b"\xff" * 32)
+        for at in range(len(self.bits)):
+            self.bits[at] = 0xFF
+
+    def live(self):
+        return sum(self.entry(place) == _WRITTEN for place in range(_ENTRIES))
 
     def entry(self, place):
         return self.bits[place >> 2] >> (place & 3) * 2 & 3
@@ -35,11 +46,25 @@ class _Page:
         self.bits[place >> 2] &= ~((state ^ 3) << (place & 3) * 2)
 
 
+def _named(key):
+    return key.encode() + bytes(16 - len(key))
+
+
+def _item(raw):
+    # (namespace, type, chunk, name) of an entry
+    return raw[0], raw[1], raw[3], raw[8:24]
+
+
+def _hash(item):
+    number, kind, chunk, named = item
+    return 1 + (_crc(named) + number + kind + chunk) % 255
+
+
 class Nvs:
     def __init__(self, nor):
         self._nor = nor
         self._pages = [_Page(number) for number in range(nor.blocks)]
-        self._items = {}  # (namespace, type, chunk, key) -> (page, place, span)
+        self._heads = bytearray(nor.blocks * _ENTRIES)  # by entry: the hash of the item that begins there, else 0
         self._load()
 
     # --- what esp32.NVS offers
@@ -47,14 +72,16 @@ class Nvs:
     def get(self, space, kind, key):
         # i32: a number; blob: bytes; None when there is none
         number = self._namespace(space, False)
+        if number is None:
+            return None
         if kind == "i":
-            found = self._items.get((number, _I32, _ANY, key))
+            found = self._find((number, _I32, _ANY, _named(key)))
             return None if found is None else struct.unpack("<i", self._entry(found)[24:28])[0]
-        found = self._items.get((number, _INDEX, _ANY, key))
+        found = self._find((number, _INDEX, _ANY, _named(key)))
         if found is None:
             return None
         size, _, chunk = struct.unpack("<IBB", self._entry(found)[24:30])
-        found = self._items.get((number, _DATA, chunk, key))
+        found = self._find((number, _DATA, chunk, _named(key)))
         if found is None:
             return None
         page, place, span = found
@@ -63,47 +90,72 @@ class Nvs:
 
     def set(self, space, kind, key, value):
         number = self._namespace(space, True)
-        if kind == "i":
-            if self.get(space, kind, key) != value:
-                self._replace((number, _I32, _ANY, key), struct.pack("<i4s", value, b"\xff" * 4))
-            return
         if self.get(space, kind, key) == value:
             return
-        index = (number, _INDEX, _ANY, key)
-        old = self._items.get(index)
+        named = _named(key)
+        if kind == "i":
+            self._replace((number, _I32, _ANY, named), struct.pack("<i4s", value, b"\xff" * 4))
+            return
+        index = (number, _INDEX, _ANY, named)
+        old = self._find(index)
         before = None if old is None else self._entry(old)[29]
         chunk = 0 if before == 0x80 else 0x80 if before == 0 else 0
-        self._write((number, _DATA, chunk, key), struct.pack("<HHI", len(value), 0xFFFF, _crc(value)), value)
+        self._write((number, _DATA, chunk, named), struct.pack("<HHI", len(value), 0xFFFF, _crc(value)), value)
         self._replace(index, struct.pack("<IBBH", len(value), 1, chunk, 0xFFFF))
         if before is not None:
-            self._erase((number, _DATA, before, key))
+            self._erase((number, _DATA, before, named))
 
     def erase(self, space, kind, key):
         # True if there was one
         number = self._namespace(space, False)
+        if number is None:
+            return False
+        named = _named(key)
         if kind == "i":
-            return self._erase((number, _I32, _ANY, key))
-        index = (number, _INDEX, _ANY, key)
-        found = self._items.get(index)
+            return self._erase((number, _I32, _ANY, named))
+        index = (number, _INDEX, _ANY, named)
+        found = self._find(index)
         if found is None:
             return False
         chunk = self._entry(found)[29]
         self._erase(index)
-        self._erase((number, _DATA, chunk, key))
+        self._erase((number, _DATA, chunk, named))
         return True
 
     def _namespace(self, space, make):
-        found = self._items.get((0, _U8, _ANY, space))
+        item = (0, _U8, _ANY, _named(space))
+        found = self._find(item)
         if found is not None:
             return self._entry(found)[24]
         if not make:
             return None
-        taken = [self._entry(self._items[name])[24] for name in self._items if name[:2] == (0, _U8)]
-        number = max(taken, default=0) + 1
-        self._write((0, _U8, _ANY, space), bytes((number,)) + b"\xff" * 7)
-        return number
+        highest = 0
+        for page in self._pages:
+            for _, raw in self._items(page):
+                if raw[:2] == bytes((0, _U8)):
+                    highest = max(highest, raw[24])
+        self._write(item, bytes((highest + 1,)) + b"\xff" * 7)
+        return highest + 1
 
     # --- entries
+
+    def _find(self, item):
+        # (page, place, span) of the item, None when there is none
+        sought = bytes((_hash(item),))
+        at = self._heads.find(sought)
+        while at >= 0:
+            page, place = self._pages[at // _ENTRIES], at % _ENTRIES
+            raw = self._read(page, place, 1)
+            if _item(raw) == item:
+                return page, place, raw[2]
+            at = self._heads.find(sought, at + 1)
+        return None
+
+    def _items(self, page):
+        # (place, first entry) of each item in a page
+        for place in range(_ENTRIES):
+            if self._heads[page.number * _ENTRIES + place]:
+                yield place, self._read(page, place, 1)
 
     def _read(self, page, place, count):
         buf = bytearray(_ENTRY * count)
@@ -122,14 +174,15 @@ class Nvs:
             for each in range(max(place, word << 4), min(place + count, word + 1 << 4)):
                 page.mark(each, state)
             self._program(page, 32 + 4 * word, bytes(page.bits[4 * word : 4 * word + 4]))
+        if state == _ERASED:
+            self._heads[page.number * _ENTRIES + place] = 0
 
     def _write(self, item, data, blob=b"", page=None):
         span = 1 + (len(blob) + _ENTRY - 1) // _ENTRY
         page = page or self._room(span)
         place = page.used
-        number, kind, chunk, key = item
+        number, kind, chunk, named = item
         head = bytes((number, kind, span, chunk))
-        named = key.encode() + bytes(16 - len(key))
         page.used += span
         self._program(page, 64 + _ENTRY * place, head + struct.pack("<I", _crc(head + named + data)) + named + data)
         self._mark(page, place, 1, _WRITTEN)
@@ -137,16 +190,17 @@ class Nvs:
             blob += b"\xff" * (-len(blob) % _ENTRY)
             self._program(page, 64 + _ENTRY * (place + 1), blob)
             self._mark(page, place + 1, span - 1, _WRITTEN)
-        self._items[item] = (page, place, span)
+        self._heads[page.number * _ENTRIES + place] = _hash(item)
 
     def _replace(self, item, data):
-        old = self._items.get(item)
-        self._write(item, data)
+        page = self._room(1)  # which may move the old one, so that is looked for afterwards
+        old = self._find(item)
+        self._write(item, data, b"", page)
         if old is not None:
             self._mark(old[0], old[1], old[2], _ERASED)
 
     def _erase(self, item):
-        found = self._items.pop(item, None)
+        found = self._find(item)
         if found is None:
             return False
         self._mark(found[0], found[1], found[2], _ERASED)
@@ -161,7 +215,9 @@ class Nvs:
 
     def _erase_page(self, page):
         self._nor.erase(page.number)
-        self._pages[page.number] = _Page(page.number)
+        page.blank()
+        for place in range(_ENTRIES):
+            self._heads[page.number * _ENTRIES + place] = 0
 
     def _room(self, span):
         active = [page for page in self._pages if page.state == _ACTIVE]
@@ -174,11 +230,8 @@ class Nvs:
             raise OSError(NO_SPACE, "ESP_ERR_NVS_NOT_ENOUGH_SPACE")
         if len(blank) > 1:
             return self._activate(blank[0])
-        live = {}
-        for page, _, count in self._items.values():
-            live[page.number] = live.get(page.number, 0) + count
-        victim = min((page for page in self._pages if page.state), key=lambda page: live.get(page.number, 0))
-        if live.get(victim.number, 0) + span > _ENTRIES:
+        victim = min((page for page in self._pages if page.state), key=lambda page: page.live())
+        if victim.live() + span > _ENTRIES:
             raise OSError(NO_SPACE, "ESP_ERR_NVS_NOT_ENOUGH_SPACE")
         self._header(victim, _FREEING)  # from here until it is blank, the page after it holds only copies
         return self._free(victim, blank[0])
@@ -190,11 +243,9 @@ class Nvs:
 
     def _free(self, victim, blank):
         fresh = self._activate(blank)
-        for item in sorted(self._items, key=lambda item: self._items[item][1]):
-            page, place, span = self._items[item]
-            if page is victim:
-                blob = self._read(page, place + 1, span - 1) if span > 1 else b""
-                self._write(item, self._entry((page, place, span))[24:], blob, fresh)
+        for place, raw in self._items(victim):
+            blob = self._read(victim, place + 1, raw[2] - 1) if raw[2] > 1 else b""
+            self._write(_item(raw), raw[24:], blob, fresh)
         self._erase_page(victim)
         return fresh
 
@@ -208,7 +259,7 @@ class Nvs:
             is_whole = _crc(head[4:28]) == struct.unpack("<I", head[28:32])[0]
             if is_whole and state in (_ACTIVE, _FULL, _FREEING):
                 page.state = state
-                page.bits = head[32:]
+                page.bits[:] = head[32:]
                 continue
             page.seq = 0
             buf = bytearray(_PAGE)
@@ -254,16 +305,18 @@ class Nvs:
                 place += 1
                 continue
             page.used = place + span
-            item = (raw[0], raw[1], raw[3], raw[8:24].rstrip(b"\x00").decode())
-            old = self._items.get(item)
-            self._items[item] = (page, place, span)
+            item = _item(raw)
+            old = self._find(item)
+            self._heads[page.number * _ENTRIES + place] = _hash(item)
             if old is not None:  # a change that was cut before the old one was marked
                 self._mark(old[0], old[1], old[2], _ERASED)
             place += span
 
     def _drop_orphans(self):
-        for item in list(self._items):
-            if item[1] == _DATA:
-                index = self._items.get((item[0], _INDEX, _ANY, item[3]))
-                if index is None or self._entry(index)[29] != item[2]:
-                    self._erase(item)
+        for page in self._pages:
+            for place, raw in self._items(page):
+                number, kind, chunk, named = _item(raw)
+                if kind == _DATA:
+                    index = self._find((number, _INDEX, _ANY, named))
+                    if index is None or self._entry(index)[29] != chunk:
+                        self._mark(page, place, raw[2], _ERASED)

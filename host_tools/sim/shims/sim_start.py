@@ -44,20 +44,23 @@ def prepare(shims):
     del sys.argv[:]
     probe = os.getenv("SIM_PROBE")
     if probe:
-        with _board.host.open(probe, "r") as file:
-            source = file.read()
-        exec(compile(source, probe, "exec"), {})
+        exec(_code(_board.host.open, probe, probe), {})
+
+
+def _code(open_file, path, name):
+    # The text is garbage when this returns: a board compiles its start files from flash and never has it on the heap.
+    with open_file(path, "r") as file:
+        return compile(file.read(), name, "exec")
 
 
 def run(path, names):
     # Run one of the board's start files; True if the next may follow.
     try:
-        with open(path) as file:
-            source = file.read()
+        code = _code(open, path, path[1:])
     except OSError:
         return True
     try:
-        exec(compile(source, path[1:], "exec"), names)
+        exec(code, names)
     except SystemExit:
         import _board
 
