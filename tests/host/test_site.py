@@ -14,6 +14,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from host_tools.sim.air.squatter import Squatter
 from host_tools.sim.board.access_point import AccessPoint
 from host_tools.sim.board.interpreter import SimError
 from host_tools.sim.site.site import PASSWORD, SSID, Site, SiteSpec
@@ -75,14 +76,62 @@ def test_broker_comes_back_on_the_same_port_and_takes_large_payloads(tmp_path):
     asyncio.run(run())
 
 
-def test_leap_is_refused_while_a_link_is_up(tmp_path, monkeypatch):
+def test_leap_waits_until_no_link_is_up_and_says_which_one_does_not_end(tmp_path):
     async def run():
-        async with Site(SiteSpec(**_EMPTY, folder=tmp_path)) as site:
-            monkeypatch.setattr(site.radio, "links_up", lambda: 1)
-            with pytest.raises(SimError):
-                await site.leap(5)
-            assert (await _json(site.control.port, {"do": "leap", "s": 5}))["code"] == "refused"
+        async with Site(SiteSpec(**_EMPTY | {"locks": 1}, folder=tmp_path)) as site:
+            (lock,) = site.locks
+            assert (await _json(site.control.port, {"do": "squat", "lock": lock.mac}))["ok"]
+            while not site.radio.links_up():
+                await asyncio.sleep(0.01)
+            with pytest.raises(SimError, match="no moment .* the link 5a:00:00:00:00:01 to " + lock.mac):
+                await site.leap(5, timeout_s=0.2)
             assert site.leap_s == 0
+            leap = asyncio.create_task(_json(site.control.port, {"do": "leap", "s": 5}))
+            while site.radio.links_up():
+                assert site.leap_s == 0 and not leap.done()
+                if not site.squatters[lock.mac].stays_s:
+                    assert (await _json(site.control.port, {"do": "unsquat", "lock": lock.mac}))["ok"]
+                    break
+            assert (await leap)["ok"] and site.leap_s == 5 and not site.radio.links_up()
+            assert (await _json(site.control.port, {"do": "leap", "s": -5}))["code"] == "bad_request"
+
+    asyncio.run(run())
+
+
+def test_no_link_begins_in_a_leap_and_one_that_is_wanted_comes_up_after_it(tmp_path):
+    async def run():
+        async with Site(SiteSpec(**_EMPTY | {"locks": 1}, folder=tmp_path)) as site:
+            (lock,) = site.locks
+            phone = await Squatter(site.radio.air, lock.mac, per_min=600).start()  # comes and goes all the time
+            for seconds in range(1, 11):
+                before_s = site.leap_s
+                leap = asyncio.create_task(site.leap(seconds))
+                while site.leap_s == before_s:
+                    await asyncio.sleep(0)
+                assert not site.radio.links_up() and site.radio.air.is_held
+                await leap
+                assert not site.radio.air.is_held
+            last = site.radio.last_link
+            while site.radio.last_link == last:
+                await asyncio.sleep(0.01)
+            assert site.leap_s == 55 and lock.starts == 1 and not lock.crashes
+            await phone.stop()
+
+    asyncio.run(run())
+
+
+def test_leap_leaves_a_board_alone_that_has_no_power_or_loses_it(tmp_path):
+    async def run():
+        async with Site(SiteSpec(**_EMPTY | {"locks": 2}, folder=tmp_path)) as site:
+            dark, dying = site.locks
+            await dark.kill()
+            printed = len(dying.lines)
+            leap = asyncio.create_task(site.leap(7))
+            dying.reset()
+            await leap
+            assert site.leap_s == 7
+            await dying.wait_line("lock started", after=printed)
+            assert (await dying.panel({"do": "state"}))["bolt"] == "locked"
 
     asyncio.run(run())
 

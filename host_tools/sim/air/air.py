@@ -183,6 +183,7 @@ class Air(link.LocalLink):
         self.taps: list[Tap] = []
         self.late_s: collections.deque[float] = collections.deque(maxlen=_REMEMBERED)  # of their timers, the latest
         self.faults = Faults(self.stream, self.review)
+        self.is_held = False  # nothing is heard: no advertisement, and so no new link
         self._places: dict[bytes, tuple[float, float]] = {}
         self._streams: dict[tuple, random.Random] = {}
 
@@ -203,6 +204,16 @@ class Air(link.LocalLink):
         for each in self.links:
             each.repace()
         self.review()
+
+    def busy_with(self) -> str:
+        """What is under way between two radios, in words; empty if nothing is."""
+        for each in self.links:
+            return "the link %s to %s is up" % (each.record.central, each.record.peripheral)
+        for radio in self.controllers:
+            if radio.pending_le_connection:
+                peer = bytes(radio.pending_le_connection.peer_address)[::-1].hex(":")
+                return "%s is connecting to %s" % (radio.mac, peer)
+        return ""
 
     def review(self) -> None:
         """Places or faults have changed: links lose or regain each other."""
@@ -266,7 +277,7 @@ class Air(link.LocalLink):
     def advertise(self, sender: Any, advert: Advert) -> None:
         """Let every listening radio in range hear one advertisement. Of several initiators the draw takes one."""
         loop = asyncio.get_running_loop()
-        if self.faults.is_asleep(sender.mac, loop.time()):
+        if self.is_held or self.faults.is_asleep(sender.mac, loop.time()):
             return
         rivals = []
         for each in self.controllers:

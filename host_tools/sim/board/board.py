@@ -30,7 +30,7 @@ _STALE = 256 * 1024  # nobody reads the console: drop what waits
 _AGAIN_S = 0.1
 _HASTY_S = 0.5
 _MAX_HASTY = 5
-_NOTICE_S = 1.0
+_NOTICE_S = 20.0  # a program that waits for nothing for so long stands still
 
 
 @dataclass
@@ -91,6 +91,7 @@ class Board:
         control, self._terminal = open_pty()
         self._outer = PtyEnd(control, self._typed)
         self.console = os.ttyname(self._terminal)
+        self._held = asyncio.Event()
         self._leapt = asyncio.Event()
         self._reply: asyncio.Future | None = None
         self._changes: asyncio.Future | None = None
@@ -332,6 +333,8 @@ class Board:
         """That connection is over."""
         if self._writer is writer:
             self._writer = None
+            self._held.set()
+            self._leapt.set()
 
     def post(self, *message) -> None:
         """Send to the shims; nothing while the board is without power."""
@@ -360,6 +363,8 @@ class Board:
         elif verb == "changes":
             if self._changes and not self._changes.done():
                 self._changes.set_result(args[0])
+        elif verb == "held":
+            self._held.set()
         elif verb == "leapt":
             self._leapt.set()
         elif verb == "end":
@@ -376,13 +381,29 @@ class Board:
     def _put_analog(self, pin: int, level: int) -> None:
         self.post("adc", pin, level)
 
+    # --- leaps of the site: `hold` all boards, `leap` all boards, `go`
+
+    async def hold(self) -> None:
+        """Let its program stand still at a moment at which it waits, having handled all that it was sent.
+
+        Without power there is nothing to hold; a program that never waits (blocked, at its prompt) is left alone.
+        """
+        await self._answered(self._held, "hold")
+
     async def leap(self, seconds: float) -> None:
-        """Move its ticks and clock, and wait until it has noticed; one that is busy notices when it next waits."""
+        """Move its ticks and clock, and wait until it has noticed; one that never waits notices when it does."""
+        await self._answered(self._leapt, "leap", round(seconds * 1000))
+
+    def go(self) -> None:
+        """End `hold`."""
+        self.post("go")
+
+    async def _answered(self, answer: asyncio.Event, *message) -> None:
         if self._writer:
-            self._leapt.clear()
-            self.post("leap", round(seconds * 1000))
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._leapt.wait(), _NOTICE_S)
+            answer.clear()
+            self.post(*message)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(answer.wait(), _NOTICE_S)
 
     # --- what a lock's tests look at
 

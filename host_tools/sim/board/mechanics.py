@@ -76,6 +76,11 @@ class Mechanics:
             "sounds": self.sounds,
         }
 
+    @property
+    def is_moving(self) -> bool:
+        """The motor moves the bolt."""
+        return self._timer is not None
+
     def jam(self, is_jammed: bool) -> None:
         """A jammed bolt is stopped before it arrives, whichever way it goes."""
         self._update()

@@ -80,10 +80,14 @@ def public_address():
     return "%s%02x" % (base[:10].lower(), int(base[10:12], 16) + 2 & 0xFF)
 
 
+current = None  # the board's Stream, for sim_loop
+
+
 class Stream:
     # `on_event(list)` runs on the main thread, like a scheduled IRQ; byte strings in it are views
     # that are overwritten when it returns.
     def __init__(self, on_event, on_lost):
+        global current
         self._on_event = on_event
         self._on_lost = on_lost
         host, port = (os.getenv("SIM_RADIO") or "127.0.0.1:7333").split(":")
@@ -103,6 +107,7 @@ class Stream:
         self._turn.acquire()
         self._drain = self._drain_once
         self.is_open = True
+        current = self
         _thread.start_new_thread(self._watch, ())
 
     @staticmethod
@@ -190,6 +195,12 @@ class Stream:
                     self._end()
         finally:
             self._turn.release()
+
+    def drain(self):
+        # on the main thread, outside of a call: everything that has arrived
+        while self.is_open and self._poll.poll(0):
+            if not self._fill():
+                self._end()
 
     def _fill(self):
         head = self._head

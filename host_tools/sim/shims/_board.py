@@ -20,6 +20,8 @@ handlers = {}  # verb -> function(arguments), run on the main thread
 inputs = {}  # what the site has put on the pins: number -> level
 analog = {}  # and on the converters: number -> 0 to 65535
 on_input = None  # function(number, level) of the pins' interrupts, called on a change
+_holds = 0  # that have ended
+is_hold_wanted = False  # the site waits for this board to stand still, see `hold`
 
 _sock = None
 _poll = None
@@ -51,6 +53,8 @@ def welcome():
                 into[int(number)] = level
         handlers["in"] = _on_in
         handlers["adc"] = _on_adc
+        handlers["hold"] = _on_hold
+        handlers["go"] = _on_go
     return _welcome
 
 
@@ -63,6 +67,27 @@ def _on_in(number, level):
 
 def _on_adc(number, level):
     analog[number] = level
+
+
+def _on_hold():
+    global is_hold_wanted
+    is_hold_wanted = True
+
+
+def _on_go():
+    global is_hold_wanted, _holds
+    is_hold_wanted = False
+    _holds += 1
+
+
+def hold():
+    # Stand still until the site says "go"; a leap comes before that, or none. For a moment at which the program waits,
+    # with all that it was sent handled: nothing that it has under way is torn by the leap.
+    held = _holds
+    post("held")
+    while _holds == held and _sock is not None:  # the next "hold" may have come with the "go" of this one
+        _poll.poll(-1)
+        pump()
 
 
 def stream():

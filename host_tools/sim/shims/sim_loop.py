@@ -4,6 +4,7 @@
 # them itself. So a leap of N ms makes every sleeping task due N ms earlier. Written against asyncio of MicroPython 1.25
 # to 1.29.
 import select
+import sys
 import time
 from asyncio import core
 
@@ -21,11 +22,17 @@ def _wait_io_event(self, wait_ms):
         self.has_line = True
     if not 0 <= wait_ms < _MAX_WAIT_MS:
         wait_ms = _MAX_WAIT_MS
-    said = False
+    if _board.is_hold_wanted:
+        wait_ms = 0
+        radio = sys.modules.get("_air_stream")
+        if radio is not None and radio.current is not None:
+            radio.current.drain()
+    said = is_woken = False
     for stream, event in self.poller.ipoll(wait_ms):
         if stream is line:
             said = True
             continue
+        is_woken = True
         waiting = self.map[id(stream)]
         if event & ~select.POLLOUT and waiting[0] is not None:
             core._task_queue.push(waiting[0])
@@ -41,6 +48,13 @@ def _wait_io_event(self, wait_ms):
             self.poller.modify(stream, select.POLLIN)
     if said:
         _board.pump()
+    elif _board.is_hold_wanted and not is_woken and not _is_due():
+        _board.hold()
+
+
+def _is_due():
+    task = core._task_queue.peek()
+    return task is not None and core.ticks_diff(task.ph_key, core.ticks()) <= 0
 
 
 def _on_leap(ms):

@@ -77,6 +77,8 @@ def sleep_ms(ms):
     until_us = _elapsed_us() + ms * 1000
     while True:
         _board.pump()
+        if _board.is_hold_wanted:
+            _board.hold()
         rest_us = until_us - _elapsed_us()
         if rest_us <= 0:
             break

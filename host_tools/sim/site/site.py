@@ -32,6 +32,10 @@ from host_tools.sim.site.site_plan import PASSWORD, SSID, SiteSpec
 from host_tools.sim.site.timeline import Timeline
 from host_tools.sim.site.uplink import Uplink
 
+_LEAP_S = 120.0  # how long a leap waits for its moment
+_LOOK_S = 0.01
+_TURNS = 20  # of the event loop, from a packet on the air to the socket of a board
+
 
 class Site:
     """Async context manager; entering starts everything, leaving ends it."""
@@ -55,6 +59,7 @@ class Site:
         self.squatters: dict[str, Squatter] = {}  # by the Bluetooth address of their lock
         self.timeline = Timeline(self, self.spec.events)
         self._jobs: set[asyncio.Task] = set()
+        self._leaping = asyncio.Lock()
         self._lines = BoardLines(self._by_base)
         self._is_temporary = False
 
@@ -156,17 +161,49 @@ class Site:
 
     # --- what a test or a story does to it
 
-    async def leap(self, seconds: float) -> None:
-        """Let every board's ticks and clock, and the time server, jump ahead. Raises SimError while a link is up.
+    async def leap(self, seconds: float, timeout_s: float = _LEAP_S) -> None:
+        """Let every board's ticks and clock, and the time server, jump ahead while nothing is under way.
+
+        Waits for its moment: no link is up, none is being established, no bolt moves, and every program has handled
+        what it was sent. The air and the boards are held from the look to the leap, so that nothing starts in between.
+        Raises SimError if there is no such moment within `timeout_s`. What the programs wait for runs out all the same:
+        a broker's keepalive, a request's time.
 
         Ticks wrap after 12.4 days and compare over half of that, so take several leaps for more than a few days.
         """
         if seconds < 0:
             raise SimError("time does not go back")
-        if self.radio.links_up():
-            raise SimError("a link is up; a leap would tear it")
-        self.leap_s += seconds
-        await asyncio.gather(*(board.leap(seconds) for board in self.boards))
+        until_s = time.monotonic() + timeout_s
+        async with self._leaping:
+            while not await self._leap_now(seconds):
+                if time.monotonic() > until_s:
+                    why = self._busy_with() or "one thing followed the other"
+                    raise SimError("no moment for a leap within %g s: %s" % (timeout_s, why))
+                await asyncio.sleep(_LOOK_S)
+
+    async def _leap_now(self, seconds: float) -> bool:
+        if self._busy_with():
+            return False
+        self.radio.air.is_held = True
+        boards = self.boards
+        try:
+            for _ in range(_TURNS):  # what the air has said is on its way to the boards then
+                await asyncio.sleep(0)
+            await asyncio.gather(*(board.hold() for board in boards))
+            if self._busy_with():
+                return False
+            self.leap_s += seconds
+            await asyncio.gather(*(board.leap(seconds) for board in boards))
+            return True
+        finally:
+            for board in boards:
+                board.go()
+            self.radio.air.is_held = False
+
+    def _busy_with(self) -> str:
+        """What a leap would tear, in words; empty if nothing is under way."""
+        moving = ("the bolt of %s moves" % each.name for each in self.boards if each.mechanics.is_moving)
+        return self.radio.air.busy_with() or next(moving, "")
 
     def switch_wifi(self, is_up: bool) -> None:
         """The access point, and with it every gateway's way to the broker."""

@@ -14,8 +14,6 @@ from host_tools.sim.site import actions
 if TYPE_CHECKING:
     from host_tools.sim.site.site import Site
 
-_LEAP_S = 30.0  # how long a leap waits for the end of all links
-
 
 @dataclass(frozen=True)
 class Event:
@@ -55,15 +53,8 @@ class Timeline:
                 self.waiting.append(again)
                 self.waiting.sort(key=lambda event: event.t_s)
             try:
-                await self._perform(event.request)
+                await actions.perform(self._site, event.request)
                 self.done += 1
             except SimError as err:
                 self.failures.append("t=%g %s: %s" % (event.t_s, event.request["do"], err))
                 self.report(self.failures[-1])
-
-    async def _perform(self, request: dict) -> None:
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + _LEAP_S
-        while request["do"] == "leap" and self._site.radio.links_up() and loop.time() < until_s:
-            await asyncio.sleep(0.05)
-        await actions.perform(self._site, request)
