@@ -186,7 +186,7 @@ class Link:
                 found = common.reply(crypto.decrypt(self.key, answer.payload))
                 self.pin = answer.scene
                 self.answers += 1
-            elif command == opcodes.RESET:  # some locks answer a reset with nothing (4.1)
+            elif command == opcodes.RESET:  # some locks answer a reset with nothing (lock-ble-link.md 8.11)
                 found = (command, True, b"")
             else:
                 raise ProtocolError("empty answer")

@@ -96,5 +96,6 @@ def decode_manufacturer(data):
 
 
 def lock_name(model, address):
-    """Advertised name: model prefix and the last three octets in reverse order, like `GH1_332211` (2.5)."""
+    """Advertised name: model prefix and the last three octets in reverse order, like `GH1_332211`
+    (lock-ble-link.md 2.5)."""
     return "%s_%02x%02x%02x" % (model, address[5], address[4], address[3])

@@ -5,7 +5,7 @@ def next_pause(pause_s, ran_ms, low=1, high=60):
     """Seconds to pause after a failure, given the pause before this attempt and how long it ran.
 
     Doubles from `low` up to `high`; starts over at `low` after an attempt that ran for longer than `high` seconds,
-    because that was a healthy run. Source: STYLE, table of failures ("pausing 1 s up to 60 s").
+    because that was a healthy run. Source: CONTRIBUTING.md, "Errors": pausing 1 s up to 60 s.
     """
     if pause_s <= 0 or ran_ms > high * 1000:
         return low

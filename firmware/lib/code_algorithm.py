@@ -3,7 +3,8 @@
 Owns derivation and search; what such a code may do and when is `offline_codes`', whether it may open now `validity`'s.
 A code is nine digits: a truncated HMAC-SHA-256, under a secret of the lock's own, of kind, start hour and a number that
 tells codes of the same kind and hour apart. The digits carry no fields: the lock finds them by making every code that
-could be valid now. Exact definition, known answers and the chance of a guess: lib/README.md. Source: DESIGN 7.
+could be valid now. Exact definition, known answers and the chance of a guess: lib/README.md. Source: decisions.md
+DEC-37.
 
 `start` counts hours since 2000-01-01 00:00, lock-local. `number`: one-time 0 to 199 and permanent 0 to 19, in the order
 of issue; timed, the place in DURATIONS_H; erase 0; recurring, the hours of a window less one, `start` being its first.

@@ -1,7 +1,7 @@
 """Command payloads from MQTT -> `Command`. Owns the envelope {"id","op","args" | "sealed","exp"} and the two words of
 `…/set`; what an operation does with its arguments is for the gateway's operations.
 
-Source: DESIGN 4, security.md CMD-4, CMD-8, domain.md 5.5 (`bad_request`: not JSON, unknown or missing key, value out
+Source: mqtt.md 1, security.md CMD-4, CMD-8, domain.md 5.5 (`bad_request`: not JSON, unknown or missing key, value out
 of range, too long).
 """
 
@@ -34,7 +34,7 @@ class Command:
 
     def digest(self, scope=""):
         """SHA-256 of what is asked, members in a fixed order; `scope` is the lock's id from the topic. The same id with
-        another digest is a `conflict` (CMD-4). Take it before unsealing, so that no secret goes into it.
+        another digest is a `conflict` (security.md CMD-4). Take it before unsealing, so that no secret goes into it.
         """
         state = hashlib.sha256()
         _canonical(state, [scope, self.op, self.args, self.exp, self.sealed])

@@ -45,7 +45,7 @@ def _start(raw):
 
 
 def _end(raw, at):
-    """A stored end, or None: whatever ends in 2099 does not end (1.2)."""
+    """A stored end, or None: whatever ends in 2099 does not end (lock-ble-commands.md 1.2)."""
     return dates.to_minutes(dates.decode5(raw, at)) if raw[at] != 99 else None
 
 

@@ -1,7 +1,7 @@
 """Ciphers, hashes and randomness, the same on MicroPython and CPython.
 
 Owns the link's AES-128-CBC with the key as IV, and what sealing and storage build on: HMAC, HKDF, CTR. Knows no key but
-the public default one. Source: lock-ble-link.md 5.1, 5.2; RFC 2104, RFC 5869, NIST SP 800-38A.
+the public default one. Source: lock-ble-link.md 5; RFC 2104, RFC 5869, NIST SP 800-38A.
 """
 
 import hashlib
@@ -178,7 +178,8 @@ def _check_proportion(octets):
 
 
 def new_key(n):
-    """`n` random bytes to be a key: made only when a window of the generator's output looks right before (T-RNG-2).
+    """`n` random bytes to be a key: made only when a window of the generator's output looks right before
+    (security.md T-RNG-2).
 
     Repetition count and adaptive proportion as in NIST SP 800-90B 4.4, for 8 bits per byte. Raises EntropyError.
     """

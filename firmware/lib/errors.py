@@ -108,7 +108,7 @@ _REASONS = {
 def from_ble(command, error):
     """The exception (not raised) for error byte `error` in a lock's answer to `command`.
 
-    Source: domain.md 5.5, column "from BLE code"; 0x19 to 0x90 means "no such item" (5.4).
+    Source: domain.md 5.5, column "from BLE code"; 0x19 to 0x90 means "no such item" (domain.md 5.4).
     """
     text = "lock answered 0x%02x to command 0x%02x" % (error, command)
     if error == 0x1B or (command == 0x90 and error == 0x19):

@@ -18,7 +18,7 @@ CRC_VENDOR = 2
 _HEADER_LEN = const(12)
 _TAIL_LEN = const(3)
 _ENCRYPT = const(0xAA)
-_FIRST_TYPE = const(5)  # lower protocol types use the legacy envelope (4.2)
+_FIRST_TYPE = const(5)  # lower protocol types use the legacy envelope (lock-ble-link.md 4.2)
 
 
 class Frame:
@@ -64,7 +64,8 @@ def encode(command, payload, scene=1, group=1, org=1, vendor=True, protocol=5, v
 def decode(raw):
     """One whole frame -> Frame. Raises ProtocolError unless length, envelope, trailer and CRC are right.
 
-    The CRC is right if either table gives it; `crc_kind` tells which. The encryption byte is not interpreted (4.1).
+    The CRC is right if either table gives it; `crc_kind` tells which. The encryption byte is not interpreted
+    (lock-ble-link.md 4.1).
     """
     size = len(raw)
     if size < _HEADER_LEN + _TAIL_LEN or size != _HEADER_LEN + raw[11] + _TAIL_LEN:

@@ -1,5 +1,5 @@
 """MQTT 3.1.1 control packets: bytes <-> values. Owns the encoding and the limits on what arrives; sockets, time and
-retries belong to `net/mqtt.py`. Section numbers are those of the OASIS standard.
+retries belong to `net/mqtt.py`. "MQTT 3.8" is a section of the OASIS standard.
 """
 
 from firmware.lib.compat import const
@@ -68,7 +68,7 @@ class Parser:
     def feed(self, part):
         """Bytes as they came from the stream -> list of complete packets.
 
-        Raises ProtocolError; after that the connection must be closed, as there is no way back into step (4.8).
+        Raises ProtocolError; after that the connection must be closed, as there is no way back into step (MQTT 4.8).
         """
         packets = []
         at = 0
@@ -177,7 +177,8 @@ def _text(value):
 
 
 def encode_connect(client_id, keepalive_s, user=None, password=None, will=None):
-    """CONNECT (3.1), clean session always on (CMD-6). `will` is (topic, payload, retain, qos) or None."""
+    """CONNECT (MQTT 3.1), clean session always on (security.md CMD-6). `will` is (topic, payload, retain, qos) or
+    None."""
     flags = 0x02
     tail = _text(client_id)
     if will:
@@ -194,14 +195,14 @@ def encode_connect(client_id, keepalive_s, user=None, password=None, will=None):
 
 
 def encode_subscribe(pid, topics, qos=1):
-    """SUBSCRIBE (3.8) to a list of filters, at most 16 so that the answer fits its limit."""
+    """SUBSCRIBE (MQTT 3.8) to a list of filters, at most 16 so that the answer fits its limit."""
     if not 0 < len(topics) <= _MAX_SUBSCRIPTIONS:
         raise ValueError("1 to %d filters" % _MAX_SUBSCRIPTIONS)
     return _packet(0x82, _number(pid) + b"".join([_text(topic) + bytes([qos]) for topic in topics]))
 
 
 def encode_publish(topic, payload, retain=False, qos=0, pid=0, dup=False):
-    """PUBLISH (3.3); `pid` counts for QoS 1 only."""
+    """PUBLISH (MQTT 3.3); `pid` counts for QoS 1 only."""
     if qos not in (0, 1) or (qos and not pid):
         raise ValueError("QoS 0, or QoS 1 with a packet id")
     raw = payload.encode() if isinstance(payload, str) else bytes(payload)
@@ -210,5 +211,5 @@ def encode_publish(topic, payload, retain=False, qos=0, pid=0, dup=False):
 
 
 def encode_puback(pid):
-    """PUBACK (3.4)."""
+    """PUBACK (MQTT 3.4)."""
     return _packet(0x40, _number(pid))

@@ -41,7 +41,7 @@ class Reassembler:
         self._in_noise = False
 
     def expire(self, now_ms):
-        """Forget a part of a frame whose first byte came too long ago (PAR-1)."""
+        """Forget a part of a frame whose first byte came too long ago (security.md PAR-1)."""
         if self._used and not 0 <= now_ms - self._began_ms < _PARTIAL_MS:
             self.reset()
 

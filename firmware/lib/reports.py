@@ -1,7 +1,7 @@
 """Payloads that the gateway publishes: results, state, info, metrics, events, record batches. Owns their members (an
 allow-list each, security.md LOG-1), the result words with their TTLock numbers, and the bound on a batch.
 
-Source: DESIGN 4, domain.md 5.5, home-assistant-discovery.md (state and event examples).
+Source: mqtt.md 1, domain.md 5.5, home-assistant-discovery.md 9 (state and event).
 """
 
 import json
@@ -105,8 +105,9 @@ def success(id, op, ms, attempts, found=None, job_state=None):
 
 
 def failure(id, op, err, ms, attempts, found=None, job_state=None):
-    """The `rsp` for an exception. Of FirmwareError the code, and the text, which never holds a secret (STYLE); of any
-    other nothing but `internal`. An attribute `ttlock` of the exception stands before the table's number.
+    """The `rsp` for an exception. Of FirmwareError the code, and the text, which never holds a secret (CONTRIBUTING.md,
+    "Errors"); of any other nothing but `internal`. An attribute `ttlock` of the exception stands before the table's
+    number.
     """
     if not isinstance(err, FirmwareError) or err.code not in _NUMBERS:
         return _result(
@@ -143,7 +144,7 @@ def _result(id, op, code, text, ms, attempts, found, number, job_state):
 
 
 def state(**members):
-    """`…/state`, retained. Members as in DESIGN 4; `lock` is LOCKED, UNLOCKED, LOCKING, UNLOCKING or JAMMED."""
+    """`…/state`, retained. Members as in mqtt.md 1; `lock` is LOCKED, UNLOCKED, LOCKING, UNLOCKING or JAMMED."""
     if members.get("last"):
         _allow(members["last"], _LAST)
     return _dump(_allow(members, _STATE))

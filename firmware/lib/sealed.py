@@ -1,4 +1,4 @@
-"""Sealed arguments (DESIGN 4): what only one gateway can open, bound to one request.
+"""Sealed arguments (mqtt.md 1): what only one gateway can open, bound to one request.
 
 Layout: base64(epk[32] || ciphertext || tag[32]). epk is a fresh X25519 public key; HKDF-SHA-256 of the shared secret
 with salt = epk || gateway_public and info = "gatehouse-sealed-1|" id "|" op gives 16 bytes of AES key, 16 of IV and 32
@@ -13,7 +13,7 @@ from firmware.lib.errors import AuthError, ProtocolError
 
 _KEY = const(32)
 _TAG = const(32)
-_MAX_TEXT = const(1024)  # a command is no longer than that, CMD-8
+_MAX_TEXT = const(1024)  # a command is no longer than that, security.md CMD-8
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 

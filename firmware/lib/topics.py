@@ -1,4 +1,4 @@
-"""Topic names of DESIGN 4, built and taken apart. Owns no payload. The host tools use it as the gateway does."""
+"""Topic names of mqtt.md 1, built and taken apart. Owns no payload. The host tools use it as the gateway does."""
 
 from firmware.lib.compat import const
 from firmware.lib.errors import ProtocolError
@@ -64,7 +64,7 @@ class Topics:
 
 
 def parse(topic, base="gatehouse"):
-    """Any topic below `base` -> (gateway id, lock id | None, leaf). Raises ProtocolError if DESIGN 4 lacks it."""
+    """Any topic below `base` -> (gateway id, lock id | None, leaf). Raises ProtocolError if mqtt.md 1 lacks it."""
     if topic.startswith(base + "/") and len(topic) <= MAX_TOPIC:
         parts = topic[len(base) + 1 :].split("/")
         if is_id(parts[0]):

@@ -40,7 +40,7 @@ class Situation:
 
     is_clock_trusted = True
     is_frozen = False
-    is_locked_out = False  # for this sort of credential (LIM-4)
+    is_locked_out = False  # for this sort of credential (security.md LIM-4)
     is_double_locked = False
     is_battery_low = False
     is_remote_unlock_on = False
@@ -69,7 +69,7 @@ class Verdict:
 
     @property
     def is_right(self):
-        """True if the credential itself is good now: such an entry is no guess (LIM-4)."""
+        """True if the credential itself is good now: such an entry is no guess (security.md LIM-4)."""
         return self.why in (None, "double_locked", "low_battery")
 
 

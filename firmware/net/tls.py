@@ -3,7 +3,7 @@
 
 def context(ca):
     """TLS 1.2 or newer is all that MicroPython's mbedtls offers; verification against the DER certificate `ca` is set,
-    not assumed (TLS-1). Raises ValueError for what is no certificate."""
+    not assumed (security.md TLS-1). Raises ValueError for what is no certificate."""
     import ssl
 
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,4 +1,5 @@
-"""One line per event: `  12.408 I link connected addr=aa:bb:cc:dd:ee:ff rssi_dbm=-61` (STYLE.md, "Logging").
+"""One line per event: `  12.408 I link connected addr=aa:bb:cc:dd:ee:ff rssi_dbm=-61` (CONTRIBUTING.md, "Logging and
+settings").
 
 Owns the line's form, the level, and how many lines there may be: 20 a second, a hundred at once (security.md LOG-4);
 what is beyond is counted and told of later. Only this module and command lines print. A silent level costs one

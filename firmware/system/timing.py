@@ -1,7 +1,8 @@
 """The millisecond clock and the few parts of MicroPython's asyncio that CPython spells differently.
 
 Edges use these names, so that their unit tests (and the host's tools, where they borrow `ble/link.py`) run on CPython
-too. On a board every name is MicroPython's own. Pure code takes a `now` argument instead (STYLE.md).
+too. On a board every name is MicroPython's own. Pure code takes a `now` argument instead (CONTRIBUTING.md, "MicroPython
+idioms").
 """
 
 import asyncio

@@ -6,7 +6,7 @@ are two copies, `.a` and `.b`, of the same state: one may be damaged. The counte
 too, and an older one is refused: what was deleted never comes back, not from the second copy and not from a folder that
 the file system restores (security.md DEL-1). That number also tells damage from never having stored anything.
 A save writes one copy, reads it back, moves the number and writes the other; `load` completes what a power cut left.
-`begin` holds changes in RAM until `commit` (pairing is one transaction, PAIR-2).
+`begin` holds changes in RAM until `commit` (pairing is one transaction, security.md PAIR-2).
 Source: security.md 3.3 CRED-2, CRED-3; 3.6 RST-2, DEL-1; 4.3.
 """
 
@@ -210,7 +210,7 @@ class Vault:
         return self._nvs.get(_SPACE, _WIPING) is not None
 
     def mark_wipe(self):
-        """Durably promise a wipe (RST-2, first phase)."""
+        """Durably promise a wipe (security.md RST-2, first phase)."""
         self._nvs.set(_SPACE, _WIPING, b"1")
 
     def wipe(self, names, erase_others):

@@ -115,7 +115,8 @@ def managed(data, op):
 def added(data):
     """Answer to an addition -> the card's bytes, or None: the lock waits for it.
 
-    Padding of four bytes 0xFF, and one byte more, is what some locks send behind a short number (4.2).
+    Padding of four bytes 0xFF, and one byte more, is what some locks send behind a short number (lock-ble-commands.md
+    4.2).
     """
     _echoed(data, ADD)
     check_length(data, 3, 7, 11, 12)

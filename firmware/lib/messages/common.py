@@ -21,7 +21,7 @@ BAD_DIGITS = 0x0F
 QUERY = 1  # operation bytes of the commands that ask for a setting or change it
 CHANGE = 2
 
-MAX_PLAIN = 111  # an answer above is unreadable for clients that take the length byte as signed (3.3)
+MAX_PLAIN = 111  # an answer above is unreadable for clients that take the length byte as signed (lock-ble-link.md 3.3)
 
 _FAILED = const(0)
 _OK = const(1)

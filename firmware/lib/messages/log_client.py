@@ -17,7 +17,8 @@ def request(cursor):
 def page(data):
     """Answer to 0x25 -> (cursor to ask for next, list of raw records); (None, []) when there is none.
 
-    The declared length counts what follows it; a peer that counts two bytes more is taken too (9.1).
+    The declared length counts what follows it; a peer that counts two bytes more is accepted too (lock-ble-link.md
+    9.1).
     """
     total = decode_number(data, 0, 2)
     if total == 0 and len(data) == 2:

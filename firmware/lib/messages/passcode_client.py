@@ -36,8 +36,8 @@ _MAX_SCHEDULE = const(1239)
 class Passcode:
     """One entry of the list. `code` opens now, `created` is what it was made as (text); `start`, `end` are date5.
 
-    `end` is None for the permanent kind, `schedule` the 16-bit code of the cyclic kind (3.1), else None. A kind that is
-    not documented has neither dates nor schedule.
+    `end` is None for the permanent kind, `schedule` the 16-bit code of the cyclic kind (lock-ble-commands.md 3.1), else
+    None. A kind that is not documented has neither dates nor schedule.
     """
 
     __slots__ = ("code", "created", "end", "kind", "schedule", "start")
@@ -145,7 +145,8 @@ def _decode_item(item):
 def page(data):
     """Answer to 0x07 -> (cursor to ask for next or None at the end, list of Passcode).
 
-    Real locks send one entry per page; more are taken too. A cursor of 0 or 0xFFFF is the end (3.3).
+    Real locks send one entry per page; more are taken too. A cursor of 0 or 0xFFFF is the end (lock-ble-commands.md
+    3.3).
     """
     total = decode_number(data, 0, 2)
     if total != len(data) - 2:

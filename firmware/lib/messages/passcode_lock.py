@@ -31,7 +31,7 @@ RECOVER = 6
 
 _MIN_SCHEDULE = const(1000)
 _MAX_SCHEDULE = const(1239)
-_JS_TAIL = b"\x00" * 5  # one public client appends it to a permanent add (3.2)
+_JS_TAIL = b"\x00" * 5  # one public client appends it to a permanent add (lock-ble-commands.md 3.2)
 
 
 def _kind(plain):

@@ -16,7 +16,7 @@ from firmware.lib.messages.common import (
     number,
 )
 
-PERMANENT_START = (2000, 1, 31, 14, 0)  # what every public client sends, in the decimal form (8.5)
+PERMANENT_START = (2000, 1, 31, 14, 0)  # what every public client sends, in the decimal form (lock-ble-link.md 8.5)
 PERMANENT_END = (2099, 11, 30, 14, 0)
 
 STATE_LOCKED = 0
@@ -103,7 +103,8 @@ def pushed(echo, data):
     """A frame nobody asked for -> ("status", battery, state, door), ("operated", battery, uid, record_id, date6) or
     ("battery", battery).
 
-    By its length (8.12); three bytes are a state only under the echo of 0x14: the short answer to 0x47 looks the same.
+    By its length (lock-ble-link.md 8.12); three bytes are a state only under the echo of 0x14: the short answer to 0x47
+    looks the same.
     """
     if len(data) == 3 and echo == opcodes.STATUS:
         return ("status",) + status(data)
@@ -113,7 +114,7 @@ def pushed(echo, data):
 
 
 def features(data):
-    """Answer to 0x01 -> (battery, mask); bit n of the mask is feature n (8.9)."""
+    """Answer to 0x01 -> (battery, mask); bit n of the mask is feature n (lock-ble-link.md 8.9)."""
     words = (len(data) - 1) // 4
     if not 1 <= words <= _MAX_WORDS or len(data) != 1 + 4 * words:
         raise ProtocolError("features of %d bytes" % len(data))

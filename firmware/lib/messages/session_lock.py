@@ -93,12 +93,13 @@ def decode_status_request(plain):
 
 
 def encode_status(battery, state, door):
-    """Data of the answer to 0x14 and of a pushed state: always three bytes (8.8)."""
+    """Data of the answer to 0x14 and of a pushed state: always three bytes (lock-ble-link.md 8.8)."""
     return bytes((percent(battery), state, door))
 
 
 def encode_features(battery, mask, words=4):
-    """Data of the answer to 0x01; bit n of `mask` is feature n. Locks send four words, the last ones zero (8.9)."""
+    """Data of the answer to 0x01; bit n of `mask` is feature n. Locks send four words, the last ones zero
+    (lock-ble-link.md 8.9)."""
     data = bytes((percent(battery),))
     for place in range(words):
         data += number(mask >> (32 * place) & 0xFFFFFFFF, 4)
@@ -123,7 +124,8 @@ def decode_device_item(plain):
 
 
 def encode_text(text):
-    """Data of the answer to 0x90 for items 1 to 4: the text and one 00, which clients cut off (8.10)."""
+    """Data of the answer to 0x90 for items 1 to 4: the text and one 00, which clients cut off (lock-ble-link.md
+    8.10)."""
     return text.encode() + b"\x00"
 
 

@@ -75,7 +75,8 @@ def screen_query():
 
 
 def screen(data):
-    """Answer to the query of 0x59 -> True if typed digits are shown. With or without a battery byte (3.6)."""
+    """Answer to the query of 0x59 -> True if typed digits are shown. With or without a battery byte
+    (lock-ble-commands.md 3.6)."""
     check_length(data, 2, 3)
     _check_op(data, len(data) - 2, QUERY)
     if len(data) == 3:

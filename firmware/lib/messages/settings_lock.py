@@ -21,7 +21,7 @@ from firmware.lib.messages.common import (
 AUTO_LOCK_MIN_S = 1
 AUTO_LOCK_MAX_S = 900
 
-_AUTO_LOCK_X = b"\x01"  # of real locks, whatever the delay; no meaning known (6.1)
+_AUTO_LOCK_X = b"\x01"  # of real locks, whatever the delay; no meaning known (lock-ble-commands.md 6.1)
 
 
 def _is_query(plain):
@@ -91,7 +91,7 @@ def decode_screen(plain):
 
 
 def encode_screen(is_shown):
-    """Data of the answer to the query of 0x59: no battery byte (3.6)."""
+    """Data of the answer to the query of 0x59: no battery byte (lock-ble-commands.md 3.6)."""
     return bytes((QUERY, 1 if is_shown else 0))
 
 
