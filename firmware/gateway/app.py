@@ -9,7 +9,7 @@ import sys
 
 from firmware import board
 from firmware.gateway import identity, light, provisioning, settings
-from firmware.gateway.diagnostics import Diagnostics, Metrics
+from firmware.gateway.diagnostics import Metrics
 from firmware.gateway.failures import Failures
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError
@@ -29,6 +29,9 @@ _LIGHT = (18, 19, 21)
 _NAME = "Gatehouse"
 _IDS_SEGMENT = const(64)
 _IDS_SEGMENTS = const(11)
+_SECOND = const(8)  # steps of the light
+_LOOK_S = const(5)
+_METRICS_S = const(60)
 
 
 class App:
@@ -45,6 +48,9 @@ class App:
         self._nonce = ""
         self._heap_low = None
         self._tools = None
+        self._steps = 0
+        self._look_s = _LOOK_S
+        self._metrics_s = _METRICS_S
         add = lifeline.supervisor.add
         about = forget = None
         self._state = lambda: light.FAULT
@@ -59,13 +65,14 @@ class App:
             self._log.error("settings_unusable", err=err)
             if not is_minimal:
                 self._state = lambda: light.UNPROVISIONED
-        lifeline.each = self._look
+        self._light = light.Light(board.Light(_LIGHT), lambda: self._state())
+        lifeline.tick = self._tick
+        lifeline.tick_ms = light.STEP_MS
         lifeline.is_fit = lambda: self._tools is not None or not exists(settings.PATH)
         self._provisioning = provisioning.Provisioning(
             self._id, lifeline.ask_reboot, settings.PATH, about, forget, lifeline.told
         )
         add("console", lambda lease: Console().serve(self._provisioning.handle, lease))
-        add("light", light.Light(board.Light(_LIGHT), lambda: self._state()).run)
 
     def _assemble(self, values):
         """Build everything that needs settings. Raises ConfigError."""
@@ -153,7 +160,6 @@ class App:
         add("clock", self._keep_clock)
         add("ladder", self._healing.ladder.run)
         add("scanner", self._healing.scan)
-        add("radio_watch", self._watch.run)
         add("scheduler", tools.scheduler.run)
         add("deadlines", tools.scheduler.watch)
         add("bridge", bridge.run)
@@ -162,7 +168,6 @@ class App:
         add("uploads", tools.uploads.run)
         add("background", background.run)
         add("jobs", tools.jobs.run)
-        add("diagnostics", Diagnostics(tools.metrics, self._gather, tools.topics, mqtt).run)
 
     def _resolver(self, values):
         from firmware.net.resolver import Resolver
@@ -224,11 +229,23 @@ class App:
         await self._wifi.wait_up(lease)
         await self._tools.clock.run(lease)
 
-    def _look(self):
-        self._uptime.seconds()
+    def _tick(self):
+        self._light.step()
+        self._steps += 1
+        if self._steps % _SECOND:
+            return
+        now_s = self._uptime.seconds()
         free = board.free_heap()
         if self._heap_low is None or free < self._heap_low:
             self._heap_low = free
+        if self._tools is None:
+            return
+        if now_s >= self._look_s:
+            self._look_s = now_s + _LOOK_S
+            self._watch.look()
+        if now_s >= self._metrics_s and self._mqtt.is_up:
+            self._metrics_s = now_s + _METRICS_S
+            self._publish_metrics()
 
     async def _connected(self):
         self._nonce = os.urandom(16).hex()
@@ -258,6 +275,14 @@ class App:
         from firmware.lib import reports
 
         self._tools.outgoing.put(self._tools.topics.gateway("info"), reports.info(**self._about()), True)
+
+    def _publish_metrics(self):
+        from firmware.lib import reports
+
+        tools = self._tools
+        members = self._gather()
+        members.update(tools.metrics.members())
+        tools.outgoing.put(tools.topics.gateway("metrics"), reports.metrics(**members), False, True, 0)
 
     def _about(self):
         """Members of `info`."""

@@ -1,12 +1,8 @@
-"""Counts and times of what the gateway does, published each minute. Owns the numbers; `reports` owns their names."""
+"""Counts and times of what the gateway does. Owns the numbers; `reports` owns their names."""
 
-from firmware.lib import reports
 from firmware.lib.compat import const
-from firmware.lib.errors import NetError
 
 _KEPT = const(32)  # durations per operation
-_PERIOD_MS = const(60000)
-_LONGEST_MS = const(60000)
 _OPS = const(16)
 
 
@@ -45,28 +41,12 @@ class Metrics:
         """Share of requests that ended well, or None before the first."""
         return self.ok * 100 // self.done if self.done else None
 
-
-class Diagnostics:
-    """`gather()` returns the members of `metrics` that are not the Metrics' own."""
-
-    def __init__(self, metrics, gather, topics, mqtt):
-        self._metrics = metrics
-        self._gather = gather
-        self._topics = topics
-        self._mqtt = mqtt
-
-    async def run(self, lease):
-        """Publish each minute."""
-        while True:
-            await lease.sleep_ms(_PERIOD_MS)
-            members = self._gather()
-            members["success_pct"] = self._metrics.success_pct()
-            members["results"] = self._metrics.codes
-            members["operations"] = self._metrics.summary()
-            members["unlock_p50_ms"] = self._metrics.percentile("unlock", 50)
-            members["unlock_p95_ms"] = self._metrics.percentile("unlock", 95)
-            try:
-                payload = reports.metrics(**members)
-                await lease.wait_for_ms(self._mqtt.publish(self._topics.gateway("metrics"), payload), _LONGEST_MS)
-            except NetError:
-                pass  # the next minute's will do
+    def members(self):
+        """Its members of `metrics`."""
+        return {
+            "success_pct": self.success_pct(),
+            "results": self.codes,
+            "operations": self.summary(),
+            "unlock_p50_ms": self.percentile("unlock", 50),
+            "unlock_p95_ms": self.percentile("unlock", 95),
+        }

@@ -1,9 +1,6 @@
 """What the gateway's light says (domain.md 6.1). Owns the patterns; the lamps are the board's."""
 
-from firmware.lib.compat import const
-from firmware.system.timing import sleep_ms
-
-_STEP_MS = const(125)
+STEP_MS = 125
 
 UNPROVISIONED = "unprovisioned"
 JOINING = "joining"
@@ -37,16 +34,13 @@ class Light:
     def __init__(self, lamp, state):
         self._lamp = lamp
         self._state = state
+        self._step = 0
+        self._shown = None
 
-    async def run(self, lease):
-        """Show the state for ever; the pins are touched only when the colour changes."""
-        step = 0
-        shown = None
-        while True:
-            lease.renew()
-            wanted = colour(self._state(), step)
-            if wanted != shown:
-                self._lamp.show(*wanted)
-                shown = wanted
-            step += 1
-            await sleep_ms(_STEP_MS)
+    def step(self):
+        """Show the state, every STEP_MS; the pins are touched only when the colour changes."""
+        wanted = colour(self._state(), self._step)
+        if wanted != self._shown:
+            self._lamp.show(*wanted)
+            self._shown = wanted
+        self._step += 1

@@ -24,8 +24,8 @@ class Outgoing:
         self._filled = asyncio.Event()
         self.dropped = 0
 
-    def put(self, topic, payload, retain=False, is_spare=False):
-        """Publish with QoS 1, after all that was put before. What is spare has only half of the room."""
+    def put(self, topic, payload, retain=False, is_spare=False, qos=1):
+        """Publish after all that was put before. What is spare has only half of the room."""
         if is_spare and len(self._queue) >= self._depth // 2:
             self.dropped += 1
             return
@@ -33,7 +33,7 @@ class Outgoing:
             self._queue.pop(0)
             self.dropped += 1
             self._log.warn("dropped", total=self.dropped)
-        self._queue.append((topic, payload, retain))
+        self._queue.append((topic, payload, retain, qos))
         self._filled.set()
 
     def __len__(self):
@@ -48,7 +48,7 @@ class Outgoing:
                 continue
             item = self._queue[0]
             try:
-                await lease.wait_for_ms(self._mqtt.publish(item[0], item[1], item[2], 1), _LONGEST_MS)
+                await lease.wait_for_ms(self._mqtt.publish(*item), _LONGEST_MS)
             except (NetError, asyncio.TimeoutError):  # a broker that dawdles is no fault of the board
                 await lease.sleep_ms(_PAUSE_MS)
                 continue

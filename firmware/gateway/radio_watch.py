@@ -7,7 +7,6 @@ more.
 
 from firmware.lib.compat import const
 
-_LOOK_MS = const(5000)
 _GAP_MS = const(15000)  # so long a time between looks says that time has leapt, or that everything stood still
 _REFUSED = const(8)
 _UNREPORTED = const(2)
@@ -33,14 +32,8 @@ class RadioWatch:
         self._silent_ms = 0
         self._deaf_ms = _DEAF_MS
 
-    async def run(self, lease):
-        """Look every few seconds, for ever."""
-        while True:
-            await lease.sleep_ms(_LOOK_MS)
-            self.look()
-
     def look(self):
-        """Judge once."""
+        """Judge, every few seconds."""
         health = self._health
         self._listen()
         if health.unreported >= _UNREPORTED:

@@ -1,8 +1,8 @@
 """The lock's composition root: board, stores and radio wired together, and the jobs that keep them going.
 
 Decides nothing about credentials or commands. Jobs: `link` (advertise, one client at a time), `mechanics` (bolt,
-button, light, advertisement, battery), `guard` (the motor off when `mechanics` hangs), `console` (panel and settings
-over the serial port).
+button, light, advertisement, battery), `console` (panel and settings over the serial port). When
+`mechanics` hangs, `housekeeping` switches the motor off.
 """
 
 import asyncio
@@ -113,10 +113,11 @@ class App:
         self._connection = None
         lifeline.is_idle = self._is_idle
         lifeline.make_safe = self.make_safe
+        lifeline.tick = lambda: self._device.guard(self._uptime.now_ms())  # should `mechanics` hang
+        lifeline.tick_ms = _GUARD_MS
         lifeline.is_fit = lambda: has_settings
         lifeline.supervisor.add("link", self._links)
         lifeline.supervisor.add("mechanics", self._mechanics)
-        lifeline.supervisor.add("guard", self._guard)
         if not is_minimal:
             lifeline.supervisor.add("console", self._console)
         self._measure(self._uptime.now_ms())
@@ -169,12 +170,6 @@ class App:
             if engine.is_over:
                 self._log.info("dropping", epoch=connection.epoch)
                 return
-
-    async def _guard(self, lease):
-        while True:  # should the other job hang
-            lease.renew()
-            self._device.guard(self._uptime.now_ms())
-            await sleep_ms(_GUARD_MS)
 
     async def _mechanics(self, lease):
         """A step that fails is tried again at once, so that a movement under way is finished; the third failure in a

@@ -37,7 +37,7 @@ def _nothing():
 class Lifeline:
     """`board` is firmware.board. Set by the composition root: `is_idle()`, True when a reset would hurt nothing;
     `make_safe()`, stops what must not go on through a reset; `is_fit()`, False when this firmware cannot do its work;
-    `each()`, called twice a second."""
+    `tick()`, called every `tick_ms`: periodic work that does not wait needs no job of its own."""
 
     def __init__(self, board, log, is_minimal=False, slot=None):
         self._board = board
@@ -49,7 +49,8 @@ class Lifeline:
         self._ends_before = self._ends()
         self.is_idle = self.is_fit = _always
         self.make_safe = _nothing
-        self.each = _nothing
+        self.tick = _nothing
+        self.tick_ms = _LOOK_MS
         self._reboot_ms = None
         self._watchdog = board.Watchdog(_STARTING_MS)
         if not self._watchdog.is_there:
@@ -125,9 +126,8 @@ class Lifeline:
 
     async def _keep_house(self, lease):
         while True:
-            lease.renew()
             self._pass_time()
-            self.each()
+            self.tick()
             if self.slot.is_on_trial:
                 self._judge()
             if self._reboot_ms is not None and ticks_diff(ticks_ms(), self._reboot_ms) > _REBOOT_MS:
@@ -136,4 +136,4 @@ class Lifeline:
             if self.is_minimal and self.supervisor.rounds() >= _MINIMAL_ROUNDS and self.is_idle():
                 self.restarts.healthy()
                 self.reset("calm")
-            await lease.sleep_ms(_LOOK_MS)
+            await lease.sleep_ms(self.tick_ms)

@@ -24,13 +24,11 @@ _SLACK_MS = 3000  # what a loaded machine may add
 _GATEWAY = (
     "housekeeping",
     "console",
-    "light",
     "wifi",
     "mqtt",
     "clock",
     "ladder",
     "scanner",
-    "radio_watch",
     "scheduler",
     "deadlines",
     "bridge",
@@ -39,9 +37,8 @@ _GATEWAY = (
     "uploads",
     "background",
     "jobs",
-    "diagnostics",
 )
-_LOCK = ("housekeeping", "link", "mechanics", "guard", "console")
+_LOCK = ("housekeeping", "link", "mechanics", "console")
 
 
 async def _start(board: Board, job: str = "", how: str = "", **more) -> int:
@@ -167,7 +164,7 @@ def test_a_board_that_stands_still_is_reset_within_fifteen_seconds(row: Row, tmp
                     cases += [(board, job, "stubborn", "why=silent") for job in jobs if job != "housekeeping"]
                     cases += [(board, job, "block", "why=blocked") for job in jobs]
             else:
-                cases = [(bench.lock, "guard", "stubborn", "why=silent")]
+                cases = [(bench.lock, "mechanics", "stubborn", "why=silent")]
             for board, job, how, why in cases:
                 await _reset_latency(row, board, job, how, ("what=%s .*" % job if how == "stubborn" else "") + why)
 
@@ -180,7 +177,7 @@ def test_five_quick_resets_lead_to_minimal_mode(row: Row, tmp_path) -> None:
     async def story() -> None:
         async with Bench(tmp_path) as bench:
             await bench.adopt()
-            jobs = [job for job in _GATEWAY if job not in ("housekeeping", "console", "light")]
+            jobs = [job for job in _GATEWAY if job not in ("housekeeping", "console")]
             for board, name in [(bench.gateway, job) for job in jobs] + [(bench.lock, "console")]:
                 starts = board.starts
                 after = await _start(board, name, "raise", times=1000, always=True)
