@@ -1,4 +1,4 @@
-"""Imports point one way (STYLE.md, "Layout"): read from the sources, so that a wrong arrow fails before it runs."""
+"""Imports point one way (CONTRIBUTING.md, "Layout"): read from the sources, so that a wrong arrow fails early."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Who may open when, said once more: straight from domain.md's tables, in `datetime`, without a line of the firmware's.
+"""Who may open when, said once more: straight from the tables of domain.md 3, in `datetime`, without a line of the
+firmware's.
 
 Every function returns the set of reasons for which something does not open, by the words of `firmware.lib.validity`;
 the empty set means that it opens. Several reasons may hold at once; which of them the lock names is not judged here.

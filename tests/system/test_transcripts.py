@@ -89,7 +89,8 @@ def test_recorded_unlock_and_log_play_through_against_the_lock_image(tmp_path, n
             found = await lock_link.scan(lambda heard: heard.mac == entry.mac, 15)
             async with lock_link.connect(found, bytes.fromhex(entry.aes)) as link:
                 commands = await _play(Player(link, entry.admin_ps, entry.unlock_key), name)
-            # js_unlock_vendor_crc repeats its frame, because it minds a checksum: answered again, moved once (8.6)
+            # js_unlock_vendor_crc repeats its frame, because it minds a checksum: answered again, moved once
+            # (lock-ble-link.md 8.6)
             wanted = [("locked", "unlocked")] if opcodes.UNLOCK in commands else []
             assert bench.moves() == wanted
 

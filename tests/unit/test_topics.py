@@ -8,7 +8,7 @@ _LOCK = "e606a3a898bd"
 
 
 class Build(unittest.TestCase):
-    """DESIGN 4 and security.md ACL-1."""
+    """mqtt.md 1; security.md ACL-1."""
 
     def test_names(self):
         names = topics.Topics(_GW)

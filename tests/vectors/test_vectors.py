@@ -57,7 +57,7 @@ REFUSED = {  # requests that our lock refuses, with the error byte
 }
 NOT_DECODED = {  # answers that our client refuses
     "rsp_add_admin_wrong_vendor": "not the fixed word, which means failure",
-    "rsp_reset_empty": "empty payload: the link takes it for 0x52 before it asks for echo and status (8.11)",
+    "rsp_reset_empty": "empty payload: the link takes it for 0x52 before it looks at it (lock-ble-link.md 8.11)",
 }
 
 

@@ -1,4 +1,5 @@
-"""Loads the two vector files of docs/spec and drives our codecs with them, on both interpreters. Source: vectors.md."""
+"""Loads the two vector files of docs/spec and drives our codecs with them, on both interpreters. Source: vectors.md
+"Kinds"."""
 
 import json
 

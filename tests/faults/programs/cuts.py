@@ -2,7 +2,8 @@
 
 The firmware's own modules run on MicroPython's littlefs over NOR flash in RAM, and on NVS in pages as on the chip; both
 count as one flash. A cut raises out of everything; the next start mounts a fresh file system on the same bytes.
-Source: security.md 4.1. What it cannot show: how real flash tears, and what the chip's own NVS code does (4.5).
+Source: security.md 4.1. What it cannot show: how real flash tears, and what the chip's own NVS code does
+(security.md 4.5).
 """
 
 import io

@@ -14,7 +14,8 @@ from tests.unit.lock_rig import Nvs, Rig, erase
 
 (N,) = score.arguments()
 _FOLDER = score.scratch("keys")
-_CHI2_255 = 377  # 255 degrees of freedom, p = 10^-6: at the 0.001 of security.md every 300th good run would fail
+# 255 degrees of freedom, p = 10^-6: at the 0.001 of security.md T-KEY-1 every 300th good run would fail
+_CHI2_255 = 377
 
 
 class Board:
