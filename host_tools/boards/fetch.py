@@ -3,8 +3,8 @@
 umqtt.simple is frozen into every ESP32 build and `unittest` is what MicroPython runs our unit suite with; both exist
 only as source archives whose build backend pip cannot run, so `unearth` finds, checks and unpacks them from the index
 that pip itself is configured for. Upstream aioble is in no package index: MicroPython's own `mip` is asked for it once,
-and where the machine does not reach mip's index the simulator falls back to the stand-in (`DESIGN` section 3). The
-32-bit interpreter is `fetch32`'s.
+and where the machine does not reach mip's index the simulator falls back to the stand-in (architecture.md, "The
+simulator"). The 32-bit interpreter is `fetch32`'s.
 """
 
 import os

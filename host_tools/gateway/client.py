@@ -1,4 +1,5 @@
-"""A controller's end of DESIGN 4: find gateways on a broker, send a command, hear how it goes, wait for its one result.
+"""A controller's end of mqtt.md 1: find gateways on a broker, send a command, hear how it goes, wait for its one
+result.
 
 Owns the MQTT connection of a command and the sealing of arguments. Leaves the looks of results to the command line.
 """
@@ -230,7 +231,7 @@ class Gateways:
 
 
 def import_args(entry: Entry) -> dict:
-    """Arguments of `import` (DESIGN 4): what the gateway needs to act as the lock's admin, and nothing else."""
+    """Arguments of `import` (mqtt.md 1): what the gateway needs to act as the lock's admin, and nothing else."""
     return {
         "mac": entry.mac,
         "aes": entry.aes,

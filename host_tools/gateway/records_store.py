@@ -2,7 +2,7 @@
 
 Owns the file, the rule that a record is the same if lock, epoch and number are, and the choice of records. What is
 deleted here stays in the lock; its number is remembered, so that reading the lock again does not bring it back.
-Source: DESIGN.md 4 (`…/records`); domain.md key feature 10.
+Source: mqtt.md 1 (`…/records`); domain.md key feature 10.
 """
 
 import json

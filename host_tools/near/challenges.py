@@ -12,7 +12,7 @@ from pathlib import Path
 from firmware.lib.errors import ProtocolError
 
 _KEPT = 64
-_MOST = 0x7FFFFFFF  # what our own lock draws (RND-1); others may use all 32 bits
+_MOST = 0x7FFFFFFF  # what our own lock draws (security.md RND-1); others may use all 32 bits
 
 
 class Challenges:

@@ -112,7 +112,7 @@ class LockLink:
             try:
                 self._frames.put_nowait(frame.decode(raw))
             except ProtocolError:
-                continue  # damaged on the way: keep waiting to the deadline (4.3)
+                continue  # damaged on the way: keep waiting to the deadline (lock-ble-link.md 4.3)
 
     def dropped(self, _client) -> None:
         """The connection is gone."""
@@ -127,7 +127,7 @@ class LockLink:
         """Send one request, return the data of its answer."""
         while not self._frames.empty():
             self._frames.get_nowait()  # late answers and pushes
-        # An empty request is encrypted for our own lock, of length 0 for others (4.1).
+        # An empty request is encrypted for our own lock, of length 0 for others (lock-ble-link.md 4.1).
         payload = crypto.encrypt(self.key, plain) if plain or self.found.is_ours else b""
         scene = self.found.advert.scene if self.scene is None else self.scene
         raw = frame.encode(command, payload, scene, self.group, self.org)
@@ -180,7 +180,8 @@ class LockLink:
             return data
 
     async def login(self, admin_ps: int, unlock_key: int) -> None:
-        """Admin session (8.4). Raises ProtocolError, before anything is given away, for a challenge of no lock."""
+        """Admin session (lock-ble-link.md 8.4). Raises ProtocolError, before anything is given away, for a challenge of
+        no lock."""
         data = await self.exchange(opcodes.CHECK_ADMIN, session_client.check_admin(admin_ps))
         challenge = challenges.check(self.found.mac, session_client.challenge(data), self.found.is_ours)
         plain = session_client.check_random(challenge, unlock_key)
@@ -188,7 +189,8 @@ class LockLink:
 
 
 def _look_unpaired(command: int, payload: bytes) -> None:
-    """A lock that is new again refuses under the default key (6.2): raise that, and do not wait for a better answer."""
+    """A lock that is new again refuses under the default key (lock-ble-link.md 6.2): raise that, and do not wait for a
+    better answer."""
     try:
         echo, ok, data = common.reply(crypto.decrypt(crypto.DEFAULT_KEY, payload))
     except ProtocolError:

@@ -1,7 +1,8 @@
 """What only a lock's owner does with the lock itself: give it up for good, name it, tell its clock, look at its basics.
 
 Deleting goes from the lock outwards, so that whatever is cut off can be done again: the lock first, which is then
-nobody's and can be paired, then the gateways that have its keys, the key book last (domain.md 3.10, F011).
+nobody's and can be paired, then the gateways that have its keys, the key book last (domain.md 3.10; feature-table.md
+F011).
 """
 
 import time
@@ -105,7 +106,7 @@ async def ask_basics(entry: Entry) -> dict:
 
 
 def basics(entry: Entry, told: dict, reveal: bool) -> dict:
-    """The page of a lock's basics (F109): `told` is what the lock said, over whichever way."""
+    """The page of a lock's basics (feature-table.md F109): `told` is what the lock said, over whichever way."""
     mask = int(str(told.get("features") or "%X" % entry.features), 16)
     return {
         "alias": entry.name,

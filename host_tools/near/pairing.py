@@ -53,7 +53,7 @@ def offset_min(now_s: float | None = None) -> int:
 
 
 def local_date6(utc_offset_min: int, now_s: float | None = None) -> tuple:
-    """Wall clock of the lock: UTC plus the offset (8.7)."""
+    """Wall clock of the lock: UTC plus the offset (lock-ble-link.md 8.7)."""
     return tuple(time.gmtime((time.time() if now_s is None else now_s) + 60 * utc_offset_min)[:6])
 
 
@@ -97,7 +97,7 @@ async def pair(
 
 
 def _nothing_kept(err: FirmwareError) -> HostError:
-    """A failure before any key was stored; the lock rolls back by itself (8.3)."""
+    """A failure before any key was stored; the lock rolls back by itself (lock-ble-link.md 8.3)."""
     if isinstance(err, LockRefused) and err.reason == "already_paired":
         todo = "it is paired, or nobody touched it: touch the keypad; a paired lock must be reset first"
         return HostError(err.code, "the lock refused (%s)" % err.reason, todo)

@@ -1,4 +1,5 @@
-"""Locks heard by this computer: what each is, how near, and whether it can be added (domain.md 2.1, 6.2)."""
+"""Locks heard by this computer: what each is, how near, and whether it can be added
+(domain.md "Manual 2.1 Lock adding"; 6.2)."""
 
 import asyncio
 import contextlib

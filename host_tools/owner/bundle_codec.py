@@ -41,7 +41,7 @@ def xor(octets: bytes, seed: int) -> bytes:
 
 
 def decode_secret(text: str) -> str:
-    """`lockKey`, `adminPwd`, `noKeyPwd` -> digits. Up to ten characters are plain (10.2)."""
+    """`lockKey`, `adminPwd`, `noKeyPwd` -> digits. Up to ten characters are plain (lock-ble-commands.md 10.2)."""
     if len(text) <= _PLAIN_LEN:
         plain = text
     else:

@@ -38,7 +38,7 @@ class Profile:
     """What an air does to packets. A further profile is one more line in PROFILES.
 
     Intervals are nobody's business here: the advertising interval is the lock image's choice, the connection interval
-    the central's (DESIGN 3).
+    the central's (architecture.md, "The simulator").
     """
 
     name: str

@@ -1,4 +1,5 @@
-"""A lock's panel and surroundings as JSON: what a finger, a card, a door or an empty battery does (DESIGN 3).
+"""A lock's panel and surroundings as JSON: what a finger, a card, a door or an empty battery does (architecture.md,
+"The simulator").
 
 Door, tamper contact, battery, buttons, jam and turning by hand act on the mechanics; everything else goes to the lock's
 firmware over its serial console, as on a real board. `state` brings the firmware's answer and the mechanics' together.

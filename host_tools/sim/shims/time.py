@@ -1,5 +1,6 @@
 # MicroPython's `time` as an ESP32 has it: epoch 2000, ticks of 30 bits that start at boot. Ticks and clock are real
-# time plus the site's leaps (DESIGN 3). The clock survives a reset, not a power cut: the site keeps it.
+# time plus the site's leaps (architecture.md, "The simulator"). The clock survives a reset, not a power cut: the site
+# keeps it.
 import _board
 import utime
 from micropython import const

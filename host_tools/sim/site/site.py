@@ -112,7 +112,7 @@ class Site:
         return board
 
     def describe(self) -> dict:
-        """How to reach everything (DESIGN 3)."""
+        """How to reach everything (architecture.md, "The simulator")."""
         gateways = [{"id": each.id, "topic": "gatehouse/" + each.id, "console": each.console} for each in self.gateways]
         locks = [
             {
