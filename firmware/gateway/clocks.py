@@ -43,40 +43,44 @@ class Clocks:
         """date5 or date6 of the lock's clock -> Unix seconds."""
         return dates.to_seconds(date) + _UNIX_2000 - 60 * lock.utc_offset_min
 
-    def _local(self, lock):
-        return dates.from_seconds(self._clock.now() - _UNIX_2000 + 60 * lock.utc_offset_min)
-
-    async def _read(self, session):
+    async def _read(self, session, utc_offset_min):
         """(date6 or None when the clock shows none, seconds it is ahead or None)"""
         data = await session.ask(opcodes.GET_CLOCK)
         try:
             date = session_client.clock(data)
         except ProtocolError:  # never set since it lost its power
             return None, None
-        return date, self.unix_of(session.lock, date) - self._clock.now()
+        return date, dates.to_seconds(date) + _UNIX_2000 - 60 * utc_offset_min - self._clock.now()
 
     async def look(self, session):
         """Read the clock -> {"time": local time as text, "drift_s": seconds ahead, None while ours is not trusted}."""
-        date, drift_s = await self._read(session)
+        date, drift_s = await self._read(session, session.lock.utc_offset_min)
         text = None if date is None else "%04d-%02d-%02dT%02d:%02d:%02d" % tuple(date)
         return {"time": text, "drift_s": drift_s if self._clock.trusted else None}
 
-    async def correct(self, session, limit_s=None):
+    async def correct(self, session, limit_s=None, utc_offset_min=None):
         """Read the clock and set it if it is off by more than `limit_s` (default: the setting) -> {"drift_s" before,
-        "set", "left_s" after}. Raises NoClock while our own is not trusted.
+        "set", "left_s" after}. Another offset is kept once the lock has it. Raises NoClock while ours is not
+        trusted.
         """
         if not self._clock.trusted:
             raise NoClock("the gateway's clock is not trusted")
         lock = session.lock
-        _, drift_s = await self._read(session)
+        if utc_offset_min is None:
+            utc_offset_min = lock.utc_offset_min
+        _, drift_s = await self._read(session, utc_offset_min)
         left_s = drift_s
         limit_s = self._max_drift_s if limit_s is None else limit_s
         is_set = drift_s is None or not -limit_s <= drift_s <= limit_s
         if is_set:
-            await session.login()
-            await session.ask_as_admin(opcodes.SET_CLOCK, session_client.set_clock(self._local(lock)))
-            _, left_s = await self._read(session)
+            local = dates.from_seconds(self._clock.now() - _UNIX_2000 + 60 * utc_offset_min)
+            await session.change(opcodes.SET_CLOCK, session_client.set_clock(local))
+            if lock.utc_offset_min != utc_offset_min:
+                lock.utc_offset_min = utc_offset_min
+                self._registry.save(lock)
+            _, left_s = await self._read(session, utc_offset_min)
             self._log.info("clock_set", addr=lock.address, drift_s=drift_s, left_s=left_s)
+        lock.utc_offset_min = utc_offset_min
         lock.clock_s = self._clock.now()
         self._registry.save(lock)
         self._asked.discard(lock.id)

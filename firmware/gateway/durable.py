@@ -32,7 +32,7 @@ class Entry:
 
 
 class DurableJob(CommandJob):
-    """One round of a durable request. Whoever sets `was_sent` may rely on it being on flash before the frame leaves."""
+    """One round of a durable request."""
 
     def __init__(self, jobs, entry, lock, deadline_ms, request, tools):
         self._jobs = jobs
@@ -50,12 +50,10 @@ class DurableJob(CommandJob):
 
     @was_sent.setter
     def was_sent(self, value):
-        if value:
-            self._jobs.mark(self.entry)
-        self.entry.was_sent = bool(value)
+        self.entry.was_sent = value
 
-    def start(self):
-        """About to act."""
+    def mark(self):
+        """On flash before the frame leaves; a request that is taken up after a reset counts as sent."""
         self._jobs.mark(self.entry)
 
     def progress(self, found):

@@ -47,13 +47,15 @@ class CommandJob(Job):
         self.request = request
         self._done = done
         self._told = None  # (state, press) told last, tick
+        self._is_marked = False
 
-    def start(self):
-        """About to act: a reset from here on must not lead to a second time (CMD-5)."""
+    def mark(self):
+        """A reset from here on must not lead to a second time (security.md CMD-5)."""
         command = self.request.command
-        if command.id is not None:
+        if command.id is not None and not self._is_marked:
             note = json.dumps([command.id, command.op, self.request.lock_id]).encode()
             self._tools.dedupe.start(command.id, self.request.digest, note)
+            self._is_marked = True
 
     def progress(self, found):
         """Tell whoever asked how far it is; `found` is a dict without secrets. Often called, it tells now and then, but

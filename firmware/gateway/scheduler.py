@@ -47,8 +47,9 @@ class Unknown(FirmwareError):
 class Job:
     """One piece of work with a lock, under one deadline. Derive: `run` does it, `finish` hears of its one end.
 
-    `run` may be called again on a new link after a LinkError; it sets `was_sent` itself once the frame that changes
-    something may have arrived. `is_persistent` jobs try again until the deadline; the others once, on one link.
+    `run` may be called again on a new link after a LinkError. `was_sent` is set by the session: a frame that changes
+    something was accepted, or may have arrived. `is_persistent` jobs try again until the deadline; the others once, on
+    one link.
     """
 
     priority = COMMAND
@@ -60,6 +61,9 @@ class Job:
         self.attempts = 0
         self.was_sent = False
         self.fault = None
+
+    def mark(self):
+        """Something is about to be changed; who must know of it after a reset writes it down now."""
 
     async def run(self, session):
         """Do the work and return its result."""
@@ -251,7 +255,7 @@ class Scheduler:
         if remaining_ms(job.deadline_ms) <= 0:
             self._end(job, None, self._too_late(job))
             return
-        session.deadline_ms = job.deadline_ms
+        session.begin(job)
         try:
             found = await job.run(session)
         except LinkError:
@@ -266,6 +270,8 @@ class Scheduler:
             self._log.crash("job_failed", err)
             if job.was_sent:
                 err = Unknown("the gateway failed after the command may have arrived: %s" % type(err).__name__)
+        elif job.was_sent and isinstance(err, Expired):
+            err = self._too_late(job)
         elif not isinstance(err, (AuthError, BadRequest)):
             self._log.info("job_refused", addr=job.lock.address, err=err)
         self._end(job, None, err)

@@ -1,11 +1,12 @@
-"""A link to one lock with what has been proven on it. Owns logins; what is asked after them is up to the
-operations.
+"""A link to one lock with what has been proven on it. Owns logins, and what is to be known of a change whose answer may
+be lost; what is asked and changed is up to the operations.
 
 Source: lock-ble-link.md 8.4-8.10. A login holds for 120 s; it is renewed before that, and once when the lock says "no
 permission" in the middle of a long job.
 """
 
 from firmware.gateway import lock as locks
+from firmware.gateway.scheduler import Expired
 from firmware.lib import opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import AuthError, FirmwareError, LinkError, LinkTimeout, ProtocolError
@@ -18,6 +19,7 @@ _FIRST_MS = const(2000)  # a lock answers within one; a link on which nothing ev
 _LOGIN_MS = const(100000)
 _NO_PERMISSION = const(0x02)
 _STALE_FLAG = const(0x0D)
+_MIN_MS = const(500)  # with less time left no change is begun: the frame might arrive, and act, too late
 _OWN_MOST = const(0x7FFFFFFF)
 
 
@@ -26,13 +28,14 @@ class Impostor(ProtocolError):
 
 
 class Session:
-    """`deadline_ms` is the tick until which exchanges may take; whoever uses the session next sets it anew."""
+    """Serves one job after another; `deadline_ms` is the tick until which exchanges may take."""
 
     def __init__(self, link, lock, registry, deadline_ms):
         self.link = link
         self.lock = lock
         self.deadline_ms = deadline_ms
         self._registry = registry
+        self._job = None
         self._admin_ms = None
         self._switch_is_fresh = False
         self._has_answered = False
@@ -41,6 +44,11 @@ class Session:
 
     def _pushed(self, echo, data):
         self._registry.pushed(self.lock, echo, data)
+
+    def begin(self, job):
+        """What follows is done for `job`, until its deadline."""
+        self._job = job
+        self.deadline_ms = job.deadline_ms
 
     @property
     def uid(self):
@@ -89,6 +97,47 @@ class Session:
         self._admin_ms = None
         await self.login()
         return await self.ask(command, plain)
+
+    async def change(self, command, plain=b"", is_admin=True):
+        """One request that changes something -> data of the answer. All that is no question goes through here.
+
+        Before the frame leaves the job is marked, durably, and has `was_sent` from then on. The lock's refusal and a
+        frame that never left take that back, unless an earlier frame of the job was accepted or may have arrived.
+        Raises as `ask`; AuthError; Expired when the time is too short to begin.
+        """
+        job = self._job
+        was_sent = job.was_sent
+        for is_last in (not is_admin, True):
+            if is_admin:
+                await self.login()  # a link that breaks here says nothing of the change
+            job.mark()  # first: a flash that erases a block takes long
+            if remaining_ms(self.deadline_ms) < _MIN_MS:
+                raise Expired("too little time was left when the lock was ready")
+            job.was_sent = True
+            try:
+                return await self.ask(command, plain)
+            except FirmwareError as err:
+                job.was_sent = was_sent or getattr(err, "sent", False)
+                if is_last or not isinstance(err, AuthError) or err.ble != _NO_PERMISSION:
+                    raise
+            self._admin_ms = None
+
+    async def enrol(self, command, plain, read, timeout_ms):
+        """A change with several answers -> what `read(data)` makes of the last, the first that is not None; each may
+        take `timeout_ms`. Not begun again by itself: whoever is at the door would not know.
+        """
+        job = self._job
+        is_persistent = job.is_persistent
+        job.is_persistent = False
+        try:
+            result = read(await self.change(command, plain))
+        except LinkError:
+            job.is_persistent = is_persistent and not job.was_sent
+            raise
+        while result is None:
+            result = read(await self.follow(command, timeout_ms))
+        job.is_persistent = is_persistent
+        return result
 
     async def follow(self, command, timeout_ms):
         """A further answer to `command`, which was asked last and answers several times -> its data."""

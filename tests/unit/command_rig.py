@@ -130,13 +130,17 @@ class Rig:
         names = self.tools.topics
         self.bridge.take(names.lock(lock, leaf) if lock else names.gateway(leaf), payload, retained, 1)
 
+    def start(self):
+        """The tasks of its jobs."""
+        tools = self.tools
+        runs = (self.bridge.run, tools.scheduler.run, tools.scheduler.watch, tools.jobs.run)
+        return [asyncio.create_task(run(Lease())) for run in runs]
+
     def work(self, until=1, limit_ms=30000):
         """Run the jobs until so many results were put out -> all of them."""
 
         async def serve():
-            tools = self.tools
-            runs = (self.bridge.run, tools.scheduler.run, tools.scheduler.watch, tools.jobs.run)
-            tasks = [asyncio.create_task(run(Lease())) for run in runs]
+            tasks = self.start()
             for _ in range(limit_ms // 5):
                 if len(self.out.put_in) >= until:
                     break

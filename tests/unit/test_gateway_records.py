@@ -7,10 +7,11 @@ from firmware.gateway.buffer import Buffer
 from firmware.gateway.clocks import Clocks
 from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
+from firmware.gateway.scheduler import Expired, Job
 from firmware.gateway.session import Session
 from firmware.gateway.uploads import Uploads
 from firmware.lib import dates, marks, opcodes, records
-from firmware.lib.errors import AuthError, LinkError, NetError
+from firmware.lib.errors import AuthError, BadRequest, LinkError, NetError, from_ble
 from firmware.lib.topics import Topics
 from firmware.system.timing import ticks_add, ticks_ms
 from tests.unit.gateway_rig import (
@@ -95,7 +96,13 @@ class Rig:
         self.uploads = Uploads(self.registry, self.keeper, topics, self.broker, self.now, log, by_consumer)
 
     def session(self):
-        return Session(self.far, self.lock, self.registry, ticks_add(ticks_ms(), 60000))
+        """A link for the job `job`, whose marks are kept in `marked`."""
+        self.marked = []
+        self.job = job = Job(self.lock, ticks_add(ticks_ms(), 60000))
+        job.mark = lambda: self.marked.append(job.was_sent)
+        session = Session(self.far, self.lock, self.registry, job.deadline_ms)
+        session.begin(job)
+        return session
 
     def read(self, must_yield=lambda: False):
         return run(self.keeper.read(self.session(), must_yield))
@@ -337,3 +344,38 @@ class ClocksTest(unittest.TestCase):
         self.assertTrue(rig.clocks.is_due(rig.lock))
         rig.clock.trusted = False
         self.assertFalse(rig.clocks.is_due(rig.lock))
+
+    def test_a_clock_whose_setting_got_no_answer_may_have_been_set(self):
+        for sent in (True, False):
+            rig = Rig("clocks")
+            rig.far.clock6 = (2000, 1, 1, 0, 0, 0)
+            session = rig.session()
+            rig.far.faults[opcodes.SET_CLOCK] = lost = LinkError("link lost")
+            lost.sent = sent
+            self.assertRaises(LinkError, run, rig.clocks.correct(session, 0, 60))
+            self.assertEqual((rig.marked, rig.job.was_sent), ([False], sent))
+            self.assertEqual(rig.lock.utc_offset_min, 0)  # the lock has not said that it shows the other zone
+            run(rig.clocks.correct(session, 0, 60))
+            self.assertEqual((rig.lock.utc_offset_min, rig.job.was_sent), (60, True))
+
+    def test_a_refusal_takes_back_that_something_may_have_been_done(self):
+        rig = Rig("refused-change")
+        session = rig.session()
+        rig.far.faults[opcodes.SET_CLOCK] = from_ble(opcodes.SET_CLOCK, 0x1D)
+        self.assertRaises(BadRequest, run, session.change(opcodes.SET_CLOCK, b"\x1a\x05\x0b\x0e\x17\x07"))
+        self.assertFalse(rig.job.was_sent)
+        rig.far.faults[opcodes.SET_CLOCK] = from_ble(opcodes.SET_CLOCK, 0x02)  # the login is over
+        run(session.change(opcodes.SET_CLOCK, b"\x1a\x05\x0b\x0e\x17\x07"))
+        self.assertTrue(rig.job.was_sent)
+        self.assertEqual(rig.far.asked.count(opcodes.CHECK_ADMIN), 2)
+        rig.far.faults[opcodes.SET_CLOCK] = from_ble(opcodes.SET_CLOCK, 0x1D)
+        self.assertRaises(BadRequest, run, session.change(opcodes.SET_CLOCK, b"\x1a\x05\x0b\x0e\x17\x07"))
+        self.assertTrue(rig.job.was_sent)  # the change before was accepted
+
+    def test_a_change_is_not_begun_when_it_might_act_too_late(self):
+        rig = Rig("late-change")
+        session = rig.session()
+        session.deadline_ms = ticks_add(ticks_ms(), 300)
+        self.assertRaises(Expired, run, session.change(opcodes.SET_CLOCK, b"\x1a\x05\x0b\x0e\x17\x07"))
+        self.assertFalse(rig.job.was_sent)
+        self.assertFalse(opcodes.SET_CLOCK in rig.far.asked)

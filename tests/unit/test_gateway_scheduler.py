@@ -44,7 +44,9 @@ class KeptLink:
 class Session:
     def __init__(self):
         self.link = KeptLink()
-        self.deadline_ms = 0
+
+    def begin(self, job):
+        pass
 
 
 class Opening:

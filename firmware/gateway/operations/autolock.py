@@ -25,7 +25,7 @@ async def run(job, session):
         raise Unsupported("the lock has no auto-lock setting")
     if job.op == "autolock_set":
         plain = settings_client.auto_lock_set(job.args["seconds"])
-        settings_client.changed(await session.ask_as_admin(opcodes.AUTO_LOCK, plain))
+        settings_client.changed(await session.change(opcodes.AUTO_LOCK, plain))
     found = settings_client.auto_lock(await session.ask_as_admin(opcodes.AUTO_LOCK, settings_client.auto_lock_query()))
     battery, seconds, low, high = found
     job.context.registry.note_auto_lock(lock, seconds, battery)

@@ -97,16 +97,7 @@ class _Cards:
         return await self._session.ask_as_admin(opcodes.CARD, plain)
 
     async def _change(self, plain):
-        """A request that changes something, noting that it may have arrived."""
-        job = self._job
-        await self._session.login()  # a link that breaks here says nothing of the change
-        sent_before = job.was_sent
-        job.was_sent = True
-        try:
-            return await self._ask(plain)
-        except LinkError as err:
-            job.was_sent = sent_before or err.sent
-            raise
+        return await self._session.change(opcodes.CARD, plain)
 
     def _told(self, id):
         return {"who": marks.of_card(self._lock.aes, int.from_bytes(id, "big"))}
@@ -151,21 +142,15 @@ class _Cards:
         return self._told(job.kept)
 
     async def _tap(self):
-        """The bytes of the card that is held to the lock. Not begun a second time by itself: whoever is at the door
-        would not know.
-        """
-        job = self._job
-        await self._session.login()
-        persistent = job.is_persistent
-        job.is_persistent = False
-        job.was_sent = True
-        found = card_client.added(await self._ask(card_client.enrol()))
-        while found is None:
-            if hasattr(job, "progress"):
-                job.progress({"state": "adding"})
-            found = card_client.added(await self._session.follow(opcodes.CARD, _TAP_MS))
-        job.is_persistent = persistent
-        return found
+        """The bytes of the card that is held to the lock."""
+
+        def read(data):
+            id = card_client.added(data)
+            if id is None:
+                self._job.progress({"state": "adding"})
+            return id
+
+        return await self._session.enrol(opcodes.CARD, card_client.enrol(), read, _TAP_MS)
 
     # --- cards that are there
 

@@ -126,10 +126,10 @@ async def run(job, session):
         flags = _flags(job.args, 0)
         start, end = _dates(session.lock, job.args)
         plain = ekey_client.add(uid, job.args["unlock_key"], start, end, flags)
-        await _change(job, session, plain, ekey_client.ADD)
+        await _change(session, plain, ekey_client.ADD)
     elif job.op == "ekey_delete":
         flags = None
-        await _change(job, session, ekey_client.revoke(uid), ekey_client.REVOKE)
+        await _change(session, ekey_client.revoke(uid), ekey_client.REVOKE)
     else:
         flags = await _modify(job, session, uid)
     _remember(job, session.lock, uid, flags)
@@ -157,12 +157,9 @@ def _dates(lock, args):
     return _local(lock, args["start"]), _local(lock, args["end"])
 
 
-async def _change(job, session, plain, op):
-    """One change, noting that it may have arrived."""
-    await session.login()
-    job.was_sent = True
+async def _change(session, plain, op):
     try:
-        data = await session.ask_as_admin(opcodes.EKEY, plain)
+        data = await session.change(opcodes.EKEY, plain)
     except AuthError as err:
         if err.ble == _REVOKED:
             raise LockRefused("the ekey is no more", err.ble, "not_found")
@@ -204,7 +201,7 @@ async def _modify(job, session, uid):
         flags &= ~ekey_client.FROZEN
     elif "start" in job.args or job.args.get("permanent"):
         start, end = _dates(session.lock, job.args)
-    await _change(job, session, ekey_client.modify(uid, start, end, flags), ekey_client.MODIFY)
+    await _change(session, ekey_client.modify(uid, start, end, flags), ekey_client.MODIFY)
     return flags
 
 
@@ -216,7 +213,7 @@ async def _reset(job, session):
         if flag_pos >= _MOST_FLAG_POS:
             raise LockRefused("no more resets: pair anew", None, "full")
         job.number = flag_pos + 1
-    lock.flag_pos = await _change(job, session, ekey_client.reset(job.number), ekey_client.RESET)
+    lock.flag_pos = await _change(session, ekey_client.reset(job.number), ekey_client.RESET)
     lock.ekeys = ""
     job.context.registry.save(lock)
     return {"flag_pos": lock.flag_pos}

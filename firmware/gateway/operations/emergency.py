@@ -16,8 +16,8 @@ def check(op, args):
 
 async def run(job, session):
     """Both steps; once the second may have been taken, only what became of it is asked."""
-    if not job.was_sent:
+    if not job.number:
         await motion.may(job, session)
-        data = await session.ask_as_admin(opcodes.AUTO_LOCK, settings_client.auto_lock_set(0))
+        data = await session.change(opcodes.AUTO_LOCK, settings_client.auto_lock_set(0))
         job.context.registry.note_auto_lock(session.lock, 0, settings_client.changed(data))
     return await motion.run(job, session)

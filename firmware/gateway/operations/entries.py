@@ -30,8 +30,6 @@ class Entries:
         args = job.args
         if what == "list":
             return await self.list(job, args.get("cursor", 0))
-        await self._session.login()  # a link that breaks here says nothing of the change
-        job.was_sent = True
         if what == "change":
             await self.limit(args["number"], args)
         elif what == "delete":
@@ -48,7 +46,7 @@ class Entries:
         session = self._session
         period = periods.of(session.lock, args)
         fingerprint_client.managed(
-            await self._ask(fingerprint_client.modify(which, *period)), fingerprint_client.MODIFY
+            await session.change(self._command, fingerprint_client.modify(which, *period)), fingerprint_client.MODIFY
         )
         if "days" in args:
             await schedules.replace(session, self._kind, which.to_bytes(6, "big"), schedules.windows(args))
@@ -60,14 +58,14 @@ class Entries:
     async def delete(self, which):
         """Gone already is what was wanted (domain.md 5.4)."""
         try:
-            await self._ask(fingerprint_client.delete(which))
+            await self._session.change(self._command, fingerprint_client.delete(which))
         except LockRefused as err:
             if err.reason != _REASON:
                 raise
 
     async def clear(self):
         """Remove all."""
-        await self._ask(fingerprint_client.clear())
+        await self._session.change(self._command, fingerprint_client.clear())
 
     async def _find(self, which):
         cursor = 0

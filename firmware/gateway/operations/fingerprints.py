@@ -80,22 +80,17 @@ async def _enrol(job, session, entries):
 
 
 async def _press(job, session):
-    """Enrol -> the number. Not begun a second time by itself: whoever is at the door would not know."""
-    await session.login()
-    tell = getattr(job, "progress", None)
-    persistent = job.is_persistent
-    job.is_persistent = False
-    job.was_sent = True
-    data = await session.ask_as_admin(opcodes.FINGERPRINT, fingerprint_client.enrol())
+    """Enrol -> the number."""
     presses = 0
-    while True:
+
+    def read(data):
+        nonlocal presses
         state, which, done, total = fingerprint_client.added(data)
         if state == fingerprint_client.ADDED:
-            break
+            return which
         if state == fingerprint_client.PRESSED:
             presses += 1
-        if tell:
-            tell({"state": "adding", "press": presses if done is None else done, "total": total or -1})
-        data = await session.follow(opcodes.FINGERPRINT, _PRESS_MS)
-    job.is_persistent = persistent
-    return which
+        job.progress({"state": "adding", "press": presses if done is None else done, "total": total or -1})
+        return None
+
+    return await session.enrol(opcodes.FINGERPRINT, fingerprint_client.enrol(), read, _PRESS_MS)

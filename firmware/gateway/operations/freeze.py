@@ -15,7 +15,7 @@ async def run(job, session):
     """Change, and read back."""
     await session.get_to_know()
     wanted = job.op == "freeze"
-    settings_client.changed(await session.ask_as_admin(opcodes.FREEZE, switches_client.freeze(wanted)))
+    settings_client.changed(await session.change(opcodes.FREEZE, switches_client.freeze(wanted)))
     data = await session.ask_as_admin(opcodes.FREEZE, switches_client.query())
     battery, is_frozen = switches_client.frozen(data)
     if is_frozen != wanted:

@@ -6,7 +6,7 @@ import os
 
 from firmware.gateway import lock as locks
 from firmware.gateway.operations.arguments import number, only
-from firmware.gateway.scheduler import Expired, Unknown
+from firmware.gateway.scheduler import Unknown
 from firmware.lib import opcodes, records
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused, ProtocolError, Unsupported
@@ -16,7 +16,6 @@ from firmware.system.timing import remaining_ms, sleep_ms, ticks_diff, ticks_ms
 _FAILED = const(0x13)
 _LOCK_FEATURE = const(8)
 _FRESH_S = const(15)  # the state before is known if the lock told it this recently
-_LEAST_MS = const(500)  # with less time left nothing is begun: the frame might arrive, and the bolt move, too late
 _SETTLE_MS = const(2500)  # a bolt that is on its way arrives within this time, or not at all
 _AGAIN_MS = const(250)
 _PAGES = const(24)  # records read to find one; it is among the newest
@@ -51,7 +50,7 @@ async def run(job, session):
     """Move the bolt, or tell what became of an attempt that got no answer."""
     lock = session.lock
     wanted = locks.LOCKED if job.op == "lock" else locks.UNLOCKED
-    if job.was_sent:
+    if job.number:
         try:
             return await _look_back(job, session, wanted)
         except (LinkError, Unknown):
@@ -65,22 +64,13 @@ async def run(job, session):
     challenge = await (session.challenge_for(job.uid) if "ekey" in job.args else session.user_challenge())
     job.number = lock.next_operation(_about_now(job.context.clock))
     plain = session_client.operate(challenge, lock.unlock_key, job.number)
-    job.start()  # first: a flash that erases a block takes long
-    if remaining_ms(session.deadline_ms) < _LEAST_MS:
-        raise Expired("too little time was left when the lock was ready")
-    job.was_sent = True
     try:
-        data = await session.ask(opcodes.LOCK if job.op == "lock" else opcodes.UNLOCK, plain)
-    except LinkError as err:
-        job.was_sent = err.sent
-        raise
-    except LockRefused as err:
-        job.was_sent = False
-        if err.ble == _FAILED:
+        data = await session.change(opcodes.LOCK if job.op == "lock" else opcodes.UNLOCK, plain, False)
+    except FirmwareError as err:
+        if not getattr(err, "sent", False):  # it never left, or the lock has answered: it has not moved
+            job.number = 0
+        if isinstance(err, LockRefused) and err.ble == _FAILED:
             await _explain(session, err)
-        raise
-    except FirmwareError:  # the lock has answered, so it has not moved
-        job.was_sent = False
         raise
     try:
         battery = session_client.operated(data)[0]

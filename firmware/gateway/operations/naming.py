@@ -22,5 +22,5 @@ def check(op, args):
 async def run(job, session):
     """Give the name. The same again changes nothing."""
     await session.get_to_know()
-    name_client.named(await session.ask_as_admin(opcodes.LOCK_NAME, name_client.name(job.args["name"])))
+    name_client.named(await session.change(opcodes.LOCK_NAME, name_client.name(job.args["name"])))
     return {"name": job.args["name"]}

@@ -60,7 +60,7 @@ async def run(job, session):
 
 
 async def _change(session, plain, op):
-    passage_client.managed(await session.ask_as_admin(opcodes.PASSAGE, plain), op)
+    passage_client.managed(await session.change(opcodes.PASSAGE, plain), op)
 
 
 async def _add(session, windows):

@@ -8,7 +8,7 @@ seconds; the lock gets its own local time.
 from firmware.gateway.operations import passcode_args, periods
 from firmware.lib import dates, marks, opcodes
 from firmware.lib.compat import const
-from firmware.lib.errors import BadRequest, LinkError, LockRefused, ProtocolError, Unsupported
+from firmware.lib.errors import BadRequest, LockRefused, ProtocolError, Unsupported
 from firmware.lib.messages import passcode_client
 
 check = passcode_args.check
@@ -28,24 +28,14 @@ async def run(job, session):
         return await _list(session, job.args.get("cursor", 0))
     if job.op == "passcode_count":
         return {"count": passcode_client.count(await session.ask_as_admin(opcodes.PASSCODE_COUNT))[1]}
-    await {"add": _add, "change": _change, "delete": _delete, "clear": _clear, "reset": _reset}[job.op[9:]](
+    await {"add": _add, "change": _modify, "delete": _delete, "clear": _clear, "reset": _reset}[job.op[9:]](
         job, session
     )
     return None
 
 
-async def _tell(job, session, plain, command=opcodes.PASSCODE):
-    """A request that changes something, noting that it may have arrived."""
-    await session.login()  # a link that breaks here says nothing of the change
-    sent_before = job.was_sent
-    job.was_sent = True
-    try:
-        data = await session.ask_as_admin(command, plain)
-        if command == opcodes.PASSCODE:
-            passcode_client.managed(data)
-    except LinkError as err:
-        job.was_sent = sent_before or err.sent
-        raise
+async def _change(session, plain):
+    passcode_client.managed(await session.change(opcodes.PASSCODE, plain))
 
 
 def _start(lock, args):
@@ -66,7 +56,7 @@ async def _add(job, session):
     schedule = passcode_args.schedule(args) if kind == passcode_client.CYCLIC else None
     was_sent = job.was_sent
     try:
-        await _tell(job, session, passcode_client.add(kind, args["code"], start, end, schedule))
+        await _change(session, passcode_client.add(kind, args["code"], start, end, schedule))
     except LockRefused as err:
         if err.reason != "exists" or not was_sent:
             raise
@@ -76,7 +66,7 @@ async def _add(job, session):
             raise
 
 
-async def _change(job, session):
+async def _modify(job, session):
     """The entry keeps its kind, and what is not to change: so it is looked for first."""
     args = job.args
     lock = session.lock
@@ -96,25 +86,25 @@ async def _change(job, session):
         end = periods.local(lock, args.get("end")) or end
     elif "end" in args or ("start" in args and found.kind == passcode_client.CYCLIC):
         raise BadRequest("this passcode has no such limit")
-    await _tell(job, session, passcode_client.modify(found.kind, code, new, start, end))
+    await _change(session, passcode_client.modify(found.kind, code, new, start, end))
 
 
 async def _delete(job, session):
     kind = passcode_args.KINDS[job.args.get("type", "permanent")]
     try:
-        await _tell(job, session, passcode_client.delete(kind, job.args["code"]))
+        await _change(session, passcode_client.delete(kind, job.args["code"]))
     except LockRefused as err:
         if err.reason != "not_found":  # gone already: that is what was wanted (domain.md 5.4)
             raise
 
 
 async def _clear(job, session):
-    await _tell(job, session, passcode_client.clear())
+    await _change(session, passcode_client.clear())
 
 
 async def _reset(job, session):
     """Other seeds first: what was made with the old ones and never used is dead from then on; then the rest."""
-    await _tell(job, session, bytes.fromhex(job.args["seeds"]), opcodes.INIT_PASSWORDS)
+    await session.change(opcodes.INIT_PASSWORDS, bytes.fromhex(job.args["seeds"]))
     await _clear(job, session)
 
 

@@ -54,9 +54,9 @@ async def replace(session, kind, user, wanted):
     meanwhile only if the caller has set the period first.
     """
     demand(session.lock)
-    await session.ask_as_admin(opcodes.CYCLIC, cyclic_client.clear(kind, user))
+    await session.change(opcodes.CYCLIC, cyclic_client.clear(kind, user))
     for window in wanted:
-        await session.ask_as_admin(opcodes.CYCLIC, cyclic_client.add(kind, user, window))
+        await session.change(opcodes.CYCLIC, cyclic_client.add(kind, user, window))
     if session.lock.is_own and await read(session, kind, user) != list(wanted):
         raise LockRefused("the lock said yes, and lists other hours")
 

@@ -149,14 +149,15 @@ class _Speaker:
         client = switches_client
         if kind == "sound":
             plain = settings_client.sound_set(True, value) if name == "volume" else settings_client.sound_set(value)
-            settings_client.changed(await self._ask(opcodes.SOUND, plain))
+            settings_client.changed(await self._session.change(opcodes.SOUND, plain))
         elif kind == "screen":
-            settings_client.changed(await self._ask(opcodes.PASSCODE_DISPLAY, settings_client.screen_set(value)))
+            plain = settings_client.screen_set(value)
+            settings_client.changed(await self._session.change(opcodes.PASSCODE_DISPLAY, plain))
         elif kind == "switches":
-            await self._ask(opcodes.SWITCHES, client.switch_set(which, value))
+            await self._session.change(opcodes.SWITCHES, client.switch_set(which, value))
         elif kind == "lamp":
-            await self._ask(opcodes.LAMP, client.lamp_set(value))
+            await self._session.change(opcodes.LAMP, client.lamp_set(value))
         elif kind == "direction":
-            await self._ask(opcodes.UNLOCK_DIRECTION, client.direction_set(value))
+            await self._session.change(opcodes.UNLOCK_DIRECTION, client.direction_set(value))
         else:
-            await self._ask(opcodes.SETTING, client.number_set(which, value))
+            await self._session.change(opcodes.SETTING, client.number_set(which, value))

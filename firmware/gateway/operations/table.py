@@ -115,6 +115,11 @@ def rules(op, is_lock_op):
     return _GATEWAY_OPS.get(op)
 
 
+def lock_operations():
+    """Names of what can be asked of a lock."""
+    return _LOCK_OPS.keys()
+
+
 def module(op):
     """The module that does a lock's operation."""
     name = "firmware.gateway.operations." + _lock_op(op)[0]

@@ -19,18 +19,15 @@ def check(op, args):
 
 
 async def run(job, session):
-    """`time_get`: what the clock shows. `time_sync`: set it, however little it is off. `zone_set`: keep the offset,
-    then set the clock by it; if that is cut off, the next look at the clock does it.
+    """`time_get`: what the clock shows. `time_sync`: set it, however little it is off. `zone_set`: set it by another
+    offset, and keep the offset once the lock has it.
     """
     await session.get_to_know()
     clocks = job.context.clocks
     if job.op == "time_get":
         return await clocks.look(session)
     if job.op == "zone_set":
-        lock = session.lock
-        clocks.want(lock)
-        lock.utc_offset_min = job.args["utc_offset_min"]
-        job.context.registry.save(lock)
-    found = await clocks.correct(session, 0)
+        clocks.want(session.lock)  # whatever becomes of this: a clock that shows another zone is set right
+    found = await clocks.correct(session, 0, job.args.get("utc_offset_min"))
     found.update(await clocks.look(session))
     return found
