@@ -9,8 +9,8 @@ import asyncio
 from firmware.lib import crypto, frame, opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout, ProtocolError, from_ble
+from firmware.lib.frame import Reassembler
 from firmware.lib.messages import common
-from firmware.lib.reassembler import Reassembler
 from firmware.system.timing import remaining_ms, ticks_add, ticks_ms, wait_for_ms
 from firmware.system.turn import Turn
 

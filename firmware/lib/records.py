@@ -1,6 +1,8 @@
-"""Records of the operation log: layout of every type, masking of passcodes, and what a type means.
+"""Records of the operation log: layout of every type, masking of passcodes, what a type means, and which records the
+owner's list shows.
 
-Owns the record's bytes; paging is `messages.log_client` and `messages.log_lock`.
+Owns the record's bytes; paging is `messages.log_client` and `messages.log_lock`. The number in the list is not the type
+in the lock: 17 and 25 are both 7, a card.
 Source: lock-ble-link.md 9.2, 9.3; domain.md 4.
 """
 
@@ -11,6 +13,7 @@ from firmware.lib.messages.common import decode_number, number, take
 
 _HEADER_LEN = const(8)
 _STAR = const(0x2A)
+_FAILED = const(0x80)
 
 # One letter per type, 0 to 101: form of the tail. "." not documented, "-" none, U uid and record id, K U and button,
 # P two codes, p one code, D date and perhaps a code, C card, S six-byte number, N two-byte number, B battery or none,
@@ -35,6 +38,15 @@ _METHOD_OF = (
 )
 _EVENT_LETTERS = b"ulfcao"
 _METHOD_LETTERS = b"apcfkrgt?wFvqbiPds"
+
+# One byte per type, 0 to 101: its number in the list, plus 0x80 for one that failed; 0: management event, not listed
+_LIST = (
+    b"\x00\x01\x00\x00\x04\x00\x00\x84\x00\x00\x04\x84\x84\x84\x00\x00\x00\x07\x00\x09\x08\x00\x88\x00\x00"
+    b"\x87\x0b\x0a\x0c\x1d\x1e\x1f\x20\x21\x22\x23\x24\x25\x84\x87\x88\x81\x2a\x2b\x2c\x2d\x2e\x2f\x30\x31"
+    b"\x32\x33\x34\x35\x36\x37\x00\x39\xba\x3b\x3c\x3d\xbe\x3f\x40\xc1\xc2\x43\xc4\x45\x00\xc7\x00\x00\x87"
+    b"\x4b\x4c\x4d\x4e\x4f\x50\x51\x52\x53\x54\x55\x56\x00\xd8\x00\x00\xdb\x5c\x00\x00\x00\x00\x00\x00\x00"
+    b"\x00\x00"
+)
 
 
 class Record:
@@ -74,6 +86,12 @@ def meaning(type):
     place = _METHOD_LETTERS.find(_METHOD_OF[type : type + 1])
     method = METHODS[place] if place < len(METHODS) else OTHER_METHODS[place - len(METHODS)]
     return event, method, event != "unlock_failed" and type != 66
+
+
+def listed(type):
+    """Type -> (its number in the list, or None when it is not listed, and whether the list calls it a failure)."""
+    code = _LIST[type] if type < len(_LIST) else 0
+    return (code & ~_FAILED) or None, code >= _FAILED
 
 
 # Builders of tails

@@ -6,7 +6,7 @@ Source: mqtt.md 1, domain.md 5.5, home-assistant-discovery.md 9 (state and event
 
 import json
 
-from firmware.lib import dates, record_list, records
+from firmware.lib import dates, records
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError, ProtocolError
 
@@ -172,7 +172,7 @@ def record_item(number, record, unix_s, who):
     the type's number in the owner's list, None for what is not listed. Codes and card numbers stay here.
     """
     word, method, ok = records.meaning(record.type)
-    code, _ = record_list.listed(record.type)
+    code, _ = records.listed(record.type)
     try:
         found = records.fields(record)
     except ProtocolError:

@@ -4,7 +4,7 @@ Source: security.md PAR-1 (one frame of memory, a part is forgotten after 2 s), 
 """
 
 from firmware.lib.compat import const
-from firmware.lib.reassembler import Reassembler
+from firmware.lib.frame import Reassembler
 
 _DEPTH = const(4)  # a client has one request under way; more of them wait only while the bolt moves
 

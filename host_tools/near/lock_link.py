@@ -17,8 +17,8 @@ from bleak.exc import BleakError
 
 from firmware.lib import advert, crypto, frame, opcodes
 from firmware.lib.errors import LinkError, LinkTimeout, ProtocolError, from_ble
+from firmware.lib.frame import Reassembler
 from firmware.lib.messages import common, session_client
-from firmware.lib.reassembler import Reassembler
 from host_tools.errors import HostError
 from host_tools.near.challenges import Challenges
 

@@ -6,7 +6,7 @@ The firmware contains none of this (security.md DWN-2). Source: lock-ble-link.md
 import base64
 import binascii
 
-from firmware.lib import crc
+from firmware.lib import frame
 from firmware.lib.errors import ProtocolError
 
 _PLAIN_LEN = 10  # texts up to this length are not coded
@@ -36,7 +36,7 @@ def encode_aes_key(key: bytes) -> str:
 
 def xor(octets: bytes, seed: int) -> bytes:
     """Code or decode `octets` with the seed: every byte XOR seed XOR table[length], by the producer's table."""
-    mask = seed ^ crc.STANDARD_TABLE[len(octets) & 0xFF]
+    mask = seed ^ frame.CRC_TABLE[len(octets) & 0xFF]
     return bytes(octet ^ mask for octet in octets)
 
 

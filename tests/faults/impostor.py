@@ -8,7 +8,7 @@ from bumble.device import Connection
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 
 from firmware.lib import advert, frame
-from firmware.lib.reassembler import Reassembler
+from firmware.lib.frame import Reassembler
 from host_tools.sim.air.air import Air
 from host_tools.sim.air.air_host import AirHost
 

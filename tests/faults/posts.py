@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from firmware.lib import frame
 from firmware.lib.errors import ProtocolError
-from firmware.lib.reassembler import Reassembler
+from firmware.lib.frame import Reassembler
 from host_tools.owner.keybook import Entry
 from host_tools.sim.air.air import Air, LinkRecord
 from host_tools.sim.air.faults import SIDES

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from firmware.lib import crypto, frame
 from firmware.lib.errors import ProtocolError
-from firmware.lib.reassembler import Reassembler
+from firmware.lib.frame import Reassembler
 from host_tools.sim.air.air import CENTRAL, Air, LinkRecord
 
 _ATT = b"\x04\x00"  # L2CAP channel

@@ -14,7 +14,7 @@ from tests.micropython import ROOT
 _LEVELS = {"S0": 4, "S1": 4, "user": 3, "admin": 2, "S3": 4, "factory": 1, "open": 2, "keyed": 2, "P": 2}
 _SHARES = sum(_LEVELS.values())
 _MODULES = [
-    *["firmware/lib/%s.py" % name for name in ("reassembler", "frame", "crc", "messages/common")],
+    *["firmware/lib/%s.py" % name for name in ("frame", "messages/common")],
     *["firmware/lib/messages/%s_lock.py" % name for name in ("session", "pairing", "passcode", "settings", "log")],
     *["firmware/lock/%s.py" % name for name in ("authority", "inspection", "intake", "engine")],
 ]

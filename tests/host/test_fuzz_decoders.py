@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from firmware.lib import advert, crypto, dates, frame, records
 from firmware.lib.errors import BadRequest, ProtocolError
-from firmware.lib.reassembler import Reassembler
+from firmware.lib.frame import Reassembler
 from firmware.lock.commands.table import COMMANDS
 from tests.decoders import CLIENT, LOCK
 

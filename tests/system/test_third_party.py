@@ -7,7 +7,7 @@ import json
 from ttlock_ble import TTLockClient, TTLockError, VirtualKey
 
 from firmware.lib import crypto, frame
-from firmware.lib.reassembler import Reassembler
+from firmware.lib.frame import Reassembler
 from host_tools.near.ekey_ways import Beside
 from host_tools.near.local_link import beside
 from host_tools.owner import bundles, ekeys

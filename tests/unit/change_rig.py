@@ -7,8 +7,8 @@ import os
 
 from firmware.lib import crypto, frame, opcodes
 from firmware.lib.errors import LinkError, from_ble
+from firmware.lib.frame import Reassembler
 from firmware.lib.messages import common
-from firmware.lib.reassembler import Reassembler
 from firmware.system import store
 from firmware.system.timing import ticks_ms
 from tests.scratch import scratch

@@ -3,10 +3,10 @@
 import os
 
 from firmware.lib import crypto, frame, opcodes
+from firmware.lib.frame import Reassembler
 from firmware.lib.messages import common
 from firmware.lib.messages import pairing_client as pairing
 from firmware.lib.messages import session_client as session
-from firmware.lib.reassembler import Reassembler
 from firmware.lock.build import Hardware, build
 from firmware.lock.identity import Identity
 from firmware.lock.settings import TABLE

@@ -4,7 +4,7 @@ import unittest
 from firmware.ble.link import Link
 from firmware.lib import crypto, frame
 from firmware.lib.errors import AuthError, LinkError, LinkTimeout
-from firmware.lib.reassembler import Reassembler
+from firmware.lib.frame import Reassembler
 from firmware.system.inbox import Inbox
 from firmware.system.timing import remaining_ms, ticks_add, ticks_ms
 

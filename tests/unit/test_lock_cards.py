@@ -199,7 +199,7 @@ class TestTap(CardCase):
     def told_within(self, ms):
         """(ms until it came, the plain text) of the first frame that the lock sends by itself, or None."""
         from firmware.lib import crypto, frame
-        from firmware.lib.reassembler import Reassembler
+        from firmware.lib.frame import Reassembler
 
         for waited in range(0, ms, 20):
             for raw in self.rig.wait(20):

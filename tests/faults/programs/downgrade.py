@@ -8,7 +8,7 @@ import random
 import mutants
 import score
 
-from firmware.lib import crc, crypto, frame
+from firmware.lib import crypto, frame
 from tests.unit.lock_rig import Rig, erase
 
 N, SEED = score.arguments()
@@ -30,9 +30,9 @@ def legacy(command, payload):
     """The envelope of the generations before (link 4.2): type, then command, encryption byte, length."""
     kind = random.randint(0, 4)
     seed = random.getrandbits(8)
-    coded = bytes(octet ^ seed ^ crc.STANDARD_TABLE[len(payload) & 0xFF] for octet in payload)
+    coded = bytes(octet ^ seed ^ frame.CRC_TABLE[len(payload) & 0xFF] for octet in payload)
     raw = b"\x7f\x5a" + bytes((kind, command, seed, len(coded) & 0xFF)) + coded
-    return raw + bytes((crc.standard(raw),)) + b"\r\n"
+    return raw + bytes((frame.crc_standard(raw),)) + b"\r\n"
 
 
 def downgraded(rig):

@@ -2,7 +2,7 @@
 
 import random
 
-from firmware.lib import crc, crypto, frame, opcodes
+from firmware.lib import crypto, frame, opcodes
 
 _SPICES = (b"\r\n", b"\x7f\x5a", b"\x7f\x5a\x05\x03", b"\x00" * 4, b"\xff" * 4, b"\x7f", b"\n\r\r\n", b"SCIENER")
 _SIZES = (1, 2, 3, 19, 20, 21, 100, 182, 243, 244)
@@ -84,7 +84,7 @@ def _reseal(raw):
         return raw
     body = raw[12 : min(len(raw) - 3, 12 + 255)]
     head = bytes(raw[:11]) + bytes((len(body),)) + body
-    total = crc.standard(head) if random.getrandbits(1) else crc.vendor(head)
+    total = frame.crc_standard(head) if random.getrandbits(1) else frame.crc_vendor(head)
     return head + bytes((total,)) + b"\r\n"
 
 

@@ -9,7 +9,7 @@ import time
 
 import score
 
-from firmware.lib import crc, crypto, frame, opcodes
+from firmware.lib import crypto, frame, opcodes
 from firmware.lock import engine
 from firmware.lock.commands import table
 from tests.unit.lock_rig import Rig, erase
@@ -48,8 +48,8 @@ def instrument():
     crypto._cipher = counted("cipher", crypto._cipher, lambda given: len(given[4]) // 16)
     crypto.try_decrypt = counted("decrypt", crypto.try_decrypt)
     crypto.equal = counted("equal", crypto.equal)
-    crc.standard = counted("crc", crc.standard)
-    crc.vendor = counted("crc", crc.vendor)
+    frame.crc_standard = counted("crc", frame.crc_standard)
+    frame.crc_vendor = counted("crc", frame.crc_vendor)
     journal.Journal.append = counted("append", journal.Journal.append)
     engine.functions = lambda command: tuple(map(counted, ("structure", "handle"), table.functions(command)))
 
@@ -79,7 +79,7 @@ def _bad(kind, command, key, pair):
         return frame.encode(command, crypto.encrypt(noise[:16], noise))
     raw = bytearray(frame.encode(command, crypto.encrypt(key, noise)))
     if kind == "crc":
-        wanted = (crc.standard(raw[:-3]), crc.vendor(raw[:-3]))
+        wanted = (frame.crc_standard(raw[:-3]), frame.crc_vendor(raw[:-3]))
         while raw[-3] in wanted:
             raw[-3] = random.getrandbits(8)
     if kind == "version":
