@@ -143,7 +143,7 @@ class App:
         tools.jobs = Jobs(tools, JobStore(_JOBS, board.Nvs()), log)
         bridge = self._bridge = Bridge(tools, log)
         tools.jobs.load()
-        background = Background(registry, tools.scheduler, records, tools.clocks, now_s, log)
+        Background(registry, tools.scheduler, records, tools.clocks, now_s, log)
         registry.on_change = tools.states.mark
         registry.on_records = records.flagged
         registry.on_sight = records.want
@@ -161,13 +161,11 @@ class App:
         add("ladder", self._healing.ladder.run)
         add("scanner", self._healing.scan)
         add("scheduler", tools.scheduler.run)
-        add("deadlines", tools.scheduler.watch)
+        add("plan", tools.scheduler.watch)
         add("bridge", bridge.run)
         add("outgoing", tools.outgoing.run)
         add("states", tools.states.run)
         add("uploads", tools.uploads.run)
-        add("background", background.run)
-        add("jobs", tools.jobs.run)
 
     def _resolver(self, values):
         from firmware.net.resolver import Resolver
@@ -240,6 +238,7 @@ class App:
             self._heap_low = free
         if self._tools is None:
             return
+        self._tools.scheduler.wake()
         if now_s >= self._look_s:
             self._look_s = now_s + _LOOK_S
             self._watch.look()

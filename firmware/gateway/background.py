@@ -3,9 +3,8 @@
 from firmware.gateway.scheduler import CLOCK, RECORDS, Job
 from firmware.lib.compat import const
 from firmware.lib.errors import AuthError, FirmwareError
-from firmware.system.timing import sleep_ms, ticks_add, ticks_ms
+from firmware.system.timing import ticks_add, ticks_ms
 
-_LOOK_MS = const(100)
 _RECORDS_MS = const(120000)
 _CLOCK_MS = const(20000)
 _CLOCK_RETRY_S = const(300)
@@ -65,22 +64,18 @@ class Background:
         self._log = log.area("background")
         self._busy = set()  # (lock id, kind) of jobs that wait or run
         self._not_before_s = {}  # (lock id, kind) -> the lock with the keys that did not do, second
+        scheduler.planners.append(self.look)
+        records.on_wanted = scheduler.wake
 
-    async def run(self, lease):
-        """Look round for ever."""
-        while True:
-            lease.renew()
-            for lock in self.registry.all():
-                if lock.seen_s is not None and self.registry.is_near(lock):
-                    self.look(lock)
-            await sleep_ms(_LOOK_MS)
-
-    def look(self, lock):
-        """Submit what is due for one lock."""
-        if self.records.is_due(lock):
-            self._submit(lock, RecordsJob)
-        if self.clocks.is_due(lock):
-            self._submit(lock, ClockJob)
+    def look(self):
+        """Submit what is due."""
+        for lock in self.registry.all():
+            if lock.seen_s is None or not self.registry.is_near(lock):
+                continue
+            if self.records.is_due(lock):
+                self._submit(lock, RecordsJob)
+            if self.clocks.is_due(lock):
+                self._submit(lock, ClockJob)
 
     def _submit(self, lock, kind):
         key = (lock.id, kind.priority)

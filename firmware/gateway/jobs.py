@@ -20,10 +20,9 @@ from firmware.gateway.scheduler import Expired, Unknown
 from firmware.lib import commands
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused
-from firmware.system.timing import sleep_ms, ticks_add, ticks_ms
+from firmware.system.timing import ticks_add, ticks_ms
 
 _LIFE_S = const(604800)
-_LOOK_MS = const(200)
 _FRESH_S = const(60)  # a lock that was not heard for so long is not tried
 _FIRST_MS = const(30000)
 _AGAIN_MS = const(10000)
@@ -57,6 +56,7 @@ class Jobs:
         self._contacts = {}
         self._next = 1
         self.conclude = self.publish = None
+        tools.scheduler.planners.append(self.look)
 
     def __len__(self):
         return len(self._entries)
@@ -130,7 +130,7 @@ class Jobs:
         self._supersede(entry)
         self._log.info("job_kept", op=entry.op, lock=entry.lock_id, waiting=len(self._entries))
         tell(self._tools, request, self.describe(entry), False)
-        self._look()
+        self.look()
 
     def _supersede(self, later):
         """End what a later request makes pointless, unless it may have acted or is about to."""
@@ -185,14 +185,8 @@ class Jobs:
 
     # --- being done
 
-    async def run(self, lease):
-        """Begin what can be begun, and end what is too late, for ever."""
-        while True:
-            lease.renew()
-            self._look()
-            await sleep_ms(_LOOK_MS)
-
-    def _look(self):
+    def look(self):
+        """Begin what can be begun, and end what is too late."""
         for slot in list(self._ended):
             self._drop(slot)
         behind = set()  # locks for which nothing further may be begun

@@ -34,7 +34,7 @@ class _Wish:
 
 class Records:
     """`outgoing.put` takes events, `clocks` hears of locks that lost their power. `on_stored(lock)` is called when
-    there is something to upload."""
+    there is something to upload, `on_wanted()` when there is something to read."""
 
     def __init__(self, folder, registry, clocks, clock, outgoing, topics, now_s, log):
         self._folder = folder
@@ -48,7 +48,7 @@ class Records:
         self._buffers = {}
         self._wishes = {}
         self.reading = None  # the lock whose log is being read: more of its records are about to come
-        self.on_stored = None
+        self.on_stored = self.on_wanted = None
 
     def buffer(self, lock):
         """The buffer of a lock, opened when first asked for."""
@@ -82,6 +82,7 @@ class Records:
     def want(self, lock):
         """Read this lock's log as soon as it may be."""
         self._wish(lock).is_wanted = True
+        self._wanted()
 
     def flagged(self, lock):
         """The lock advertises unread records."""
@@ -90,6 +91,11 @@ class Records:
             wish.is_wanted = True
             if wish.in_vain:
                 wish.due_s = self._now_s() + min(_IDLE_S << min(wish.in_vain - 1, 6), _IDLE_MAX_S)
+            self._wanted()
+
+    def _wanted(self):
+        if self.on_wanted:
+            self.on_wanted()
 
     def is_due(self, lock):
         """True when the log should be read now."""

@@ -20,7 +20,6 @@ _CONNECT_MS = const(5000)  # of attempts to reach a lock for a command, before t
 _SHARE_MS = const(2000)  # the same, when others wait whose work is as urgent
 _BACKGROUND_MS = const(3000)
 _PAUSE_MS = const(30)  # between attempts; each then waits for an advertisement anyway
-_SLICE_MS = const(100)
 _AFTER_MS = const(150)  # a link that no command used is kept for what else is due with the lock, and no longer
 _CALM_MS = const(250)  # after a command the next one often follows at once: what nobody waits for comes later
 _GRACE_MS = const(5000)  # a job that has not ended so long after its deadline hangs
@@ -90,7 +89,9 @@ class Scheduler:
         self._linger_ms = linger_ms
         self._queue = []
         self._filled = asyncio.Event()
+        self._changed = asyncio.Event()
         self._idle_link = None  # the link that is being kept
+        self.planners = []  # functions that submit what is due, and return at once
         self.current = None  # the job that has the radio
         self.linked = None  # the lock to which a link is up
 
@@ -114,6 +115,7 @@ class Scheduler:
             at -= 1
         self._queue.insert(at, job)
         self._filled.set()
+        self._changed.set()
         if self._idle_link:
             self._idle_link.interrupt()
 
@@ -165,14 +167,22 @@ class Scheduler:
                 continue
             await self._serve(self._queue.pop(0), lease)
 
+    def wake(self):
+        """Something may be due: ask the planners. Jobs that come or end do so by themselves."""
+        self._changed.set()
+
     async def watch(self, lease):
-        """End jobs whose deadline passes while they wait; a job of its own, as the radio may be busy for seconds."""
+        """End jobs whose deadline passes while they wait, and ask the planners for more; a job of its own, as the radio
+        may be busy for seconds."""
         while True:
-            lease.renew()
+            self._changed.clear()
             for job in [job for job in self._queue if remaining_ms(job.deadline_ms) <= 0]:
                 self._queue.remove(job)
                 self._end(job, None, self._too_late(job))
-            await sleep_ms(_SLICE_MS)
+            for plan in self.planners:
+                plan()
+            left_ms = [remaining_ms(job.deadline_ms) for job in self._queue]
+            await lease.wait(self._changed, min(left_ms) if left_ms else None)
 
     def _begin(self, job, lease):
         self.current = job
@@ -188,6 +198,7 @@ class Scheduler:
         return job.fault or Expired("the deadline passed before the lock was reached")
 
     def _end(self, job, found, err):
+        self._changed.set()
         try:
             job.finish(found, err)
         except Exception as fault:  # the next job must not suffer from this one

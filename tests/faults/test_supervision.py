@@ -30,13 +30,11 @@ _GATEWAY = (
     "ladder",
     "scanner",
     "scheduler",
-    "deadlines",
+    "plan",
     "bridge",
     "outgoing",
     "states",
     "uploads",
-    "background",
-    "jobs",
 )
 _LOCK = ("housekeeping", "link", "mechanics", "console")
 

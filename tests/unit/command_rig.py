@@ -133,7 +133,7 @@ class Rig:
     def start(self):
         """The tasks of its jobs."""
         tools = self.tools
-        runs = (self.bridge.run, tools.scheduler.run, tools.scheduler.watch, tools.jobs.run)
+        runs = (self.bridge.run, tools.scheduler.run, tools.scheduler.watch)
         return [asyncio.create_task(run(Lease())) for run in runs]
 
     def work(self, until=1, limit_ms=30000):

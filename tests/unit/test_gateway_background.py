@@ -22,6 +22,10 @@ class Jobs:
 
     def __init__(self):
         self.submitted = []
+        self.planners = []
+
+    def wake(self):
+        pass
 
     def submit(self, job):
         self.submitted.append(job)
@@ -34,23 +38,40 @@ class Jobs:
         return len(ended)
 
 
+class Near:
+    """A registry of one lock, which is near."""
+
+    def all(self):
+        return (self.lock,)
+
+    def is_near(self, lock):
+        return True
+
+
 class BackgroundTest(unittest.TestCase):
     def setUp(self):
         self.now = Now()
         self.jobs = Jobs()
-        self.plan = Background(None, self.jobs, Due(), Due(), self.now, quiet_log())
+        self.near = Near()
+        Background(self.near, self.jobs, Due(), Due(), self.now, quiet_log())
+
+    def look(self, lock):
+        self.near.lock = lock
+        lock.seen_s = 0
+        for plan in self.jobs.planners:
+            plan()
 
     def test_a_lock_that_refuses_our_keys_is_left_alone_until_it_is_imported_anew(self):
         lock = known_lock()
-        self.plan.look(lock)
-        self.plan.look(lock)
+        self.look(lock)
+        self.look(lock)
         self.assertEqual(self.jobs.all_end(AuthError("refused")), 2)
-        self.plan.look(lock)
+        self.look(lock)
         self.assertEqual(self.jobs.submitted, [])
-        self.plan.look(known_lock())  # other keys of the same lock
+        self.look(known_lock())  # other keys of the same lock
         self.assertEqual(self.jobs.all_end(None), 2)
-        self.plan.look(lock)
+        self.look(lock)
         self.assertEqual(self.jobs.all_end(AuthError("refused")), 2)
         self.now.s += 21601
-        self.plan.look(lock)
+        self.look(lock)
         self.assertEqual(self.jobs.all_end(None), 2)

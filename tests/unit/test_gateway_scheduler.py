@@ -240,6 +240,53 @@ class SchedulerTest(unittest.TestCase):
         bench.play(story)
         self.assertEqual((bench.done, len(bench.opened)), (["unlock"], 3))
 
+    def test_planners_are_asked_at_the_start_when_a_job_ended_and_when_woken(self):
+        bench = Bench()
+        asked = []
+
+        def plan():
+            asked.append(len(bench.done))
+            if len(asked) == 1:
+                bench.submit(bench.front, "first")
+
+        async def story():
+            bench.scheduler.planners.append(plan)
+            task = asyncio.create_task(bench.scheduler.watch(Lease()))
+            await bench.until(1)
+            await sleep_ms(20)
+            before = len(asked)
+            bench.scheduler.wake()
+            await sleep_ms(20)
+            asked.append(("woken", len(asked) - before))
+            await stop(task)
+
+        bench.play(story)
+        self.assertEqual((asked[0], asked[-2:]), (0, [1, ("woken", 1)]))
+        self.assertTrue(len(asked) <= 6)  # it waits, and does not look again and again
+
+    def test_a_waiting_job_ends_at_its_deadline_though_the_radio_is_busy(self):
+        bench = Bench()
+        took = []
+
+        async def busy(gives_way):
+            await sleep_ms(60000)
+
+        async def story():
+            bench.faults["front"] = [busy]
+            bench.submit(bench.front, "first")
+            await sleep_ms(10)
+            task = asyncio.create_task(bench.scheduler.watch(Lease()))
+            await sleep_ms(10)
+            began_ms = ticks_ms()
+            bench.scheduler.submit(Work(bench, bench.back, "late", limit_ms=100))
+            await bench.until(1)
+            took.append(ticks_diff(ticks_ms(), began_ms))
+            await stop(task)
+
+        bench.play(story)
+        self.assertEqual(bench.done[0], ("late", "expired"))
+        self.assertTrue(100 <= took[0] < 30000)
+
     def test_the_lease_ends_soon_after_the_deadline_of_the_job_and_is_none_between_jobs(self):
         bench = Bench()
         rounds = []

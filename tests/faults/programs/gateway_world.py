@@ -161,7 +161,7 @@ class GatewayWorld:
 
     async def _serve(self, until, heard):
         tools = self.tools
-        jobs = [run(Lease()) for run in (self.bridge.run, tools.scheduler.run, tools.scheduler.watch, tools.jobs.run)]
+        jobs = [run(Lease()) for run in (self.bridge.run, tools.scheduler.run, tools.scheduler.watch)]
         tasks = [asyncio.create_task(job) for job in jobs]
         for _ in range(400):
             if until and len(heard()) >= until:
