@@ -40,7 +40,8 @@ class Credential:
 
 
 def _start(raw):
-    """A stored start, or None: whatever begins in 2000 began before any lock (three clients' "always": 1.2)."""
+    """A stored start, or None: whatever begins in 2000 began before any lock (three clients' "always":
+    lock-ble-commands.md 1.2)."""
     return dates.to_minutes(dates.decode5(raw)) if raw[0] else None
 
 

@@ -24,9 +24,9 @@ _MAX_COUNT = (1 << 128) - 1
 _ECB = const(1)
 _CBC = const(2)
 _WINDOW = const(512)
-_MOST_EQUAL = const(20)
-_LONGEST_RUN = const(6)
-_LEAST = const(16)  # fewer bytes at a time would not show that the generator repeats itself
+_MAX_EQUAL = const(20)
+_MAX_RUN = const(6)
+_MIN_DRAW = const(16)  # fewer bytes at a time would not show that the generator repeats itself
 
 
 def _cipher(key, mode, iv, encrypting, buf):
@@ -166,14 +166,14 @@ def _check_repetition(octets):
     before = -1
     for octet in octets:
         run = run + 1 if octet == before else 1
-        if run >= _LONGEST_RUN:
+        if run >= _MAX_RUN:
             raise EntropyError("the random generator repeats itself")
         before = octet
 
 
 def _check_proportion(octets):
     """How often the first byte comes again among so many: twice is usual, twenty times happens once in 2^40."""
-    if octets[1:].count(octets[:1]) >= _MOST_EQUAL or octets[:16] == octets[16:32]:
+    if octets[1:].count(octets[:1]) >= _MAX_EQUAL or octets[:16] == octets[16:32]:
         raise EntropyError("the random generator prefers a value")
 
 
@@ -193,7 +193,7 @@ def new_key(n):
 
 def random_bytes(n):
     """`n` bytes from the platform's generator, for what is no key. Raises EntropyError when it is visibly broken."""
-    return _draw(max(n, _LEAST))[:n]
+    return _draw(max(n, _MIN_DRAW))[:n]
 
 
 def random_below(n):

@@ -20,7 +20,7 @@ _MAX_PAYLOAD = const(1024)
 _MAX_SUBSCRIPTIONS = const(16)
 _MAX_PUBLISH = const(2 + _MAX_TOPIC + 2 + _MAX_PAYLOAD)
 # The longest body that each packet type from a broker may have; other types are a breach of the protocol.
-_LONGEST = {
+_MAX_LEN = {
     CONNACK: 2,
     PUBLISH: _MAX_PUBLISH,
     PUBACK: 2,
@@ -89,13 +89,13 @@ class Parser:
 
     def _header(self, octet):
         if self._first is None:
-            if octet >> 4 not in _LONGEST:
+            if octet >> 4 not in _MAX_LEN:
                 raise ProtocolError("unexpected MQTT packet type %d" % (octet >> 4))
             self._first = octet
             return
         self._length |= (octet & 0x7F) << self._shift
         self._shift += 7
-        if self._length > _LONGEST[self._first >> 4]:
+        if self._length > _MAX_LEN[self._first >> 4]:
             raise ProtocolError("MQTT packet too long")
         if octet & 0x80:
             if self._shift >= 28:
@@ -126,7 +126,7 @@ def _decode(first, body):
 
 
 def _decode_publish(packet, flags, body):
-    """Section 3.3. A topic with a wildcard or a NUL is refused, as 3.3.2.1 and 1.5.3 ask."""
+    """MQTT 3.3. A topic with a wildcard or a NUL is refused, as 3.3.2.1 and 1.5.3 ask."""
     packet.dup = bool(flags & 8)
     packet.qos = flags >> 1 & 3
     packet.retain = bool(flags & 1)

@@ -154,7 +154,7 @@ def _two_codes(tail):
 
 def _added(tail):
     code, at = take(tail, 0)
-    if len(tail) != at + 10:  # another firmware's reading of type 93 (link 11, item 14)
+    if len(tail) != at + 10:  # another firmware's reading of type 93 (lock-ble-link.md 11 row 14)
         return _two_codes(tail)
     return {"code": _code(code), "start": dates.decode5(tail, at), "end": dates.decode5(tail, at + 5)}
 
@@ -198,7 +198,7 @@ def fields(record):
         _exactly(tail, 4, 8)
         return {"card": decode_number(tail, 0, len(tail))}
     if form == b"S":
-        return {"credential": decode_number(tail, 0, 6)}  # further bytes are text, of no use (link 9.2)
+        return {"credential": decode_number(tail, 0, 6)}  # further bytes are text, of no use (lock-ble-link.md 9.2)
     if form == b"N":
         _exactly(tail, 2)
         return {"credential": decode_number(tail, 0, 2)}
@@ -215,7 +215,7 @@ def fields(record):
 
 
 def mask(raw):
-    """The raw record with `*` for every digit of a passcode, all lengths unchanged (link 9.1).
+    """The raw record with `*` for every digit of a passcode, all lengths unchanged (lock-ble-link.md 9.1).
 
     A tail that does not fit its type loses everything that looks like a digit, so that nothing slips through.
     """

@@ -122,7 +122,8 @@ def issued_unused(entry: Entry, listed: list[dict]) -> list[dict]:
 
 
 def prefix_clash(entry: Entry, code: str) -> bool:
-    """Whether a keypad of another make would take the shorter of two codes while the longer is typed (commands 3.1).
+    """Whether a keypad of another make would take the shorter of two codes while the longer is typed
+    (lock-ble-commands.md 3.1).
 
     The key book has no digits but marks: those of all beginnings of the code, and of all that go on from it.
     """

@@ -153,7 +153,8 @@ async def _admin_code(link: LockLink, outcome: Outcome, progress: Progress) -> N
 
 
 async def _switch(link: LockLink, outcome: Outcome, allow: bool | None, progress: Progress) -> None:
-    """The switch needs an admin session (commands 1.3), so it comes after the pairing, which stands in any case."""
+    """The switch needs an admin session (lock-ble-commands.md 1.3), so it comes after the pairing, which stands in any
+    case."""
     if not _has(outcome.entry, FEATURE_REMOTE_UNLOCK):
         return
     progress("remote-unlock switch")
@@ -187,7 +188,7 @@ def _has(entry: Entry, feature: int) -> bool:
 
 
 async def _optional(link: LockLink, outcome: Outcome, what: str, command: int, plain: bytes) -> bytes | None:
-    """An exchange whose refusal does not stop a pairing (8.3, column notes); a broken link does."""
+    """An exchange whose refusal does not stop a pairing (lock-ble-link.md 8.3, column notes); a broken link does."""
     try:
         return await link.exchange(command, plain)
     except LinkError:

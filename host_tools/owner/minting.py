@@ -43,7 +43,8 @@ class Minted:
 
 
 def make_seeds() -> str:
-    """61 bytes for 0x31, as hex: ten years, each a code and a permutation of the ten digits (commands 3.5)."""
+    """61 bytes for 0x31, as hex: ten years, each a code and a permutation of the ten digits (lock-ble-commands.md
+    3.5)."""
     packed = bytes((time.gmtime().tm_year - 2000,))
     for _ in range(10):
         digits = list("0123456789")

@@ -36,7 +36,10 @@ _SEPARATOR = re.compile(r"{gap}(?:,|;|/|\band\b|\bor\b)?{gap}".format(gap=_GAP))
 _PARENTHESIS = re.compile(r"\([^()]*\)")
 _BARE_NAME = re.compile(r"(?<![\w./-])(?:T-[A-Z]{2,}-\d+|[A-Z]{2,4}-\d+|R-\d+)\b")
 _BARE_FACT = re.compile(r"(?<!noqa: )(?<![\w./-])F\d{1,3}\b")
-_BARE_SECTION = re.compile(r"(?<=[\s\"'])\((?:see )?\d{1,2}\.\d{1,2}(?:, \d{1,2}\.\d{1,2})*\)|\bsections? \d|§")
+_BARE_SECTION = re.compile(
+    r"(?<=[\s\"'])\((?:see )?\d{1,2}\.\d{1,2}[,)]|, \d{1,2}\.\d{1,2}\)|\bsections? \d|§"
+    r"|\b(?:link|commands|domain|security) \d{1,2}(?:\.\d|,)|\b(?:as|in|see|by|of) \d{1,2}\.\d{1,2} (?:says|asks)"
+)
 _GONE = re.compile(r"\bDESIGN\b|\bSTYLE\b|\bshared/|\.\./spec\b")
 _VECTORS = re.compile(r"\bvectors?{gap}((?:[a-z]+[a-z0-9]*_[a-z0-9_*]+(?:,{gap})?)+)".format(gap=_GAP))
 _KINDS = re.compile(r"\bvectors of kinds? ((?:\"\w+\"(?:, | and )?)+)")
@@ -255,7 +258,7 @@ def test_every_citation_leads_somewhere() -> None:
         ("see security.md", ["security.md without a section"]),
         ("once per id (CMD-4)", ["CMD-4 without its file"]),
         ("dormant (F1)", ["F1 without its file"]),
-        ("one frame (3.3)", ["(3.3) without its file"]),
+        ("one frame (3.3, 4.1)", ["(3.3, without its file"]),
         ("DESIGN 4", ["DESIGN, a document that is not here"]),
         ("vectors k_ic_*, k_nothing_here", ["vector k_nothing_here"]),
         ('vectors of kind "rumour"', ["kind of vectors rumour"]),

@@ -100,7 +100,7 @@ class UploadOperation(unittest.TestCase):
         log = {number: unlocked(number) for number in (65531, 65532, 65533, 0, 1)}
         order = [65531, 65532, 65533, 0, 1]
 
-        def page(cursor):  # link 9.1: the record with this number or the oldest above it
+        def page(cursor):  # lock-ble-link.md 9.1: the record with this number or the oldest above it
             from firmware.lib.messages import log_lock
 
             if cursor in log:

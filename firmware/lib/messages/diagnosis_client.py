@@ -5,7 +5,7 @@ from firmware.lib.errors import ProtocolError
 from firmware.lib.messages.common import QUERY
 
 _LAST = const(0xFF)
-_MOST = const(16)  # pages: no lock may keep us asking
+_MAX_PAGES = const(16)  # no lock may keep us asking
 
 
 def request(page):
@@ -20,6 +20,6 @@ def page(data, asked):
     following = data[2]
     if following == _LAST:
         return None, bytes(data[3:])
-    if following != asked + 1 or following >= _MOST:
+    if following != asked + 1 or following >= _MAX_PAGES:
         raise ProtocolError("diagnosis page %d leads to %d" % (asked, following))
     return following, bytes(data[3:])

@@ -31,7 +31,7 @@ FIRST_UID = 0x4B000000
 LAST_UID = 0x4BFFFFFF
 
 _FLAGS = const(7)
-_MOST_KEY = const(0x7FFFFFFF)
+_MAX_KEY = const(0x7FFFFFFF)
 _LENGTHS = {STATUS: 1, ADD: 20, REVOKE: 5, RESET: 4, MODIFY: 16, LIST: 3}  # the operation byte counted
 
 
@@ -68,7 +68,7 @@ def decode_manage(plain):
     if op == MODIFY:
         return (op, uid) + _limits(plain, 5)
     key = decode_number(plain, 5, 4)
-    if not 0 < key <= _MOST_KEY:
+    if not 0 < key <= _MAX_KEY:
         raise bad_request("unlock key out of range")
     return (op, uid, key) + _limits(plain, 9)
 

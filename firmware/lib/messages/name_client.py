@@ -3,13 +3,13 @@
 from firmware.lib.compat import const
 from firmware.lib.messages.common import bad_request, decode_percent
 
-_MOST = const(20)
+_MAX_LEN = const(20)
 
 
 def name(text):
     """0x4e: another name, 1 to 20 bytes as UTF-8. BadRequest when it does not fit."""
     plain = text.encode()
-    if not 1 <= len(plain) <= _MOST:
+    if not 1 <= len(plain) <= _MAX_LEN:
         raise bad_request("a lock's name has 1 to 20 bytes")
     return plain
 

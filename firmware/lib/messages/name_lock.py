@@ -8,7 +8,7 @@ from firmware.lib.errors import ProtocolError
 from firmware.lib.messages.common import bad_request, percent
 from firmware.lib.utf8 import decode_utf8
 
-_MOST = const(20)
+_MAX_LEN = const(20)
 
 
 def decode_name(plain):
@@ -17,7 +17,7 @@ def decode_name(plain):
         text = decode_utf8(bytes(plain))
     except ProtocolError:
         text = ""
-    if not text or len(plain) > _MOST or any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in text):
+    if not text or len(plain) > _MAX_LEN or any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in text):
         raise bad_request("no name for a lock")
     return text
 

@@ -45,7 +45,8 @@ def add_admin(admin_ps, unlock_key):
 
 
 def admin_added(data):
-    """Answer to 0x56: raises ProtocolError unless it is the fixed word (anything else is a failure, 8.3)."""
+    """Answer to 0x56: raises ProtocolError unless it is the fixed word (anything else is a failure, lock-ble-link.md
+    8.3)."""
     if bytes(data) != SCIENER:
         raise ProtocolError("lock did not confirm the administrator")
 

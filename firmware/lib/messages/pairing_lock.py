@@ -28,7 +28,7 @@ def decode_init(plain):
 
 
 def decode_get_aes_key(plain):
-    """0x19: something, which is not compared (link 11, item 5)."""
+    """0x19: something, which is not compared (lock-ble-link.md 11 row 5)."""
     if not 0 < len(plain) <= _MAX_TOKEN:
         raise ProtocolError("key request of %d bytes" % len(plain))
 

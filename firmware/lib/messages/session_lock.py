@@ -18,7 +18,7 @@ from firmware.lib.messages.common import (
 )
 
 _EXPIRED = const(0x0E)
-_ALWAYS_STARTS = (b"\x00\x01\x1f\x0e\x00", b"\x00\x01\x31\x14\x00")  # decimal and BCD: 8.5
+_ALWAYS_STARTS = (b"\x00\x01\x1f\x0e\x00", b"\x00\x01\x31\x14\x00")  # decimal and BCD: lock-ble-link.md 8.5
 _ALWAYS_ENDS = (b"\x63\x0b\x1e\x0e\x00", b"\x99\x11\x30\x14\x00")
 
 
@@ -57,7 +57,7 @@ def _window(start, end):
 def decode_check_user(plain):
     """0x55 -> (start, end, flag_pos, uid); start and end are date5, or both None for the permanent window.
 
-    Accepts decimal and BCD dates as 8.5 says. BadRequest (0x0E) for bytes that are neither.
+    Accepts decimal and BCD dates as lock-ble-link.md 8.5 says. BadRequest (0x0E) for bytes that are neither.
     """
     check_length(plain, 17)
     start, end = _window(bytes(plain[:5]), bytes(plain[5:10]))

@@ -27,7 +27,7 @@ def state(rig):
 
 
 def legacy(command, payload):
-    """The envelope of the generations before (link 4.2): type, then command, encryption byte, length."""
+    """The envelope of the generations before (lock-ble-link.md 4.2): type, then command, encryption byte, length."""
     kind = random.randint(0, 4)
     seed = random.getrandbits(8)
     coded = bytes(octet ^ seed ^ frame.CRC_TABLE[len(payload) & 0xFF] for octet in payload)
