@@ -24,7 +24,8 @@ from firmware.lib.messages import session_client
 from host_tools.errors import HostError
 from host_tools.gateway import client as gateway_client
 from host_tools.gateway.records_store import read_batch
-from host_tools.near import lock_link, pairing
+from host_tools.near import pairing, sightings
+from host_tools.near.lock_link import connect
 from host_tools.owner import codes
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.sim.ble import bleak_air
@@ -169,7 +170,7 @@ class Demo:
     async def _pair(self, lock: Board, name: str) -> None:
         with self.story.step("Owner pairs with %s (%s), remote unlock on" % (name, lock.mac)):
             await self._panel(lock, {"do": "touch"})
-            found = await lock_link.scan(lambda heard: heard.mac == lock.mac and heard.advert.settable, 20)
+            found = await sightings.scan(lambda each: each.mac == lock.mac and each.advert.settable, 20)
             require(found, "the touched lock did not advertise that it can be paired")
             assert found
             outcome = await pairing.pair(found, self.book, name, allow_remote=True)
@@ -254,10 +255,10 @@ class Demo:
     async def _clock(self, gateways: gateway_client.Gateways) -> None:
         lock, entry = self.site.locks[1], self.entries[1]
         with self.story.step("Its owner sets the clock of %s ten minutes wrong" % entry.name):
-            found = await lock_link.scan(lambda heard: heard.mac == lock.mac, 20)
+            found = await sightings.scan(lambda each: each.mac == lock.mac, 20)
             require(found, "the lock was not heard")
             assert found
-            async with lock_link.connect(found, bytes.fromhex(entry.aes)) as link:
+            async with connect(found, bytes.fromhex(entry.aes)) as link:
                 await link.login(entry.admin_ps, entry.unlock_key)
                 wrong = pairing.local_date6(entry.utc_offset_min, time.time() + _WRONG_BY_S)
                 await link.exchange(opcodes.SET_CLOCK, session_client.set_clock(wrong))
@@ -311,7 +312,7 @@ class Demo:
                 await until(lambda: lock.bolt == "locked", _AUTO_LOCK_S + 8, "the bolt stays %s" % lock.bolt)
             self.story.saw("%d times in and out, by the mechanics" % _OPENINGS)
         with self.story.step("The gateway fetches and keeps these records"):
-            fetched = await lock_link.scan(lambda heard: heard.mac == lock.mac and not heard.advert.has_records, 60)
+            fetched = await sightings.scan(lambda each: each.mac == lock.mac and not each.advert.has_records, 60)
             require(fetched, "the lock still advertises unread records")
             require(self.witness.of_type(entry.id, _RECORD_PASSCODE) == opened, "records came without a broker")
             self.story.saw("the lock advertises no unread records; none has arrived anywhere")

@@ -176,17 +176,17 @@ class Link:
         """One raw frame -> (echo, ok, data), or None when it is damaged. Learns the lock's group and org."""
         try:
             answer = frame.decode(raw)
-            if answer.command != opcodes.ANSWER:
+            if answer.command not in (opcodes.ANSWER, command):  # hardware-facts.md F21
                 raise ProtocolError("frame of command 0x%02x" % answer.command)
             if answer.protocol != _PROTOCOL or answer.version != _VERSION:
                 raise ProtocolError("protocol %d.%d" % (answer.protocol, answer.version))
             if self.pin is not None and answer.scene != self.pin:
                 raise ProtocolError("scene %d in place of %d" % (answer.scene, self.pin))
             if answer.payload:
-                found = common.reply(crypto.decrypt(self.key, answer.payload))
+                found = self.decrypt(answer.payload, command)
                 self.pin = answer.scene
                 self.answers += 1
-            elif command == opcodes.RESET:  # some locks answer a reset with nothing (lock-ble-link.md 8.11)
+            elif command in (opcodes.RESET, opcodes.INIT):  # lock-ble-link.md 8.11; hardware-facts.md F21
                 found = (command, True, b"")
             else:
                 raise ProtocolError("empty answer")
@@ -199,6 +199,10 @@ class Link:
         self.org = answer.org
         self._debug("heard", found[0], raw)
         return found
+
+    def decrypt(self, payload, command):
+        """The answer in `payload` -> (echo, ok, data). Raises ProtocolError. host_tools overrides this."""
+        return common.reply(crypto.decrypt(self.key, payload))
 
     def _hand_on(self, answer):
         echo, _, data = answer

@@ -71,6 +71,22 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
         yield lambda step: err.print("  %s" % step)
 
 
+def use_air() -> None:
+    """Put bleak on the simulated air when GATEHOUSE_AIR names one."""
+    if os.environ.get("GATEHOUSE_AIR"):
+        from host_tools.sim.ble import bleak_air
+
+        bleak_air.install(os.environ["GATEHOUSE_AIR"])
+
+
+def go_near() -> None:
+    """Make ready for a link to a lock from this computer."""
+    from host_tools.near import lock_link
+
+    use_air()
+    lock_link.keep_challenges(key_book().path.with_name("challenges.json"))
+
+
 def key_book() -> KeyBook:
     """The owner's key book; its passphrase comes from $GATEHOUSE_PASSPHRASE_FILE or is asked for."""
     return KeyBook(passphrase=_passphrase)

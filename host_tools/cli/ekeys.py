@@ -17,10 +17,12 @@ from host_tools.cli.common import key_book, out, progress, reporting, run
 from host_tools.cli.moments import read_moment
 from host_tools.errors import HostError
 from host_tools.gateway import client as gateway_client
-from host_tools.near import holder, lock_link
-from host_tools.near import local_link as beside
-from host_tools.near.ekey_ways import Beside, Through, Way
+from host_tools.gateway.ekeys import GatewayEkeys
+from host_tools.near import holder
+from host_tools.near.ekeys import LocalEkeys
+from host_tools.near.local_link import OWN, local_link
 from host_tools.owner import ekeys
+from host_tools.owner.ekeys import EkeyStore
 from host_tools.owner.keybook import Entry, KeyBook
 
 app = typer.Typer(no_args_is_help=True, help="Keys for other people's phones.")
@@ -31,23 +33,18 @@ Remote = Annotated[bool | None, typer.Option("--remote/--no-remote", help="May o
 
 
 @contextlib.asynccontextmanager
-async def _way(entry: Entry, near: bool, broker: str, base: str, gateway: str) -> AsyncIterator[Way]:
+async def _way(entry: Entry, near: bool, broker: str, base: str, gateway: str) -> AsyncIterator[EkeyStore]:
     if near:
-        _go_beside()
-        async with beside.beside(entry) as link:
-            yield Beside(link, entry)
+        common.go_near()
+        async with local_link(entry) as link:
+            yield LocalEkeys(link, entry)
         return
     async with gateway_client.connect(broker, base) as gateways:
-        yield Through(gateways, await gateways.choose(gateway, entry.id), entry)
-
-
-def _go_beside() -> None:
-    lock_link.use_air()
-    lock_link.keep_challenges(key_book().path.with_name("challenges.json"))
+        yield GatewayEkeys(gateways, await gateways.choose(gateway, entry.id), entry)
 
 
 def _do(
-    lock: str, near: bool, broker: str, base: str, gateway: str, work: Callable[[KeyBook, Entry, Way], Awaitable]
+    lock: str, near: bool, broker: str, base: str, gateway: str, work: Callable[[KeyBook, Entry, EkeyStore], Awaitable]
 ) -> tuple[Entry, object]:
     """Find the lock in the key book and run `work` with a way to it."""
     with reporting():
@@ -107,7 +104,7 @@ def send(
         ekeys.check(person, ekey)
         entry = key_book().find(lock)
         path = Path(to or "%s.%s.json" % (entry.id, re.sub(r"[^A-Za-z0-9]+", "-", person)))
-    if entry.model and not entry.model.startswith(beside.OWN):
+    if entry.model and not entry.model.startswith(OWN):
         common.err.print(
             "warning: this lock has one key for everybody. Whoever gets it can be kept out only by pairing the lock"
             " anew, and every limit of it is up to the phone that holds it.",
@@ -164,7 +161,7 @@ def list_(
 
 
 def _freeze(lock: str, person: str, state: str, near: bool, broker: str, base: str, gateway: str) -> None:
-    async def work(book: KeyBook, entry: Entry, way: Way) -> None:
+    async def work(book: KeyBook, entry: Entry, way: EkeyStore) -> None:
         ekey = ekeys.live(entry, person)
         ekey.state = state
         await ekeys.change(book, entry, way, ekey)
@@ -218,7 +215,7 @@ def change(
         if permanent and period:
             raise HostError("bad_request", "a permanent ekey has no period")
 
-    async def work(book: KeyBook, entry: Entry, way: Way) -> None:
+    async def work(book: KeyBook, entry: Entry, way: EkeyStore) -> None:
         ekey = ekeys.live(entry, person)
         if (permanent or period) and ekey.kind not in (ekeys.PERMANENT, ekeys.TIMED):
             text = "the period of a %s ekey cannot be changed (-2023)" % ekey.kind
@@ -278,7 +275,7 @@ def open_(
         held = holder.read(value[0] if isinstance(value, list) and value else value)
 
     async def work() -> int:
-        lock_link.use_air()
+        common.use_air()
         with progress("looking for %s ..." % held.name):
             return await holder.operate(held, opcodes.LOCK if close else opcodes.UNLOCK)
 

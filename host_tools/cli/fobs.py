@@ -7,7 +7,7 @@ import typer
 from host_tools.cli import common, listing, recurring
 from host_tools.cli.asking import ask, done
 from host_tools.cli.common import out, progress, run
-from host_tools.cli.locks import entry_of, go_beside
+from host_tools.cli.locks import entry_of
 from host_tools.near import fobs
 from host_tools.owner import names
 
@@ -26,7 +26,7 @@ def add(
     entry = entry_of(lock)
 
     async def work() -> str:
-        go_beside()
+        common.go_near()
         with progress("%s: waiting for a fob ..." % entry.name) as step:
             return await fobs.add(entry, address, step)
 

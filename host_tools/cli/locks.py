@@ -10,7 +10,7 @@ from host_tools.cli import common
 from host_tools.cli.common import key_book, out, progress, run
 from host_tools.errors import HostError
 from host_tools.gateway import client as gateway_client
-from host_tools.near import lock_link, pairing
+from host_tools.near import pairing, sightings
 from host_tools.owner.keybook import Entry, KeyBook, lock_id
 
 _TOUCH_S = 60
@@ -48,28 +48,22 @@ def pair(
         out.print("next: gatehouse import '%s'" % entry.name)
 
 
-def go_beside() -> None:
-    """Ready for a link to a lock from this computer."""
-    lock_link.use_air()
-    lock_link.keep_challenges(key_book().path.with_name("challenges.json"))
-
-
 async def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entry:
-    go_beside()
+    common.go_near()
     wanted = lock_id(mac)
     out.print("warning: %s" % pairing.SNIFFING_WARNING, style="yellow")
     with progress("touch the keypad of the lock ...") as step:
         step("waiting %d s for a touched lock that can be paired" % _TOUCH_S)
-        found = await lock_link.scan(
-            lambda heard: heard.advert.settable and wanted in ("", lock_id(heard.mac)), _TOUCH_S
+        sighting = await sightings.scan(
+            lambda each: each.advert.settable and wanted in ("", lock_id(each.mac)), _TOUCH_S
         )
-        if found is None:
+        if sighting is None:
             raise HostError(
                 "not_near",
                 "no lock that can be paired was heard",
                 "touch its keypad within %d s of starting; a paired lock must be reset first" % _TOUCH_S,
             )
-        outcome = await pairing.pair(found, book, name or found.name or found.mac, remote, progress=step)
+        outcome = await pairing.pair(sighting, book, name or sighting.name or sighting.mac, remote, progress=step)
     entry = outcome.entry
     switch = {True: "on", False: "off", None: "unknown"}[outcome.remote_unlock]
     values: dict = {"name": entry.name, "address": entry.mac, **outcome.details, "remote unlock": switch}
@@ -83,7 +77,7 @@ async def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entr
 
 
 async def _confirm(mac: str) -> None:
-    go_beside()
+    common.go_near()
     book = key_book()
     open_ones = [each for each in book.entries() if each.provisional and lock_id(mac) in ("", each.id)]
     if not open_ones:
@@ -140,7 +134,7 @@ def remote_unlock(
     entry = entry_of(lock)
 
     async def work() -> bool:
-        go_beside()
+        common.go_near()
         with progress("looking for %s ..." % entry.name):
             return await pairing.set_remote_unlock(entry, on)
 

@@ -12,8 +12,7 @@ from host_tools.cli.common import key_book, out, progress, reporting, run
 from host_tools.cli.control import time_app
 from host_tools.errors import HostError
 from host_tools.gateway import client as gateway_client
-from host_tools.near import lock_link, ownership, pairing, transfer
-from host_tools.near import sightings as heard
+from host_tools.near import ownership, pairing, sightings, transfer
 from host_tools.owner.keybook import Entry
 
 Near = Annotated[bool, typer.Option("--beside", help="Over Bluetooth from this computer, not through a gateway")]
@@ -22,11 +21,6 @@ Near = Annotated[bool, typer.Option("--beside", help="Over Bluetooth from this c
 def _entry(lock: str) -> Entry:
     with reporting():
         return key_book().find(lock)
-
-
-def _go_beside() -> None:
-    lock_link.use_air()
-    lock_link.keep_challenges(key_book().path.with_name("challenges.json"))
 
 
 def delete(
@@ -45,7 +39,7 @@ def delete(
         book.entries()
 
     async def work() -> tuple[bool, list[str]]:
-        _go_beside()
+        common.go_near()
         with progress("erasing %s ..." % entry.name) as step:
             was_ours = await ownership.erase(entry)
             gateways: list[str] = []
@@ -54,7 +48,7 @@ def delete(
                 async with gateway_client.connect(broker, base) as reach:
                     with contextlib.suppress(HostError):  # no gateway, or several: what matters is who is there
                         await reach.choose()
-                    gateways = await ownership.forget_everywhere(reach, entry)
+                    gateways = await reach.forget_everywhere(entry)
         book.remove(entry.mac)
         return was_ours, gateways
 
@@ -78,7 +72,7 @@ def name(
     async def work() -> None:
         with progress("%s: naming it ..." % entry.name):
             if near:
-                _go_beside()
+                common.go_near()
                 await ownership.set_name(entry, text)
                 return
             async with gateway_client.connect(broker, base) as gateways:
@@ -115,7 +109,7 @@ def basics(
     async def work() -> dict:
         with progress("%s: asking it ..." % entry.name):
             if near:
-                _go_beside()
+                common.go_near()
                 return await ownership.ask_basics(entry)
             async with gateway_client.connect(broker, base) as gateways:
                 chosen = await gateways.choose(gateway, entry.id)
@@ -146,7 +140,7 @@ def zone(
     async def work() -> dict:
         with progress("%s: setting its clock ..." % entry.name):
             if near:
-                _go_beside()
+                common.go_near()
                 return await ownership.set_clock(book, entry, minutes)
             async with gateway_client.connect(broker, base) as gateways:
                 chosen = await gateways.choose(gateway, entry.id)
@@ -166,7 +160,7 @@ def import_credentials(
     first, second = _entry(source), _entry(target)
 
     async def work() -> list[transfer.Item]:
-        _go_beside()
+        common.go_near()
         with progress("reading %s ..." % first.name) as step:
             return await transfer.copy(first, second, step)
 
@@ -188,13 +182,12 @@ def scan(
 ) -> None:
     """Locks near this computer: kind, battery, strength, and whether they can be added."""
 
-    async def work() -> list[heard.Heard]:
-        lock_link.use_air()
+    async def work() -> list[sightings.Sighting]:
+        common.use_air()
         with progress("listening ..."):
-            return await heard.hear(seconds)
+            return await sightings.scan_all(seconds)
 
-    found = run(work())
-    rows = [{**vars(each), "kind": each.kind, "strength": each.strength} for each in found]
+    rows = [each.to_json() for each in run(work())]
     if as_json:
         out.print_json(data=rows)
         return
@@ -210,16 +203,16 @@ def touch(
     lock: common.Lock,
     limit: Annotated[
         int, typer.Option("--limit", help="Signal strength that counts as near, in dBm")
-    ] = heard.TOUCH_DBM,
+    ] = ownership.TOUCH_DBM,
     wait: Annotated[float, typer.Option("--for", help="Wait so many seconds for a touch", min=1)] = 60,
 ) -> None:
     """Open when the lock is touched while this computer is near it."""
     entry = _entry(lock)
 
     async def work() -> None:
-        _go_beside()
+        common.go_near()
         with progress("touch %s ..." % entry.name):
-            await heard.open_when_touched(entry, limit, wait)
+            await ownership.open_when_touched(entry, limit, wait)
 
     run(work())
     out.print("%s is open" % entry.name)

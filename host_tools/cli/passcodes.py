@@ -14,7 +14,7 @@ from host_tools.cli.moments import read_moment
 from host_tools.errors import HostError
 from host_tools.gateway import client as gateway_client
 from host_tools.gateway import passcodes
-from host_tools.near import local_codes, lock_link
+from host_tools.near import local_codes
 from host_tools.owner import codes, minting, names
 from host_tools.owner.keybook import Entry
 
@@ -292,18 +292,13 @@ def _stored(entry: Entry, code: str) -> minting.Minted:
     )
 
 
-def _go_beside() -> None:
-    lock_link.use_air()
-    lock_link.keep_challenges(key_book().path.with_name("challenges.json"))
-
-
 def _beside(lock: str, which: str, code: str) -> str:
     with reporting():
         book = key_book()
         entry = book.find(lock)
 
     async def work() -> None:
-        _go_beside()
+        common.go_near()
         with progress("looking for %s ..." % entry.name):
             await local_codes.set_code(book, entry, which, code)
 
@@ -332,7 +327,7 @@ def admin_show(
             raise HostError("bad_request", "digits are shown on a terminal only")
 
     async def work() -> str:
-        _go_beside()
+        common.go_near()
         with progress("looking for %s ..." % entry.name):
             return await local_codes.read_admin_code(book, entry)
 

@@ -229,6 +229,13 @@ class Gateways:
         """Make the gateway drop a lock's keys."""
         return await self.command(gateway, None, "forget", {"mac": entry.mac})
 
+    async def forget_everywhere(self, entry: Entry) -> list[str]:
+        """Make every gateway that is online and serves the lock drop its keys -> their ids."""
+        serving = self._fitting("", entry.id)
+        for gateway in serving:
+            await self.forget(gateway, entry)
+        return serving
+
 
 def import_args(entry: Entry) -> dict:
     """Arguments of `import` (mqtt.md 1): what the gateway needs to act as the lock's admin, and nothing else."""

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from firmware.lib import opcodes
 from firmware.lib.messages import accessory_client, fingerprint_client
 from host_tools.errors import HostError
-from host_tools.near.local_link import beside
+from host_tools.near.local_link import local_link
 from host_tools.owner.keybook import Entry
 
-_LISTEN_S = 32  # the lock listens for 30
+_LISTEN_MS = 32000  # the lock listens for 30 s
 
 
 async def add(
@@ -17,11 +17,11 @@ async def add(
     """Bind the fob of an address, or listen for one whose button is pressed -> its address, with colons."""
     plain = accessory_client.bind(_octets(address)) if address else fingerprint_client.enrol()
     progress("looking for %s" % entry.name)
-    async with beside(entry, timeout_s) as link:
+    async with local_link(entry, timeout_s) as link:
         state, number, _, _ = fingerprint_client.added(await link.exchange(opcodes.KEY_FOB, plain))
         while state != fingerprint_client.ADDED:
             progress("press a button of the fob")
-            state, number, _, _ = fingerprint_client.added(await link.follow(opcodes.KEY_FOB, _LISTEN_S))
+            state, number, _, _ = fingerprint_client.added(await link.follow(opcodes.KEY_FOB, _LISTEN_MS))
     assert number is not None
     return accessory_client.address_of(number).hex(":")
 

@@ -11,8 +11,9 @@ from firmware.lib import dates, opcodes
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import session_client
 from host_tools.errors import HostError
-from host_tools.near import lock_link
-from host_tools.near.local_link import telling
+from host_tools.near import sightings
+from host_tools.near.local_link import host_errors
+from host_tools.near.lock_link import connect
 from host_tools.owner import bundle_codec
 
 _UNIX_2000 = 946684800
@@ -78,16 +79,11 @@ async def operate(held: Held, command: int = opcodes.UNLOCK, now_s: float | None
     """Unlock (or lock) -> battery level. HostError with the lock's reason."""
     now_s = time.time() if now_s is None else now_s
     judge(held, now_s)
-    found = await lock_link.scan(lambda heard: heard.mac == held.mac, timeout_s)
-    if found is None:
-        raise HostError("not_near", "%s was not heard for %d s" % (held.name, timeout_s), "go nearer and touch it")
+    sighting = await sightings.find(held.mac, held.name, timeout_s)
     start = end = None  # what a lock of ours itself knows of a person may have changed since the bundle was written
     if not held.uid and held.start and held.end > held.start:
         start, end = _date(held, held.start), _date(held, held.end)
-    with telling():
-        async with lock_link.connect(found, held.aes) as link:
-            plain = session_client.check_user(start, end, held.flag_pos, held.uid)
-            data = await link.exchange(opcodes.CHECK_USER, plain)
-            challenge = lock_link.challenges.check(held.mac, session_client.challenge(data), found.is_ours)
-            plain = session_client.operate(challenge, held.unlock_key, int(now_s))
-            return session_client.operated(await link.exchange(command, plain))[0]
+    check_user = session_client.check_user(start, end, held.flag_pos, held.uid)
+    with host_errors():
+        async with connect(sighting, held.aes) as link:
+            return await link.operate(command, check_user, held.unlock_key, now_s)

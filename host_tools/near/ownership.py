@@ -11,14 +11,14 @@ from firmware.lib import opcodes
 from firmware.lib.errors import FirmwareError, LinkError
 from firmware.lib.messages import name_client, session_client
 from host_tools.errors import HostError
-from host_tools.gateway.client import Gateways
-from host_tools.near.local_link import NOT_OURS, beside, find
-from host_tools.near.lock_link import connect, scan
+from host_tools.near import sightings
+from host_tools.near.local_link import NOT_OURS, admin_session, connect_to, find, host_errors, local_link
 from host_tools.near.pairing import local_date6
 from host_tools.owner import bundles
 from host_tools.owner.keybook import Entry, KeyBook
 
 _SCAN_S = 20
+TOUCH_DBM = -65  # about half a metre
 # Feature bits of domain.md 3.12 that people ask for
 _WORDS = {0: "passcodes", 1: "cards", 2: "fingerprints", 4: "auto-lock", 8: "lock command", 10: "gateway unlock"}
 _WORDS |= {11: "freeze", 12: "recurring passcodes", 14: "remote-unlock switch", 15: "sound", 18: "read admin passcode"}
@@ -33,15 +33,12 @@ def feature_words(mask: int) -> list[str]:
 
 async def erase(entry: Entry) -> bool:
     """Reset the lock over the local link; it is nobody's on return. False when it was that before."""
-    found = await scan(lambda heard: heard.mac == entry.mac, _SCAN_S)
-    if found is None:
-        text = "%s was not heard for %d s" % (entry.name, _SCAN_S)
-        raise HostError("not_near", text, "go nearer and touch it; `gatehouse keys remove` drops keys of a lost lock")
-    if found.advert.settable:
+    todo = "go nearer and touch it; `gatehouse keys remove` drops keys of a lost lock"
+    sighting = await sightings.find(entry.mac, entry.name, _SCAN_S, todo)
+    if sighting.advert.settable:
         return False
     try:
-        async with connect(found, bytes.fromhex(entry.aes), scene=entry.pinned_scene) as link:
-            await link.login(entry.admin_ps, entry.unlock_key)
+        async with admin_session(sighting, entry) as link:
             await link.exchange(opcodes.RESET)
     except LinkError as err:
         raise HostError(err.code, str(err), "stay beside the lock and run this again")
@@ -52,21 +49,9 @@ async def erase(entry: Entry) -> bool:
     return True
 
 
-async def forget_everywhere(gateways: Gateways, entry: Entry) -> list[str]:
-    """Have every gateway that is online and serves the lock drop its keys -> their ids."""
-    found = [gateway for gateway in sorted(gateways.info) if gateways.online.get(gateway)]
-    done = []
-    for gateway in found:
-        known = [str(each.get("mac", "")) for each in gateways.info[gateway].get("locks") or []]
-        if entry.id in [mac.replace(":", "") for mac in known]:
-            await gateways.forget(gateway, entry)
-            done.append(gateway)
-    return done
-
-
 async def set_name(entry: Entry, name: str) -> None:
     """The name that the lock advertises, over the local link."""
-    async with beside(entry) as link:
+    async with local_link(entry) as link:
         try:
             name_client.named(await link.exchange(opcodes.LOCK_NAME, name_client.name(name)))
         except FirmwareError as err:
@@ -75,7 +60,7 @@ async def set_name(entry: Entry, name: str) -> None:
 
 async def set_clock(book: KeyBook, entry: Entry, utc_offset_min: int, now_s: float | None = None) -> dict:
     """Tell the lock's clock the time of a zone, over the local link; the offset is kept in the key book."""
-    async with beside(entry) as link:
+    async with local_link(entry) as link:
         now = local_date6(utc_offset_min, now_s)
         await link.exchange(opcodes.SET_CLOCK, session_client.set_clock(now))
         shown = session_client.clock(await link.exchange(opcodes.GET_CLOCK))
@@ -93,10 +78,25 @@ def keep_zone(book: KeyBook, entry: Entry, utc_offset_min: int) -> None:
     entry.utc_offset_min = utc_offset_min
 
 
+async def open_when_touched(entry: Entry, limit_dbm: int = TOUCH_DBM, timeout_s: float = 60) -> None:
+    """Wait until somebody touches the lock while this computer is near it, then unlock. HostError `not_near` else.
+
+    Only for who asks for it: a lock nearby proves nothing about who touches it (domain.md 6.2).
+    """
+    sighting = await sightings.scan(
+        lambda each: each.mac == entry.mac and each.advert.touched and each.rssi_dbm >= limit_dbm, timeout_s
+    )
+    if sighting is None:
+        raise HostError("not_near", "%s was not touched with this computer near it" % entry.name, "go nearer")
+    check_user = session_client.check_user(flag_pos=entry.flag_pos)
+    with host_errors():
+        async with connect_to(sighting, entry) as link:
+            await link.operate(opcodes.UNLOCK, check_user, entry.unlock_key, time.time())
+
+
 async def ask_basics(entry: Entry) -> dict:
     """Battery and features, asked over the local link."""
-    found = await find(entry)
-    async with connect(found, bytes.fromhex(entry.aes), scene=entry.pinned_scene) as link:
+    async with connect_to(await find(entry), entry) as link:
         try:
             battery, _, _ = session_client.status(await link.exchange(opcodes.STATUS, session_client.status_request()))
             _, mask = session_client.features(await link.exchange(opcodes.FEATURES))

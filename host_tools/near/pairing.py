@@ -13,7 +13,9 @@ from firmware.lib.errors import FirmwareError, LinkError, LockRefused
 from firmware.lib.messages import pairing_client, session_client, settings_client
 from host_tools.errors import HostError
 from host_tools.near import remote_unlock
-from host_tools.near.lock_link import Found, LockLink, connect, scan
+from host_tools.near.local_link import admin_session
+from host_tools.near.lock_link import LockLink, connect
+from host_tools.near.sightings import Sighting, find, scan
 from host_tools.owner import minting
 from host_tools.owner.codes import random_code
 from host_tools.owner.keybook import Entry, KeyBook
@@ -58,14 +60,14 @@ def local_date6(utc_offset_min: int, now_s: float | None = None) -> tuple:
 
 
 async def pair(
-    found: Found,
+    sighting: Sighting,
     book: KeyBook,
     name: str,
     allow_remote: bool | None = None,
     utc_offset_min: int | None = None,
     progress: Progress = lambda step: None,
 ) -> Outcome:
-    """Pair with the settable lock `found`; on return its keys are in `book` and the lock keeps them.
+    """Pair with the settable lock `sighting`; on return its keys are in `book` and the lock keeps them.
 
     `allow_remote` sets the remote-unlock switch (None leaves it). Raises HostError; nothing is kept unless the lock may
     have kept it too, and then the entry stays, marked provisional.
@@ -74,8 +76,8 @@ async def pair(
     outcome: Outcome | None = None
     is_done = False
     try:
-        progress("connecting to %s" % found.mac)
-        async with connect(found, crypto.DEFAULT_KEY) as link:
+        progress("connecting to %s" % sighting.mac)
+        async with connect(sighting, crypto.DEFAULT_KEY) as link:
             agreed = await _agree(link, name, offset, progress)
             progress("storing the keys")
             book.put_provisional(agreed.entry)
@@ -90,7 +92,7 @@ async def pair(
         if outcome is None:
             raise _nothing_kept(err)
         if not is_done and not await confirm(outcome.entry, book, progress):
-            todo = "the keys are kept; run `gatehouse pair --confirm --mac %s`" % found.mac
+            todo = "the keys are kept; run `gatehouse pair --confirm --mac %s`" % sighting.mac
             raise HostError("outcome_unknown", "the pairing was cut off (%s)" % err, todo)
     book.put(outcome.entry)
     return outcome
@@ -107,7 +109,7 @@ def _nothing_kept(err: FirmwareError) -> HostError:
 
 async def _agree(link: LockLink, name: str, offset: int, progress: Progress) -> Outcome:
     """Everything before 0x57: keys, clock, features, settings, admin code."""
-    found = link.found
+    sighting = link.sighting
     progress("greeting")
     await link.exchange(opcodes.INIT, pairing_client.init())
     progress("receiving the lock's AES key")
@@ -115,9 +117,9 @@ async def _agree(link: LockLink, name: str, offset: int, progress: Progress) -> 
     admin_ps, unlock_key = (1 + crypto.random_below(_SECRET_BELOW) for _ in range(2))
     progress("becoming its administrator")
     pairing_client.admin_added(await link.exchange(opcodes.ADD_ADMIN, pairing_client.add_admin(admin_ps, unlock_key)))
-    outcome = Outcome(Entry(found.mac, name, link.key.hex(), admin_ps, unlock_key))
+    outcome = Outcome(Entry(sighting.mac, name, link.key.hex(), admin_ps, unlock_key))
     entry = outcome.entry
-    entry.scene, entry.paired_at, entry.utc_offset_min = found.advert.scene, int(time.time()), offset
+    entry.scene, entry.paired_at, entry.utc_offset_min = sighting.advert.scene, int(time.time()), offset
     progress("setting its clock")
     plain = session_client.set_clock(local_date6(offset))
     await _optional(link, outcome, "clock", opcodes.SET_CLOCK, plain)
@@ -205,14 +207,14 @@ async def confirm(entry: Entry, book: KeyBook, progress: Progress = lambda step:
     not ours), and the entry is gone; or it refuses the keys for a reason that proves nothing, and the entry stays.
     """
     progress("asking the lock whether it kept the pairing")
-    found = await scan(lambda heard: heard.mac == entry.mac, _CONFIRM_S)
-    if found is None:
+    sighting = await scan(lambda each: each.mac == entry.mac, _CONFIRM_S)
+    if sighting is None:
         return False
-    if found.advert.settable:
+    if sighting.advert.settable:
         raise _rolled_back(entry, book)
     try:
-        async with connect(found, bytes.fromhex(entry.aes), scene=entry.pinned_scene) as link:
-            await link.login(entry.admin_ps, entry.unlock_key)
+        async with admin_session(sighting, entry):
+            pass
     except LinkError:
         return False
     except FirmwareError as err:
@@ -230,12 +232,9 @@ def _rolled_back(entry: Entry, book: KeyBook) -> HostError:
 
 async def set_remote_unlock(entry: Entry, allow: bool, timeout_s: float = 20) -> bool:
     """Change the remote-unlock switch of a paired lock over the local link; returns what the lock then says."""
-    found = await scan(lambda heard: heard.mac == entry.mac, timeout_s)
-    if found is None:
-        raise HostError("not_near", "%s was not heard for %d s" % (entry.name, timeout_s), "go nearer and touch it")
+    sighting = await find(entry.mac, entry.name, timeout_s)
     try:
-        async with connect(found, bytes.fromhex(entry.aes), scene=entry.pinned_scene) as link:
-            await link.login(entry.admin_ps, entry.unlock_key)
+        async with admin_session(sighting, entry) as link:
             await link.exchange(opcodes.REMOTE_UNLOCK, remote_unlock.change(allow))
             data = await link.exchange(opcodes.REMOTE_UNLOCK, settings_client.remote_unlock_query())
             return settings_client.remote_unlock(data)[1]

@@ -1,25 +1,23 @@
-"""Locks heard by this computer: what each is, how near, and whether it can be added
-(domain.md "Manual 2.1 Lock adding"; 6.2)."""
+"""Locks in this computer's radio range: what each advertises, how near it is, whether it can be added.
+
+Owns scanning (bleak) and what an advertisement is called. Leaves connecting to `lock_link`. Source: lock-ble-link.md 2;
+domain.md "Manual 2.1 Lock adding".
+"""
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from bleak import BleakScanner
+from bleak.backends.device import BLEDevice
 from bleak.exc import BleakError
 
-from firmware.lib import advert, opcodes
-from firmware.lib.messages import session_client
+from firmware.lib import advert
 from host_tools.errors import HostError
-from host_tools.near import lock_link
-from host_tools.near.local_link import telling
-from host_tools.near.lock_link import connect, scan
-from host_tools.owner.keybook import Entry
 
+OWN_PREFIX = "GH1_"
 STRONG_DBM, MEDIUM_DBM = -75, -85
-TOUCH_DBM = -65  # about half a metre
 
 # lock-ble-link.md 2.6
 _SCENES = {4: "glass door", 5: "safe", 6: "bicycle", 7: "parking", 8: "padlock", 9: "cylinder", 10: "remote control"}
@@ -27,80 +25,110 @@ _SCENES[11] = "safe"
 
 
 @dataclass
-class Heard:
-    """One lock, as heard last."""
+class Sighting:
+    """A lock as its last advertisement showed it."""
 
+    device: BLEDevice
     mac: str
     name: str
-    scene: int
-    battery: int | None
+    advert: advert.Advert
     rssi_dbm: int
-    can_be_added: bool
-    touched: bool
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the lock runs our firmware, by its name."""
+        return self.name.startswith(OWN_PREFIX)
 
     @property
     def kind(self) -> str:
-        """What it locks."""
-        return kind_of(self.scene)
+        """What the lock is on, by its scene number."""
+        scene = self.advert.scene
+        return _SCENES.get(scene, "door" if scene <= 3 else "unknown")
 
     @property
     def strength(self) -> str:
-        """strong, medium or weak."""
         return strength(self.rssi_dbm)
 
-
-def kind_of(scene: int) -> str:
-    """The word for a scene number."""
-    return _SCENES.get(scene, "door" if scene <= 3 else "unknown")
+    def to_json(self) -> dict:
+        """One row of `gatehouse scan`."""
+        seen = self.advert
+        return {
+            "mac": self.mac,
+            "name": self.name,
+            "scene": seen.scene,
+            "battery": seen.battery,
+            "rssi_dbm": self.rssi_dbm,
+            "can_be_added": seen.settable,
+            "touched": seen.touched,
+            "kind": self.kind,
+            "strength": self.strength,
+        }
 
 
 def strength(rssi_dbm: int) -> str:
-    """How well a lock is heard."""
+    """strong, medium or weak."""
     return "strong" if rssi_dbm >= STRONG_DBM else "medium" if rssi_dbm >= MEDIUM_DBM else "weak"
 
 
-def read(device, data) -> Heard | None:
-    """bleak's advertisement -> Heard, or None when it is no lock's; kinds that we cannot operate are heard, too."""
+def decode(device, data, kinds: tuple[str, ...] = ("v3",)) -> Sighting | None:
+    """bleak's advertisement -> Sighting, or None when it is not of a lock of these kinds."""
     for company, rest in data.manufacturer_data.items():
         seen = advert.decode_manufacturer(company.to_bytes(2, "little") + rest)
-        if seen and seen.address and seen.kind in ("v3", "parking"):
-            name = data.local_name or device.name or ""
-            mac = seen.address.hex(":")
-            return Heard(mac, name, seen.scene, seen.battery, data.rssi, seen.settable, seen.touched)
+        if seen and seen.kind in kinds and seen.address:
+            return Sighting(device, seen.address.hex(":"), data.local_name or device.name or "", seen, data.rssi)
     return None
 
 
-async def hear(seconds: float, enough: Callable[[dict[str, Heard]], bool] = lambda found: False) -> list[Heard]:
-    """Listen for so long, or until `enough` is true of what was heard -> locks, the nearest first."""
-    found: dict[str, Heard] = {}
-    done = asyncio.Event()
+async def _listen(on_sighting: Callable[[Sighting], bool], timeout_s: float, kinds: tuple[str, ...] = ("v3",)) -> None:
+    """Call `on_sighting` for each advertisement until it returns True, or for `timeout_s`."""
+    is_done = asyncio.Event()
 
     def heard(device, data) -> None:
-        one = read(device, data)
-        if one:
-            found[one.mac] = one
-            if enough(found):
-                done.set()
+        sighting = decode(device, data, kinds)
+        if sighting and on_sighting(sighting):
+            is_done.set()
 
     try:
         async with BleakScanner(heard):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(done.wait(), seconds)
+                await asyncio.wait_for(is_done.wait(), timeout_s)
     except BleakError as err:
         raise HostError("link", "cannot scan: %s" % err, "switch this computer's Bluetooth on (sim: set GATEHOUSE_AIR)")
-    return sorted(found.values(), key=lambda each: (-each.rssi_dbm, each.mac))
 
 
-async def open_when_touched(entry: Entry, limit_dbm: int = TOUCH_DBM, timeout_s: float = 60) -> None:
-    """Wait until somebody touches the lock while this computer is near it, then unlock. HostError `not_near` else.
+async def scan(wanted: Callable[[Sighting], bool], timeout_s: float) -> Sighting | None:
+    """The first lock for which `wanted` is true, or None after `timeout_s`."""
+    result: list[Sighting] = []
 
-    Only for who asks for it: being heard nearby proves nothing about who touches (domain.md 6.2).
+    def check(sighting: Sighting) -> bool:
+        if not result and wanted(sighting):
+            result.append(sighting)
+        return bool(result)
+
+    await _listen(check, timeout_s)
+    return result[0] if result else None
+
+
+async def find(mac: str, name: str, timeout_s: float = 20, todo: str = "go nearer and touch it") -> Sighting:
+    """The lock of an address, or HostError `not_near`."""
+    sighting = await scan(lambda each: each.mac == mac, timeout_s)
+    if sighting is None:
+        raise HostError("not_near", "%s was not heard for %d s" % (name, timeout_s), todo)
+    return sighting
+
+
+async def scan_all(
+    timeout_s: float, is_enough: Callable[[dict[str, Sighting]], bool] = lambda found: False
+) -> list[Sighting]:
+    """Listen for `timeout_s`, or until `is_enough` is true of the locks by address -> locks, the nearest first.
+
+    Locks of kinds that we cannot operate are listed too.
     """
-    found = await scan(lambda one: one.mac == entry.mac and one.advert.touched and one.rssi_dbm >= limit_dbm, timeout_s)
-    if found is None:
-        raise HostError("not_near", "%s was not touched with this computer near it" % entry.name, "go nearer")
-    with telling():
-        async with connect(found, bytes.fromhex(entry.aes), scene=entry.pinned_scene) as link:
-            data = await link.exchange(opcodes.CHECK_USER, session_client.check_user(flag_pos=entry.flag_pos))
-            challenge = lock_link.challenges.check(entry.mac, session_client.challenge(data), found.is_ours)
-            await link.exchange(opcodes.UNLOCK, session_client.operate(challenge, entry.unlock_key, int(time.time())))
+    found: dict[str, Sighting] = {}
+
+    def add(sighting: Sighting) -> bool:
+        found[sighting.mac] = sighting
+        return is_enough(found)
+
+    await _listen(add, timeout_s, ("v3", "parking"))
+    return sorted(found.values(), key=lambda each: (-each.rssi_dbm, each.mac))

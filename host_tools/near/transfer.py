@@ -11,7 +11,7 @@ from firmware.lib import opcodes
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused, ProtocolError, Unsupported
 from firmware.lib.messages import card_client, cyclic_client, fingerprint_client, passcode_client
 from host_tools.errors import HostError
-from host_tools.near.admin_link import AdminLink
+from host_tools.near.local_link import AdminLink
 from host_tools.owner import ekeys
 from host_tools.owner.keybook import Entry
 

@@ -1,5 +1,5 @@
-"""Ekeys of persons: sent, changed, frozen, taken away. Owns the list in the key book's entry and the order of steps, so
-that whatever is cut off leaves no key that opens and that nobody knows of. The way to the lock is `ekey_ways`'.
+"""Ekeys of persons: sent, changed, frozen, revoked. Owns the list in the key book's entry and the order of steps: where
+one is cut off, no key is left that opens and that the key book does not know. The lock is reached by an `EkeyStore`.
 
 A bundle (VirtualKey, mode 0600) holds an unlock key of the person's own; the lock itself keeps it to its limits. The
 secret is written into the bundle and to the lock, and kept nowhere else. Source: domain.md, key feature 1.
@@ -11,11 +11,11 @@ import os
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from firmware.lib import crypto
 from firmware.lib.errors import FirmwareError
 from host_tools.errors import HostError
-from host_tools.near.ekey_ways import Limits, Way
 from host_tools.owner import bundles, names
 from host_tools.owner.keybook import Entry, KeyBook
 
@@ -26,6 +26,39 @@ SOON_S = 7 * 86400  # a deadline nearer than this is worth a warning
 _MOST_SECRET = 0x7FFFFFFE
 _SELF = ("me", "myself", "self")
 _ADMIN = ("admin", "administrator", "owner")
+
+
+@dataclass
+class Limits:
+    """What an ekey may do. Times are Unix seconds, None for no limit."""
+
+    start: int | None = None
+    end: int | None = None
+    remote: bool = False
+    once: bool = False
+    frozen: bool = False
+
+
+class EkeyStore(Protocol):
+    """The ekeys in a lock, by uid: `near/ekeys.py` over a local link, `gateway/ekeys.py` through a gateway."""
+
+    async def status(self) -> tuple[int, int]:
+        """(flag position, uid to give out next). Raises Unsupported for a lock that is not ours."""
+        ...
+
+    async def add(self, uid: int, unlock_key: int, limits: Limits) -> None: ...
+
+    async def change(self, uid: int, limits: Limits) -> None:
+        """All limits anew, frozen or not included."""
+        ...
+
+    async def revoke(self, uid: int) -> None: ...
+
+    async def reset(self) -> int:
+        """End all ekeys -> the new flag position."""
+        ...
+
+    async def all(self) -> dict[int, Limits]: ...
 
 
 @dataclass
@@ -105,7 +138,7 @@ def check(person: str, ekey: Ekey) -> None:
         raise HostError("bad_request", "a recurring ekey needs days and hours", "give --days and --hours")
 
 
-async def send(book: KeyBook, entry: Entry, way: Way, ekey: Ekey, path: Path) -> Ekey:
+async def send(book: KeyBook, entry: Entry, store: EkeyStore, ekey: Ekey, path: Path) -> Ekey:
     """Give a person an ekey; an earlier one of the same person is revoked. The bundle is in `path` on return.
 
     Written first: a bundle whose ekey the lock never got opens nothing. Noted as "sending" before the lock is told: if
@@ -114,13 +147,13 @@ async def send(book: KeyBook, entry: Entry, way: Way, ekey: Ekey, path: Path) ->
     check(ekey.person, ekey)
     with_whom = ekey.person.strip().lower()
     earlier = [each for each in ekeys_of(entry) if each.is_live and each.person.lower() == with_whom]
-    flag_pos, ekey.uid = await way.status()
+    flag_pos, ekey.uid = await store.status()
     secret = 1 + crypto.random_below(_MOST_SECRET)
     write_private(path, bundles.person_key(entry, ekey, secret, flag_pos))
     ekey.state, ekey.sent = SENDING, int(time.time())
     _keep(book, entry, ekey)
     try:
-        await way.add(ekey.uid, secret, ekey.limits)
+        await store.add(ekey.uid, secret, ekey.limits)
     except (HostError, FirmwareError) as err:
         path.unlink(missing_ok=True)  # it may be in the lock, with a secret that nobody has any more
         if getattr(err, "sent", True) is False or err.code in ("refused", "bad_request", "unsupported", "not_near"):
@@ -130,7 +163,7 @@ async def send(book: KeyBook, entry: Entry, way: Way, ekey: Ekey, path: Path) ->
     ekey.state = NORMAL
     _keep(book, entry, ekey)
     for each in earlier:
-        await _end(book, entry, way, each)
+        await _end(book, entry, store, each)
     names.note(book, entry.mac, "ekey", ekey.uid, ekey.person, start=ekey.start, end=ekey.end)
     return ekey
 
@@ -144,10 +177,10 @@ def send_shared(book: KeyBook, entry: Entry, ekey: Ekey, path: Path) -> Ekey:
     return ekey
 
 
-async def _end(book: KeyBook, entry: Entry, way: Way, ekey: Ekey) -> None:
+async def _end(book: KeyBook, entry: Entry, store: EkeyStore, ekey: Ekey) -> None:
     if ekey.uid:
         try:
-            await way.revoke(ekey.uid)
+            await store.revoke(ekey.uid)
         except (HostError, FirmwareError) as err:
             never_was = ekey.state == SENDING and ("not_found" in str(err) or getattr(err, "reason", "") == "not_found")
             if not never_was:
@@ -156,13 +189,13 @@ async def _end(book: KeyBook, entry: Entry, way: Way, ekey: Ekey) -> None:
     _keep(book, entry, ekey)
 
 
-async def delete(book: KeyBook, entry: Entry, way: Way, person: str) -> Ekey:
+async def delete(book: KeyBook, entry: Entry, store: EkeyStore, person: str) -> Ekey:
     """Take a person's ekey away, for ever."""
     ekey = live(entry, person)
     if not ekey.uid:
         raise HostError("unsupported", "%s shares the key of everybody" % person, "pair the lock anew to end it")
     while True:  # more than one, if a sending was cut off
-        await _end(book, entry, way, ekey)
+        await _end(book, entry, store, ekey)
         names.gone(book, entry.mac, "ekey", ekey.uid)
         try:
             ekey = live(entry, person)
@@ -170,17 +203,17 @@ async def delete(book: KeyBook, entry: Entry, way: Way, person: str) -> Ekey:
             return ekey
 
 
-async def change(book: KeyBook, entry: Entry, way: Way, ekey: Ekey) -> None:
+async def change(book: KeyBook, entry: Entry, store: EkeyStore, ekey: Ekey) -> None:
     """Tell the lock the limits of `ekey` as they are now."""
     if not ekey.uid:
         raise HostError("unsupported", "%s shares the key of everybody" % ekey.person, "pair the lock anew to end it")
-    await way.change(ekey.uid, ekey.limits)
+    await store.change(ekey.uid, ekey.limits)
     _keep(book, entry, ekey)
 
 
-async def reset(book: KeyBook, entry: Entry, way: Way) -> int:
+async def reset(book: KeyBook, entry: Entry, store: EkeyStore) -> int:
     """End all ekeys of persons, and everybody's claim to the owner's keys that does not know the new flag position."""
-    flag_pos = await way.reset()
+    flag_pos = await store.reset()
     for each in ekeys_of(entry):
         if each.is_live:
             each.state = RESET

@@ -7,7 +7,7 @@ from pathlib import Path
 from firmware.lib import opcodes
 from firmware.lib.errors import FirmwareError
 from host_tools.errors import HostError
-from host_tools.near import lock_link, pairing
+from host_tools.near import lock_link, pairing, sightings
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.sim.air.faults import PERIPHERAL, SIDES
 from host_tools.sim.board.board import Board
@@ -63,7 +63,7 @@ class Pairing:
         found = None
         for _ in range(5):  # the one adapter may be busy with another lock for longer than a touch lasts
             await self.lock.panel({"do": "touch"})
-            found = await lock_link.scan(lambda heard: heard.mac == self.lock.mac and heard.advert.settable, 10)
+            found = await sightings.scan(lambda heard: heard.mac == self.lock.mac and heard.advert.settable, 10)
             if found:
                 break
         assert found, "%s cannot be paired" % self.lock.name
@@ -111,7 +111,7 @@ class Pairing:
 
     async def _opens(self, entry: Entry, and_reset: bool = False) -> bool:
         for _ in range(3):
-            found = await lock_link.scan(lambda heard: heard.mac == self.lock.mac, 20)
+            found = await sightings.scan(lambda heard: heard.mac == self.lock.mac, 20)
             if found is None:
                 continue
             try:

@@ -11,7 +11,7 @@ import pytest
 from firmware.lib import advert, crypto, frame, opcodes
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import common
-from host_tools.near import lock_link
+from host_tools.near import lock_link, sightings
 from host_tools.owner.keybook import Entry
 from tests.faults.impostor import Impostor
 from tests.faults.rows import Row
@@ -51,7 +51,7 @@ async def _alone(bench: Bench) -> Entry:
 
 async def _host_logs_in(entry: Entry) -> str:
     """What the owner's tool says to whoever answers for the lock."""
-    found = await lock_link.scan(lambda heard: heard.mac == entry.mac, 20)
+    found = await sightings.scan(lambda heard: heard.mac == entry.mac, 20)
     assert found
     try:
         async with lock_link.connect(found, bytes.fromhex(entry.aes), 5.0, entry.pinned_scene) as link:

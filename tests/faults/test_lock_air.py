@@ -11,7 +11,8 @@ from bleak.exc import BleakError
 from firmware.lib import crypto, frame, opcodes
 from firmware.lib.errors import AuthError, LinkError
 from firmware.lib.messages import common, session_client
-from host_tools.near import lock_link
+from host_tools.near import sightings
+from host_tools.near.lock_link import LockLink, connect
 from host_tools.owner.keybook import Entry
 from tests.faults.impostor import Impostor
 from tests.faults.programs import mutants
@@ -25,22 +26,22 @@ _WRONG_SUM = 0x08
 _DAY_S = 86400
 
 
-async def found(entry: Entry) -> lock_link.Found:
-    heard = await lock_link.scan(lambda heard: heard.mac == entry.mac, 20)
+async def found(entry: Entry) -> sightings.Sighting:
+    heard = await sightings.scan(lambda heard: heard.mac == entry.mac, 20)
     assert heard, "the lock is not heard"
     return heard
 
 
-async def throw(lock: lock_link.Found, key: bytes, left: int) -> int:
+async def throw(lock: sightings.Sighting, key: bytes, left: int) -> int:
     """Mutated frames on one link until the lock ends it, at most `left`; how many were written."""
     sent = 0
     try:
-        async with lock_link.connect(lock, key) as link:
+        async with connect(lock, key) as link:
             while sent < left:
                 raw, _ = mutants.request((key, key, crypto.DEFAULT_KEY))
                 if not raw:
                     continue
-                await link.write(raw, random.choice((1, 7, 20, 20, 20)))
+                await link.channel.write(raw, random.choice((1, 7, 20, 20, 20)))
                 await asyncio.sleep(_PACE_S)  # the lock has looked at it, and has hung up if it was the third
                 sent += 1
     except _GONE:
@@ -81,7 +82,7 @@ async def garbage_to_the_lock(bench: Bench, entry: Entry, row: Row) -> None:
     row.figure("links", links)
     row.check(len(bench.lock.movements) == before, "the bolt moved")
     row.check(not bench.lock.crashes, "the lock crashed: %s" % bench.lock.crashes)
-    async with lock_link.connect(lock, key) as link:
+    async with connect(lock, key) as link:
         began = time.monotonic()
         status = session_client.status(await link.exchange(opcodes.STATUS, session_client.status_request()))
         row.figure("served_s", round(time.monotonic() - began, 2))
@@ -131,12 +132,12 @@ def test_garbage_over_the_air_moves_and_breaks_nothing(row: Row, tmp_path: Path)
 class Guesser:
     """Somebody with the link's key and without the unlock key, beside a lock board."""
 
-    def __init__(self, lock: lock_link.Found, entry: Entry) -> None:
+    def __init__(self, lock: sightings.Sighting, entry: Entry) -> None:
         self.lock = lock
         self.entry = entry
         self.evaluated = 0
 
-    async def guess(self, link: lock_link.LockLink, unlock_key: int) -> bool:
+    async def guess(self, link: LockLink, unlock_key: int) -> bool:
         """True if the answer was looked at."""
         challenge = session_client.challenge(await link.exchange(opcodes.CHECK_USER, session_client.check_user()))
         try:
@@ -147,7 +148,7 @@ class Guesser:
 
     async def until_refused(self) -> bool:
         """Wrong sums on one link as fast as it allows, then a right one: True if that was not looked at either."""
-        async with lock_link.connect(self.lock, bytes.fromhex(self.entry.aes)) as link:
+        async with connect(self.lock, bytes.fromhex(self.entry.aes)) as link:
             while await self.guess(link, random.randint(1, 0x7FFFFFFF)):
                 self.evaluated += 1
             return not await self.guess(link, self.entry.unlock_key)

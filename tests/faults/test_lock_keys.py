@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from firmware.lib import crypto
 from host_tools.boards import stage
 from host_tools.cli.main import app
-from host_tools.near import lock_link, pairing
+from host_tools.near import pairing, sightings
 from tests.faults.rows import Row, run_program
 
 _KEY_SIZES = (16, 24, 32)
@@ -96,7 +96,7 @@ def test_host_warns_before_pairing(row: Row, tmp_path, monkeypatch) -> None:
         return None
 
     monkeypatch.setenv("GATEHOUSE_KEYS", str(tmp_path / "keys.json"))
-    monkeypatch.setattr(lock_link, "scan", nothing_heard)
+    monkeypatch.setattr(sightings, "scan", nothing_heard)
     shown = " ".join(CliRunner().invoke(app, ["pair", "--no-import"]).output.split())
     row.check("warning: " + pairing.SNIFFING_WARNING in shown, "no warning in: %s" % shown)
     row.check("whoever records these seconds" in pairing.SNIFFING_WARNING, "the warning does not say it")

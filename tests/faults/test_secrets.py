@@ -12,7 +12,7 @@ from firmware.gateway.operations import diagnosis
 from firmware.lib import opcodes
 from firmware.lib.messages import card_client
 from host_tools.gateway import client as gateway_client
-from host_tools.near.ekey_ways import Through
+from host_tools.gateway.ekeys import GatewayEkeys
 from host_tools.owner import bundles, ekeys
 from host_tools.owner.keybook import Entry
 from tests.faults import canaries
@@ -86,7 +86,7 @@ async def _give_an_ekey(bench: Bench, secrets: canaries.Canaries, path) -> None:
     """A person's own unlock key, through the gateway into the lock."""
     entry = bench.book.entries()[0]
     async with gateway_client.connect("%s:%d" % (bench.site.mqtt_host, bench.site.mqtt_port)) as gateways:
-        way = Through(gateways, await gateways.choose(bench.gateway.id), entry)
+        way = GatewayEkeys(gateways, await gateways.choose(bench.gateway.id), entry)
         ekey = await ekeys.send(bench.book, entry, way, ekeys.Ekey(0, "Guest", ekeys.PERMANENT, remote=True), path)
     secrets.plant("ekey", canaries.of_number(int(json.loads(path.read_text())["unlockKey"])))
     assert (await bench.ask("unlock", {"ekey": ekey.uid}))["code"] == "ok"

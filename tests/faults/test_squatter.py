@@ -8,7 +8,7 @@ import pytest
 
 from firmware.lib.errors import FirmwareError
 from host_tools.errors import HostError
-from host_tools.near import lock_link
+from host_tools.near import lock_link, sightings
 from host_tools.sim.air.squatter import Squatter
 from tests.system.bench import Bench
 
@@ -23,7 +23,7 @@ async def _owner(bench: Bench, entry) -> float:
     began_s = time.monotonic()
     while time.monotonic() - began_s < OWNER_WORST_S:
         try:
-            found = await lock_link.scan(lambda heard: heard.mac == entry.mac, 15)
+            found = await sightings.scan(lambda heard: heard.mac == entry.mac, 15)
             if found is None:
                 continue
             async with lock_link.connect(found, bytes.fromhex(entry.aes), timeout_s=15) as link:

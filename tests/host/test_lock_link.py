@@ -1,4 +1,4 @@
-"""What a computer beside a lock makes of advertisements and of frames that are damaged, foreign or late."""
+"""What this computer makes of a lock's advertisements, and of frames that are damaged, foreign or late."""
 
 import asyncio
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ from bleak.exc import BleakError
 from firmware.lib import advert, crypto, frame, opcodes
 from firmware.lib.errors import AuthError, LinkError, LinkTimeout, LockRefused, ProtocolError
 from firmware.lib.messages import common
-from host_tools.near import lock_link
+from host_tools.near import lock_link, sightings
 
 ADDRESS = bytes.fromhex("240ac4b00002")
 KEY = bytes(range(16))
@@ -18,7 +18,10 @@ KEY = bytes(range(16))
 def heard(manufacturer, name="GH1_0200b0"):
     company = int.from_bytes(manufacturer[:2], "little")
     data = SimpleNamespace(manufacturer_data={company: manufacturer[2:]}, local_name=name, rssi=-60)
-    return lock_link.sighting(SimpleNamespace(name=None), data)
+    return sightings.decode(SimpleNamespace(name=None), data)
+
+
+LOCK = heard(advert.encode_manufacturer(ADDRESS, 2, 0, 80))
 
 
 def test_a_lock_is_told_from_other_devices():
@@ -30,32 +33,53 @@ def test_a_lock_is_told_from_other_devices():
 
 
 class Client:
-    """A connection whose far end answers each request with the raw frames of `answers`."""
+    """A bleak client whose far end answers each request with the raw frames of `answers`; None drops the link."""
 
-    def __init__(self, answers):
-        self.answers = answers
-        self.link = None
-        self.written = b""
+    answers: list = []
+    commands: list = []
+
+    def __init__(self, device, disconnected_callback, timeout):
+        self._dropped = disconnected_callback
+        self._written = b""
+        self.is_connected = True
+
+    async def connect(self):
+        pass
+
+    async def start_notify(self, _uuid, notified):
+        self._notified = notified
 
     async def write_gatt_char(self, _uuid, chunk, response):
-        self.written += bytes(chunk)
-        if self.written.endswith(b"\r\n"):
-            for raw in self.answers:
+        self._written += bytes(chunk)
+        if self._written.endswith(b"\r\n"):
+            command = frame.decode(self._written).command
+            self._written = b""
+            Client.commands.append(command)
+            for raw in Client.answers(command) if callable(Client.answers) else Client.answers:
                 if raw is None:
-                    self.link.dropped(self)
+                    await self.disconnect()
                 else:
                     for part in frame.chunks(raw):
-                        self.link.heard(None, bytearray(part))
+                        self._notified(None, bytearray(part))
+
+    async def disconnect(self):
+        self.is_connected = False
+        self._dropped(self)
 
 
-def ask(*answers, key=KEY, plain=b"\x01", timeout_s=0.2, scene=None):
-    """The data that an exchange of 0x36 gives when the far end sends these frames."""
+@pytest.fixture(autouse=True)
+def bleak(monkeypatch):
+    monkeypatch.setattr(lock_link, "BleakClient", Client)
+    monkeypatch.setattr(lock_link, "challenges", lock_link.Challenges())
+
+
+def ask(*answers, key=KEY, plain=b"\x01", timeout_ms=200, scene=None, command=opcodes.AUTO_LOCK):
+    """The data that an exchange gives when the far end sends these frames."""
 
     async def work():
-        client = Client(answers)
-        found = heard(advert.encode_manufacturer(ADDRESS, 2, 0, 80))
-        client.link = lock_link.LockLink(client, found, key, scene)
-        return await client.link.exchange(opcodes.AUTO_LOCK, plain, timeout_s)
+        Client.answers = answers
+        async with lock_link.connect(LOCK, key, scene=scene) as link:
+            return await link.exchange(command, plain, timeout_ms)
 
     return asyncio.run(work())
 
@@ -93,59 +117,58 @@ def test_answers_of_another_protocol_or_scene_are_passed_over():
 
 def test_the_scene_of_the_first_answer_under_the_key_is_kept():
     async def work():
-        client = Client([GOOD])
-        link = client.link = lock_link.LockLink(client, heard(advert.encode_manufacturer(ADDRESS, 2, 0, 80)), KEY)
-        await link.exchange(opcodes.AUTO_LOCK, b"\x01", 0.2)
-        client.answers = [frame.encode(0x54, crypto.encrypt(KEY, common.success(opcodes.AUTO_LOCK, b"\x64")), 9)]
-        with pytest.raises(LinkTimeout):
-            await link.exchange(opcodes.AUTO_LOCK, b"\x01", 0.2)
+        Client.answers = [GOOD]
+        async with lock_link.connect(LOCK, KEY) as link:
+            await link.exchange(opcodes.AUTO_LOCK, b"\x01", 200)
+            Client.answers = [frame.encode(0x54, crypto.encrypt(KEY, common.success(opcodes.AUTO_LOCK, b"\x64")), 9)]
+            with pytest.raises(LinkTimeout):
+                await link.exchange(opcodes.AUTO_LOCK, b"\x01", 200)
 
     asyncio.run(work())
 
 
-def log_in(*numbers, path=None):
-    """Log in once with each of these challenges -> the commands that the far end got."""
-    lock_link.challenges = lock_link.Challenges(path)
-    got = []
+def test_a_real_lock_s_answers_to_a_pairing_are_understood():
+    """hardware-facts.md F21: an empty answer to 0x45, and the request's own opcode as the outer byte."""
+    assert ask(frame.encode(0x54, b"", 2), command=opcodes.INIT) == b""
+    plain = crypto.encrypt(KEY, common.success(opcodes.GET_AES_KEY, bytes(16)))
+    assert ask(frame.encode(opcodes.GET_AES_KEY, plain), command=opcodes.GET_AES_KEY) == bytes(16)
+    with pytest.raises(LinkTimeout):
+        ask(frame.encode(opcodes.INIT, plain), command=opcodes.GET_AES_KEY)
+
+
+def log_in(*numbers):
+    """Log in once with each of these challenges -> the commands that the far end got, and the error."""
+    Client.commands = []
 
     async def work():
         for number in numbers:
-            client = Client([])
-            client.link = lock_link.LockLink(client, heard(advert.encode_manufacturer(ADDRESS, 2, 0, 80)), KEY)
-
-            part = bytearray()
-
-            async def write(_uuid, chunk, response, client=client, number=number, part=part):
-                part += chunk
-                if part.endswith(b"\r\n"):
-                    command = part[9]
-                    part.clear()
-                    got.append(command)
-                    data = number.to_bytes(4, "big") if command == opcodes.CHECK_ADMIN else b""
-                    for each in frame.chunks(answer(common.success(command, data))):
-                        client.link.heard(None, bytearray(each))
-
-            client.write_gatt_char = write
-            await client.link.login(1, 2)
+            data = {opcodes.CHECK_ADMIN: number.to_bytes(4, "big")}
+            Client.answers = lambda command, data=data: [answer(common.success(command, data.get(command, b"")))]
+            async with lock_link.connect(LOCK, KEY) as link:
+                await link.login(1, 2)
 
     try:
         asyncio.run(work())
     except ProtocolError as err:
-        return got, str(err)
-    return got, None
+        return Client.commands, str(err)
+    return Client.commands, None
 
 
 def test_a_challenge_that_no_lock_draws_is_not_answered(tmp_path):
     assert log_in(5, 6) == ([0x41, 0x30, 0x41, 0x30], None)
+    lock_link.challenges = lock_link.Challenges()
     for impossible in (0, 0x80000000, 0xFFFFFFFF):
         got, why = log_in(impossible)
         assert got == [0x41] and "impossible" in why
     got, why = log_in(5, 6, 5)
     assert got == [0x41, 0x30, 0x41, 0x30, 0x41] and "repeated" in why
+    lock_link.challenges = lock_link.Challenges()
     assert log_in(*range(1, 66), 1)[1] is None  # 64 are remembered
     kept = tmp_path / "challenges.json"
-    assert log_in(9, path=kept)[1] is None
-    got, why = log_in(9, path=kept)
+    lock_link.keep_challenges(kept)
+    assert log_in(9)[1] is None
+    lock_link.keep_challenges(kept)
+    got, why = log_in(9)
     assert got == [0x41] and "repeated" in why
     assert kept.stat().st_mode & 0o077 == 0
 
@@ -198,7 +221,7 @@ class Flaky:
 
 async def _connect(failures, timeout_s):
     Flaky.failures = failures
-    async with lock_link.connect(heard(advert.encode_manufacturer(ADDRESS, 2, 0, 80)), KEY, timeout_s) as link:
+    async with lock_link.connect(LOCK, KEY, timeout_s) as link:
         return link
 
 

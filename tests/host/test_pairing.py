@@ -8,7 +8,7 @@ import pytest
 from firmware.lib import opcodes
 from firmware.lib.errors import AuthError, LinkError
 from host_tools.errors import HostError
-from host_tools.near import lock_link, pairing
+from host_tools.near import lock_link, pairing, sightings
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.sim.ble import bleak_air
 from host_tools.sim.site.site import Site, SiteSpec
@@ -30,7 +30,7 @@ def with_touched_lock(work):
             lock = site.locks[0]
             await lock.ask({"do": "hello"}, 30)
             await lock.panel({"do": "touch"})
-            found = await lock_link.scan(lambda heard: heard.mac == lock.mac and heard.advert.settable, 20)
+            found = await sightings.scan(lambda heard: heard.mac == lock.mac and heard.advert.settable, 20)
             assert found
             await work(lock, found)
 
@@ -41,14 +41,14 @@ def broken_at_the_end(monkeypatch, sends):
     """Have the link break at 0x57, before it is sent or right after it was answered."""
     whole = lock_link.LockLink.exchange
 
-    async def exchange(self, command, plain=b"", timeout_s=6.0):
+    async def exchange(self, command, plain=b"", timeout_ms=6000):
         if command == opcodes.PAIRING_DONE:
             if sends:
-                await whole(self, command, plain, timeout_s)
+                await whole(self, command, plain, timeout_ms)
             err = LinkError("cut off by the test")
             err.sent = sends
             raise err
-        return await whole(self, command, plain, timeout_s)
+        return await whole(self, command, plain, timeout_ms)
 
     monkeypatch.setattr(lock_link.LockLink, "exchange", exchange)
 
@@ -62,7 +62,7 @@ def test_pairing_keeps_keys_that_open_the_lock_and_switches_remote_unlock_on(boo
         entry = book.find("front door")
         assert entry == outcome.entry
         assert not entry.provisional
-        assert entry.model == lock_link.OWN_MODEL
+        assert entry.model == "GATEHOUSE-L1"
         assert len(entry.admin_passcode) == 7
         assert (await lock.panel({"do": "state"}))["paired"]
         assert await pairing.set_remote_unlock(entry, False) is False

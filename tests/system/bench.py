@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aiomqtt
 
-from host_tools.near import lock_link
+from host_tools.near import lock_link, sightings
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.sim.ble import bleak_air
 from host_tools.sim.board.board import Board
@@ -151,7 +151,7 @@ class Bench:
     async def beside(self, entry: Entry):
         """A local link to a paired lock, logged in as its administrator."""
         self._use_air()
-        found = await lock_link.scan(lambda heard: heard.mac == entry.mac, 20)
+        found = await sightings.scan(lambda heard: heard.mac == entry.mac, 20)
         assert found, "%s is not heard" % entry.mac
         async with lock_link.connect(found, bytes.fromhex(entry.aes)) as link:
             await link.login(entry.admin_ps, entry.unlock_key)

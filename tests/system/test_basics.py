@@ -12,8 +12,9 @@ from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import card_client, pairing_client, passcode_client, session_client
 from host_tools.errors import HostError
 from host_tools.gateway import client as gateway_client
-from host_tools.near import lock_link, ownership, pairing, transfer
-from host_tools.near import sightings as heard
+from host_tools.near import ownership, pairing, transfer
+from host_tools.near.lock_link import connect
+from host_tools.near.sightings import scan, scan_all, strength
 from host_tools.owner.ekeys import PERMANENT, Ekey, send_shared
 from host_tools.sim.site.site_plan import Plan
 from tests.system.bench import Bench
@@ -58,11 +59,15 @@ def test_f008_f028_kinds_of_locks_are_heard_and_how_near_they_are(tmp_path):
         async with Bench(tmp_path, gateways=0, locks=6, lock_plans=plans) as bench:
             for lock in bench.site.locks:
                 await lock.wait_line("lock started", 40)
-            found = await heard.hear(40, lambda locks: len(locks) == 6)
+            found = await scan_all(40, lambda locks: len(locks) == 6)
             words = {each.mac: each.kind for each in found}
             assert [words[lock.mac] for lock in bench.site.locks] == list(scenes.values())
-            assert {each.battery for each in found} == {100} and not any(each.can_be_added for each in found)
-        assert [heard.strength(dbm) for dbm in (-60, -75, -76, -85, -86)] == [*["strong"] * 2, *["medium"] * 2, "weak"]
+            assert {each.advert.battery for each in found} == {100} and not any(each.advert.settable for each in found)
+        assert [strength(dbm) for dbm in (-60, -75, -76, -85, -86)] == [
+            *["strong"] * 2,
+            *["medium"] * 2,
+            "weak",
+        ]
 
     asyncio.run(story())
 
@@ -74,19 +79,19 @@ def test_f010_f012_f016_f017_f013_f011_a_lock_is_added_deleted_and_added_again(t
             await lock.wait_line("lock started", 30)
 
             # a fresh lock can be added for 15 s after a touch (F010); its name tells its address (F017)
-            first = (await heard.hear(20, lambda locks: lock.mac in locks))[0]
-            assert first.name == "GH1_" + "".join(reversed(lock.mac.split(":")[3:])) and not first.can_be_added
+            first = (await scan_all(20, lambda locks: lock.mac in locks))[0]
+            assert first.name == "GH1_" + "".join(reversed(lock.mac.split(":")[3:])) and not first.advert.settable
             await lock.panel({"do": "touch"})
-            touched = await heard.hear(20, lambda locks: lock.mac in locks and locks[lock.mac].can_be_added)
-            assert touched[0].can_be_added and touched[0].touched
+            touched = await scan_all(20, lambda locks: lock.mac in locks and locks[lock.mac].advert.settable)
+            assert touched[0].advert.settable and touched[0].advert.touched
             await bench.site.leap(16)
-            later = await heard.hear(20, lambda locks: lock.mac in locks and not locks[lock.mac].can_be_added)
-            assert not later[0].can_be_added
+            later = await scan_all(20, lambda locks: lock.mac in locks and not locks[lock.mac].advert.settable)
+            assert not later[0].advert.settable
 
             # a pairing that was cut off leaves it addable (F016)
             await lock.panel({"do": "touch"})
-            near = await lock_link.scan(lambda one: one.advert.settable, 20)
-            async with lock_link.connect(near, crypto.DEFAULT_KEY) as link:
+            near = await scan(lambda one: one.advert.settable, 20)
+            async with connect(near, crypto.DEFAULT_KEY) as link:
                 await link.exchange(opcodes.INIT, pairing_client.init())
                 data = await link.exchange(opcodes.GET_AES_KEY, pairing_client.get_aes_key())
                 link.key = pairing_client.aes_key(data)
@@ -106,7 +111,7 @@ def test_f010_f012_f016_f017_f013_f011_a_lock_is_added_deleted_and_added_again(t
 
             # one that has an owner cannot be added (F011), until it is deleted
             await lock.panel({"do": "touch"})
-            owned = await lock_link.scan(lambda one: one.mac == lock.mac and one.advert.touched, 20)
+            owned = await scan(lambda one: one.mac == lock.mac and one.advert.touched, 20)
             assert not owned.advert.settable
             with pytest.raises(HostError) as refused:
                 await pairing.pair(owned, bench.book, "again")
@@ -153,8 +158,8 @@ def test_f009_f109_f014_the_list_and_the_page_of_a_lock(shared):
             chosen = await gateways.choose(bench.gateway.id)
             item = (await gateways.command(chosen, None, "locks"))["data"]["items"][0]
         assert (item["mac"], item["name"], item["battery"]) == (entry.id, entry.name, state.value["battery"])
-        near = [each for each in await heard.hear(20, lambda locks: entry.mac in locks) if each.mac == entry.mac]
-        assert near[0].battery == item["battery"]
+        near = [each for each in await scan_all(20, lambda locks: entry.mac in locks) if each.mac == entry.mac]
+        assert near[0].advert.battery == item["battery"]
 
         told = (await bench.ask("info"))["data"]
         page = ownership.basics(entry, told, False)
@@ -164,7 +169,7 @@ def test_f009_f109_f014_the_list_and_the_page_of_a_lock(shared):
         assert ownership.basics(entry, told, True)["admin passcode"] == entry.admin_passcode
         ownership.rename(bench.book, entry, "Porch")
         assert bench.book.find("porch").mac == entry.mac
-        again = [each for each in await heard.hear(20, lambda locks: entry.mac in locks) if each.mac == entry.mac]
+        again = [each for each in await scan_all(20, lambda locks: entry.mac in locks) if each.mac == entry.mac]
         assert again[0].name == near[0].name, "what it is called here is no concern of the lock"
         with pytest.raises(HostError):
             ownership.rename(bench.book, entry, " ")
@@ -183,7 +188,7 @@ def test_the_name_that_a_lock_shows_is_set_over_mqtt_and_beside_it(shared):
             else:
                 await ownership.set_name(entry, text)
             await bench.until_linkless()
-            found = await heard.hear(20, lambda locks: entry.mac in locks and locks[entry.mac].name == text)  # noqa: B023
+            found = await scan_all(20, lambda locks: entry.mac in locks and locks[entry.mac].name == text)  # noqa: B023
             assert found[0].name == text
         for name in ("", "x" * 21, "a\nb"):
             assert (await bench.ask("name_set", {"name": name}))["code"] == "bad_request"
@@ -316,16 +321,16 @@ def test_f041_a_touch_shows_and_only_who_asked_for_it_opens(shared):
         await bench.until_linkless()
         before = len(bench.lock.movements)
         await bench.lock.panel({"do": "touch"})
-        found = await heard.hear(20, lambda locks: entry.mac in locks and locks[entry.mac].touched)
-        assert found[0].touched
+        found = await scan_all(20, lambda locks: entry.mac in locks and locks[entry.mac].advert.touched)
+        assert found[0].advert.touched
         await asyncio.sleep(2)
         assert len(bench.lock.movements) == before, "the gateway opens nothing for a touch"
         with pytest.raises(HostError):
-            await heard.open_when_touched(entry, 20, 2)  # nothing is as near as that
+            await ownership.open_when_touched(entry, 20, 2)  # nothing is as near as that
         assert len(bench.lock.movements) == before
         await bench.until_linkless()
         await bench.lock.panel({"do": "touch"})
-        await heard.open_when_touched(entry, -90, 20)
+        await ownership.open_when_touched(entry, -90, 20)
         assert bench.lock.bolt == "unlocked"
         await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
 
@@ -434,7 +439,7 @@ def test_a_lock_deleted_at_the_door_is_forgotten_by_the_gateway(tmp_path):
             assert await ownership.erase(entry)
             async with broker(bench) as gateways:
                 await gateways.choose(bench.gateway.id)
-                assert await ownership.forget_everywhere(gateways, entry) == [bench.gateway.id]
+                assert await gateways.forget_everywhere(entry) == [bench.gateway.id]
             assert (await bench.ask("state"))["code"] == "unknown_lock"
 
     asyncio.run(story())

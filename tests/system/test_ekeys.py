@@ -11,9 +11,10 @@ import pytest
 from firmware.lib import opcodes
 from host_tools.errors import HostError
 from host_tools.gateway.client import connect
+from host_tools.gateway.ekeys import GatewayEkeys
 from host_tools.near import holder
-from host_tools.near.ekey_ways import Beside, Through
-from host_tools.near.local_link import beside
+from host_tools.near.ekeys import LocalEkeys
+from host_tools.near.local_link import local_link
 from host_tools.owner import ekeys
 from host_tools.owner.ekeys import Ekey
 from tests.system.bench import Bench
@@ -36,14 +37,14 @@ async def through(bench, work):
     """Run `work(entry, way)` with the way through the gateway."""
     entry = bench.book.entries()[0]
     async with connect("%s:%d" % (bench.site.mqtt_host, bench.site.mqtt_port)) as gateways:
-        return await work(entry, Through(gateways, await gateways.choose(bench.gateway.id), entry))
+        return await work(entry, GatewayEkeys(gateways, await gateways.choose(bench.gateway.id), entry))
 
 
 async def near(bench, work):
     """The same beside the lock."""
     entry = bench.book.entries()[0]
-    async with beside(entry) as link:
-        return await work(entry, Beside(link, entry))
+    async with local_link(entry) as link:
+        return await work(entry, LocalEkeys(link, entry))
 
 
 async def send(bench, path: Path, ekey: Ekey, way=through) -> dict:
@@ -263,9 +264,9 @@ def test_t_rev_2_the_same_after_a_power_cycle_and_a_gateway_that_hands_out_an_ol
         await bench.lock.restart()
         await bench.lock.wait_line("lock started", 30, printed)
         entry = bench.book.entries()[0]
-        async with beside(entry) as link:  # what the queue held: the same uid with the same secret
+        async with local_link(entry) as link:  # what the queue held: the same uid with the same secret
             with pytest.raises(Exception, match="0x0d"):
-                await Beside(link, entry).add(bundle["uid"], int(bundle["unlockKey"]), Ekey(0, "", "once").limits)
+                await LocalEkeys(link, entry).add(bundle["uid"], int(bundle["unlockKey"]), Ekey(0, "", "once").limits)
         assert "0x0d" in await opens(bench, bundle)
         assert "0x0d" in await opens(bench, bundle | {"endTime": 4 * 10**12, "lockFlagPos": 7})
         assert "0x08" in await opens(bench, bundle | {"uid": 0})

@@ -8,8 +8,8 @@ from ttlock_ble import TTLockClient, TTLockError, VirtualKey
 
 from firmware.lib import crypto, frame
 from firmware.lib.frame import Reassembler
-from host_tools.near.ekey_ways import Beside
-from host_tools.near.local_link import beside
+from host_tools.near.ekeys import LocalEkeys
+from host_tools.near.local_link import local_link
 from host_tools.owner import bundles, ekeys
 from host_tools.owner.keybook import Entry
 from host_tools.sim.ble import bleak_air
@@ -95,8 +95,8 @@ def test_ttlock_ble_opens_with_an_ekey_of_ours_until_it_is_deleted(tmp_path, mon
             entry = await bench.pair()
             path = tmp_path / "guest.json"
             ekey = ekeys.Ekey(0, "Guest", ekeys.PERMANENT)
-            async with beside(entry) as link:
-                await ekeys.send(bench.book, entry, Beside(link, entry), ekey, path)
+            async with local_link(entry) as link:
+                await ekeys.send(bench.book, entry, LocalEkeys(link, entry), ekey, path)
             await bench.until_linkless()
             answers = tap(monkeypatch, entry)
 
@@ -112,8 +112,8 @@ def test_ttlock_ble_opens_with_an_ekey_of_ours_until_it_is_deleted(tmp_path, mon
             await bench.until(lambda: bench.lock.bolt == "unlocked", "unlocked")
             await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
             await bench.until_linkless()
-            async with beside(entry) as link:
-                await ekeys.delete(bench.book, bench.book.find(entry.mac), Beside(link, entry), "Guest")
+            async with local_link(entry) as link:
+                await ekeys.delete(bench.book, bench.book.find(entry.mac), LocalEkeys(link, entry), "Guest")
             await bench.until_linkless()
             moved = len(bench.lock.movements)
             answers.clear()

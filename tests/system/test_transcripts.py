@@ -12,7 +12,7 @@ import pytest
 
 from firmware.lib import crypto, opcodes
 from firmware.lib.errors import FirmwareError
-from host_tools.near import lock_link
+from host_tools.near import lock_link, sightings
 from tests.system.bench import Bench
 
 VECTORS = json.loads((Path(__file__).parents[2] / "docs" / "spec" / "vectors-link.json").read_text())
@@ -73,7 +73,7 @@ def test_recorded_pairing_plays_through_against_the_lock_image(tmp_path):
         async with Bench(tmp_path, gateways=0) as bench:
             await bench.lock.wait_line("lock started", 20)
             await bench.lock.panel({"do": "touch"})
-            found = await lock_link.scan(lambda heard: heard.advert.settable, 15)
+            found = await sightings.scan(lambda heard: heard.advert.settable, 15)
             async with lock_link.connect(found, crypto.DEFAULT_KEY) as link:
                 await _play(Player(link), "js_pairing_full")
             assert (await bench.lock.panel({"do": "state"}))["paired"]
@@ -86,7 +86,7 @@ def test_recorded_unlock_and_log_play_through_against_the_lock_image(tmp_path, n
     async def story():
         async with Bench(tmp_path, gateways=0) as bench:
             entry = await bench.pair()
-            found = await lock_link.scan(lambda heard: heard.mac == entry.mac, 15)
+            found = await sightings.scan(lambda heard: heard.mac == entry.mac, 15)
             async with lock_link.connect(found, bytes.fromhex(entry.aes)) as link:
                 commands = await _play(Player(link, entry.admin_ps, entry.unlock_key), name)
             # js_unlock_vendor_crc repeats its frame, because it minds a checksum: answered again, moved once

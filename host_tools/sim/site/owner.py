@@ -6,7 +6,7 @@ The real tools do it, over the simulated air and the real broker; only the touch
 import json
 
 from host_tools.gateway import client as gateway_client
-from host_tools.near import lock_link, pairing
+from host_tools.near import pairing, sightings
 from host_tools.owner import bundles
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.sim.ble import bleak_air
@@ -24,7 +24,7 @@ async def pair(site: Site, lock: Board, book: KeyBook, allow_remote: bool = True
     bleak_air.install(site.radio.hci_port)
     await lock.wait_line("lock started", _START_S)
     await lock.panel({"do": "touch"})
-    found = await lock_link.scan(lambda heard: heard.mac == lock.mac and heard.advert.settable, _HEAR_S)
+    found = await sightings.scan(lambda each: each.mac == lock.mac and each.advert.settable, _HEAR_S)
     if found is None:
         raise SimError("%s does not advertise that it can be paired" % lock.name)
     outcome = await pairing.pair(found, book, lock.name, allow_remote=allow_remote, utc_offset_min=0)

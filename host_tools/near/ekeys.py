@@ -1,36 +1,19 @@
-"""Two ways to a lock's ekeys, with the same methods: over a link beside it, or through a gateway.
-
-Times are Unix seconds, None for no limit. Both ask a lock of ours only (command 0xe8, `firmware/lib/README.md`).
-"""
-
-from dataclasses import dataclass
-from datetime import datetime
+"""The ekeys in a lock of ours, over a link from this computer (command 0xe8, `firmware/lib/README.md`)."""
 
 from firmware.lib import dates, opcodes
 from firmware.lib.errors import Unsupported
 from firmware.lib.messages import ekey_client
 from host_tools.errors import HostError
-from host_tools.gateway.client import Gateways
 from host_tools.near.local_link import is_own
 from host_tools.near.lock_link import LockLink
+from host_tools.owner.ekeys import Limits
 from host_tools.owner.keybook import Entry
 
 _UNIX_2000 = 946684800
 
 
-@dataclass
-class Limits:
-    """What an ekey may do."""
-
-    start: int | None = None
-    end: int | None = None
-    remote: bool = False
-    once: bool = False
-    frozen: bool = False
-
-
-class Beside:
-    """Over `beside.beside(entry)`."""
+class LocalEkeys:
+    """Over a link of `local_link(entry)`."""
 
     def __init__(self, link: LockLink, entry: Entry) -> None:
         self._link = link
@@ -98,64 +81,3 @@ def _flags(limits: Limits) -> int:
     flags = ekey_client.REMOTE if limits.remote else 0
     flags |= ekey_client.ONCE if limits.once else 0
     return flags | (ekey_client.FROZEN if limits.frozen else 0)
-
-
-class Through:
-    """Through the gateway `gateway`."""
-
-    def __init__(self, gateways: Gateways, gateway: str, entry: Entry) -> None:
-        self._gateways = gateways
-        self._gateway = gateway
-        self._entry = entry
-
-    async def _ask(self, op: str, args: dict | None = None, secret: bool = False) -> dict:
-        return (await self._gateways.command(self._gateway, self._entry.id, op, args, secret)).get("data") or {}
-
-    async def status(self) -> tuple[int, int]:
-        found = await self._ask("ekey_list")
-        return found["flag_pos"], found["next_uid"]
-
-    async def add(self, uid: int, unlock_key: int, limits: Limits) -> None:
-        await self._ask("ekey_add", {"uid": uid, "unlock_key": unlock_key, **_args(limits)}, True)
-
-    async def change(self, uid: int, limits: Limits) -> None:
-        args = _args(limits)
-        if limits.start is None:
-            args["permanent"] = True
-        await self._ask("ekey_change", {"uid": uid, **args})
-        await self._ask("ekey_freeze" if limits.frozen else "ekey_unfreeze", {"uid": uid})
-
-    async def revoke(self, uid: int) -> None:
-        await self._ask("ekey_delete", {"uid": uid})
-
-    async def reset(self) -> int:
-        return (await self._ask("ekey_reset"))["flag_pos"]
-
-    async def all(self) -> dict[int, Limits]:
-        found = {}
-        cursor: int | None = 0
-        while cursor is not None:
-            page = await self._ask("ekey_list", {"cursor": cursor} if cursor else None)
-            for item in page.get("items") or []:
-                limits = Limits(_at(item.get("start")), _at(item.get("end")), item["remote"], item["once"])
-                limits.frozen = item["state"] == "frozen"
-                found[item["uid"]] = limits
-            after = page.get("next")
-            if after is not None and after <= cursor:
-                raise HostError("protocol", "the list of ekeys has no end", "look at the gateway's log")
-            cursor = after
-        return found
-
-
-def _at(text: str | None) -> int | None:
-    return None if text is None else int(datetime.fromisoformat(text).timestamp())
-
-
-def _args(limits: Limits) -> dict:
-    args: dict = {"remote": limits.remote, "once": limits.once}
-    if limits.start is not None:
-        args.update(start=limits.start, end=limits.end)
-    return args
-
-
-Way = Beside | Through
