@@ -50,12 +50,12 @@ def lock_acts(world):
 
 def _read(world, n):
     world.far.records.append(world.far.records[0])
-    asyncio.run(world.tools.records.read(world.session(), lambda: False))
+    asyncio.run(world.records.read(world.session(), lambda: False))
 
 
 def _upload(world):
     async def work():
-        while await world.tools.uploads.offer(world.lock):
+        while await world.uploads.offer(world.lock):
             pass
 
     asyncio.run(work())

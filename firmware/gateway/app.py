@@ -9,8 +9,6 @@ import sys
 
 from firmware import board
 from firmware.gateway import identity, light, provisioning, settings
-from firmware.gateway.diagnostics import Metrics
-from firmware.gateway.failures import Failures
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError
 from firmware.system import config
@@ -18,7 +16,6 @@ from firmware.system.console import Console
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
 from firmware.system.store import exists
-from firmware.system.uptime import Uptime
 from firmware.version import VERSION
 
 _LOCKS = "/data/locks"
@@ -35,52 +32,73 @@ _METRICS_S = const(60)
 
 
 class App:
-    """The running gateway. `run` ends only when it is cancelled."""
+    """The board: its settings, if they can be used the gateway, and what runs in any case. `run` ends only when it is
+    cancelled."""
 
     def __init__(self, log, is_minimal=False):
-        self._log_root = log
         self._log = log.area("gateway")
-        self._uptime = Uptime()
-        self._id = board.unique_id().hex()
-        self._reset = board.reset_cause()
         self._lifeline = lifeline = Lifeline(board, log, is_minimal)
-        self._boot = identity.boot_number(board)
-        self._nonce = ""
-        self._heap_low = None
-        self._tools = None
-        self._steps = 0
-        self._look_s = _LOOK_S
-        self._metrics_s = _METRICS_S
-        add = lifeline.supervisor.add
-        about = forget = None
-        self._state = lambda: light.FAULT
+        self._facts = {
+            "id": board.unique_id().hex(),
+            "version": VERSION,
+            "board": getattr(sys.implementation, "_machine", sys.platform),
+            "micropython": ".".join(str(part) for part in sys.implementation.version[:3]),
+            "boot": identity.boot_number(board),
+            "reset": board.reset_cause(),
+        }
+        gateway = None
+        word = light.FAULT if is_minimal else light.UNPROVISIONED
         try:
             if is_minimal:
                 raise ConfigError("minimal mode")
-            values = config.load(settings.PATH, settings.table())
-            self._assemble(values)
-            about, forget = self._about, self._tools.gateway_ops.forget
-            self._state = self._light_state
+            gateway = Gateway(config.load(settings.PATH, settings.table()), self._facts, lifeline, log)
         except ConfigError as err:
             self._log.error("settings_unusable", err=err)
-            if not is_minimal:
-                self._state = lambda: light.UNPROVISIONED
-        self._light = light.Light(board.Light(_LIGHT), lambda: self._state())
+        self._gateway = gateway
+        self._light = light.Light(board.Light(_LIGHT), gateway.light_word if gateway else lambda: word)
+        self._steps = 0
         lifeline.tick = self._tick
         lifeline.tick_ms = light.STEP_MS
-        lifeline.is_fit = lambda: self._tools is not None or not exists(settings.PATH)
-        self._provisioning = provisioning.Provisioning(
-            self._id, lifeline.ask_reboot, settings.PATH, about, forget, lifeline.told
+        lifeline.is_fit = lambda: gateway is not None or not exists(settings.PATH)
+        console = provisioning.Provisioning(
+            self._facts["id"],
+            lifeline.ask_reboot,
+            settings.PATH,
+            gateway and gateway.about,
+            gateway and gateway.forget,
+            lifeline.told,
         )
-        add("console", lambda lease: Console().serve(self._provisioning.handle, lease))
+        lifeline.supervisor.add("console", lambda lease: Console().serve(console.handle, lease))
 
-    def _assemble(self, values):
-        """Build everything that needs settings. Raises ConfigError."""
+    async def run(self):
+        """All jobs, for ever."""
+        facts = self._facts
+        self._log.info("started", version=VERSION, boot=facts["boot"], reset=facts["reset"], id=facts["id"])
+        await self._lifeline.run()
+
+    def _tick(self):
+        self._light.step()
+        self._steps += 1
+        if self._gateway and self._steps % _SECOND == 0:
+            self._gateway.each_second()
+
+
+class Gateway:
+    """Everything that needs settings, built in the order in which one part needs another; `facts` are members of
+    `info` that do not change. Raises ConfigError."""
+
+    def __init__(self, values, facts, lifeline, log):
+        # Here, because a board without settings should not load them
+        from firmware.ble.central import Central
+        from firmware.ble.radio import Radio
+        from firmware.ble.scanner import Scanner
         from firmware.gateway.background import Background
         from firmware.gateway.bridge import Bridge
         from firmware.gateway.clocks import Clocks
         from firmware.gateway.dedupe import Dedupe
+        from firmware.gateway.diagnostics import Failures, Metrics
         from firmware.gateway.gateway_ops import GatewayOps
+        from firmware.gateway.healing import Healing
         from firmware.gateway.job_store import JobStore
         from firmware.gateway.jobs import Jobs
         from firmware.gateway.links import Links
@@ -88,98 +106,43 @@ class App:
         from firmware.gateway.radio_watch import RadioWatch
         from firmware.gateway.rates import Rates
         from firmware.gateway.records import Records
-        from firmware.gateway.registry import MAX_LOCKS, Registry
-        from firmware.gateway.requests import Context
+        from firmware.gateway.registry import Registry
+        from firmware.gateway.requests import Answers, Context
         from firmware.gateway.scheduler import Scheduler
         from firmware.gateway.states import States
-        from firmware.gateway.tools import Tools
         from firmware.gateway.uploads import Uploads
         from firmware.lib.topics import Topics
         from firmware.net.clock import Clock
-        from firmware.system.journal import Journal
-        from firmware.system.vault import Vault
-
-        log = self._log_root
-        tools = self._tools = Tools()
-        now_s = tools.now_s = self._uptime.seconds
-        tools.settings = values
-        tools.most_locks = MAX_LOCKS
-        tools.topics = Topics(self._id, values.mqtt_base)
-        tools.metrics = Metrics()
-        self._resolve = self._resolver(values).address
-        tools.clock = Clock(board, values.ntp_host, log, values.ntp_port, self._resolve)
-        tools.registry = registry = Registry(Vault(_LOCKS, board.Nvs()), now_s, log, values.presence_s)
-        tools.dedupe = Dedupe(Journal(_IDS, _IDS_SEGMENT, _IDS_SEGMENTS), now_s)
-        tools.rates = Rates(values.unlock_per_min, values.unlock_per_h, values.other_per_min)
-        self._network(values)
-        mqtt = self._mqtt
-        tools.outgoing = Outgoing(mqtt, log)
-        tools.failures = Failures(lambda: tools.states.now_text())
-        tools.clocks = Clocks(tools.clock, registry, log, values.clock_max_drift_s)
-        records = tools.records = Records(
-            _RECORDS, registry, tools.clocks, tools.clock, tools.outgoing, tools.topics, now_s, log
-        )
-        by_consumer = values.records_ack == "consumer"
-        uploads = tools.uploads = Uploads(registry, records, tools.topics, mqtt, now_s, log, by_consumer)
-        records.on_stored = uploads.wake
-        tools.states = States(registry, tools.topics, mqtt, tools.clock, now_s)
-        central = self._start_radio(log)
-        links = Links(central, self._make_link, registry)
-        tools.scheduler = Scheduler(links.open, registry, log, values.linger_ms)
-        tools.context = Context(
-            registry,
-            tools.clock,
-            tools.clocks,
-            records,
-            uploads,
-            tools.scheduler.is_wanted,
-            tools.failures,
-            tools.metrics,
-            self._describe,
-        )
-        tools.on_locks = self._publish_info
-        self._secret, self._public = identity.own_key(board)
-        tools.gateway_ops = GatewayOps(tools, self._secret, self._public, self._about)
-        tools.jobs = Jobs(tools, JobStore(_JOBS, board.Nvs()), log)
-        bridge = self._bridge = Bridge(tools, log)
-        tools.jobs.load()
-        Background(registry, tools.scheduler, records, tools.clocks, now_s, log)
-        registry.on_change = tools.states.mark
-        registry.on_records = records.flagged
-        registry.on_sight = records.want
-        registry.on_alarm = self._alarm
-        mqtt.set_callback(bridge.take)
-        mqtt.on_connected = self._connected
-        self._watch = RadioWatch(
-            self._health, registry, self._healing.ladder.trouble, lambda: tools.scheduler.linked is not None
-        )
-        self._lifeline.is_idle = lambda: tools.scheduler.current is None
-        add = self._lifeline.supervisor.add
-        add("wifi", self._wifi.run)
-        add("mqtt", self._keep_mqtt)
-        add("clock", self._keep_clock)
-        add("ladder", self._healing.ladder.run)
-        add("scanner", self._healing.scan)
-        add("scheduler", tools.scheduler.run)
-        add("plan", tools.scheduler.watch)
-        add("bridge", bridge.run)
-        add("outgoing", tools.outgoing.run)
-        add("states", tools.states.run)
-        add("uploads", tools.uploads.run)
-
-    def _resolver(self, values):
+        from firmware.net.mqtt import Mqtt
         from firmware.net.resolver import Resolver
         from firmware.net.wifi import Wifi
+        from firmware.system.journal import Journal
+        from firmware.system.uptime import Uptime
+        from firmware.system.vault import Vault
 
-        self._wifi = Wifi(values.wifi_ssid, values.wifi_password, self._log_root)
-        return Resolver(self._wifi.name_server)
+        self._facts = dict(facts, name=values.name)
+        self._flags = [name for name in ("insecure_broker", "unsigned_unlock") if getattr(values, name)]
+        by_consumer = values.records_ack == "consumer"
+        if by_consumer:
+            self._flags.append("records_ack_consumer")
+        self._lifeline = lifeline
+        self._log = log
+        self._uptime = Uptime()
+        self._heap_low = board.free_heap()
+        self._nonce = ""
+        self._look_s = _LOOK_S
+        self._metrics_s = _METRICS_S
+        keys = identity.own_key(board)
+        self._public = keys[1]
+        now_s = self._uptime.seconds
 
-    def _network(self, values):
-        from firmware.net.mqtt import Mqtt
-
-        log = self._log_root
-        mqtt = self._mqtt = Mqtt(
-            "gatehouse-" + self._id,
+        # Network
+        self._topics = topics = Topics(facts["id"], values.mqtt_base)
+        self._wifi = Wifi(values.wifi_ssid, values.wifi_password, log)
+        resolve = Resolver(self._wifi.name_server).address
+        self._clock = clock = Clock(board, values.ntp_host, log, values.ntp_port, resolve)
+        self._mqtt = mqtt = Mqtt(
+            "gatehouse-" + facts["id"],
             values.mqtt_host,
             values.mqtt_port,
             log,
@@ -188,34 +151,85 @@ class App:
             values.keepalive_s,
             identity.authority(values.mqtt_ca),
             values.insecure_broker,
-            self._resolve,
+            resolve,
         )
-        topics = self._tools.topics
         mqtt.set_last_will(topics.gateway("status"), "offline", True, 1)
         mqtt.subscribe(topics.obeyed())
+        self._outgoing = outgoing = Outgoing(mqtt, log)
 
-    def _start_radio(self, log):
-        from firmware.ble.central import Central
-        from firmware.ble.radio import Radio
-        from firmware.ble.scanner import Scanner
-        from firmware.gateway.healing import Healing
+        # What is known of the locks
+        self._registry = registry = Registry(Vault(_LOCKS, board.Nvs()), now_s, log, values.presence_s)
+        clocks = Clocks(clock, registry, log, values.clock_max_drift_s)
+        records = Records(_RECORDS, registry, clocks, clock, outgoing, topics, now_s, log)
+        self._uploads = uploads = Uploads(registry, records, topics, mqtt, now_s, log, by_consumer)
+        records.on_stored = uploads.wake
+        self._states = states = States(registry, topics, mqtt, clock, now_s)
 
+        # Radio
         radio = Radio(log)
         radio.start(_NAME)
-        self._health = radio.health
-        self._scanner = Scanner(radio, self._tools.registry.sighting, log)
-        self._healing = Healing(radio, self._scanner, self._lifeline, log)
-        return Central(radio, log)
+        self._scanner = Scanner(radio, registry.sighting, log)
+        healing = Healing(radio, self._scanner, lifeline, log)
+        links = Links(Central(radio, log), self._make_link, registry)
+        self._scheduler = scheduler = Scheduler(links.open, registry, log, values.linger_ms)
+        self._watch = RadioWatch(radio.health, registry, healing.ladder.trouble, lambda: scheduler.linked is not None)
+
+        # Requests
+        self._metrics = metrics = Metrics()
+        failures = Failures(clock)
+        self._ids = Dedupe(Journal(_IDS, _IDS_SEGMENT, _IDS_SEGMENTS), now_s)
+        rates = Rates(values.unlock_per_min, values.unlock_per_h, values.other_per_min)
+        answers = Answers(self._ids, metrics, failures, outgoing, topics, log)
+        context = Context(
+            registry, clock, clocks, records, uploads, scheduler.is_wanted, failures, metrics, self._describe
+        )
+        jobs = Jobs(JobStore(_JOBS, board.Nvs()), context, scheduler, answers, now_s, log)
+        gateway_ops = GatewayOps(context, scheduler, jobs, keys, self.about)
+        self.forget = gateway_ops.forget
+        self._bridge = bridge = Bridge(
+            answers,
+            context,
+            rates,
+            scheduler,
+            jobs,
+            gateway_ops,
+            now_s,
+            log,
+            lambda lock: self._alarm(lock, "retained_command"),
+            values.expiry_s,
+            values.unsigned_unlock,
+        )
+
+        # Who is told what
+        registry.on("changed", states.mark)
+        registry.on("records", records.flagged)
+        registry.on("sighted", records.want)
+        registry.on("alarm", self._suspect)
+        for forget in (records.close, rates.forget, failures.forget, states.withdraw):
+            registry.on("removed", forget)
+        registry.on("listed", self._publish_info)
+        mqtt.set_callback(bridge.enqueue)
+        mqtt.on_connected = self._connected
+        lifeline.is_idle = lambda: scheduler.current is None
+
+        Background(registry, scheduler, records, clocks, now_s, log)
+        add = lifeline.supervisor.add
+        add("wifi", self._wifi.run)
+        add("mqtt", self._keep_mqtt)
+        add("clock", self._keep_clock)
+        add("ladder", healing.ladder.run)
+        add("scanner", healing.scan)
+        add("scheduler", scheduler.run)
+        add("plan", scheduler.watch)
+        add("bridge", bridge.run)
+        add("outgoing", outgoing.run)
+        add("states", states.run)
+        add("uploads", uploads.run)
 
     def _make_link(self, channel, key, header, own_lock, pin):
         from firmware.ble.link import Link
 
-        return Link(channel, key, header, own_lock, self._log_root, pin)
-
-    async def run(self):
-        """All jobs, for ever."""
-        self._log.info("started", version=VERSION, boot=self._boot, reset=self._reset, id=self._id)
-        await self._lifeline.run()
+        return Link(channel, key, header, own_lock, self._log, pin)
 
     # --- jobs
 
@@ -225,20 +239,13 @@ class App:
 
     async def _keep_clock(self, lease):
         await self._wifi.wait_up(lease)
-        await self._tools.clock.run(lease)
+        await self._clock.run(lease)
 
-    def _tick(self):
-        self._light.step()
-        self._steps += 1
-        if self._steps % _SECOND:
-            return
+    def each_second(self):
+        """Periodic work that does not wait."""
         now_s = self._uptime.seconds()
-        free = board.free_heap()
-        if self._heap_low is None or free < self._heap_low:
-            self._heap_low = free
-        if self._tools is None:
-            return
-        self._tools.scheduler.wake()
+        self._heap_low = min(self._heap_low, board.free_heap())
+        self._scheduler.wake()
         if now_s >= self._look_s:
             self._look_s = now_s + _LOOK_S
             self._watch.look()
@@ -248,90 +255,84 @@ class App:
 
     async def _connected(self):
         self._nonce = os.urandom(16).hex()
-        self._tools.outgoing.put(self._tools.topics.gateway("status"), "online", True)
+        self._outgoing.put(self._topics.gateway("status"), "online", True)
         self._publish_info()
-        self._tools.states.mark_all()
-        self._tools.uploads.wake()
+        self._states.mark_all()
+        self._uploads.wake()
 
     # --- what others see
 
-    def _light_state(self):
+    def light_word(self):
+        """What the light shall say."""
         if not self._wifi.is_up:
             return light.JOINING
         if not self._mqtt.is_up:
             return light.NO_BROKER
-        return light.BUSY if self._tools.scheduler.current else light.ONLINE
+        return light.BUSY if self._scheduler.current else light.ONLINE
 
-    def _alarm(self, lock, why):
-        """Somebody seems to pass for a lock: told on its `…/event`; why, is in the log."""
+    def _suspect(self, lock, why):
+        """Somebody seems to pass for a lock; why, is in the log."""
+        self._alarm(lock, "unknown", who=None, rec=None)
+
+    def _alarm(self, lock, method, **members):
+        """Tell of something suspicious on the lock's `…/event`."""
+        from firmware.gateway.diagnostics import time_text
         from firmware.lib import reports
 
-        tools = self._tools
-        payload = reports.event(event_type="alarm", method="unknown", who=None, rec=None, ts=tools.states.now_text())
-        tools.outgoing.put(tools.topics.lock(lock.id, "event"), payload)
+        payload = reports.event(event_type="alarm", method=method, ts=time_text(self._clock), **members)
+        self._outgoing.put(self._topics.lock(lock.id, "event"), payload)
 
-    def _publish_info(self):
+    def _publish_info(self, lock=None):
         from firmware.lib import reports
 
-        self._tools.outgoing.put(self._tools.topics.gateway("info"), reports.info(**self._about()), True)
+        self._outgoing.put(self._topics.gateway("info"), reports.info(**self.about()), True)
 
     def _publish_metrics(self):
         from firmware.lib import reports
 
-        tools = self._tools
         members = self._gather()
-        members.update(tools.metrics.members())
-        tools.outgoing.put(tools.topics.gateway("metrics"), reports.metrics(**members), False, True, 0)
+        members.update(self._metrics.members())
+        self._outgoing.put(self._topics.gateway("metrics"), reports.metrics(**members), False, True, 0)
 
-    def _about(self):
+    def about(self):
         """Members of `info`."""
-        tools = self._tools
-        values = tools.settings
-        flags = [name for name in ("insecure_broker", "unsigned_unlock") if getattr(values, name)]
-        if values.records_ack == "consumer":
-            flags.append("records_ack_consumer")
-        return {
-            "id": self._id,
-            "version": VERSION,
-            "board": getattr(sys.implementation, "_machine", sys.platform),
-            "micropython": ".".join(str(part) for part in sys.implementation.version[:3]),
-            "name": values.name,
-            "boot": self._boot,
-            "reset": self._reset,
-            "restart": self._lifeline.told(),
-            "nonce": self._nonce,
-            "x25519": self._public.hex(),
-            "locks": [{"mac": lock.id, "name": lock.name} for lock in tools.registry.all()],
-            "features": ["sealed"],
-            "flags": flags,
-        }
+        return dict(
+            self._facts,
+            restart=self._lifeline.told(),
+            nonce=self._nonce,
+            x25519=self._public.hex(),
+            locks=[{"mac": lock.id, "name": lock.name} for lock in self._registry.all()],
+            features=["sealed"],
+            flags=self._flags,
+        )
 
     def _describe(self):
         """What the gateway is and how it fares, for a diagnosis; no secrets, and no list of its locks."""
-        found = {key: value for key, value in self._about().items() if key not in ("locks", "x25519", "nonce")}
-        found.update(self._gather())
-        del found["restarts"]
-        return found
+        members = {key: value for key, value in self.about().items() if key not in ("locks", "x25519", "nonce")}
+        members.update(self._gather())
+        del members["restarts"]
+        return members
 
     def _gather(self):
         """Members of `metrics` that no Metrics counts."""
-        tools = self._tools
+        from firmware.gateway.diagnostics import time_text
+
         return {
             "uptime_s": self._uptime.seconds(),
-            "boot": self._boot,
+            "boot": self._facts["boot"],
             "heap": board.free_heap(),
             "heap_low": self._heap_low,
             "rssi": self._wifi.rssi_dbm,
-            "queue": len(tools.scheduler),
-            "drift_ms": tools.clock.drift_ms,
+            "queue": len(self._scheduler),
+            "drift_ms": self._clock.drift_ms,
             "dropped": {
                 "requests": self._bridge.dropped,
-                "outgoing": tools.outgoing.dropped,
+                "outgoing": self._outgoing.dropped,
                 "adverts": self._scanner.dropped,
-                "ids": tools.dedupe.dropped,
+                "ids": self._ids.dropped,
             },
             "restarts": self._lifeline.restarts.counts(),
-            "ts": tools.states.now_text(),
+            "ts": time_text(self._clock),
         }
 
 

@@ -1,9 +1,54 @@
-"""Counts and times of what the gateway does. Owns the numbers; `reports` owns their names."""
+"""How the gateway fares: counts and times of what it does, and the last failures of each lock. Owns the numbers, and a
+few lines of RAM with codes and times, never a text; `reports` owns the names.
+"""
 
+from firmware.lib import reports
 from firmware.lib.compat import const
+from firmware.lib.errors import ProtocolError
 
 _KEPT = const(32)  # durations per operation
 _OPS = const(16)
+_FAILURES = const(8)  # of each lock
+_LOCKS = const(32)
+
+
+def time_text(clock):
+    """The time of `clock` as text, or None while it is not trusted."""
+    if not clock.trusted:
+        return None
+    try:
+        return reports.iso(clock.now())
+    except ProtocolError:
+        return None
+
+
+class Failures:
+    """What went wrong last, lock by lock, for the diagnosis."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._of: dict = {}
+
+    def record(self, lock_id, op, code):
+        """A request about a lock has ended with this code; `ok` is not kept."""
+        if code == "ok" or lock_id is None:
+            return
+        kept = self._of.get(lock_id)
+        if kept is None:
+            if len(self._of) >= _LOCKS:
+                return
+            kept = self._of[lock_id] = []
+        if len(kept) >= _FAILURES:
+            kept.pop(0)
+        kept.append((time_text(self._clock), op, code))
+
+    def of(self, lock_id):
+        """[{"ts","op","code"}], the oldest first."""
+        return [{"ts": ts, "op": op, "code": code} for ts, op, code in self._of.get(lock_id, ())]
+
+    def forget(self, lock):
+        """The lock is no longer served."""
+        self._of.pop(lock.id, None)
 
 
 class Metrics:

@@ -1,10 +1,11 @@
 """What is asked of the gateway itself: ping, info, locks, import, forget. Owns the gateway's key pair for sealed
-arguments. `import` is accepted only sealed, on any broker (DESIGN 4).
+arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
 """
 
 from firmware.gateway import lock as locks
 from firmware.gateway.operations.arguments import nothing, only
 from firmware.gateway.refusals import Busy, Cancelled, Full
+from firmware.gateway.registry import MAX_LOCKS
 from firmware.gateway.scheduler import COMMAND, Job
 from firmware.lib import commands
 from firmware.lib.compat import const
@@ -20,11 +21,9 @@ class ImportJob(Job):
 
     priority = COMMAND
 
-    def __init__(self, lock, deadline_ms, ops, request, conclude):
-        super().__init__(lock, deadline_ms)
-        self._ops = ops
-        self._request = request
-        self._conclude = conclude
+    def __init__(self, lock, deadline_ms, request, end_import):
+        super().__init__(lock, deadline_ms, request)
+        self._end_import = end_import
 
     async def run(self, session):
         from firmware.gateway.operations.queries import describe
@@ -33,18 +32,28 @@ class ImportJob(Job):
         await session.status()
         return await describe(session)
 
-    def finish(self, found, err):
-        self._ops.imported(self.lock, found, err, self.attempts, self._request, self._conclude)
+    def finish(self, result, err):
+        try:
+            err = self._end_import(self.lock, err)
+        except Exception as fault:  # the flash refuses: who asked must be told, too
+            self.request.answer(None, fault, self.attempts)
+            raise
+        if err is None and result is None:
+            result = {"verified": False}
+        self.request.answer(result, err, self.attempts)
 
 
 class GatewayOps:
-    """`tools` as the bridge has them; `secret` and `public` are the X25519 keys; `about()` returns what `info` says."""
+    """`keys` are the secret and the public X25519 key; `about()` returns what `info` says. At most `max_locks` are
+    served."""
 
-    def __init__(self, tools, secret, public, about):
-        self._tools = tools
-        self._secret = secret
-        self._public = public
+    def __init__(self, context, scheduler, jobs, keys, about, max_locks=MAX_LOCKS):
+        self._context = context
+        self._scheduler = scheduler
+        self._jobs = jobs
+        self._secret, self._public = keys
         self._about = about
+        self._max_locks = max_locks
         self._is_importing = False
 
     async def unseal(self, command):
@@ -62,27 +71,22 @@ class GatewayOps:
             raise BadRequest("sealed arguments: %s" % err)
         return commands.parse_args(opened, command.id)
 
-    async def run(self, request, deadline_ms, conclude):
-        """Carry out a request, or begin to; `conclude(request, found, err, attempts)` is called with its result.
-
-        Raises what the result shall be instead.
-        """
+    async def run(self, request, deadline_ms):
+        """Carry out a request and answer it, or begin to. Raises what the result shall be instead."""
         command = request.command
         if command.op == "import":
-            await self._import(request, deadline_ms, conclude)
+            await self._import(request, deadline_ms)
             return
         if command.sealed is not None:
             command.args = await self.unseal(command)
         if command.op == "forget":
-            self._forget(only(command.args, "mac"))
-            found = None
+            self.forget(command.args)
         else:
             nothing(command.args)
-            found = {"ping": lambda: None, "info": self._about, "locks": self._list}[command.op]()
-        conclude(request, found, None, 0)
+        request.answer({"info": self._about, "locks": self._list}.get(command.op, dict)())
 
     def _list(self):
-        registry = self._tools.registry
+        registry = self._context.registry
         items = []
         for lock in registry.all():
             near = registry.is_present(lock)
@@ -92,69 +96,51 @@ class GatewayOps:
 
     def forget(self, args):
         """Serve a lock no more; also over the console. Raises BadRequest. A lock that is not known is no error."""
-        self._forget(only(args, "mac"))
-
-    def _forget(self, args):
-        tools = self._tools
-        lock = tools.registry.get(locks.address_of(args))
-        if lock is None:
-            return
-        gone = Cancelled("the lock was removed from this gateway")
-        tools.jobs.cancel_all(lock, gone)
-        tools.registry.remove(lock)
-        tools.scheduler.cancel(lock, gone)
-        tools.records.close(lock)
-        tools.rates.forget(lock.id)
-        tools.failures.forget(lock.id)
-        tools.states.withdraw(lock)
-        tools.on_locks()
+        registry = self._context.registry
+        lock = registry.get(locks.address_of(only(args, "mac")))
+        if lock is not None:
+            self._jobs.cancel_all(lock, Cancelled("the lock was removed from this gateway"))
+            registry.remove(lock)
 
     # --- import
 
-    async def _import(self, request, deadline_ms, conclude):
-        tools = self._tools
+    async def _import(self, request, deadline_ms):
+        registry = self._context.registry
         command = request.command
         if command.sealed is None:
             raise BadRequest("import takes sealed arguments only")
         lock = locks.from_bundle(await self.unseal(command))
-        known = tools.registry.get(lock.address)
-        if known is None and len(tools.registry) >= tools.most_locks:
-            raise Full("this gateway serves %d locks already" % len(tools.registry))
+        known = registry.get(lock.address)
+        if known is None and len(registry) >= self._max_locks:
+            raise Full("this gateway serves %d locks already" % len(registry))
         if self._is_importing:
             raise Busy("another lock is being imported")
         if known:
             lock.seen_s = known.seen_s
             lock.addr_type = known.addr_type
-        tools.registry.listen_for(lock)
+        registry.listen_for(lock)
         until_ms = ticks_add(ticks_ms(), min(_IMPORT_MS, remaining_ms(deadline_ms)))
-        if not tools.scheduler.submit(ImportJob(lock, until_ms, self, request, conclude)):
-            tools.registry.listen_for(None)
+        if not self._scheduler.submit(ImportJob(lock, until_ms, request, self.end_import)):
+            registry.listen_for(None)
             raise Busy("the queue is full")
         self._is_importing = True
+        request.hand_on()
 
-    def imported(self, lock, found, err, attempts, request, conclude):
-        """The end of an import: a lock that could not be reached is kept, one that refuses the keys is not."""
-        tools = self._tools
+    def end_import(self, lock, err):
+        """The end of an import -> why it failed, or None: a lock that could not be reached is kept, one that refuses
+        the keys is not."""
+        context = self._context
+        registry = context.registry
         self._is_importing = False
-        tools.registry.listen_for(None)
+        registry.listen_for(None)
         if err is not None and not (isinstance(err, LinkError) or getattr(err, "code", "") == "expired"):
-            conclude(request, None, err, attempts)
-            return
-        known = tools.registry.get(lock.address)
+            return err
+        known = registry.get(lock.address)
         if known:
-            anew = Cancelled("the lock was imported anew")
-            tools.jobs.cancel_all(known, anew)
-            tools.scheduler.cancel(known, anew)
+            self._jobs.cancel_all(known, Cancelled("the lock was imported anew"))
             lock.seq = known.seq
-        try:
-            tools.registry.add(lock)
-            tools.records.renew(lock)
-        except Exception as fault:  # the flash refuses: who asked must hear of it, too
-            conclude(request, None, fault, attempts)
-            raise
-        tools.records.want(lock)
-        tools.clocks.want(lock)
-        tools.on_locks()
-        if found is None:
-            found = {"verified": False}
-        conclude(request, found, None, attempts)
+        registry.add(lock)
+        context.records.renew(lock)
+        context.records.want(lock)
+        context.clocks.want(lock)
+        return None

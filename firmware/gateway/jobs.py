@@ -2,22 +2,19 @@
 those that wait, and when the radio is used for them; how they are kept is `job_store`, what they do an operation.
 
 A request is stored before anything is sent, and marked before the first frame that changes something. Order is kept for
-each lock: a later request is not begun before the one ahead has ended. Trouble with the link keeps a request, the
-lock's no ends it. Its id is known as long as it waits, however often it is sent again.
+each lock: a later request is not begun before the one ahead has ended. A failure of the link keeps a request; a refusal
+by the lock is final and ends it. Its id is known as long as it waits, however often it is sent again.
 
 Lifetimes: `exp`, else seven days. They count in the time of day where the clock was trusted when the request came,
 else in seconds since the gateway started.
-Source: DESIGN 4; domain.md 3.2 (states), 6.7; security.md CMD-4, CMD-5, DEL-1.
+Source: mqtt.md 1; domain.md 3.2 (states), 6.7; security.md CMD-4, CMD-5, DEL-1.
 """
 
-from firmware.gateway import job_rules
-from firmware.gateway.durable import DurableJob, Entry
-from firmware.gateway.job_store import MOST
+from firmware.gateway.job_store import MAX_JOBS, NORMAL, DurableRequest
 from firmware.gateway.operations import table
 from firmware.gateway.refusals import Busy, Cancelled
-from firmware.gateway.requests import Request, tell
+from firmware.gateway.requests import CommandJob
 from firmware.gateway.scheduler import Expired, Unknown
-from firmware.lib import commands
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused
 from firmware.system.timing import ticks_add, ticks_ms
@@ -29,78 +26,108 @@ _AGAIN_MS = const(10000)
 _IN_FLIGHT = const(6)  # of the scheduler's places
 _PATIENCE = const(20)  # contacts that fail before the pauses grow
 _PAUSE_S = const(2)
-_LONGEST_S = const(600)
+_PAUSE_MAX_S = const(600)
 _FAULTS = const(3)  # answers that make no sense, or faults of ours, before it ends
 _KEEPING = ("busy", "expired", "outcome_unknown", "no_clock")
+
+
+class DurableJob(CommandJob):
+    """One round of a durable request."""
+
+    def __init__(self, jobs, request, lock, deadline_ms, args, context):
+        super().__init__(lock, deadline_ms, request, context)
+        self._jobs = jobs
+        self.args = args
+        self.number = request.job_number
+        self.kept = request.job_kept
+
+    @property
+    def was_sent(self):
+        """Whether a frame that changes something may have arrived, in this round or one before, also across resets."""
+        return self.request.was_sent
+
+    @was_sent.setter
+    def was_sent(self, value):
+        self.request.was_sent = value
+
+    def mark(self):
+        """On flash before the frame leaves; a request that is taken up after a reset counts as sent."""
+        self._jobs.mark(self.request)
+
+    def progress(self, members):
+        """As CommandJob, with the request's state."""
+        shown = self._jobs.describe(self.request)
+        shown.update(members)
+        super().progress(shown)
+
+    def finish(self, result, err):
+        self._jobs.ended(self, result, err)
 
 
 class _Contact:
     """How it went with one lock."""
 
-    def __init__(self):
-        self.failures = 0
-        self.failed_s = -1
-        self.not_before_s = 0
+    failures = 0
+    failed_s = -1
+    not_before_s = 0
 
 
 class Jobs:
-    """`tools` as the bridge has them. `conclude(request, found, err, attempts)` and `publish(request, payload)` are set
-    by the bridge; then `load`."""
+    """`store` is a JobStore, of which the requests are loaded at once; `now_s` is a clock that only rises."""
 
-    def __init__(self, tools, store, log):
-        self._tools = tools
+    def __init__(self, store, context, scheduler, answers, now_s, log):
         self._store = store
+        self._context = context
+        self._scheduler = scheduler
+        self._answers = answers
+        self._now_s = now_s
         self._log = log.area("jobs")
-        self._entries = []  # in the order in which they came
+        self._waiting = []  # requests in the order in which they came
         self._ended = []  # slots that the flash did not let go of
         self._contacts = {}
         self._next = 1
-        self.conclude = self.publish = None
-        tools.scheduler.planners.append(self.look)
+        self._load()
+        scheduler.planners.append(self.look)
 
     def __len__(self):
-        return len(self._entries)
+        return len(self._waiting)
 
-    # --- at start
-
-    def load(self):
-        """Take up what was kept when the gateway last stopped."""
-        found = []
+    def _load(self):
+        """What was kept when the gateway last stopped."""
+        loaded = []
         for slot, kept, is_marked in self._store.load():
             try:
-                entry = Entry(slot, kept, self._tools.now_s())
-                entry.was_sent = entry.is_marked = is_marked
-                entry.about = job_rules.subject(entry.op, kept["args"])
-                entry.is_renaming = job_rules.is_renaming(kept["args"])
+                request = DurableRequest(slot, kept, self._now_s(), self._answers)
             except (KeyError, TypeError, ValueError):
                 self._log.error("job_damaged", slot=slot)
                 continue
-            found.append((entry.number, entry))
+            request.was_sent = request.is_marked = is_marked
+            loaded.append((request.number, request))
         if self._store.damaged:
             self._log.error("jobs_damaged", count=self._store.damaged)
-        for number, entry in sorted(found, key=lambda pair: pair[0]):
+        for number, request in sorted(loaded, key=lambda pair: pair[0]):
             self._next = number + 1
-            self._entries.append(entry)
-            payload = self._tools.dedupe.kept(entry.id, entry.digest)
+            self._waiting.append(request)
+            payload = self._answers.ids.kept(request.id, request.digest)
             if payload is not None:  # it had ended; whether anybody was told, nobody knows
-                self.publish(self._request(entry), payload)
-                self._remove(entry)
-            elif self._lock(entry) is None:
-                self._end(entry, None, self._stopped(entry, Cancelled("the lock was removed from this gateway")))
-        if self._entries:
-            self._log.info("jobs_wait", count=len(self._entries))
+                request.publish(payload)
+                self._remove(request)
+            elif self._lock(request) is None:
+                self._stop(request, Cancelled("the lock was removed from this gateway"))
+        if self._waiting:
+            self._log.info("jobs_wait", count=len(self._waiting))
 
-    def _lock(self, entry):
-        return self._tools.registry.by_id(entry.lock_id)
+    def _lock(self, request):
+        return self._context.registry.by_id(request.lock_id)
 
     # --- coming in
 
     def accept(self, request, lock):
         """Keep a checked request of a durable operation, and begin. Raises Busy."""
-        if len(self._entries) >= MOST:
-            raise Busy("%d operations wait for their locks already" % MOST)
+        if len(self._waiting) >= MAX_JOBS:
+            raise Busy("%d operations wait for their locks already" % MAX_JOBS)
         command = request.command
-        clock = self._tools.clock
+        clock = self._context.clock
         life_s = _LIFE_S if command.exp is None else min(_LIFE_S, command.exp - clock.now())
         kept = {
             "n": self._next,
@@ -118,70 +145,66 @@ class Jobs:
             self._log.crash("job_not_kept", err)
             raise Busy("the gateway's flash has no room to keep it")
         try:
-            entry = Entry(slot, kept, self._tools.now_s())
-            entry.about = job_rules.subject(entry.op, command.args)
-            entry.is_renaming = job_rules.is_renaming(command.args)
-            self._entries.append(entry)
+            later = DurableRequest(slot, kept, self._now_s(), self._answers)
+            self._waiting.append(later)
         except MemoryError:  # the request comes again
             self._store.drop(slot)
             raise
         self._next += 1
-        request.is_open = False
-        self._supersede(entry)
-        self._log.info("job_kept", op=entry.op, lock=entry.lock_id, waiting=len(self._entries))
-        tell(self._tools, request, self.describe(entry), False)
+        request.hand_on()
+        self._supersede(later)
+        self._log.info("job_kept", op=later.op, lock=later.lock_id, waiting=len(self._waiting))
+        later.progress(self.describe(later), False)
         self.look()
 
     def _supersede(self, later):
         """End what a later request makes pointless, unless it may have acted or is about to."""
-        for entry in list(self._entries):
-            if entry is later or entry.lock_id != later.lock_id or entry.was_sent:
+        for request in list(self._waiting):
+            if request is later or request.lock_id != later.lock_id or request.was_sent or self.is_running(request):
                 continue
-            if self.is_running(entry):
-                continue
-            if job_rules.is_pointless(entry.op, entry.about, entry.is_renaming, later.op, later.about):
-                self._withdraw(entry)
-                self._end(entry, None, Cancelled("a later request made it pointless"))
+            if request.is_pointless(later):
+                self._withdraw(request)
+                self._stop(request, Cancelled("a later request made it pointless"))
 
-    def repeated(self, id, digest):
+    def repeated(self, request):
         """A request with an id that waits: None when there is none, else whether the content is the same; the asker is
         told again how it stands."""
-        entry = self.find(id)
-        if entry is None:
+        known = self.find(request.command.id)
+        if known is None:
             return None
-        if entry.digest != digest[:8]:
+        if known.digest != request.digest[:8]:
             return False
-        tell(self._tools, self._request(entry), self.describe(entry), False)
+        known.progress(self.describe(known), False)
         return True
 
     def find(self, id, lock_id=None):
-        """The entry of a waiting request, or None."""
-        for entry in self._entries:
-            if entry.id == id and lock_id in (None, entry.lock_id):
-                return entry
+        """The waiting request with this id, or None."""
+        for request in self._waiting:
+            if request.id == id and lock_id in (None, request.lock_id):
+                return request
         return None
 
     def of(self, lock_id):
-        """The entries of a lock, in order."""
-        return [entry for entry in self._entries if entry.lock_id == lock_id]
+        """The requests of a lock, in order."""
+        return [request for request in self._waiting if request.lock_id == lock_id]
 
-    def age_s(self, entry):
+    def age_s(self, request):
         """Seconds since the request came, or since the gateway started."""
-        return self._tools.now_s() - entry.since_s
+        return self._now_s() - request.since_s
 
-    def is_running(self, entry):
+    def is_running(self, request):
         """Whether it has the radio."""
-        return entry.job is not None and entry.job is self._tools.scheduler.current
+        return request.job is not None and request.job is self._scheduler.current
 
-    def describe(self, entry):
+    def describe(self, request):
         """How a request stands, for the asker."""
-        word, number = job_rules.pending(entry.op)
-        lock = self._lock(entry)
-        found = {"state": word, "job_state": number, "attempts": entry.attempts}
-        found["near"] = lock is not None and self._is_fresh(lock)
-        if entry.last:
-            found["last"] = entry.last
-        return found
+        word, number = request.pending()
+        lock = self._lock(request)
+        members = {"state": word, "job_state": number, "attempts": request.attempts}
+        members["near"] = lock is not None and self._is_fresh(lock)
+        if request.last:
+            members["last"] = request.last
+        return members
 
     # --- being done
 
@@ -190,132 +213,129 @@ class Jobs:
         for slot in list(self._ended):
             self._drop(slot)
         behind = set()  # locks for which nothing further may be begun
-        flying = len([1 for entry in self._entries if entry.job])
-        for entry in list(self._entries):
-            if entry.job:
+        flying = len([1 for request in self._waiting if request.job])
+        for request in list(self._waiting):
+            if request.job:
                 continue
-            if self._is_over(entry):
-                self._end(entry, None, self._stopped(entry, Expired("the lock did not come near in time")))
-            elif entry.lock_id not in behind and flying < _IN_FLIGHT and self._begin(entry):
+            if self._is_over(request):
+                self._stop(request, Expired("the lock did not come near in time"))
+            elif request.lock_id not in behind and flying < _IN_FLIGHT and self._begin(request):
                 flying += 1
             else:
-                behind.add(entry.lock_id)
+                behind.add(request.lock_id)
 
-    def _is_over(self, entry):
-        clock = self._tools.clock
-        if entry.until is not None and clock.trusted and clock.now() >= entry.until:
+    def _is_over(self, request):
+        clock = self._context.clock
+        if request.until is not None and clock.trusted and clock.now() >= request.until:
             return True
-        return self.age_s(entry) >= entry.life_s
+        return self.age_s(request) >= request.life_s
 
     def _is_fresh(self, lock):
-        age_s = self._tools.registry.age_s(lock)
+        age_s = self._context.registry.age_s(lock)
         return age_s is not None and age_s <= _FRESH_S
 
-    def _begin(self, entry):
+    def _begin(self, request):
         """Give a request to the scheduler, if there is any point in it; True if it was taken."""
-        tools = self._tools
-        lock = self._lock(entry)
+        lock = self._lock(request)
         if lock is None or not self._is_fresh(lock):
             return False
-        contact = self._contacts.get(entry.lock_id)
-        if contact and (tools.now_s() < contact.not_before_s or lock.seen_s <= contact.failed_s):
+        contact = self._contacts.get(request.lock_id)
+        if contact and (self._now_s() < contact.not_before_s or lock.seen_s <= contact.failed_s):
             return False
-        if table.rules(entry.op, True) & table.NEEDS_CLOCK and not tools.clock.trusted:
+        if table.rules(request.op, True) & table.NEEDS_CLOCK and not self._context.clock.trusted:
             return False
-        request = self._request(entry)
-        request.command.args = self._store.args(entry.slot)
-        if request.command.args is None:
-            self._end(entry, None, FirmwareError("what was asked can be read no more"))
+        args = self._store.args(request.slot)
+        if args is None:
+            self._end(request, None, FirmwareError("what was asked can be read no more"))
             return False
-        limit_ms = _AGAIN_MS if contact else _FIRST_MS
-        job = DurableJob(self, entry, lock, ticks_add(ticks_ms(), limit_ms), request, tools)
-        entry.job = job  # before it is queued: an end may follow at once
-        if not tools.scheduler.submit(job):
-            entry.job = None
+        deadline_ms = ticks_add(ticks_ms(), _AGAIN_MS if contact else _FIRST_MS)
+        job = DurableJob(self, request, lock, deadline_ms, args, self._context)
+        request.job = job  # before it is queued: an end may follow at once
+        if not self._scheduler.submit(job):
+            request.job = None
             return False
         return True
 
-    def _request(self, entry):
-        request = Request(commands.Command(entry.id, entry.op, {}), entry.lock_id, ticks_ms())
-        request.digest = entry.digest
-        return request
-
-    def mark(self, entry):
+    def mark(self, request):
         """Its first frame that changes something is about to leave."""
-        if not entry.is_marked:
-            self._store.mark(entry.slot, entry.tag)
-            entry.is_marked = True
+        if not request.is_marked:
+            self._store.mark(request.slot, request.tag)
+            request.is_marked = True
 
     # --- ending
 
-    def ended(self, job, found, err):
-        """The scheduler's word on one round of a job: it is done, or to be tried again, or has ended otherwise."""
-        entry = job.entry
-        entry.job = None
-        entry.attempts += job.attempts
-        if err is None or self._is_final(entry, err):
-            self._contacts.pop(entry.lock_id, None)
-            self._end(entry, found, err)
+    def ended(self, job, result, err):
+        """One round of a job has ended: the request is done, or to be tried again, or has ended otherwise."""
+        request = job.request
+        request.job = None
+        request.attempts += job.attempts
+        if err is None or self._is_final(request, err):
+            self._contacts.pop(request.lock_id, None)
+            self._end(request, result, err)
             return
-        entry.last = err.code if isinstance(err, FirmwareError) else "internal"
-        entry.number_kept, entry.step_kept = job.number, getattr(job, "kept", None)
-        if self._lock(entry) is not job.lock:
-            self._end(entry, None, self._stopped(entry, Cancelled("the lock was imported anew")))
-        elif entry.is_withdrawn:
-            self._end(entry, None, self._stopped(entry, Cancelled("withdrawn")))
-        elif self._is_over(entry):
-            self._end(entry, None, self._stopped(entry, Expired("the lock could not be reached in time")))
+        request.last = err.code if isinstance(err, FirmwareError) else "internal"
+        request.job_number, request.job_kept = job.number, job.kept
+        if self._lock(request) is not job.lock:
+            self._stop(request, Cancelled("the lock was imported anew"))
+        elif request.is_withdrawn:
+            self._stop(request, Cancelled("withdrawn"))
+        elif self._is_over(request):
+            self._stop(request, Expired("the lock could not be reached in time"))
         else:
-            self._failed(entry, job)
+            self._failed(request, job)
 
-    def _is_final(self, entry, err):
+    def _is_final(self, request, err):
         if isinstance(err, LinkError) or getattr(err, "code", "") in _KEEPING:
             return False
         if not isinstance(err, FirmwareError) or err.code in ("protocol", "internal"):
-            entry.faults += 1
-            return entry.faults >= _FAULTS
+            request.faults += 1
+            return request.faults >= _FAULTS
         return True
 
-    def _failed(self, entry, job):
+    def _failed(self, request, job):
         """Keep it, and let the lock alone for a while; what came later for the lock waits, too."""
-        for other in self._entries:
-            if other.lock_id == entry.lock_id and other.number > entry.number:
+        for other in self._waiting:
+            if other.lock_id == request.lock_id and other.number > request.number:
                 self._withdraw(other)
         if not job.attempts and job.fault is None:
             return  # it never had the radio
-        contact = self._contacts.setdefault(entry.lock_id, _Contact())
+        contact = self._contacts.get(request.lock_id)
+        if contact is None:
+            contact = self._contacts[request.lock_id] = _Contact()
         contact.failures += 1
-        now_s = contact.failed_s = self._tools.now_s()
+        now_s = contact.failed_s = self._now_s()
         pause_s = _PAUSE_S << min(9, max(0, contact.failures - _PATIENCE))
-        contact.not_before_s = now_s + min(pause_s, _LONGEST_S)
+        contact.not_before_s = now_s + min(pause_s, _PAUSE_MAX_S)
         if contact.failures <= 3 or contact.failures % 10 == 0:
-            tell(self._tools, self._request(entry), self.describe(entry))
+            request.progress(self.describe(request))
 
-    def _withdraw(self, entry):
+    def _withdraw(self, request):
         """Take it back from the scheduler; False when it has the radio."""
-        if entry.job is None:
+        if request.job is None:
             return True
-        if not self._tools.scheduler.withdraw(entry.job):
+        if not self._scheduler.withdraw(request.job):
             return False
-        entry.attempts += entry.job.attempts
-        entry.job = None
+        request.attempts += request.job.attempts
+        request.job = None
         return True
 
-    def _stopped(self, entry, err):
-        """What a request ends with that is not carried on."""
-        return Unknown("it may have been done, and is not looked at any more: %s" % err) if entry.was_sent else err
+    def _stop(self, request, err):
+        """End a request that is not carried on: by `err`, unless it may have acted."""
+        if request.was_sent:
+            err = Unknown("it may have been done, and is not looked at any more: %s" % err)
+        self._end(request, None, err)
 
-    def _end(self, entry, found, err):
+    def _end(self, request, result, err):
         """The one end of a request: its result is kept and published before it is forgotten."""
-        request = self._request(entry)
-        request.job_state = job_rules.NORMAL if err is None else job_rules.failed(entry.op)[1]
-        self.conclude(request, found, err, entry.attempts)
-        self._remove(entry)
+        request.job_state = NORMAL if err is None else request.failed()[1]
+        request.began_ms = ticks_ms()  # it may have waited for longer than ticks count
+        request.answer(result, err, request.attempts)
+        self._remove(request)
 
-    def _remove(self, entry):
-        self._entries.remove(entry)
-        self._ended.append(entry.slot)
-        self._drop(entry.slot)
+    def _remove(self, request):
+        self._waiting.remove(request)
+        self._ended.append(request.slot)
+        self._drop(request.slot)
 
     def _drop(self, slot):
         try:
@@ -328,39 +348,39 @@ class Jobs:
     # --- being withdrawn
 
     def cancel_all(self, lock, err):
-        """End every request for a lock that is no longer served as it was."""
-        for entry in self.of(lock.id):
-            if self._withdraw(entry):
-                self._end(entry, None, self._stopped(entry, err))
+        """End every request for a lock that is no longer served as it was, kept on flash or not."""
+        for request in self.of(lock.id):
+            if self._withdraw(request):
+                self._stop(request, err)
             else:
-                entry.is_withdrawn = True
+                request.is_withdrawn = True
+        self._scheduler.cancel(lock, err)
 
     def cancel(self, lock, id):
         """Withdraw one request, kept on flash or not -> (whether it will not happen, whether it is being done). Raises
         LockRefused."""
-        entry = self.find(id, lock.id)
-        if entry is None:
-            return self._cancel_volatile(lock, id)
-        if not self._withdraw(entry):
-            entry.is_withdrawn = True
+        request = self.find(id, lock.id)
+        if request is None:
+            return self._cancel_other(lock, id)
+        if not self._withdraw(request):
+            request.is_withdrawn = True
             return False, True
-        was_sent = entry.was_sent
-        self._end(entry, None, self._stopped(entry, Cancelled("withdrawn by the owner")))
+        was_sent = request.was_sent
+        self._stop(request, Cancelled("withdrawn by the owner"))
         return not was_sent, False
 
-    def _cancel_volatile(self, lock, id):
+    def _cancel_other(self, lock, id):
         """A request that is not kept on flash, and waits for its turn. Raises LockRefused."""
-        scheduler = self._tools.scheduler
+        scheduler = self._scheduler
         for job in scheduler.waiting():
-            request = getattr(job, "request", None)
-            if job.lock is lock and request and request.command.id == id:
+            if job.lock is lock and job.request and job.request.command.id == id:
                 scheduler.withdraw(job)
                 if job.was_sent:
                     job.finish(None, Unknown("withdrawn after it may have arrived"))
                 else:
                     job.finish(None, Cancelled("withdrawn by the owner"))
                 return not job.was_sent, False
-        request = getattr(scheduler.current, "request", None)
-        if request and scheduler.current.lock is lock and request.command.id == id:
+        job = scheduler.current
+        if job and job.lock is lock and job.request and job.request.command.id == id:
             return False, True
         raise LockRefused("no such request waits", None, "not_found")

@@ -57,6 +57,6 @@ class Rates:
             limit.take()
         return True
 
-    def forget(self, lock_id):
+    def forget(self, lock):
         """Drop the counters of a lock that is no longer served."""
-        self._unlocks.pop(lock_id, None)
+        self._unlocks.pop(lock.id, None)

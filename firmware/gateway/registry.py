@@ -23,11 +23,7 @@ _ALARM_S = const(60)  # the same alarm about a lock again after this time only
 
 
 class Registry:
-    """`vault` keeps the locks, `now_s` is a clock that only rises. Callbacks, plain functions set by the composition
-    root: `on_change(lock)` when something worth publishing changed, `on_records(lock)` when the lock says that it has
-    unread records, `on_sight(lock)` when a lock is heard for the first time since start or after it was away,
-    `on_alarm(lock, why)` when somebody seems to pass for a lock.
-    """
+    """`vault` keeps the locks, `now_s` is a clock that only rises."""
 
     def __init__(self, vault, now_s, log, presence_s=_NEAR_S):
         self._vault = vault
@@ -39,8 +35,20 @@ class Registry:
         self._candidate = None  # a lock about to be imported: listened for, not yet served
         self._twins = Twins()
         self._alarms = {}  # (lock id, why) -> second of the last one
-        self.on_change = self.on_records = self.on_sight = self.on_alarm = None
+        self._listeners: dict = {}  # event -> functions
         self._load()
+
+    def on(self, event, listener):
+        """Call `listener(lock)` at each `event`: "changed", something worth publishing; "records", the lock says that
+        it has unread ones; "sighted", for the first time since start or after it was away; "listed", the list of locks
+        has changed; "removed", the lock is no longer served. At an "alarm", somebody seems to pass for the lock, call
+        `listener(lock, why)`.
+        """
+        self._listeners.setdefault(event, []).append(listener)
+
+    def _emit(self, event, *details):
+        for listener in self._listeners.get(event, ()):
+            listener(*details)
 
     def _load(self):
         for id in self._vault.names():
@@ -89,12 +97,15 @@ class Registry:
         self._locks[lock.address] = lock
         self._log.info("lock_added", addr=lock.address, locks=len(self._locks))
         self.changed(lock, lock.src)
+        self._emit("listed", lock)
 
     def remove(self, lock):
         """Serve a lock no more, and forget its keys."""
         if self._locks.pop(lock.address, None):
             self._vault.remove(lock.id)
             self._log.info("lock_removed", addr=lock.address, locks=len(self._locks))
+            self._emit("removed", lock)
+            self._emit("listed", lock)
 
     # --- presence
 
@@ -150,10 +161,9 @@ class Registry:
             self.changed(lock, "advert")
         if first:
             self._log.info("sighted", addr=address, rssi_dbm=rssi_dbm)
-            if self.on_sight:
-                self.on_sight(lock)
-        elif lock.has_records and self.on_records:
-            self.on_records(lock)
+            self._emit("sighted", lock)
+        elif lock.has_records:
+            self._emit("records", lock)
 
     def _is_its_own(self, lock, seen):
         """Whether an advertisement of protocol 5.3 is of this lock, and of its scene (DWN-1)."""
@@ -182,8 +192,7 @@ class Registry:
             self._alarms.clear()
         self._alarms[key] = now_s
         self._log.warn("alarm", addr=lock.address, why=why)
-        if self.on_alarm:
-            self.on_alarm(lock, why)
+        self._emit("alarm", lock, why)
 
     def _advertised(self, lock, seen):
         if seen.settable:
@@ -265,14 +274,14 @@ class Registry:
             self.note(lock, found[2], found[3], found[1], "push")
         elif echo != opcodes.LOG:
             self.note(lock, battery=found[1], src="push")
-            if found[0] == "operated" and self.on_records:
+            if found[0] == "operated":
                 lock.has_records = True
-                self.on_records(lock)
+                self._emit("records", lock)
 
     def changed(self, lock, src):
         """Something about the lock is news."""
         lock.src = src
         lock.seq += 1
         lock.changed_s = self._now_s()
-        if self._locks.get(lock.address) is lock and self.on_change:
-            self.on_change(lock)
+        if self._locks.get(lock.address) is lock:
+            self._emit("changed", lock)

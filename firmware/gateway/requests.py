@@ -1,14 +1,147 @@
-"""A request on its way through the gateway, and the job that it becomes. Owns the note that it is about to act."""
+"""Requests, their answers, and the job that a request for a lock becomes. Owns how an answer is composed, kept under
+its id, counted and published; leaves to the bridge what may act, and to the operations what is done.
 
+Whoever holds a request answers it, once. Source: mqtt.md 1 (exactly one final `rsp` per id).
+"""
+
+import gc
 import json
 
+from firmware.gateway import dedupe
 from firmware.gateway.operations import table
-from firmware.gateway.scheduler import COMMAND, URGENT, Job
+from firmware.gateway.refusals import Conflict
+from firmware.gateway.scheduler import COMMAND, URGENT, Job, Unknown
 from firmware.lib import reports
 from firmware.lib.compat import const
+from firmware.lib.errors import FirmwareError
 from firmware.system.timing import ticks_diff, ticks_ms
 
-_TELL_MS = const(250)
+_PROGRESS_MS = const(250)
+
+
+class Answers:
+    """Where the answers of all requests go: `ids` keeps them, `metrics` and `failures` count them, `outgoing` publishes
+    them. Made once, by the composition root."""
+
+    def __init__(self, ids, metrics, failures, outgoing, topics, log):
+        self.ids = ids
+        self.metrics = metrics
+        self.failures = failures
+        self.outgoing = outgoing
+        self.topics = topics
+        self.log = log.area("bridge")
+
+
+class Request:
+    """A command on its way, with where it came from and when. `answers` takes its one answer; `digest` is the hash of
+    its content where it was taken earlier."""
+
+    is_open = False  # its id is taken here, and nobody else has accepted it
+    is_answered = False
+    is_volatile = False
+    job_state = None  # of a durable one that has ended
+
+    def __init__(self, command, lock_id, began_ms, answers, digest=b""):
+        self.command = command
+        self.lock_id = lock_id
+        self.began_ms = began_ms
+        self._answers = answers
+        self.digest = digest or (b"" if command.id is None else command.digest(lock_id or ""))
+
+    # --- its id
+
+    def begin(self):
+        """Take the id -> True. False for a repeat that needs nothing more: the request is at work, or its result has
+        been published again. Raises Conflict, and Unknown where the result of the first cannot be read any more."""
+        if self.command.id is None:
+            self.is_open = True
+            return True
+        known, payload = self._answers.ids.look(self.command.id, self.digest)
+        if known == dedupe.CONFLICT:
+            raise Conflict("the id was used for another request")
+        if known == dedupe.LOST:
+            raise Unknown("the request was worked on, and its result cannot be read any more")
+        if known == dedupe.KNOWN:
+            self.publish(payload)
+        self.is_open = known == dedupe.NEW
+        return self.is_open
+
+    def hand_on(self):
+        """Somebody else has accepted the request and will answer it."""
+        self.is_open = False
+
+    def release(self):
+        """Forget the id of a request that nobody has accepted: it may come again."""
+        if self.is_open:
+            self.is_open = False
+            if self.command.id is not None:
+                self._answers.ids.drop(self.command.id)
+
+    def mark(self):
+        """The request is about to act: a reset from here on must not lead to a second time (security.md CMD-5)."""
+        command = self.command
+        if command.id is not None:
+            note = json.dumps([command.id, command.op, self.lock_id]).encode()
+            self._answers.ids.start(command.id, self.digest, note)
+
+    # --- its answer
+
+    def answer(self, result=None, err=None, attempts=0):
+        """The one result: composed, kept under the id, counted, published. A second one changes nothing."""
+        if self.is_answered:
+            self._answers.log.error("answered_twice", op=self.command.op, lock=self.lock_id or "-")
+            return
+        try:
+            self._answer(result, err, attempts)
+        except MemoryError:  # what the lock did is done: its result must not be lost
+            gc.collect()
+            self._answer(result, err, attempts)
+
+    def _answer(self, result, err, attempts):
+        payload = self._compose(result, err, attempts)
+        if self.command.id is not None:
+            try:
+                self._answers.ids.done(self.command.id, self.digest, payload.encode())
+            except OSError as fault:  # the id stays taken, so that the request cannot act twice
+                self._answers.log.crash("result_not_kept", fault)
+        self.is_open = False
+        self._tell(payload, err, attempts)
+        self.is_answered = True
+
+    def refuse(self, err, is_low_priority=False):
+        """A result that is not kept: the request did not act, and its id may come again."""
+        self.release()
+        self._tell(self._compose(None, err, 0), err, 0, is_low_priority)
+        self.is_answered = True
+
+    def progress(self, members, is_low_priority=True):
+        """Publish a message that is not the last one of the request; without an id there is none."""
+        command = self.command
+        if command.id is not None:
+            self.publish(reports.progress(command.id, command.op, members), is_low_priority)
+
+    def publish(self, payload, is_low_priority=False):
+        """Put a message on the topic of this request's results."""
+        topics = self._answers.topics
+        topic = topics.lock(self.lock_id, "rsp") if self.lock_id else topics.gateway("rsp")
+        self._answers.outgoing.put(topic, payload, False, is_low_priority)
+
+    def _compose(self, result, err, attempts):
+        command = self.command
+        ms = ticks_diff(ticks_ms(), self.began_ms)
+        if err is None:
+            return reports.success(command.id, command.op, ms, attempts, result, self.job_state)
+        return reports.failure(command.id, command.op, err, ms, attempts, result, self.job_state)
+
+    def _tell(self, payload, err, attempts, is_low_priority=False):
+        answers = self._answers
+        op = self.command.op
+        code = "ok" if err is None else err.code if isinstance(err, FirmwareError) else "internal"
+        ms = ticks_diff(ticks_ms(), self.began_ms)
+        answers.log.info("result", op=op, lock=self.lock_id or "-", code=code, ms=ms, attempts=attempts)
+        answers.metrics.note(op, code, ms)
+        answers.failures.record(self.lock_id, op, code)
+        self.publish(payload, is_low_priority)
 
 
 class Context:
@@ -32,68 +165,40 @@ class Context:
 class CommandJob(Job):
     """A lock's operation that somebody asked for."""
 
-    def __init__(self, lock, deadline_ms, request, tools, done):
-        super().__init__(lock, deadline_ms)
+    before = None
+    kept = None  # what an operation must know when it is tried again
+    number = 0
+    uid = 0  # that the lock is told
+    is_recorded = False  # the lock's log holds it
+    _is_marked = False
+    _told = None  # (state, press) told last, tick
+
+    def __init__(self, lock, deadline_ms, request, context):
+        super().__init__(lock, deadline_ms, request)
         self.op = request.command.op
         self.args = request.command.args
         self.priority = URGENT if request.is_volatile else COMMAND
-        self.before = None
-        self.kept = None  # what an operation must know when it is tried again
-        self.number = 0
-        self.uid = 0  # that the lock is told
-        self.is_recorded = False  # the lock's log holds it
-        self.context = tools.context
-        self._tools = tools
-        self.request = request
-        self._done = done
-        self._told = None  # (state, press) told last, tick
-        self._is_marked = False
+        self.context = context
 
     def mark(self):
-        """A reset from here on must not lead to a second time (security.md CMD-5)."""
-        command = self.request.command
-        if command.id is not None and not self._is_marked:
-            note = json.dumps([command.id, command.op, self.request.lock_id]).encode()
-            self._tools.dedupe.start(command.id, self.request.digest, note)
+        """A reset from here on must not lead to a second time."""
+        if not self._is_marked:
+            self.request.mark()
             self._is_marked = True
 
-    def progress(self, found):
-        """Tell whoever asked how far it is; `found` is a dict without secrets. Often called, it tells now and then, but
-        each change of `state` and each `press` at once.
+    def progress(self, members):
+        """Tell whoever asked how far it is; `members` hold no secrets. Often called, it tells now and then, but each
+        change of `state` and each `press` at once.
         """
-        key = found.get("state"), found.get("press")
+        key = members.get("state"), members.get("press")
         now_ms = ticks_ms()
-        if self._told and self._told[0] == key and ticks_diff(now_ms, self._told[1]) < _TELL_MS:
+        if self._told and self._told[0] == key and ticks_diff(now_ms, self._told[1]) < _PROGRESS_MS:
             return
         self._told = key, now_ms
-        tell(self._tools, self.request, found)
+        self.request.progress(members)
 
     async def run(self, session):
         return await table.module(self.op).run(self, session)
 
-    def finish(self, found, err):
-        self._done(self, found, err)
-
-
-def tell(tools, request, found, is_spare=True):
-    """Publish a message that is not the last one of its request; a request without an id gets none."""
-    command = request.command
-    if command.id is None:
-        return
-    topic = tools.topics.lock(request.lock_id, "rsp") if request.lock_id else tools.topics.gateway("rsp")
-    tools.outgoing.put(topic, reports.progress(command.id, command.op, found), False, is_spare)
-
-
-class Request:
-    """A command on its way, with where it came from and when."""
-
-    __slots__ = ("began_ms", "command", "digest", "is_open", "is_volatile", "job_state", "lock_id")
-
-    def __init__(self, command, lock_id, began_ms):
-        self.command = command
-        self.lock_id = lock_id
-        self.began_ms = began_ms
-        self.digest = b""
-        self.is_open = False  # new, and neither answered nor given to anybody
-        self.is_volatile = False
-        self.job_state = None  # of a durable one that has ended
+    def finish(self, result, err):
+        self.request.answer(result, err, self.attempts)

@@ -53,13 +53,14 @@ class Job:
 
     priority = COMMAND
     is_persistent = True
+    attempts = 0
+    was_sent = False
+    fault = None  # the last one of the link
 
-    def __init__(self, lock, deadline_ms):
+    def __init__(self, lock, deadline_ms, request=None):
         self.lock = lock
         self.deadline_ms = deadline_ms
-        self.attempts = 0
-        self.was_sent = False
-        self.fault = None
+        self.request = request  # that will be answered at its end, if somebody waits for it
 
     def mark(self):
         """Something is about to be changed; who must know of it after a reset writes it down now."""
@@ -68,7 +69,7 @@ class Job:
         """Do the work and return its result."""
         raise NotImplementedError
 
-    def finish(self, found, err):
+    def finish(self, result, err):
         """`err` is None or what went wrong; called exactly once, must not wait."""
         raise NotImplementedError
 

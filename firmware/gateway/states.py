@@ -4,9 +4,10 @@ registry's. A change waits only for the broker: several changes of a lock meanwh
 
 import asyncio
 
+from firmware.gateway.diagnostics import time_text
 from firmware.lib import reports
 from firmware.lib.compat import const
-from firmware.lib.errors import NetError, ProtocolError
+from firmware.lib.errors import NetError
 
 _LOOK_MS = const(1000)
 _PAUSE_MS = const(250)
@@ -103,7 +104,7 @@ class States:
             "last": lock.last,
             "src": lock.src,
             "seq": lock.seq,
-            "ts": self.now_text(),
+            "ts": time_text(self._clock),
         }
         return reports.state(**members)
 
@@ -113,12 +114,3 @@ class States:
         if lock.switch is not None:
             found["remote_unlock"] = lock.switch
         return found
-
-    def now_text(self):
-        """The time as text, or None while the clock is not trusted."""
-        if not self._clock.trusted:
-            return None
-        try:
-            return reports.iso(self._clock.now())
-        except ProtocolError:
-            return None

@@ -182,7 +182,7 @@ class ChangeRig(JobRig):
         self.lock.admin_ps, self.lock.unlock_key = lock_rig.ADMIN_PS, lock_rig.UNLOCK_KEY
         self.lock.aes = self.far.key
         self.lock.features = (1 << 47) - 1
-        self.tools.gateway_ops.unseal = self._unseal
+        self.gateway_ops.unseal = self._unseal
         self._args = {}
 
     async def _unseal(self, command):
@@ -229,7 +229,7 @@ class ChangeRig(JobRig):
             return self.far.is_cut or self.results("one")
         if way == "cancel":
             return self.results("two")
-        job = self.tools.scheduler.current
+        job = self.scheduler.current
         if job:
             job.deadline_ms = ticks_ms()  # it tries to reach a lock that it does not reach any more
         return job is None and (way == "round" or self.results("one"))

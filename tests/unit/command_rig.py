@@ -6,21 +6,19 @@ import json
 from firmware.gateway.bridge import Bridge
 from firmware.gateway.clocks import Clocks
 from firmware.gateway.dedupe import Dedupe
-from firmware.gateway.diagnostics import Metrics
-from firmware.gateway.failures import Failures
+from firmware.gateway.diagnostics import Failures, Metrics, time_text
 from firmware.gateway.gateway_ops import GatewayOps
 from firmware.gateway.job_store import JobStore
 from firmware.gateway.jobs import Jobs
 from firmware.gateway.rates import Rates
 from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
-from firmware.gateway.requests import Context
+from firmware.gateway.requests import Answers, Context
 from firmware.gateway.scheduler import Scheduler
 from firmware.gateway.session import Session
 from firmware.gateway.states import States
-from firmware.gateway.tools import Tools
 from firmware.gateway.uploads import Uploads
-from firmware.lib import x25519
+from firmware.lib import reports, x25519
 from firmware.lib.errors import LinkError
 from firmware.lib.topics import Topics
 from firmware.system.journal import Journal
@@ -46,13 +44,6 @@ LOCK = ADDRESS.hex()
 _SECRET = bytes(range(32))
 
 
-class Owner:
-    """The settings that matter here."""
-
-    expiry_s = 10
-    unsigned_unlock = True
-
-
 class Opening:
     def __init__(self, rig, lock):
         self._rig = rig
@@ -73,7 +64,7 @@ class Opening:
 class Rig:
     """A gateway from the broker's callback to the link, with one lock that was just heard, locked."""
 
-    def __init__(self, name, folder=None):
+    def __init__(self, name, folder=None, rates=None, expiry_s=10, is_unsigned_allowed=True):
         log = quiet_log()
         self.folder = folder or fresh_folder(name)
         self.now = Now()
@@ -83,57 +74,74 @@ class Rig:
         self.opened = 0
         self.unreachable = 0
         self.public = x25519.public_key(_SECRET) if name == "sealed" else bytes(32)
-        tools = self.tools = Tools()
-        tools.settings = Owner()
-        tools.now_s = self.now
-        tools.most_locks = 2
-        tools.topics = Topics(GATEWAY)
-        tools.metrics = Metrics()
-        tools.failures = Failures(lambda: None)
-        tools.clock = self.clock
-        tools.outgoing = self.out
+        self.topics = Topics(GATEWAY)
+        self.metrics = Metrics()
+        failures = Failures(self.clock)
         self.vault = vault(self.folder + "/locks")
-        tools.registry = self.registry = Registry(self.vault, self.now, log)
-        tools.dedupe = Dedupe(Journal(self.folder + "/ids", 64, 8), self.now)
-        tools.rates = Rates(6, 60, 30)
-        tools.clocks = Clocks(self.clock, self.registry, log)
-        tools.records = Records(
-            self.folder + "/records", self.registry, tools.clocks, self.clock, self.out, tools.topics, self.now, log
+        self.registry = registry = Registry(self.vault, self.now, log)
+        self.ids = Dedupe(Journal(self.folder + "/ids", 64, 8), self.now)
+        self.rates = rates or Rates(6, 60, 30)
+        clocks = Clocks(self.clock, registry, log)
+        self.records = Records(
+            self.folder + "/records", registry, clocks, self.clock, self.out, self.topics, self.now, log
         )
-        tools.states = States(self.registry, tools.topics, Broker(), self.clock, self.now)
-        tools.scheduler = Scheduler(lambda lock, until_ms, gives_way: Opening(self, lock), self.registry, log, 0)
-        tools.context = Context(
-            self.registry,
+        self.states = States(registry, self.topics, Broker(), self.clock, self.now)
+        self.scheduler = Scheduler(lambda lock, until_ms, gives_way: Opening(self, lock), registry, log, 0)
+        self.context = Context(
+            registry,
             self.clock,
-            tools.clocks,
-            tools.records,
-            Uploads(self.registry, tools.records, tools.topics, Broker(), self.now, log),
-            tools.scheduler.is_wanted,
-            tools.failures,
-            tools.metrics,
+            clocks,
+            self.records,
+            Uploads(registry, self.records, self.topics, Broker(), self.now, log),
+            self.scheduler.is_wanted,
+            failures,
+            self.metrics,
             lambda: {"id": GATEWAY, "version": "0.1.0"},
         )
-        tools.gateway_ops = GatewayOps(tools, _SECRET, self.public, lambda: {"id": GATEWAY})
+        self.answers = Answers(self.ids, self.metrics, failures, self.out, self.topics, log)
+        store = JobStore(self.folder + "/jobs", nvs(self.folder + "/locks"))
+        self.jobs = Jobs(store, self.context, self.scheduler, self.answers, self.now, log)
+        keys = _SECRET, self.public
+        self.gateway_ops = GatewayOps(self.context, self.scheduler, self.jobs, keys, lambda: self.about(), 2)
+        self.bridge = Bridge(
+            self.answers,
+            self.context,
+            self.rates,
+            self.scheduler,
+            self.jobs,
+            self.gateway_ops,
+            self.now,
+            log,
+            self._retained,
+            expiry_s,
+            is_unsigned_allowed,
+        )
         self.changes = []
-        tools.on_locks = lambda: self.changes.append(1)
-        tools.jobs = Jobs(tools, JobStore(self.folder + "/jobs", nvs(self.folder + "/locks")), log)
-        self.bridge = Bridge(tools, log)
-        tools.jobs.load()
+        for forget in (self.records.close, self.rates.forget, failures.forget, self.states.withdraw):
+            registry.on("removed", forget)
         self.lock = known_lock()
-        self.registry.add(self.lock)
+        registry.add(self.lock)
+        registry.on("listed", self.changes.append)
         self.lock.seen_s = self.now.s
         self.lock.state = 0
+
+    def about(self):
+        """What the gateway says about itself."""
+        return {"id": GATEWAY}
+
+    def _retained(self, lock):
+        payload = reports.event(event_type="alarm", method="retained_command", ts=time_text(self.clock))
+        self.out.put(self.topics.lock(lock.id, "event"), payload)
 
     def send(self, leaf, payload, retained=False, lock=LOCK):
         if not isinstance(payload, bytes):
             payload = json.dumps(payload).encode()
-        names = self.tools.topics
-        self.bridge.take(names.lock(lock, leaf) if lock else names.gateway(leaf), payload, retained, 1)
+        names = self.topics
+        self.bridge.enqueue(names.lock(lock, leaf) if lock else names.gateway(leaf), payload, retained, 1)
 
     def start(self):
         """The tasks of its jobs."""
-        tools = self.tools
-        runs = (self.bridge.run, tools.scheduler.run, tools.scheduler.watch)
+        runs = (self.bridge.run, self.scheduler.run, self.scheduler.watch)
         return [asyncio.create_task(run(Lease())) for run in runs]
 
     def work(self, until=1, limit_ms=30000):

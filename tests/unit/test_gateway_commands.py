@@ -50,7 +50,7 @@ class RulesTest(unittest.TestCase):
 
     def test_a_command_cut_off_by_a_reset_is_not_repeated(self):
         rig = Rig("cut")
-        rig.tools.dedupe.done = lambda *args: None  # power fails between the note and the result
+        rig.ids.done = lambda *args: None  # power fails between the note and the result
         rig.ask("unlock", id="one")
         self.assertEqual(rig.far.moved, 1)
         again = Rig("cut", rig.folder)
@@ -71,7 +71,7 @@ class RulesTest(unittest.TestCase):
         results = [body for body in told if "code" in body]
         self.assertEqual([result["code"] for result in results], ["retained", "retained"])
         self.assertEqual([result["id"] for result in results], ["r", None])
-        self.assertEqual(rig.tools.metrics.codes, {"retained": 2})
+        self.assertEqual(rig.metrics.codes, {"retained": 2})
         self.assertEqual(rig.ask("unlock", exp=rig.clock.unix_s - 1)["code"], "expired")
         rig.clock.trusted = False
         self.assertEqual(rig.ask("unlock", exp=rig.clock.unix_s + 5)["code"], "no_clock")
@@ -113,7 +113,7 @@ class RulesTest(unittest.TestCase):
         rig.send("cmd", {"id": "g", "op": "ping"}, True, None)
         rig.work(17)
         self.assertEqual(len([1 for topic, _ in rig.out.put_in if topic.endswith("/event")]), 4)
-        self.assertEqual(rig.tools.metrics.codes, {"retained": 13})
+        self.assertEqual(rig.metrics.codes, {"retained": 13})
         self.assertEqual(rig.far.moved, 0)
 
     def test_operations_that_do_not_exist_and_broken_requests_have_a_limit_of_their_own(self):
@@ -130,16 +130,15 @@ class RulesTest(unittest.TestCase):
         for _ in range(6):
             rig.ask("unlock")
         written = []
-        rig.tools.dedupe.done = lambda *args: written.append(args)
+        rig.ids.done = lambda *args: written.append(args)
         self.assertEqual([rig.ask("unlock", id="x")["code"] for _ in range(3)], ["rate_limited"] * 3)
-        rig.tools.scheduler.submit = lambda job: False
+        rig.scheduler.submit = lambda job: False
         self.assertEqual([rig.ask("state", id="y")["code"] for _ in range(2)], ["busy"] * 2)
         self.assertEqual(written, [])
         self.assertEqual(rig.far.moved, 6)
 
     def test_unsigned_requests_may_only_lock_and_query(self):
-        rig = Rig("unsigned")
-        rig.tools.settings.unsigned_unlock = False
+        rig = Rig("unsigned", is_unsigned_allowed=False)
         for op, args in (
             ("unlock", None),
             ("passcode_add", {"code": "123459"}),

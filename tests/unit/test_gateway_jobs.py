@@ -20,7 +20,7 @@ class JobsTest(unittest.TestCase):
         self.assertEqual((result["code"], result["job_state"], result["attempts"]), ("ok", 1, 1))
         self.assertEqual(rig.codes, ["135790"])
         self.assertEqual(len(rig.out.steps), 1)
-        self.assertEqual(len(rig.tools.jobs), 0)
+        self.assertEqual(len(rig.jobs), 0)
         self.assertEqual(rig.ask("passcode_add", _code(), id="one"), result)
         self.assertEqual(rig.far.changes, 1)
 
@@ -50,7 +50,7 @@ class JobsTest(unittest.TestCase):
         rig.now.s += 5000
         self.assertEqual(rig.ask("passcode_add", _code("987654"), id="one")["code"], "conflict")
         self.assertEqual(rig.put("passcode_add", _code(), "one")["state"], "adding")
-        self.assertEqual(len(rig.tools.jobs), 1)
+        self.assertEqual(len(rig.jobs), 1)
 
     def test_trouble_with_the_link_keeps_it_and_the_locks_no_ends_it(self):
         rig = JobRig("job_link")
@@ -65,15 +65,15 @@ class JobsTest(unittest.TestCase):
         rig.far.faults[opcodes.PASSCODE] = Refusal(AuthError("no"))
         result = rig.ask("passcode_delete", _code(), id="three")
         self.assertEqual((result["code"], result["job_state"]), ("auth", 9))
-        self.assertEqual(len(rig.tools.jobs), 0)
+        self.assertEqual(len(rig.jobs), 0)
 
     def test_a_frame_that_may_have_left_before_a_restart_is_known_to_have(self):
         rig = JobRig("job_mark").away()
         rig.put("passcode_add", _code(), "one")
-        entry = rig.tools.jobs.find("one")
-        rig.tools.jobs.mark(entry)
+        entry = rig.jobs.find("one")
+        rig.jobs.mark(entry)
         rig = rig.restarted()
-        self.assertTrue(rig.tools.jobs.find("one").was_sent)
+        self.assertTrue(rig.jobs.find("one").was_sent)
         rig.far.faults[opcodes.PASSCODE] = Refusal(LockRefused("there", 0x14, "exists"))
         rig.codes.append("135790")
         rig.near()
@@ -84,7 +84,7 @@ class JobsTest(unittest.TestCase):
         rig = JobRig("job_marks")
         rig.ask("passcode_add", _code(), id="one")
         rig.away().put("passcode_add", _code("975310"), "two")
-        self.assertFalse(rig.restarted().tools.jobs.find("two").was_sent)
+        self.assertFalse(rig.restarted().jobs.find("two").was_sent)
 
     def test_order_is_kept(self):
         rig = JobRig("job_order").away()

@@ -2,7 +2,7 @@
 
 import unittest
 
-from firmware.gateway import job_rules
+from firmware.gateway.job_store import DurableRequest
 from firmware.system.vault import Vault
 from tests.unit.gateway_rig import ADDRESS
 from tests.unit.job_rig import JobRig
@@ -42,7 +42,7 @@ class EndsTest(unittest.TestCase):
             rig.put("passcode_add", _code("4%05d" % number), "n%d" % number)
         rig.now.s += 60
         self.assertEqual(rig.ask("passcode_add", _code(), id="more")["code"], "busy")
-        self.assertEqual(len(rig.tools.jobs), 64)
+        self.assertEqual(len(rig.jobs), 64)
         self.assertEqual(rig.ask("cancel", {"id": "n5"})["data"], {"cancelled": True, "running": False})
         rig.put("passcode_add", _code(), "more")
 
@@ -55,13 +55,13 @@ class EndsTest(unittest.TestCase):
         for id, state in (("one", 5), ("two", 7)):
             self.assertEqual([(each["code"], each["job_state"]) for each in rig.results(id)], [("cancelled", state)])
         rig.put("passcode_add", _code(), "five")
-        self.assertEqual([entry.id for entry in rig.tools.jobs.of(rig.lock.id)], ["three", "four", "five"])
+        self.assertEqual([entry.id for entry in rig.jobs.of(rig.lock.id)], ["three", "four", "five"])
 
     def test_what_may_have_acted_is_not_called_cancelled(self):
         rig = JobRig("job_sent").away()
         rig.put("passcode_add", _code(), "one")
         rig.put("passcode_add", _code("222333"), "two")
-        rig.tools.jobs.find("one").was_sent = True
+        rig.jobs.find("one").was_sent = True
         rig.put("passcode_delete", _code(), "three")
         self.assertEqual(rig.results("one"), [])
         self.assertEqual(rig.ask("cancel", {"id": "one"})["data"], {"cancelled": False, "running": False})
@@ -70,7 +70,7 @@ class EndsTest(unittest.TestCase):
         self.assertEqual([each["code"] for each in rig.results("two")], ["cancelled"])
         self.assertEqual(rig.ask("cancel", {"id": "two"})["data"]["reason"], "not_found")
         rig.restarted().near()
-        self.assertEqual(len(rig.restarted().tools.jobs), 1)
+        self.assertEqual(len(rig.restarted().jobs), 1)
 
     def test_the_list_names_no_secret_and_comes_in_pages(self):
         rig = JobRig("job_list").away()
@@ -90,9 +90,9 @@ class EndsTest(unittest.TestCase):
     def test_a_lock_that_is_forgotten_takes_its_requests_along(self):
         rig = JobRig("job_forget").away()
         rig.put("passcode_add", _code(), "one")
-        rig.tools.gateway_ops.forget({"mac": ADDRESS.hex()})
+        rig.gateway_ops.forget({"mac": ADDRESS.hex()})
         self.assertEqual([each["code"] for each in rig.results("one")], ["cancelled"])
-        self.assertEqual(len(rig.restarted().tools.jobs), 0)
+        self.assertEqual(len(rig.restarted().jobs), 0)
 
     def test_a_flash_that_refuses_is_told_and_nothing_is_kept(self):
         rig = JobRig("job_flash").away()
@@ -105,8 +105,13 @@ class EndsTest(unittest.TestCase):
             self.assertEqual(rig.ask("passcode_add", _code(), id="one")["code"], "busy")
         finally:
             Vault.save = kept
-        self.assertEqual(len(rig.restarted().tools.jobs), 0)
+        self.assertEqual(len(rig.restarted().jobs), 0)
         rig.put("passcode_add", _code(), "one")
+
+
+def _waiting(op, args=None):
+    kept = {"n": 1, "id": "one", "op": op, "lock": ADDRESS.hex(), "args": args or {}, "tag": "", "digest": "00" * 8}
+    return DurableRequest(0, dict(kept, until=None, life=1), 0, None)
 
 
 class RulesTest(unittest.TestCase):
@@ -117,18 +122,20 @@ class RulesTest(unittest.TestCase):
             ("fingerprint_delete", (("deleting", 8), ("delete_failed", 9))),
             ("fob_clear", (("deleting", 8), ("delete_failed", 9))),
         ):
-            self.assertEqual((job_rules.pending(op), job_rules.failed(op)), found)
+            self.assertEqual((_waiting(op).pending(), _waiting(op).failed()), found)
 
     def test_a_deletion_survives_the_addition_that_follows(self):
-        about = job_rules.subject("passcode_delete", {"code": "1234"})
-        self.assertFalse(job_rules.is_pointless("passcode_delete", about, False, "passcode_add", about))
-        self.assertTrue(job_rules.is_pointless("passcode_add", about, False, "passcode_delete", about))
-        self.assertFalse(job_rules.is_pointless("passcode_change", about, True, "passcode_delete", about))
-        self.assertTrue(job_rules.is_pointless("passcode_delete", about, False, "passcode_clear", "passcode"))
-        self.assertFalse(job_rules.is_pointless("card_add", "card:number=1", False, "passcode_clear", None))
-        one, other = (job_rules.subject("setting_set", {"name": name}) for name in ("sound", "tamper"))
-        self.assertTrue(job_rules.is_pointless("setting_set", one, False, "setting_set", one))
-        self.assertFalse(job_rules.is_pointless("setting_set", one, False, "setting_set", other))
+        add, delete = (_waiting("passcode_" + what, {"code": "1234"}) for what in ("add", "delete"))
+        change = _waiting("passcode_change", {"code": "1234", "new_code": "5678"})
+        clear = _waiting("passcode_clear")
+        self.assertFalse(delete.is_pointless(add))
+        self.assertTrue(add.is_pointless(delete))
+        self.assertFalse(change.is_pointless(delete))
+        self.assertTrue(delete.is_pointless(clear))
+        self.assertFalse(_waiting("card_add", {"number": 1}).is_pointless(clear))
+        one, other = (_waiting("setting_set", {"name": name}) for name in ("sound", "tamper"))
+        self.assertTrue(one.is_pointless(one))
+        self.assertFalse(one.is_pointless(other))
 
 
 if __name__ == "__main__":

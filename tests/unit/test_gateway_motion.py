@@ -5,7 +5,7 @@ import unittest
 from firmware.lib import opcodes, records
 from firmware.lib.errors import LinkError, LinkTimeout, from_ble
 from firmware.system.timing import remaining_ms, ticks_add, ticks_ms
-from tests.unit.command_rig import Owner, Rig
+from tests.unit.command_rig import Rig
 from tests.unit.gateway_rig import Refusal, known_lock
 
 
@@ -30,7 +30,7 @@ class MotionTest(unittest.TestCase):
     def test_a_challenge_that_is_not_the_locks_is_not_answered(self):
         rig = Rig("impostor")
         alarms = []
-        rig.registry.on_alarm = lambda lock, why: alarms.append(why)
+        rig.registry.on("alarm", lambda lock, why: alarms.append(why))
         for number, why in ((0, "impossible_challenge"), (0x80000000, "impossible_challenge"), (500, None)):
             rig.far.challenge = number - 1
             result = rig.ask("unlock", id="c-%d" % number)
@@ -121,7 +121,7 @@ class MotionTest(unittest.TestCase):
 
     def test_time_that_the_flash_takes_counts(self):
         rig = Rig("flash")
-        start = rig.tools.dedupe.start
+        start = rig.ids.start
 
         def slow(id, digest, note):
             until_ms = ticks_add(ticks_ms(), 700)
@@ -129,7 +129,7 @@ class MotionTest(unittest.TestCase):
                 pass
             start(id, digest, note)
 
-        rig.tools.dedupe.start = slow
+        rig.ids.start = slow
         result = rig.ask("unlock", exp=rig.clock.unix_s + 1)
         self.assertEqual((result["code"], rig.far.moved), ("expired", 0))
 
@@ -182,9 +182,7 @@ class MotionTest(unittest.TestCase):
         self.assertEqual((rig.opened, rig.far.moved), (3, 1))
 
     def test_an_unreachable_lock_is_given_up_at_the_deadline(self):
-        rig = Rig("far")
-        rig.tools.settings = Owner()
-        rig.tools.settings.expiry_s = 1
+        rig = Rig("far", expiry_s=1)
         rig.unreachable = 1000
         self.assertEqual(rig.ask("unlock")["code"], "link")
         self.assertEqual(rig.far.moved, 0)

@@ -10,8 +10,8 @@ from tests.unit.command_rig import LOCK, Rig
 
 
 def _job(rig, id):
-    request = Request(commands.Command(id, "upload", {}), LOCK, ticks_ms())
-    return CommandJob(rig.lock, 0, request, rig.tools, None)
+    request = Request(commands.Command(id, "upload", {}), LOCK, ticks_ms(), rig.answers)
+    return CommandJob(rig.lock, 0, request, rig.context)
 
 
 class ProgressTest(unittest.TestCase):

@@ -20,9 +20,9 @@ class RegistryTest(unittest.TestCase):
         self.changes = []
         self.flagged = []
         self.sights = []
-        self.registry.on_change = lambda lock: self.changes.append(lock.word())
-        self.registry.on_records = self.flagged.append
-        self.registry.on_sight = self.sights.append
+        self.registry.on("changed", lambda lock: self.changes.append(lock.word()))
+        self.registry.on("records", self.flagged.append)
+        self.registry.on("sighted", self.sights.append)
 
     def hear(self, flags=0, battery=90, rssi_dbm=-60, address=ADDRESS):
         content = advert.encode_manufacturer(address, 2, flags, battery)
@@ -81,7 +81,7 @@ class RegistryTest(unittest.TestCase):
 
     def test_somebody_who_advertises_beside_the_lock_is_an_alarm(self):
         alarms = []
-        self.registry.on_alarm = lambda lock, why: alarms.append((lock.id, why))
+        self.registry.on("alarm", lambda lock, why: alarms.append((lock.id, why)))
         for turn in range(60):
             self.hear(turn % 2)
         self.assertEqual(alarms, [(ADDRESS.hex(), "two_advertisers")])  # and not each time
@@ -147,7 +147,7 @@ class StatesTest(unittest.TestCase):
         registry = Registry(vault(fresh_folder("states")), now, quiet_log(), 60)
         broker = Broker()
         states = States(registry, Topics("001122334455"), broker, UnixClock(1790000000), now)
-        registry.on_change = states.mark
+        registry.on("changed", states.mark)
         lock = known_lock()
         registry.add(lock)
         run(states.publish(Lease()))

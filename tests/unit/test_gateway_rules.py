@@ -27,9 +27,8 @@ _BITS = (
 
 class GuardTest(unittest.TestCase):
     def test_without_the_owners_word_only_lock_and_queries_are_obeyed(self):
-        rig = Rig("guards")
-        rig.tools.settings.unsigned_unlock = False
-        rig.tools.rates.take = lambda *args: True
+        rig = Rig("guards", is_unsigned_allowed=False)
+        rig.rates.take = lambda *args: True
         for op in sorted(table._LOCK_OPS):
             if op not in _FREE and not op.endswith(_QUERIES):
                 self.assertEqual(rig.ask(op, {})["code"], "forbidden", op)
@@ -66,7 +65,7 @@ class GuardTest(unittest.TestCase):
             spans_s[job.op] = remaining_ms(job.deadline_ms) // 1000
             return False
 
-        rig.tools.scheduler.submit = take_none
+        rig.scheduler.submit = take_none
         for op in ("records_read", "upload", "fingerprint_enrol", "card_enrol", "state"):
             if table.rules(op, True) is not None:
                 rig.ask(op)
@@ -76,7 +75,7 @@ class GuardTest(unittest.TestCase):
 
     def test_operation_for_which_the_lock_lacks_a_part_does_not_touch_the_radio(self):
         rig = Rig("lacking")
-        rig.tools.rates.take = lambda *args: True
+        rig.rates.take = lambda *args: True
         for bit, ops in _BITS:
             rig.lock.features = (1 << 128) - 1 - (1 << bit)
             for op in ops:

@@ -1,6 +1,5 @@
 """jobs and cancel: requests that wait for a lock, listed and withdrawn. Answered at once, without the radio."""
 
-from firmware.gateway import job_rules
 from firmware.gateway.operations.arguments import number, only
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest
@@ -39,7 +38,7 @@ def _list(jobs, lock, cursor):
         if room < 0 and items:
             after = entry.number
             break
-        state, number_ = job_rules.pending(entry.op)
+        state, number_ = entry.pending()
         items.append(
             {
                 "id": entry.id,

@@ -179,12 +179,12 @@ def gateway_story(chip, score):
         "unlock key": forms_of_number(UNLOCK_KEY),
     }
     story = Story(chip, score)
-    world.tools.registry.add(lock)
+    world.registry.add(lock)
     for clock_s in range(40):
         lock.clock_s = clock_s
-        world.tools.registry.save(lock)
+        world.registry.save(lock)
     story.check("gateway, served", secrets)
-    world.tools.gateway_ops.forget({"mac": lock.id})
+    world.gateway_ops.forget({"mac": lock.id})
     story.check("gateway, forgotten", secrets)
 
 

@@ -48,12 +48,12 @@ def _state(world):
     found.pop("records")
     answers = []
     for number in range(_IDS):
-        known, payload = world.tools.dedupe.look("old-%d" % number, bytes(8))
+        known, payload = world.ids.look("old-%d" % number, bytes(8))
         answers.append(payload if known == dedupe.KNOWN else None)
     found["answers"] = answers
     found["entries"] = []
     if world.lock is not None:
-        buffer = world.tools.records.buffer(world.lock)
+        buffer = world.records.buffer(world.lock)
         for entry in buffer.unsent(0):
             found["entries"].append((entry.epoch, entry.number, 0, hashlib.sha256(entry.raw).digest()[:8]))
     return found

@@ -3,7 +3,8 @@
 import asyncio
 
 from firmware.gateway import identity, settings
-from firmware.gateway.bridge import Request
+from firmware.gateway.gateway_ops import ImportJob
+from firmware.gateway.requests import Request
 from firmware.lib import commands, dates, records
 from firmware.lib.messages.pairing_client import init_passwords
 from firmware.net.clock import Clock
@@ -30,10 +31,11 @@ def _import(address, aes):
     def run(world):
         lock = known_lock(address)
         lock.aes = aes
-        request = Request(commands.Command("import-1", "import", {}), None, ticks_ms())
-        request.digest = bytes(8)
-        world.tools.dedupe.look("import-1", request.digest)
-        world.tools.gateway_ops.imported(lock, None, None, 1, request, world.bridge.conclude)
+        request = Request(commands.Command("import-1", "import", {}), None, ticks_ms(), world.answers, bytes(8))
+        request.begin()
+        job = ImportJob(lock, 0, request, world.gateway_ops.end_import)
+        job.attempts = 1
+        job.finish(None, None)
         world.deliver()
         world.ack()
 
@@ -41,7 +43,7 @@ def _import(address, aes):
 
 
 def _forget(world):
-    world.tools.gateway_ops.forget({"mac": ADDRESS.hex()})
+    world.gateway_ops.forget({"mac": ADDRESS.hex()})
     world.ack()
 
 
@@ -121,13 +123,13 @@ def _again(op):
 
 
 def _read(world):
-    asyncio.run(world.tools.records.read(world.session(), lambda: False))
+    asyncio.run(world.records.read(world.session(), lambda: False))
     world.ack()
 
 
 def _upload(world):
     async def work():
-        while await world.tools.uploads.offer(world.lock):
+        while await world.uploads.offer(world.lock):
             pass
 
     asyncio.run(work())
@@ -189,11 +191,11 @@ def _image(chip, count, is_sent):
     chip.format()
     world = GatewayWorld(chip)
     world.start()
-    world.tools.registry.add(known_lock())
+    world.registry.add(known_lock())
     board.nvs_set("gatehouse", "last_time", (_NOW - 3600).to_bytes(8, "big"))
     config.write(SETTINGS, settings.table(), _OWNER)
     for number in range(40):
-        world.tools.dedupe.done("old-%d" % number, bytes(8), b'{"code":"ok"}')
+        world.ids.done("old-%d" % number, bytes(8), b'{"code":"ok"}')
     world.start()
     world.far.records = [_record(number) for number in range(count)]
     _read(world)

@@ -9,19 +9,17 @@ from firmware.gateway import identity, settings
 from firmware.gateway.bridge import Bridge
 from firmware.gateway.clocks import Clocks
 from firmware.gateway.dedupe import Dedupe
-from firmware.gateway.diagnostics import Metrics
-from firmware.gateway.failures import Failures
+from firmware.gateway.diagnostics import Failures, Metrics
 from firmware.gateway.gateway_ops import GatewayOps
 from firmware.gateway.job_store import JobStore
 from firmware.gateway.jobs import Jobs
 from firmware.gateway.rates import Rates
 from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
-from firmware.gateway.requests import Context
+from firmware.gateway.requests import Answers, Context
 from firmware.gateway.scheduler import Scheduler
 from firmware.gateway.session import Session
 from firmware.gateway.states import States
-from firmware.gateway.tools import Tools
 from firmware.gateway.uploads import Uploads
 from firmware.lib import sealed, x25519
 from firmware.lib.errors import ConfigError
@@ -42,18 +40,11 @@ _PUBLIC = x25519.public_key(_SECRET)
 _BY_RULES = ("records", "floor")
 
 
-class Owner:
-    """The settings that matter here."""
-
-    expiry_s = 10
-    unsigned_unlock = True
-
-
 class Opening:
     """The link: always there."""
 
     def __init__(self, world, lock):
-        self._session = Session(world.far, lock, world.tools.registry, 0)
+        self._session = Session(world.far, lock, world.registry, 0)
 
     async def __aenter__(self):
         return self._session
@@ -96,55 +87,44 @@ class GatewayWorld:
         """As gateway.app does, up to the answers for what a reset cut off."""
         asyncio.new_event_loop()  # the old one may have been left in the middle of a task
         log = quiet_log()
-        now = Now()
+        now = self.now = Now()
         clock = UnixClock()
-        tools = self.tools = Tools()
         boot = identity.boot_number(board)
         if boot <= self.boot:
             self.wrong.append("boot number %d after %d" % (boot, self.boot))
         self.boot = boot
-        tools.settings = Owner()
-        tools.now_s = now
-        tools.most_locks = 4
-        tools.topics = Topics(GATEWAY)
-        tools.metrics = Metrics()
-        tools.failures = Failures(lambda: None)
-        tools.clock = clock
-        self.out = tools.outgoing = Outbox()
-        registry = tools.registry = Registry(Vault(DATA + "/locks", self._nvs), now, log)
-        tools.dedupe = Dedupe(Journal(DATA + "/ids", 64, 11), now)
-        tools.rates = Rates(10000, 10000, 10000)
-        tools.clocks = Clocks(clock, registry, log)
-        records = DATA + "/records"
-        tools.records = Records(records, registry, tools.clocks, clock, self.out, tools.topics, now, log)
-        tools.uploads = Uploads(registry, tools.records, tools.topics, self.broker, now, log)
-        tools.states = States(registry, tools.topics, self.broker, clock, now)
-        tools.scheduler = Scheduler(lambda lock, until_ms, gives_way: Opening(self, lock), registry, log, 0)
-        tools.context = Context(
-            registry,
-            clock,
-            tools.clocks,
-            tools.records,
-            tools.uploads,
-            tools.scheduler.is_wanted,
-            tools.failures,
-            tools.metrics,
-            dict,
+        self.topics = topics = Topics(GATEWAY)
+        metrics = Metrics()
+        failures = Failures(clock)
+        self.out = out = Outbox()
+        self.registry = registry = Registry(Vault(DATA + "/locks", self._nvs), now, log)
+        self.ids = Dedupe(Journal(DATA + "/ids", 64, 11), now)
+        rates = Rates(10000, 10000, 10000)
+        clocks = Clocks(clock, registry, log)
+        self.records = Records(DATA + "/records", registry, clocks, clock, out, topics, now, log)
+        self.uploads = Uploads(registry, self.records, topics, self.broker, now, log)
+        states = States(registry, topics, self.broker, clock, now)
+        self.scheduler = Scheduler(lambda lock, until_ms, gives_way: Opening(self, lock), registry, log, 0)
+        is_wanted = self.scheduler.is_wanted
+        context = Context(registry, clock, clocks, self.records, self.uploads, is_wanted, failures, metrics, dict)
+        self.answers = answers = Answers(self.ids, metrics, failures, out, topics, log)
+        store = JobStore(DATA + "/jobs", self._nvs)
+        self.jobs = Jobs(store, context, self.scheduler, answers, now, log)
+        self.gateway_ops = GatewayOps(context, self.scheduler, self.jobs, (_SECRET, _PUBLIC), dict, 4)
+        self.bridge = Bridge(
+            answers, context, rates, self.scheduler, self.jobs, self.gateway_ops, now, log, None, 10, True
         )
-        tools.on_locks = lambda: None
-        tools.gateway_ops = GatewayOps(tools, _SECRET, _PUBLIC, lambda: {})
-        tools.jobs = Jobs(tools, JobStore(DATA + "/jobs", self._nvs), log)
-        self.bridge = Bridge(tools, log)
+        for forget in (self.records.close, rates.forget, failures.forget, states.withdraw):
+            registry.on("removed", forget)
         for lock in registry.all():
             lock.seen_s = None if self.is_away else now.s
-            tools.records.buffer(lock)
-        tools.jobs.load()
+            self.records.buffer(lock)
         self.work(0)
 
     @property
     def lock(self):
         """The one that was there from the beginning."""
-        return self.tools.registry.get(ADDRESS)
+        return self.registry.get(ADDRESS)
 
     def work(self, until, heard=None):
         """Run the jobs until so many results are out, or of what `heard` returns, and deliver what is."""
@@ -160,14 +140,13 @@ class GatewayWorld:
         self.out.put_in = []
 
     async def _serve(self, until, heard):
-        tools = self.tools
-        jobs = [run(Lease()) for run in (self.bridge.run, tools.scheduler.run, tools.scheduler.watch)]
+        jobs = [run(Lease()) for run in (self.bridge.run, self.scheduler.run, self.scheduler.watch)]
         tasks = [asyncio.create_task(job) for job in jobs]
         for _ in range(400):
             if until and len(heard()) >= until:
                 break
             await asyncio.sleep_ms(0 if not until else 1)
-            if not until and tools.scheduler.current is None and _ > 8:
+            if not until and self.scheduler.current is None and _ > 8:
                 break
         for _ in range(3):
             await asyncio.sleep_ms(0)
@@ -183,7 +162,7 @@ class GatewayWorld:
 
     def send(self, request):
         """The broker delivers a command to the lock."""
-        self.bridge.take(self.tools.topics.lock(ADDRESS.hex(), "cmd"), json.dumps(request).encode(), False, 1)
+        self.bridge.enqueue(self.topics.lock(ADDRESS.hex(), "cmd"), json.dumps(request).encode(), False, 1)
 
     def ask(self, op, id, args=None):
         """One command to the lock, until its result is with the broker."""
@@ -206,12 +185,12 @@ class GatewayWorld:
 
     def session(self):
         """A link to the lock."""
-        return Session(self.far, self.lock, self.tools.registry, ticks_add(ticks_ms(), 60000))
+        return Session(self.far, self.lock, self.registry, ticks_add(ticks_ms(), 60000))
 
     # --- what is found after a start
 
     def state(self):
-        registry = self.tools.registry
+        registry = self.registry
         try:
             kept = config.load(SETTINGS, settings.table()).as_dict()
         except ConfigError:
@@ -225,7 +204,7 @@ class GatewayWorld:
             "records": None,
         }
         if lock is not None:
-            buffer = self.tools.records.buffer(lock)
+            buffer = self.records.buffer(lock)
             entries = [(entry.epoch, entry.number, entry.gap) for entry in buffer.unsent(buffer.sent)]
             found["records"] = (buffer.epoch, buffer.cursor, buffer.sent, entries)
         return found
@@ -283,7 +262,7 @@ class GatewayWorld:
         lock = self.lock
         if lock is None:
             return []
-        buffer = self.tools.records.buffer(lock)
+        buffer = self.records.buffer(lock)
         for entry in buffer.unsent(buffer.sent):
             have.add((entry.epoch, entry.number))
         missing = [n for n in range(buffer.cursor) if (buffer.epoch, n) not in have]

@@ -23,7 +23,7 @@ class JobWorld(GatewayWorld):
         found = super().state()
         found["codes"] = list(self.far.codes)
         found["seeds"] = self.far.seeds
-        found["waiting"] = [entry.id for entry in self.tools.jobs.of(self.lock.id)]
+        found["waiting"] = [entry.id for entry in self.jobs.of(self.lock.id)]
         return found
 
     def leave(self):
@@ -34,13 +34,13 @@ class JobWorld(GatewayWorld):
     def come(self):
         """It is heard again."""
         self.is_away = False
-        self.lock.seen_s = self.tools.now_s()
+        self.lock.seen_s = self.now()
 
     def keep(self, request):
         """Send a request while the lock is away, until the asker is told that it waits."""
         self.send(request)
         self.work(len(self.out.steps) + 1, lambda: self.out.steps)
-        assert self.tools.jobs.find(request["id"]) is not None, self.told
+        assert self.jobs.find(request["id"]) is not None, self.told
 
     def judge(self, before, after, found, is_acked):
         """The lock is outside: it may be ahead of what the gateway has told, and never behind."""

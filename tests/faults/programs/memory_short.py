@@ -42,20 +42,19 @@ class Failing:
 
 
 def _gateway(failing):
+    from firmware.gateway.rates import Rates
+    from firmware.gateway.requests import Request
     from tests.unit.command_rig import Rig
 
-    rig = Rig("memory-gateway")
-    from firmware.gateway.rates import Rates
-
-    tools = rig.tools
-    tools.rates = Rates(10**6, 10**6, 10**6)
+    rig = Rig("memory-gateway", rates=Rates(10**6, 10**6, 10**6))
     for owner, names in (
-        (rig.bridge, ("_read", "_is_new", "_deadline", "conclude", "_answer", "_publish")),
-        (tools.dedupe, ("look", "start", "done")),
-        (tools.rates, ("take",)),
-        (tools.scheduler, ("submit", "_insert", "_end")),
-        (tools.metrics, ("note",)),
-        (tools.topics, ("lock", "parse_obeyed")),
+        (rig.bridge, ("_read", "_is_new", "_deadline")),
+        (Request, ("begin", "mark", "_answer", "refuse", "publish", "_compose", "_tell")),
+        (rig.ids, ("look", "start", "done")),
+        (rig.rates, ("take",)),
+        (rig.scheduler, ("submit", "_insert", "_end")),
+        (rig.metrics, ("note",)),
+        (rig.topics, ("lock", "parse_obeyed")),
         (rig.far, ("_answer",)),
     ):
         for name in names:

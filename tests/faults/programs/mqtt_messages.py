@@ -88,20 +88,16 @@ def _packet(topic, payload, qos=1, retain=False, pid=None):
 
 class Flood:
     def __init__(self, mode):
-        self.rig = rig = Rig("flood-" + mode)
+        self.rig = rig = Rig("flood-" + mode, rates=Rates(10**6, 10**6, 10**6))
         self.mode = mode
         self.errors = []
         log = Log(lambda: 0, self._logged, ERROR)
         rig.bridge._log = log.area("bridge")
-        rig.tools.scheduler._log = log.area("scheduler") if mode == "any" else quiet_log().area("x")
-        rig.tools.rates = Rates(10**6, 10**6, 10**6)
-        tools = rig.tools
-        tools.uploads = tools.context.uploads = Uploads(
-            rig.registry, tools.records, tools.topics, Broker(), rig.now, log, True
-        )
+        rig.scheduler._log = log.area("scheduler") if mode == "any" else quiet_log().area("x")
+        rig.context.uploads = Uploads(rig.registry, rig.records, rig.topics, Broker(), rig.now, log, True)
         self.jobs = []
         if mode == "broken":
-            rig.tools.scheduler.submit = self._submit
+            rig.scheduler.submit = self._submit
         self.sent = b""
         self.failures = []
         self.closed = self.taken = self.answered = 0
@@ -205,10 +201,9 @@ class Flood:
 
     async def run(self, count):
         rig = self.rig
-        tools = rig.tools
         jobs = [rig.bridge.run(Lease())]
         if self.mode == "any":
-            jobs += [tools.scheduler.run(Lease()), tools.scheduler.watch(Lease())]
+            jobs += [rig.scheduler.run(Lease()), rig.scheduler.watch(Lease())]
         tasks = [asyncio.create_task(job) for job in jobs]
         for op in table._LOCK_OPS:  # what is loaded when it is first asked for is no growth
             table.module(op)
@@ -224,7 +219,7 @@ class Flood:
                     for packet in parser.feed(raw[at : at + piece]):
                         if packet.type == mqtt_packet.PUBLISH:
                             self.taken += 1
-                            rig.bridge.take(packet.topic, packet.payload, packet.retain, packet.qos)
+                            rig.bridge.enqueue(packet.topic, packet.payload, packet.retain, packet.qos)
                     at += piece
                 if len(payload) and self.mode == "broken" and len(payload) > 1024:
                     self.failures.append("a payload of %d bytes was taken" % len(payload))
@@ -232,7 +227,7 @@ class Flood:
                 self.closed += 1
                 parser = mqtt_packet.Parser()
             parser.reset()  # a packet cut short would wait for the next one's bytes
-            while len(rig.bridge) or len(tools.scheduler):
+            while len(rig.bridge) or len(rig.scheduler):
                 await asyncio.sleep(0)
             for _ in range(3):
                 await asyncio.sleep(0)

@@ -28,8 +28,7 @@ class Repeats:
     def start(self):
         """A gateway on the same flash; its uptime begins at 0, the time of day goes on."""
         before = self.rig
-        self.rig = rig = Rig("repeats", before.folder if before else None)
-        rig.tools.rates = Rates(10**6, 10**6, 10**6)
+        self.rig = rig = Rig("repeats", before.folder if before else None, Rates(10**6, 10**6, 10**6))
         if before:
             rig.now.s = 10
             rig.lock.seen_s = 10
