@@ -1,8 +1,9 @@
 # Makes MicroPython's asyncio see the site: it waits on the board's line too, and a leap wakes sleeping tasks.
 #
 # asyncio keeps its own times in the interpreter's ticks, not in the shim's: its queue is written in C and compares
-# them itself. So a leap of N ms makes every sleeping task due N ms earlier. Written against asyncio of MicroPython 1.25
-# to 1.29.
+# them itself. So a leap of N ms makes every sleeping task due N ms earlier. Those that are due at once are woken one
+# after the other, each when all that the one before has caused is done, as it is when time passes: an inner deadline
+# comes before the outer one that guards it. Written against asyncio of MicroPython 1.25 to 1.29.
 import select
 import sys
 import time
@@ -12,6 +13,9 @@ import _board
 from micropython import const
 
 _MAX_WAIT_MS = const(50)  # a scheduled callback (the radio's) cannot end poll()
+_LATE_MS = const(400000000)  # days; ticks of 30 bits compare over six
+
+_late = []  # what a leap made due, first one first: (task, its key in the queue)
 
 
 def _wait_io_event(self, wait_ms):
@@ -22,6 +26,8 @@ def _wait_io_event(self, wait_ms):
         self.has_line = True
     if not 0 <= wait_ms < _MAX_WAIT_MS:
         wait_ms = _MAX_WAIT_MS
+    if _late:
+        wait_ms = 0
     if _board.is_hold_wanted:
         wait_ms = 0
         radio = sys.modules.get("_air_stream")
@@ -48,13 +54,25 @@ def _wait_io_event(self, wait_ms):
             self.poller.modify(stream, select.POLLIN)
     if said:
         _board.pump()
-    elif _board.is_hold_wanted and not is_woken and not _is_due():
-        _board.hold()
+    elif not is_woken and not _is_due():
+        if _late:
+            _wake_next()
+        elif _board.is_hold_wanted:
+            _board.hold()
 
 
 def _is_due():
     task = core._task_queue.peek()
     return task is not None and core.ticks_diff(task.ph_key, core.ticks()) <= 0
+
+
+def _wake_next():
+    while _late:
+        task, key = _late.pop(0)
+        if task.ph_key == key:  # else it was cancelled meanwhile
+            core._task_queue.remove(task)
+            core._task_queue.push(task)
+            return
 
 
 def _on_leap(ms):
@@ -63,10 +81,16 @@ def _on_leap(ms):
     while queue.peek() is not None:
         tasks.append(queue.pop())
     now = core.ticks()
-    for rank in range(len(tasks)):
-        left_ms = core.ticks_diff(tasks[rank].ph_key, now) - ms
-        # those that are overdue now keep their order
-        queue.push(tasks[rank], core.ticks_add(now, max(left_ms, rank - len(tasks))))
+    late_keys = [key for _, key in _late]  # of the leap before
+    del _late[:]
+    for task in tasks:
+        left_ms = core.ticks_diff(task.ph_key, now)
+        if left_ms > ms and task.ph_key not in late_keys:
+            key = core.ticks_add(now, left_ms - ms)
+        else:
+            key = core.ticks_add(now, _LATE_MS + len(_late))
+            _late.append((task, key))
+        queue.push(task, key)
 
 
 def install():
