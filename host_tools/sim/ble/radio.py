@@ -93,6 +93,10 @@ class Radio:
         """How many links there are, those that have fallen silent but not yet timed out included."""
         return len(self.air.links)
 
+    def adverts(self, address: str) -> int:
+        """How many advertisements the board with this Bluetooth address has sent since its radio was switched on."""
+        return self.boards[address].adverts if address in self.boards else 0
+
     def place(self, address: str, x_m: float, y_m: float) -> None:
         """Put the board with this Bluetooth address somewhere, now or before it comes up."""
         self.air.place(parse_address(address), x_m, y_m)

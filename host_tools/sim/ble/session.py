@@ -81,6 +81,11 @@ class Session:
             self._events.write(out)
 
     @property
+    def adverts(self) -> int:
+        """How many advertisements it has sent since its radio was switched on."""
+        return self._controller.adverts if self._controller else 0
+
+    @property
     def is_behind(self) -> bool:
         """The board does not keep up with its events."""
         return self._events is not None and self._events.transport.get_write_buffer_size() > _BACKLOG

@@ -30,6 +30,8 @@ _STALE = 256 * 1024  # nobody reads the console: drop what waits
 _AGAIN_S = 0.1
 _HASTY_S = 0.5
 _MAX_HASTY = 5
+_HANG_S = 120.0  # no wait takes so long, however busy the machine is
+_ANSWER_S = 30.0  # of a program on a console, which may have no such program
 _NOTICE_S = 20.0  # a program that waits for nothing for so long stands still
 
 
@@ -143,7 +145,7 @@ class Board:
         await self.kill()
         await self.start()
 
-    async def wait_off(self, timeout_s: float = 30) -> None:
+    async def wait_off(self, timeout_s: float = _HANG_S) -> None:
         """Wait until it has lost its power, by `kill` or by `cut_power_after`."""
         if self._keeper:
             await asyncio.wait_for(asyncio.shield(self._keeper), timeout_s)
@@ -155,7 +157,7 @@ class Board:
         """
         self.post("cut", changes, tear, seed)
 
-    async def flash_changes(self, timeout_s: float = 10) -> int:
+    async def flash_changes(self, timeout_s: float = _HANG_S) -> int:
         """How many erases and programs of its flash there have been since it was started. Raises SimError."""
         async with self._turn:
             self._changes = asyncio.get_running_loop().create_future()
@@ -286,7 +288,7 @@ class Board:
             except ValueError:
                 pass
 
-    async def ask(self, request: dict, timeout_s: float = 10) -> dict:
+    async def ask(self, request: dict, timeout_s: float = _ANSWER_S) -> dict:
         """Send one JSON line to the program on the board's console, return its answer. Raises SimError on silence."""
         async with self._turn:
             if not self.is_running or not self._inner:
@@ -302,7 +304,7 @@ class Board:
             finally:
                 self._reply = None
 
-    async def wait_line(self, pattern: str, timeout_s: float = 30, after: int = 0) -> str:
+    async def wait_line(self, pattern: str, timeout_s: float = _HANG_S, after: int = 0) -> str:
         """Wait for a printed line that `pattern` (a regular expression) is found in; `after`: skip so many lines."""
         deadline = time.monotonic() + timeout_s
         found = re.compile(pattern)

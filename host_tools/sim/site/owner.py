@@ -14,17 +14,15 @@ from host_tools.sim.board.board import Board
 from host_tools.sim.board.interpreter import SimError
 from host_tools.sim.site.site import Site
 
-_START_S = 20
-_HEAR_S = 15
-_ONLINE_S = 60
+_HANG_S = 120  # no step takes so long, however busy the machine is
 
 
 async def pair(site: Site, lock: Board, book: KeyBook, allow_remote: bool = True) -> Entry:
     """Touch `lock` and pair with it; its keys are in `book` then. Raises HostError, SimError."""
     bleak_air.install(site.radio.hci_port)
-    await lock.wait_line("lock started", _START_S)
+    await lock.wait_line("lock started")
     await lock.panel({"do": "touch"})
-    found = await sightings.scan(lambda each: each.mac == lock.mac and each.advert.settable, _HEAR_S)
+    found = await sightings.scan(lambda each: each.mac == lock.mac and each.advert.settable, _HANG_S)
     if found is None:
         raise SimError("%s does not advertise that it can be paired" % lock.name)
     outcome = await pairing.pair(found, book, lock.name, allow_remote=allow_remote, utc_offset_min=0)
@@ -36,7 +34,7 @@ async def pair(site: Site, lock: Board, book: KeyBook, allow_remote: bool = True
 async def hand_over(site: Site, gateway: Board, entry: Entry) -> None:
     """Import one lock's keys, sealed, into `gateway`. Raises HostError."""
     async with gateway_client.connect("%s:%d" % (site.mqtt_host, site.mqtt_port)) as gateways:
-        await gateways.hand_over(await gateways.choose(gateway.id, wait_s=_ONLINE_S), entry)
+        await gateways.hand_over(await gateways.choose(gateway.id, wait_s=_HANG_S), entry)
 
 
 async def adopt_all(site: Site) -> None:
