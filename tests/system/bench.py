@@ -23,17 +23,18 @@ from host_tools.sim.site import owner
 from host_tools.sim.site.site import Site, SiteSpec
 
 SOAK = bool(os.environ.get("GATEHOUSE_SOAK"))  # the full counts of `make soak`
+HANG_S = 120  # every wait's deadline: nothing takes so long, however busy the machine is
+ADVERT_S = 0.4  # between two advertisements of a lock that is awake
 UNLIMITED = {"unlock_per_min": 10000, "unlock_per_h": 100000, "other_per_min": 10000}
 
 
 class Message:
-    """One MQTT message: its topic below the base, its text, when it came (monotonic seconds)."""
+    """One MQTT message: its topic below the base, its text, whether it was retained."""
 
     def __init__(self, topic: str, text: str, retained: bool) -> None:
         self.topic = topic
         self.text = text
         self.retained = retained
-        self.at = time.monotonic()
 
     @property
     def value(self):
@@ -74,7 +75,7 @@ class Observer:
 
     async def publish(self, topic: str, payload, retain: bool = False) -> None:
         """Publish at QoS 1; a dict goes as JSON."""
-        await asyncio.wait_for(self._ready.wait(), 20)
+        await asyncio.wait_for(self._ready.wait(), HANG_S)
         assert self._client
         text = payload if isinstance(payload, (str, bytes)) else json.dumps(payload)
         await self._client.publish(topic, text, qos=1, retain=retain)
@@ -83,7 +84,7 @@ class Observer:
         """All messages so far that `wanted` accepts."""
         return [message for message in self.messages if wanted(message)]
 
-    async def wait(self, wanted: Callable[[Message], bool], timeout_s: float = 30, after: int = 0) -> Message:
+    async def wait(self, wanted: Callable[[Message], bool], timeout_s: float = HANG_S, after: int = 0) -> Message:
         """The first accepted message among those that came after the first `after`."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -151,7 +152,7 @@ class Bench:
     async def beside(self, entry: Entry):
         """A local link to a paired lock, logged in as its administrator."""
         self._use_air()
-        found = await sightings.scan(lambda heard: heard.mac == entry.mac, 20)
+        found = await sightings.scan(lambda heard: heard.mac == entry.mac, HANG_S)
         assert found, "%s is not heard" % entry.mac
         async with lock_link.connect(found, bytes.fromhex(entry.aes)) as link:
             await link.login(entry.admin_ps, entry.unlock_key)
@@ -161,12 +162,14 @@ class Bench:
         """Pair, then hand the keys to the gateway."""
         entry = await self.pair(lock, remote_unlock)
         await owner.hand_over(self.site, self.gateway, entry)
-        await self.gateway.wait_line("clock synced", 30)  # `exp` and drift mean nothing before
+        await self.gateway.wait_line("clock synced", HANG_S)  # `exp` and drift mean nothing before
         return entry
 
     # --- the owner at MQTT
 
-    async def ask(self, op: str, args: dict | None = None, lock: Board | None = None, timeout_s: float = 45, **more):
+    async def ask(
+        self, op: str, args: dict | None = None, lock: Board | None = None, timeout_s: float = HANG_S, **more
+    ):
         """Send a command and return its one result."""
         ident = more.pop("id", None) or secrets.token_hex(6)
         request = {"id": ident, "op": op} | ({"args": args} if args is not None else {}) | more
@@ -208,7 +211,7 @@ class Bench:
         """What the bolt did, by the mechanics: (from, to) of every movement after the first `since`."""
         return [(move[1], move[2]) for move in (lock or self.lock).movements[since:]]
 
-    async def until(self, true: Callable[[], object], what: str, timeout_s: float = 20) -> None:
+    async def until(self, true: Callable[[], object], what: str, timeout_s: float = HANG_S) -> None:
         """Wait for something that no message tells."""
         deadline = time.monotonic() + timeout_s
         while not true():
@@ -216,5 +219,70 @@ class Bench:
             await asyncio.sleep(0.02)
 
     async def until_linkless(self) -> None:
-        """Wait until nobody is connected to anybody."""
-        await self.until(lambda: not self.site.radio.links_up(), "all links down", 40)
+        """Wait until nobody is connected to anybody. The next link may come up at once: no preparation for a leap."""
+        await self.until(lambda: not self.site.radio.links_up(), "all links down")
+
+    async def until_at_rest(self, bolt: str, lock: Board | None = None) -> None:
+        """Wait until the lock itself says where its bolt is: it must rest a moment to be believed."""
+        lock = lock or self.lock
+        async with asyncio.timeout(HANG_S):
+            while (await lock.panel({"do": "state"}))["bolt"] != bolt:
+                pass
+
+    @contextlib.contextmanager
+    def soon(self, seconds: float, lock: Board | None = None):
+        """What is waited for inside has to happen before the lock has advertised itself for so long.
+
+        The limit is in the lock's advertisements, not in seconds: a machine that is busy is late with them, too.
+        """
+        mac = (lock or self.lock).mac
+        before = self.site.radio.adverts(mac)
+        yield
+        count = self.site.radio.adverts(mac) - before
+        print("after %d advertisements" % count)
+        assert count * ADVERT_S <= seconds, "%d advertisements, more than %g s of them" % (count, seconds)
+
+    async def leap(self, seconds: float) -> None:
+        """Let time pass, see `Site.leap`; returns when the gateways that were at the broker answer there again.
+
+        A leap over its keepalive ends a gateway's connection to the broker, and with it what was asked meanwhile.
+        """
+        there = [each for each in self.site.gateways if each.is_running and self._is_there(each)]
+        await self.site.leap(seconds)
+        for gateway in there:
+            await self.until_answers(gateway)
+
+    def _is_there(self, gateway: Board) -> bool:
+        told = self.mqtt.heard(lambda m: m.topic == "gatehouse/%s/status" % gateway.id)
+        return bool(told) and told[-1].text == "online"
+
+    async def until_answers(self, gateway: Board | None = None) -> None:
+        """Wait until a gateway answers at the broker. It is asked again whenever it has connected anew."""
+        base = "gatehouse/" + (gateway or self.gateway).id
+        ident = secrets.token_hex(6)
+
+        def is_answer(message: Message) -> bool:
+            return message.topic == base + "/rsp" and message.value["id"] == ident
+
+        def is_news(message: Message) -> bool:
+            return is_answer(message) or (message.topic == base + "/status" and message.text == "online")
+
+        seen = 0
+        while not self.mqtt.heard(is_answer):
+            seen = len(self.mqtt.messages)
+            await self.mqtt.publish(base + "/cmd", {"id": ident, "op": "ping"})
+            await self.mqtt.wait(is_news, after=seen)
+
+    async def opens(self, act: dict, lock: Board | None = None) -> bool:
+        """Do something at the lock's panel -> whether it opens; told by the bolt, and by what the lock shows."""
+        lock = lock or self.lock
+        before = len(lock.movements)
+        begun = (await lock.panel({"do": "state"}))["movements"]
+        done = await lock.panel(act)
+        assert done.get("ok"), done
+        while (state := await lock.panel({"do": "state"}))["movements"] == begun:  # counted when the motor starts
+            if state["sound"] != "key":  # else the code is still searched for
+                assert len(lock.movements) == before
+                return False
+        await self.until(lambda: self.moves(lock, before)[:1] == [("locked", "unlocked")], "opened")
+        return True

@@ -1,7 +1,6 @@
 """Key fobs over the whole chain: let in beside the lock, changed, deleted and cleared through the gateway."""
 
 import asyncio
-import time
 
 from firmware.lib import marks, opcodes
 from firmware.lib.messages import accessory_client
@@ -21,16 +20,12 @@ async def press(bench: Bench, mac: str, button: int = UNLOCK, battery: int = 77)
 
 async def opens(bench: Bench, mac: str) -> bool:
     """Whether a fob opens the door; its other button locks it again."""
-    since = len(bench.lock.movements)
-    await press(bench, mac)
-    for _ in range(40):
-        if len(bench.lock.movements) > since:
-            await bench.until(lambda: bench.lock.bolt == "unlocked", "unlocked")
-            await press(bench, mac, LOCK)
-            await bench.until(lambda: bench.lock.bolt == "locked", "locked")
-            return True
-        await asyncio.sleep(0.02)
-    return False
+    if not await bench.opens({"do": "fob", "mac": mac, "button": UNLOCK, "battery": 77}):
+        return False
+    await bench.until(lambda: bench.lock.bolt == "unlocked", "unlocked")
+    await press(bench, mac, LOCK)
+    await bench.until_at_rest("locked")
+    return True
 
 
 def used(bench: Bench, key: str, mac: str) -> list[dict]:
@@ -79,13 +74,13 @@ def test_f098_fobs_are_listed_changed_deleted_and_cleared(shared):
         wanted = {"mac": THIRD.replace(":", ""), "battery": 77, "online": True, "status": 1}
         assert (await listed(bench))[0] == wanted
 
-        now_s = int(time.time())
+        now_s = int(bench.site.now())
         later = {"mac": THIRD, "start": now_s + 86400, "end": now_s + 2 * 86400}
         assert (await bench.ask("fob_change", later))["ok"]
         assert not await opens(bench, THIRD)
         assert await opens(bench, FOURTH)
         aes = shared.entry.aes
-        await bench.until(lambda: len(used(bench, aes, FOURTH)) == 2, "records of a fob", 30)
+        await bench.until(lambda: len(used(bench, aes, FOURTH)) == 2, "records of a fob")
         mine = used(bench, aes, THIRD)  # records come in order: what was ignored left none
         assert [item["method"] for item in mine] == ["remote", "remote"]
         hours = {"mac": THIRD, "days": [1, 2, 3, 4, 5, 6, 7], "from_min": 0, "to_min": 1440}

@@ -1,6 +1,5 @@
 """Passage mode from the MQTT topic to the bolt; windows pass by leaps of the site."""
 
-import asyncio
 import datetime
 
 CODE = "864209"
@@ -15,9 +14,8 @@ async def _now(bench):
 
 async def _leap_to(bench, minute):
     """To this minute of the day, today or tomorrow."""
-    await bench.until_linkless()
     _, now = await _now(bench)
-    await bench.site.leap(((minute - now) % 1440) * 60 + 1)
+    await bench.leap(((minute - now) % 1440) * 60 + 1)
 
 
 async def _opens(bench):
@@ -26,9 +24,9 @@ async def _opens(bench):
 
 
 async def _prepare(bench):
-    await _ask(bench, "passage_clear")
-    assert (await _ask(bench, "passcode_add", {"code": CODE, "type": "permanent"}))["ok"]
-    assert (await _ask(bench, "autolock_set", {"seconds": 1}))["ok"]
+    await bench.ask("passage_clear")
+    assert (await bench.ask("passcode_add", {"code": CODE, "type": "permanent"}))["ok"]
+    assert (await bench.ask("autolock_set", {"seconds": 1}))["ok"]
     await bench.until(lambda: bench.lock.bolt == "locked", "locked")
 
 
@@ -38,34 +36,24 @@ async def _recorded(bench, kind, seen):
     def types():
         return [item["type"] for item in bench.records()[seen:]]
 
-    await bench.until(lambda: kind in types(), "record %d" % kind, 60)
+    await bench.until(lambda: kind in types(), "record %d" % kind)
     return types()
-
-
-async def _ask(bench, op, args=None):
-    """As `bench.ask`, until it is heard: a leap may cost the gateway its connection to the broker."""
-    for _ in range(4):
-        try:
-            return await bench.ask(op, args, timeout_s=20)
-        except AssertionError:
-            continue
-    raise AssertionError("no answer to %s" % op)
 
 
 def test_f115_five_windows_by_weekday_and_no_sixth(shared):
     async def story(bench):
         await _prepare(bench)
         hours = {"from_min": 480, "to_min": 600}
-        result = await _ask(bench, "passage_add", {"weekdays": [1, 2, 3, 4, 5], **hours})
+        result = await bench.ask("passage_add", {"weekdays": [1, 2, 3, 4, 5], **hours})
         wanted = [{"weekday": day, **hours} for day in (1, 2, 3, 4, 5)]
         assert result["data"]["items"] == wanted
-        assert (await _ask(bench, "passage_add", {"weekdays": [1], **hours}))["ok"]  # is there already
-        result = await _ask(bench, "passage_add", {"weekdays": [6], **hours})
+        assert (await bench.ask("passage_add", {"weekdays": [1], **hours}))["ok"]  # is there already
+        result = await bench.ask("passage_add", {"weekdays": [6], **hours})
         assert (result["code"], result["data"]["reason"], result["ttlock"]) == ("refused", "full", -4056)
         for _ in range(2):  # deleting what is gone is fine
-            assert (await _ask(bench, "passage_delete", {"weekdays": [5], **hours}))["data"]["items"] == wanted[:4]
-        assert (await _ask(bench, "passage_clear"))["ok"]
-        assert (await _ask(bench, "passage_list"))["data"]["items"] == []
+            assert (await bench.ask("passage_delete", {"weekdays": [5], **hours}))["data"]["items"] == wanted[:4]
+        assert (await bench.ask("passage_clear"))["ok"]
+        assert (await bench.ask("passage_list"))["data"]["items"] == []
 
     shared.run(story)
 
@@ -78,7 +66,7 @@ def test_f115_one_unlock_in_a_window_keeps_it_open_until_its_end(shared):
             await _leap_to(bench, 600)
             weekday, minute = await _now(bench)
         args = {"weekdays": [weekday], "from_min": minute, "to_min": minute + 120}
-        assert (await _ask(bench, "passage_add", args))["ok"]
+        assert (await bench.ask("passage_add", args))["ok"]
         assert bench.lock.bolt == "locked"  # by itself nothing opens
         seen = len(bench.records())
         await _opens(bench)
@@ -100,15 +88,14 @@ def test_f116_f117_opens_by_itself_at_the_start_and_stays_locked_after_a_lock_by
         if minute > 1080:
             await _leap_to(bench, 600)
             _, minute = await _now(bench)
-        assert (await _ask(bench, "setting_set", {"name": "passage_auto_unlock", "value": True}))["ok"]
+        assert (await bench.ask("setting_set", {"name": "passage_auto_unlock", "value": True}))["ok"]
         start = minute + 120
-        assert (await _ask(bench, "passage_add", {"from_min": start, "to_min": start + 120}))["ok"]
+        assert (await bench.ask("passage_add", {"from_min": start, "to_min": start + 120}))["ok"]
         seen = len(bench.records())
         await _leap_to(bench, start)
         await bench.until(lambda: bench.lock.bolt == "unlocked", "opened by itself")
         await bench.lock.panel({"do": "turn", "to": "locked"})
-        while (await bench.lock.panel({"do": "state"}))["bolt"] != "locked":  # it must rest a moment to be believed
-            await asyncio.sleep(0.05)
+        await bench.until_at_rest("locked")
         await _leap_to(bench, start + 60)
         moved = len(bench.lock.movements)
         await _opens(bench)  # the next unlock: open again, and it stays
@@ -118,6 +105,6 @@ def test_f116_f117_opens_by_itself_at_the_start_and_stays_locked_after_a_lock_by
         await bench.until(lambda: bench.lock.bolt == "locked", "locked at the end")
         types = await _recorded(bench, 45, seen)
         assert types.count(63) == 1
-        assert (await _ask(bench, "setting_set", {"name": "passage_auto_unlock", "value": False}))["ok"]
+        assert (await bench.ask("setting_set", {"name": "passage_auto_unlock", "value": False}))["ok"]
 
     shared.run(story)

@@ -12,6 +12,7 @@ from host_tools.gateway import passcodes
 from host_tools.gateway.client import connect
 from host_tools.near import local_codes
 from host_tools.owner import minting, names
+from tests.system.bench import HANG_S
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
@@ -60,9 +61,9 @@ async def opens(bench, code, act=None):
     await bench.until(lambda: bench.lock.bolt == "locked", "locked")
     before, told = len(bench.lock.movements), await held(bench)
     await bench.lock.panel(act or {"do": "keys", "digits": code + "#"})
-    deadline = time.monotonic() + 20
-    while await held(bench) == told:
-        assert time.monotonic() < deadline, "no record"
+    async with asyncio.timeout(HANG_S):
+        while await held(bench) == told:
+            pass
     moved = bench.moves(since=before)[:1] == [("locked", "unlocked")]
     if moved:
         await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
@@ -78,11 +79,6 @@ async def types(bench, n):
             cursor, page = log_client.page(await link.exchange(opcodes.LOG, log_client.request(cursor)))
             found += [records.decode(raw).type for raw in page]
     return [each for each in found if each not in (26, 45)][-n:]
-
-
-async def leap(bench, seconds):
-    await bench.until_linkless()
-    await bench.site.leap(seconds)
 
 
 async def through(bench, work):
@@ -112,7 +108,7 @@ def test_f071_a_permanent_code_used_on_its_first_day_works_later_and_an_unused_o
     async def story(bench):
         used, unused = mint(bench, "permanent"), mint(bench, "permanent")
         assert await opens(bench, used.code)
-        await leap(bench, 25 * HOUR_S)
+        await bench.leap(25 * HOUR_S)
         assert await opens(bench, used.code)
         assert not await opens(bench, unused.code)
         assert (await types(bench, 1)) == [11]
@@ -130,7 +126,7 @@ def test_f072_a_timed_code_opens_inside_its_hours_and_is_issued_once(local):
         with pytest.raises(HostError, match="a year at most"):
             mint(bench, "timed", 0, 367 * 24)
         assert await opens(bench, made.code)
-        await leap(bench, 2 * HOUR_S)
+        await bench.leap(2 * HOUR_S)
         assert not await opens(bench, made.code)
         assert (await types(bench, 1)) == [11]
 
@@ -144,8 +140,8 @@ def test_f073_a_one_time_code_opens_once_and_within_six_hours(local):
         assert not await opens(bench, first.code)
         printed = len(bench.lock.lines)
         bench.lock.reset()
-        await bench.lock.wait_line("lock started", 30, printed)
-        await leap(bench, 6 * HOUR_S)
+        await bench.lock.wait_line("lock started", after=printed)
+        await bench.leap(6 * HOUR_S)
         assert not await opens(bench, second.code)
         assert not await opens(bench, first.code)
         assert (await types(bench, 2)) == [11, 11]
@@ -157,7 +153,7 @@ def test_f074_each_recurring_code_opens_on_its_days_and_hours_only(local):
     async def story(bench):
         to_hour = HOUR_S - bench.site.now() % HOUR_S
         wall = time.gmtime(bench.site.now() + 60 * entry_of(bench).utc_offset_min)
-        await leap(bench, to_hour + (12 - wall.tm_hour - 1) % 24 * HOUR_S + 60)  # a minute past noon
+        await bench.leap(to_hour + (12 - wall.tm_hour - 1) % 24 * HOUR_S + 60)  # a minute past noon
         made = {kind: mint(bench, kind, 0, 1) for kind in minting.RECURRING}
         day_before = None
         opened = 0
@@ -170,10 +166,10 @@ def test_f074_each_recurring_code_opens_on_its_days_and_hours_only(local):
             if day_before:
                 assert not await opens(bench, day_before)
             day_before = next(each.code for each in today if len(each.kind) == 3 and each.kind in minting.RECURRING)
-            await leap(bench, HOUR_S)
+            await bench.leap(HOUR_S)
             if opened == len(today):  # the first day
                 assert not await opens(bench, made["daily"].code)
-            await leap(bench, DAY_S - HOUR_S)
+            await bench.leap(DAY_S - HOUR_S)
         assert opened == 10
         assert await opens(bench, made["daily"].code)
 
@@ -195,7 +191,7 @@ def test_f075_an_erase_code_leaves_the_admin_passcode_alone(local):
             assert not await opens(bench, code)
         assert await opens(bench, entry.admin_passcode)
         assert await opens(bench, None, {"do": "card", "number": 3661413478})
-        await leap(bench, HOUR_S)
+        await bench.leap(HOUR_S)
         assert await opens(bench, mint(bench, "permanent").code)
         await local_codes.set_code(bench.book, entry, local_codes.ERASE, "9753102")
         assert not await opens(bench, "9753102")
@@ -213,14 +209,14 @@ def test_f083_the_admin_passcode_is_changed_beside_the_lock_and_opens(local):
             assert await opens(bench, code)
             assert (await types(bench, 1)) == [92]
         assert not await opens(bench, before)
-        await leap(bench, HOUR_S)  # the codes of an hour in which there was an erasure are dead
+        await bench.leap(HOUR_S)  # the codes of an hour in which there was an erasure are dead
         made = mint(bench, "permanent")
         async with bench.beside(entry) as link:
             await link.exchange(opcodes.SWITCHES, switches_client.switch_set(switches_client.PRIVACY, True))
         told = await held(bench)
         await bench.lock.panel({"do": "privacy", "on": True})
         while await held(bench) == told:
-            await asyncio.sleep(0.02)
+            pass
         assert not await opens(bench, made.code)
         assert (await types(bench, 1)) == [38]
         assert await opens(bench, "719304682")

@@ -16,7 +16,7 @@ def test_retained_expired_repeated_and_switched_off_unlocks_move_nothing(tmp_pat
 
             seen = len(bench.mqtt.messages)
             await bench.mqtt.publish(bench.topic("set"), "UNLOCK", retain=True)
-            first = await bench.mqtt.wait(lambda m: m.topic == bench.topic("rsp"), 20, seen)
+            first = await bench.mqtt.wait(lambda m: m.topic == bench.topic("rsp"), after=seen)
             # a broker hands a message published with retain to those already subscribed without the flag, and with it
             # to a gateway that connects later: restart it to be that gateway
             if first.value["code"] == "ok":
@@ -26,12 +26,12 @@ def test_retained_expired_repeated_and_switched_off_unlocks_move_nothing(tmp_pat
             seen = len(bench.mqtt.messages)
             printed = len(bench.gateway.lines)
             await bench.gateway.restart()
-            reply = await bench.mqtt.wait(lambda m: m.topic == bench.topic("rsp"), 40, seen)
+            reply = await bench.mqtt.wait(lambda m: m.topic == bench.topic("rsp"), after=seen)
             assert (reply.value["id"], reply.value["code"]) == (None, "retained"), reply.text
             await bench.mqtt.publish(bench.topic("set"), "", retain=True)
             assert len(bench.lock.movements) == still
 
-            await bench.gateway.wait_line("clock synced", 30, printed)
+            await bench.gateway.wait_line("clock synced", after=printed)
             expired = await bench.ask("unlock", id="late", exp=int(time.time()) - 5)
             assert (expired["ok"], expired["code"]) == (False, "expired"), expired
             assert len(bench.lock.movements) == still

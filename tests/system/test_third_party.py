@@ -82,8 +82,7 @@ def test_what_ttlock_ble_does_without_logging_in_is_refused_and_changes_nothing(
                 await client.disconnect()
             still = len(bench.lock.movements)
             assert (await bench.lock.panel({"do": "state"}))["autolock_s"] == 5
-            await bench.lock.panel({"do": "keys", "digits": "135790#"})
-            await asyncio.sleep(1.5)
+            assert not await bench.opens({"do": "keys", "digits": "135790#"})
             assert len(bench.lock.movements) == still
 
     asyncio.run(story())

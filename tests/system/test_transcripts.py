@@ -71,7 +71,7 @@ async def _play(player: Player, name: str) -> list[int]:
 def test_recorded_pairing_plays_through_against_the_lock_image(tmp_path):
     async def story():
         async with Bench(tmp_path, gateways=0) as bench:
-            await bench.lock.wait_line("lock started", 20)
+            await bench.lock.wait_line("lock started")
             await bench.lock.panel({"do": "touch"})
             found = await sightings.scan(lambda heard: heard.advert.settable, 15)
             async with lock_link.connect(found, crypto.DEFAULT_KEY) as link:

@@ -157,11 +157,11 @@ def state(rig):
     device = rig.device
     return (
         kept(rig),
-        len(device.stores.ring),
+        len(device.ring),
         device.bolt.movements,
         device.is_resetting,
-        device.stores.limits.user.consecutive,
-        device.stores.limits.admin.consecutive,
+        device.limits.user.consecutive,
+        device.limits.admin.consecutive,
     )
 
 

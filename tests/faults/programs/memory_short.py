@@ -103,11 +103,10 @@ def _lock(failing):
     rig = Rig(scratch("memory-lock")).paired()
     device = rig.device
     for owner, names in (
-        (device, ("record", "flags", "status")),
-        (rig.lock.motion, ("move", "_after_movement", "_settle", "_arrived")),
-        (device.stores.ring, ("append",)),
+        (device, ("record", "move", "_after_movement", "_settle", "_arrived", "flags", "status")),
+        (device.ring, ("append",)),
         (device.feedback, ("show", "poll")),
-        (device.stores.clock, ("date6", "record_written")),
+        (device.clock, ("date6", "saw_record")),
         (rig.engine, ("receive", "poll")),
     ):
         for name in names:
@@ -118,7 +117,7 @@ def _lock(failing):
         told = []
         errors = 0
         try:
-            rig.lock.motion.move(target, told.append, rig.now_ms)
+            device.move(target, told.append, rig.now_ms)
         except MemoryError:
             errors += 1
         for _ in range(300):  # three seconds of the job `mechanics`, which tries a step again
@@ -126,11 +125,11 @@ def _lock(failing):
             if rig.now_ms % 100 == 0:
                 rig.pins.step()
             try:
-                rig.lock.poll(rig.now_ms)
+                device.poll(rig.now_ms)
             except MemoryError:
                 gc.collect()
                 errors += 1
-            rig.lock.motion.guard(rig.now_ms)
+            device.guard(rig.now_ms)
         return rig.pins.motor.direction, device.bolt.is_moving, told, errors, device.bolt.state == target
 
     def judge(found):
