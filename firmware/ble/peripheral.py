@@ -64,7 +64,7 @@ class Connection:
                 try:
                     self._server.notify(self._served, chunk)
                     break
-                except (OSError, TypeError):  # no buffer free; TypeError: aioble has just forgotten the link
+                except OSError:  # no buffer free
                     if not remaining_ms(deadline_ms):
                         raise LinkError("notification failed")
                     await sleep_ms(_BUSY_PAUSE_MS)

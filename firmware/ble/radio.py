@@ -1,17 +1,22 @@
 """The Bluetooth radio. Owns the stack: only this module imports aioble and bluetooth. Moves bytes, interprets none.
 
-The lock's end (database, advertising, links that centrals open) is aioble's, in `server`. The gateway's end drives the
-same `bluetooth.BLE` object directly, because in aioble 0.6 `scan` hands out reports in the wrong order and remembers
-every address for ever, and `Device.connect` sits out its whole time-out when the chip has long reported failure and
-leaves a link that comes late without an owner. Our interrupt handler runs before aioble's: 0.6 takes every central that
-connects, also a second one or one for which nobody advertises, for the one that the next `advertise` is to return.
+The lock's end (database, advertising, links that centrals open) is in `server`, on aioble where the board has it, else
+on `bluetooth.BLE` itself. The gateway's end always drives the `bluetooth.BLE` object directly, because in aioble 0.6
+`scan` hands out reports in the wrong order and remembers every address for ever, and `Device.connect` sits out its
+whole time-out when the chip has long reported failure and leaves a link that comes late without an owner. Our interrupt
+handler runs before aioble's: 0.6 takes every central that connects, also a second one or one for which nobody
+advertises, for the one that the next `advertise` is to return.
 """
 
 import asyncio
 
-import aioble
 import bluetooth
-from aioble import core
+
+try:
+    import aioble
+    from aioble import core
+except ImportError:  # a frozen build leaves it out
+    aioble = core = None
 
 from firmware.ble import peer
 from firmware.ble.health import Health
@@ -43,6 +48,16 @@ _GRACE_MS = const(300)  # beyond the stack's own time-out of an attempt
 _STALE_MS = const(1000)  # a cancelled attempt is reported as failed within this time
 
 
+def _stack():
+    if aioble is None:
+        from firmware.ble import direct_stack
+
+        return direct_stack.Stack(bluetooth)
+    from firmware.ble import aioble_stack
+
+    return aioble_stack.Stack(aioble, core, bluetooth.UUID)
+
+
 class _Turn:
     def __init__(self, radio, timeout_ms):
         self._radio = radio
@@ -61,7 +76,8 @@ class Radio:
 
     def __init__(self, log):
         self._log = log.area("radio")
-        self._ble = core.ble
+        self._stack = _stack()
+        self._ble = self._stack.ble
         self._turn = Turn()
         self._takers = 0
         self._idle = asyncio.Event()
@@ -75,20 +91,18 @@ class Radio:
         self._peers = {}
         self._name = None
         self.health = Health()
-        self.server = Server(aioble, core.ble, bluetooth.UUID, core.ble_irq, self._log)
+        self.server = Server(self._stack, self._log)
 
     def start(self, name=None):
         """Switch the radio on; `name` is the GAP device name, which must not be empty (lock-ble-link.md 3.1)."""
-        core.ensure_active()
+        self._name = name or self._name
+        self._stack.start(self._name)
         self._ble.irq(self._irq)
         self.health.forgive()
-        if name:
-            self._name = name
-            aioble.config(gap_name=name)
 
     def stop(self):
         """Switch the radio off; every link ends."""
-        aioble.stop()
+        self._stack.stop()
         for each in tuple(self._peers.values()):
             each.lose()
         self._peers.clear()
@@ -106,7 +120,7 @@ class Radio:
     @property
     def address(self):
         """Our own address, six bytes in printed order."""
-        return bytes(aioble.config("mac")[1])
+        return bytes(self._ble.config("mac")[1])
 
     # --- turns: whoever connects takes the radio, and scanning pauses for as long
 

@@ -1,5 +1,5 @@
-"""The lock's end of the radio, on aioble: database, advertising, the one link that a central opened. Part of `radio`,
-which hands it the modules and, before aioble sees them, the events.
+"""The lock's end of the radio: database, advertising, the one link that a central opened. Part of `radio`, which hands
+it the stack and, before the stack sees them, the events.
 """
 
 import asyncio
@@ -13,7 +13,12 @@ _IRQ_CENTRAL_CONNECT = const(1)
 _IRQ_CENTRAL_DISCONNECT = const(2)
 _IRQ_GATTS_WRITE = const(3)
 
+_READ = const(0x02)
+_WRITE = const(0x08 | 0x04)  # with response and without
+_NOTIFY = const(0x10)
+
 _CHUNKS = const(64)
+_BUFFER = const(512)  # of writes that have not been read
 _RETRY_MS = const(1000)
 
 
@@ -23,50 +28,43 @@ class Served:
     def __init__(self, handle):
         self.handle = handle
         self.inbox = Inbox(_CHUNKS)
-        self.connection = None  # aioble's
+        self.connection = None  # what the stack's `advertise` returned
 
     def is_up(self):
         return not self.inbox.is_closed
 
 
 class Server:
-    """`aioble` is the module, `ble` the bluetooth.BLE object, `uuid` makes UUIDs, `forward` is aioble's own handler."""
+    """`stack` is a `direct_stack.Stack` or an `aioble_stack.Stack`."""
 
-    def __init__(self, aioble, ble, uuid, forward, log):
-        self._aioble = aioble
-        self._ble = ble
-        self._uuid = uuid
-        self._forward = forward
+    def __init__(self, stack, log):
+        self._stack = stack
         self._log = log
         self._central = None
         self._is_advertising = False
-        self._rx = None
+        self._rx = self._tx = self._battery = None
 
     def register(self, identity):
         """Register the lock's database (lock-ble-link.md 3.1). Every readable value has at least one byte."""
-        aioble = self._aioble
-        uuid = self._uuid
-        lock = aioble.Service(uuid(SERVICE))
-        # append: on a port that delivers interrupts late, a read returns all that was written since the last one.
-        self._rx = aioble.BufferedCharacteristic(
-            lock, uuid(0xFFF2), write=True, write_no_response=True, max_len=512, append=True
-        )
-        self._tx = aioble.Characteristic(lock, uuid(0xFFF4), notify=True)
-        device = aioble.Service(uuid(0x180A))
-        for number, text in (
+        texts = (
             (0x2A29, identity.manufacturer),
             (0x2A24, identity.model),
             (0x2A27, identity.hardware),
             (0x2A26, identity.firmware),
-        ):
-            aioble.Characteristic(device, uuid(number), read=True, initial=(text or "-").encode())
-        battery = aioble.Service(uuid(0x180F))
-        self._battery = aioble.Characteristic(battery, uuid(0x2A19), read=True, initial=b"\x64")
-        aioble.register_services(lock, device, battery)
+        )
+        # services: UUID, values; of a value: UUID, flags, what it holds at first, size of the buffer for writes
+        database = (
+            (SERVICE, ((0xFFF2, _WRITE, None, _BUFFER), (0xFFF4, _NOTIFY, None, 0))),
+            (0x180A, [(number, _READ, (text or "-").encode(), 0) for number, text in texts]),
+            (0x180F, ((0x2A19, _READ, b"\x64", 0),)),
+        )
+        values = self._stack.register(database)
+        self._rx, self._tx = values[:2]
+        self._battery = values[-1]
 
     def write_battery(self, level_pct):
         """The value of the battery service."""
-        self._battery.write(bytes((level_pct,)))
+        self._stack.write(self._battery, bytes((level_pct,)))
 
     async def advertise(self, content, timeout_ms):
         """Advertise until a central connects -> Served, or None when none came or it has gone again.
@@ -79,11 +77,7 @@ class Server:
         self._is_advertising = True
         interval_ms, adv, resp = content()
         try:
-            connection = await self._aioble.advertise(
-                interval_ms * 1000, adv_data=adv, resp_data=resp, timeout_ms=timeout_ms
-            )
-            if connection is None:  # aioble 0.6 swallows the cancellation
-                raise asyncio.CancelledError
+            connection = await self._stack.advertise(interval_ms * 1000, adv, resp, timeout_ms)
             served = self._central
         except asyncio.TimeoutError:
             pass
@@ -97,8 +91,8 @@ class Server:
         if served is None:
             return None
         served.connection = connection
-        if not served.is_up():  # gone before aioble could see it: tell it again, so that it forgets the link
-            self._forward(_IRQ_CENTRAL_DISCONNECT, (served.handle, 0, bytes(6)))
+        if not served.is_up():
+            self._stack.forget(served.handle)
             return None
         return served
 
@@ -107,18 +101,18 @@ class Server:
         if not self._is_advertising or self._central is not None:
             return
         try:
-            self._ble.gap_advertise(interval_ms * 1000, adv_data=adv, resp_data=resp, connectable=True)
+            self._stack.ble.gap_advertise(interval_ms * 1000, adv_data=adv, resp_data=resp, connectable=True)
         except OSError as err:  # a central is connecting this moment; the next `advertise` has the new content
             self._log.debug("refresh_failed", err=err)
 
     def notify(self, served, octets):
-        """One notification. Raises OSError while the stack has no buffer, TypeError when aioble has lost the link."""
-        self._tx.notify(served.connection, octets)
+        """One notification. Raises OSError while the stack has no buffer, or when the link has just ended."""
+        self._stack.notify(served, self._tx, octets)
 
     def drop(self, served):
         """Ask for the end of a link that a central opened."""
         try:
-            self._ble.gap_disconnect(served.handle)
+            self._stack.ble.gap_disconnect(served.handle)
         except OSError:
             served.inbox.close()
 
@@ -132,18 +126,15 @@ class Server:
         central = self._central
         if event == _IRQ_CENTRAL_CONNECT:
             if central is not None or not self._is_advertising:  # one central at a time
-                self._ble.gap_disconnect(args[0])
+                self._stack.ble.gap_disconnect(args[0])
                 return None
             self._central = Served(args[0])
         elif event == _IRQ_CENTRAL_DISCONNECT:
             if central is not None and central.handle == args[0]:
                 central.inbox.close()
         elif event == _IRQ_GATTS_WRITE:
-            octets = self._rx.read() if self._rx else b""
+            octets = b"" if self._rx is None else self._stack.read(self._rx)
             if octets and central is not None and central.handle == args[0]:
                 central.inbox.put(bytes(octets))
             return None
-        try:
-            return self._forward(event, args)
-        except AttributeError:  # aioble from before micropython-lib #471: the link dropped before advertise() resumed
-            return None
+        return self._stack.irq(event, args)

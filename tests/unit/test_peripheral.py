@@ -1,6 +1,7 @@
 import asyncio
 import unittest
 
+from firmware.ble import aioble_stack, direct_stack
 from firmware.ble.peripheral import Peripheral
 from firmware.ble.server import Server
 from firmware.lib import advert
@@ -78,26 +79,85 @@ class _Aioble:
 
 
 class _Ble:
+    """`bluetooth.BLE`: what a radio's ends ask of it, and of a direct stack's the database and advertising too."""
+
     def __init__(self):
         self.calls = []
+        self.advertised = []
+        self.values = {}  # handle -> value
+        self.uuids = {}  # UUID -> handle
+        self.notified = []
+        self.busy = 0
         self.server = None
 
     def gap_advertise(self, interval_us, adv_data=None, resp_data=None, connectable=True):
-        self.calls.append(("advertise", interval_us, bytes(adv_data)))
+        if interval_us is not None:
+            self.calls.append(("advertise", interval_us, bytes(adv_data)))
+            self.advertised.append((interval_us, bytes(adv_data), bytes(resp_data)))
 
     def gap_disconnect(self, handle):
         self.calls.append(("disconnect", handle))
         self.server.irq(_DISCONNECT, (handle, 0, bytes(6)))
 
+    def gatts_register_services(self, services):
+        given = []
+        for _, values in services:
+            for uuid, _ in values:
+                self.uuids[uuid] = len(self.uuids) + 16
+            given.append(tuple(self.uuids[uuid] for uuid, _ in values))
+        return tuple(given)
+
+    def gatts_set_buffer(self, handle, size, append):
+        self.values[handle] = b""
+
+    def gatts_write(self, handle, octets):
+        self.values[handle] = octets
+
+    def gatts_read(self, handle):
+        return self.values[handle]
+
+    def gatts_notify(self, handle, value_handle, octets):
+        if self.busy:
+            self.busy -= 1
+            raise OSError(12)
+        self.notified.append(bytes(octets))
+
 
 class _Radio:
+    """On aioble."""
+
     def __init__(self):
-        self.aioble = _Aioble()
         self.ble = _Ble()
         self.name = None
-        log = Log(lambda: 0, lambda line: None)
-        self.server = Server(self.aioble, self.ble, lambda number: number, self.aioble.irq, log.area("radio"))
+        self.server = Server(self._stack(), Log(lambda: 0, lambda line: None).area("radio"))
         self.ble.server = self.server
+
+    def _stack(self):
+        core = self.aioble = _Aioble()
+        core.ble, core.ble_irq = self.ble, self.aioble.irq
+        return aioble_stack.Stack(self.aioble, core, lambda number: number)
+
+    @property
+    def advertised(self):
+        return self.aioble.advertised
+
+    @property
+    def shown(self):
+        """Every advertisement, also under a running `advertise`."""
+        return [adv for _, adv, _ in self.aioble.advertised] + [call[2] for call in self.ble.calls]
+
+    def refreshed(self):
+        """Advertisements under a running `advertise`."""
+        return [call[2] for call in self.ble.calls]
+
+    def value(self, uuid):
+        return self.aioble.by_uuid(uuid).value
+
+    def is_busy(self, times):
+        self.aioble.by_uuid(0xFFF4).busy = times
+
+    def notified(self):
+        return self.aioble.by_uuid(0xFFF4).notified
 
     def start(self, name):
         self.name = name
@@ -108,13 +168,65 @@ class _Radio:
     def drop(self, handle):
         self.server.irq(_DISCONNECT, (handle, 0, bytes(6)))
 
+    def drop_at_once(self, handle):
+        """Before the task that advertises has seen it."""
+        self.aioble.arrived, keep = None, self.aioble.arrived
+        self.drop(handle)
+        self.aioble.arrived = keep
+
     def wrote(self, handle, octets):
         self.aioble.by_uuid(0xFFF2).value = octets
         self.server.irq(_WRITE, (handle, 12))
 
 
-def _peripheral():
-    radio = _Radio()
+class _DirectRadio(_Radio):
+    """On `bluetooth.BLE` itself."""
+
+    def _stack(self):
+        return direct_stack.Stack(_Bluetooth(self.ble))
+
+    @property
+    def advertised(self):
+        return self.ble.advertised
+
+    @property
+    def shown(self):
+        return [adv for _, adv, _ in self.ble.advertised]
+
+    def refreshed(self):
+        return self.shown[1:]
+
+    def value(self, uuid):
+        return self.ble.values[self.ble.uuids[uuid]]
+
+    def is_busy(self, times):
+        self.ble.busy = times
+
+    def notified(self):
+        return self.ble.notified
+
+    def drop_at_once(self, handle):
+        self.drop(handle)
+
+    def wrote(self, handle, octets):
+        self.ble.values[self.ble.uuids[0xFFF2]] = octets
+        self.server.irq(_WRITE, (handle, 12))
+
+
+class _Bluetooth:
+    def __init__(self, ble):
+        self._ble = ble
+
+    def BLE(self):
+        return self._ble
+
+    @staticmethod
+    def UUID(number):
+        return number
+
+
+def _peripheral(make=_Radio):
+    radio = make()
     peripheral = Peripheral(radio, _Identity, Log(lambda: 0, lambda line: None))
     peripheral.set_advert(advert.encode_manufacturer(_ADDRESS, 2, 0, 90), "GH1_120000", 400)
     return radio, peripheral
@@ -133,22 +245,25 @@ async def _accepted(radio, peripheral, handle=1):
 
 
 class PeripheralTest(unittest.TestCase):
+    def _peripheral(self):
+        return _peripheral()
+
     def test_database_has_no_empty_readable_value(self):
-        radio, _ = _peripheral()
-        values = [radio.aioble.by_uuid(uuid).value for uuid in (0x2A29, 0x2A24, 0x2A27, 0x2A26, 0x2A19)]
+        radio, _ = self._peripheral()
+        values = [radio.value(uuid) for uuid in (0x2A29, 0x2A24, 0x2A27, 0x2A26, 0x2A19)]
         self.assertEqual(values, [b"Gatehouse", b"GATEHOUSE-L1", b"1.0", b"-", b"\x64"])
         self.assertEqual(radio.name, "GH1_120000")
 
     def test_advertisement_is_the_layout_of_the_specification(self):
-        radio, peripheral = _peripheral()
+        radio, peripheral = self._peripheral()
         asyncio.run(_accepted(radio, peripheral))
-        interval_us, adv, resp = radio.aioble.advertised[0]
+        interval_us, adv, resp = radio.advertised[0]
         self.assertEqual(interval_us, 400000)
         self.assertEqual(adv.hex(), "020106" + "03031019" + "10ff" + "050302005a00000000" + "120000c40a24")
         self.assertEqual(resp, b"\x0b\x09GH1_120000")
 
     def test_content_that_changes_before_advertising_begins_is_not_lost(self):
-        radio, peripheral = _peripheral()
+        radio, peripheral = self._peripheral()
 
         async def scenario():
             task = asyncio.create_task(peripheral.accept(Lease()))
@@ -156,20 +271,19 @@ class PeripheralTest(unittest.TestCase):
             for _ in range(6):  # whichever turn it is at which the advertisement is handed to the stack
                 peripheral.set_advert(manufacturer, "GH1_120000", 400)
                 await asyncio.sleep(0)
-                if radio.aioble.advertised:
+                if radio.advertised:
                     break
                 manufacturer = advert.encode_manufacturer(_ADDRESS, 2, manufacturer[3] + 1, 90)
             await _turns()
             radio.connect(1)
             await task
-            shown = [adv for _, adv, _ in radio.aioble.advertised] + [call[2] for call in radio.ble.calls]
-            return shown[-1][9:], manufacturer
+            return radio.shown[-1][9:], manufacturer
 
         shown, manufacturer = asyncio.run(scenario())
         self.assertEqual(shown, manufacturer)
 
     def test_new_content_is_on_the_air_at_once_and_old_content_is_not_sent_again(self):
-        radio, peripheral = _peripheral()
+        radio, peripheral = self._peripheral()
 
         async def scenario():
             task = asyncio.create_task(peripheral.accept(Lease()))
@@ -181,10 +295,10 @@ class PeripheralTest(unittest.TestCase):
             await task
 
         asyncio.run(scenario())
-        self.assertEqual([call[2][12] for call in radio.ble.calls], [1, 0])
+        self.assertEqual([adv[12] for adv in radio.refreshed()], [1, 0])
 
     def test_nudge_ends_a_wait_for_chunks_at_once(self):
-        radio, peripheral = _peripheral()
+        radio, peripheral = self._peripheral()
 
         async def scenario():
             connection = await _accepted(radio, peripheral)
@@ -202,7 +316,7 @@ class PeripheralTest(unittest.TestCase):
         self.assertTrue(asyncio.run(scenario()))
 
     def test_chunks_arrive_in_order_also_when_nobody_was_waiting(self):
-        radio, peripheral = _peripheral()
+        radio, peripheral = self._peripheral()
 
         async def scenario():
             connection = await _accepted(radio, peripheral)
@@ -229,44 +343,42 @@ class PeripheralTest(unittest.TestCase):
         self.assertEqual(asyncio.run(scenario()), ([b"one", b"two", b"three", "timeout", b"last", "lost"], False))
 
     def test_frame_is_notified_in_shaped_chunks_and_a_full_stack_is_waited_for(self):
-        radio, peripheral = _peripheral()
+        radio, peripheral = self._peripheral()
         raw = bytes(18) + b"\x0d\x0a" + bytes(5)
 
         async def scenario():
             connection = await _accepted(radio, peripheral)
-            radio.aioble.by_uuid(0xFFF4).busy = 2
+            radio.is_busy(2)
             await connection.send(raw)
             radio.drop(1)
             try:
                 await connection.send(raw)
             except LinkError:
-                return radio.aioble.by_uuid(0xFFF4).notified
+                return radio.notified()
 
         self.assertEqual(asyncio.run(scenario()), [raw[:19], raw[19:]])
 
     def test_second_central_is_sent_away(self):
-        radio, peripheral = _peripheral()
+        radio, peripheral = self._peripheral()
 
         async def scenario():
             connection = await _accepted(radio, peripheral, 1)
             radio.connect(2)
             radio.wrote(2, b"foreign")
-            return connection.is_connected(), radio.ble.calls
+            return connection.is_connected(), [call for call in radio.ble.calls if call[0] == "disconnect"]
 
         self.assertEqual(asyncio.run(scenario()), (True, [("disconnect", 2)]))
 
     def test_central_that_is_gone_at_once_leaves_the_lock_advertising(self):
-        radio, peripheral = _peripheral()
+        radio, peripheral = self._peripheral()
 
         async def scenario():
             task = asyncio.create_task(peripheral.accept(Lease()))
             await _turns()
             radio.connect(1)
-            radio.aioble.arrived, keep = None, radio.aioble.arrived
-            radio.drop(1)
-            radio.aioble.arrived = keep
+            radio.drop_at_once(1)
             await _turns()
-            self.assertEqual(len(radio.aioble.advertised), 2)
+            self.assertEqual(len(radio.advertised), 2)
             radio.connect(2)
             connection = await task
             return connection.is_connected(), connection.epoch
@@ -274,7 +386,7 @@ class PeripheralTest(unittest.TestCase):
         self.assertEqual(asyncio.run(scenario()), (True, 1))
 
     def test_epoch_counts_connections_and_disconnect_ends_them(self):
-        radio, peripheral = _peripheral()
+        radio, peripheral = self._peripheral()
 
         async def scenario():
             epochs = []
@@ -288,7 +400,36 @@ class PeripheralTest(unittest.TestCase):
         self.assertEqual(asyncio.run(scenario()), [1, False, 2, False, 3, False])
 
     def test_advertisement_that_does_not_fit_is_refused(self):
-        _, peripheral = _peripheral()
+        _, peripheral = self._peripheral()
         self.assertRaises(ValueError, peripheral.set_advert, bytes(14), "GH1", 400)
         self.assertRaises(ValueError, peripheral.set_advert, bytes(15), "", 400)
         self.assertRaises(ValueError, peripheral.set_advert, bytes(15), "x" * 30, 400)
+
+
+class DirectPeripheralTest(PeripheralTest):
+    """The same without aioble."""
+
+    def _peripheral(self):
+        return _peripheral(_DirectRadio)
+
+    def test_advertising_ends_when_it_is_given_up_and_not_when_a_central_came(self):
+        radio, peripheral = self._peripheral()
+        ended = []
+        advertise = radio.ble.gap_advertise
+        radio.ble.gap_advertise = lambda interval_us, **more: (
+            advertise(interval_us, **more) or ended.append(interval_us)
+        )
+
+        async def scenario():
+            await _accepted(radio, peripheral)
+            self.assertEqual(ended, [400000])
+            task = asyncio.create_task(peripheral.accept(Lease()))
+            await _turns()
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+        asyncio.run(scenario())
+        self.assertEqual(ended, [400000, 400000, None])

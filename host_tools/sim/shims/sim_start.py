@@ -1,14 +1,14 @@
 # Turns the interpreter into a board: its flash at "/", the shims in front of the built-in modules, ESP32's search path.
 #
 #   SIM_FLASH=file   the flash image, littlefs on blocks of 4 KiB
+#   SIM_FROZEN=1     boot.py and main.py are frozen into the interpreter
 #   SIM_PROBE=file   a program of the host that runs before the board's own, to measure it (bench/programs/probe.py)
+import os
 import sys
 
 
 def prepare(shims):
     # `shims`: directory of the shims on the host. After this the host's files can be reached through _board.host only.
-    import os
-
     import utime
 
     sys.modules["time"] = utime  # asyncio counts in the interpreter's own ticks, see sim_loop
@@ -40,7 +40,7 @@ def prepare(shims):
     vfs.mount(_flash.Flash(file, blocks), "/")
     vfs.mount(own, "/.sim", readonly=True)
     os.chdir("/")
-    sys.path[:] = ["", ".frozen", "/lib", "/.sim"]  # last: the board's own aioble wins over the stand-in
+    sys.path[:] = ["", ".frozen", "/lib", "/.sim"]
     del sys.argv[:]
     probe = os.getenv("SIM_PROBE")
     if probe:
@@ -53,14 +53,22 @@ def _code(open_file, path, name):
         return compile(file.read(), name, "exec")
 
 
-def run(path, names):
-    # Run one of the board's start files; True if the next may follow.
+def _start(path, names):
+    # A file on the flash goes before a frozen one, unlike on a chip, so that a measurement can run another program.
     try:
         code = _code(open, path, path[1:])
     except OSError:
-        return True
-    try:
+        code = None
+    if code:
         exec(code, names)
+    elif os.getenv("SIM_FROZEN"):
+        __import__(path[1:-3])
+
+
+def run(path, names):
+    # Run one of the board's start files; True if the next may follow.
+    try:
+        _start(path, names)
     except SystemExit:
         import _board
 
