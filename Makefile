@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 JOBS ?= 3
 
-.PHONY: demo test soak faults mutate sim lint bench clean setup
+.PHONY: demo test frozen soak faults mutate sim lint bench clean setup
 
 setup: $(STAMP)
 
@@ -25,6 +25,14 @@ demo: $(STAMP)
 # Most of a system test's time is time on the air, so several share a core
 test: lint
 	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile
+
+# MicroPython with the firmware frozen in, 32 bits wide: system tests and heap stories on it
+FROZEN_TESTS := tests/system/test_unlock.py tests/system/test_jobs.py tests/system/test_records.py \
+	tests/system/test_passcodes.py tests/system/test_basics.py
+frozen: $(STAMP)
+	@$(PY) -m host_tools.boards.frozen
+	@GATEHOUSE_BUILD=frozen $(PY) -m pytest -q -n $(JOBS) --dist loadfile $(FROZEN_TESTS)
+	@$(PY) -m pytest -q tests/system/test_heap.py tests/system/test_port32.py -k frozen
 
 # The counts that a release must show: minutes, not seconds
 soak: $(STAMP)

@@ -21,22 +21,23 @@ from host_tools.boards import fetch32, stage
 from host_tools.owner.keybook import Entry
 from host_tools.sim.board import flash_image
 from host_tools.sim.board.board import Board
+from host_tools.sim.board.interpreter import command
 from host_tools.sim.site import owner
 from tests.system.bench import Bench
 
-STANDIN = stage.ROOT / "host_tools" / "sim" / "shims"
+STANDIN = stage.ROOT / "host_tools" / "sim" / "standin"
 PROBE = Path(__file__).parent / "programs" / "probe.py"
 BARE = Path(__file__).parent / "programs" / "bare.py"
 KNOWN = 15
 UNREAD = 120  # of 500: the upload goes on long enough to reach its steady state
 STORIES = (("use", "gateway"), ("use", "lock"), ("pair", "lock"))
 SIMULATED = ("time", "bluetooth", "machine", "esp32", "network")
-BUILDS = ("stock", "rom")
+BUILDS = ("stock", "frozen")
 NAME_BYTES = 7  # pointer, hash, length
 _FIRST_POOL = 20
 _POOL_HEAD = 32
 _PLENTY = "2M"
-_STORY_S = 60
+_STORY_S = 90
 _BROKEN = re.compile(r"MemoryError|memory allocation failed|Traceback|Unhandled exception")
 
 
@@ -58,7 +59,7 @@ class Share:
     alive: int
     names: int
 
-    def beside(self, names: int) -> int:
+    def without_firmware(self, names: int) -> int:
         """Its bytes on a board with `names` names in all. The table of names doubles when it is full. The simulator
         brings hundreds that a board has in flash, so the firmware is charged for its own names and for no empty room.
         """
@@ -88,9 +89,13 @@ class Broken(Exception):
 
 
 @contextmanager
-def on_32_bits() -> Iterator[None]:
-    """Boards run on the 32-bit port with the stand-in for aioble, so that figures compare between machines."""
-    kept = {name: os.environ.get(name) for name in ("GATEHOUSE_MICROPYTHON", "GATEHOUSE_AIOBLE")}
+def on_32_bits(build: str) -> Iterator[None]:
+    """Boards run on the 32-bit port of `build`, with the stand-in for aioble, so that figures compare between machines.
+
+    For `stock`: `.mpy` files on littlefs. For `frozen`: the port that `make frozen` builds.
+    """
+    kept = {name: os.environ.get(name) for name in ("GATEHOUSE_BUILD", "GATEHOUSE_MICROPYTHON", "GATEHOUSE_AIOBLE")}
+    os.environ["GATEHOUSE_BUILD"] = build
     os.environ["GATEHOUSE_MICROPYTHON"] = str(fetch32.find32())
     os.environ.setdefault("GATEHOUSE_AIOBLE", str(STANDIN))
     try:
@@ -126,7 +131,7 @@ class Story:
 
     async def play(self) -> Run:
         """Never raises for what the measured boards do: `Run.failed` tells."""
-        with tempfile.TemporaryDirectory(prefix="gatehouse-heap-") as name, on_32_bits():
+        with tempfile.TemporaryDirectory(prefix="gatehouse-heap-") as name, on_32_bits(self.build):
             self._folder = Path(name)
             gateways = 0 if self.story == "pair" else 1
             async with Bench(self._folder / "bench", gateways=gateways, locks=1, seed=1) as self._bench:
@@ -169,8 +174,7 @@ class Story:
 
     def _write(self, board: Board, files: dict[str, bytes]) -> None:
         settings = {"/data/settings.json": flash_image.as_json(board.spec.settings)}
-        build = self.build if board in self._measured else "stock"
-        build_image(board, build, self._folder / board.role, files | settings)
+        build_image(board, self._folder / board.role, files | settings)
 
     async def _watch(self) -> None:
         """Raise Broken as soon as a measured board shows that it is out of memory."""
@@ -237,17 +241,17 @@ class Story:
 
 async def simulators_share(role: str, build: str) -> Share:
     """What is alive on a board of `role` that runs no firmware, without asyncio and what every interpreter has."""
-    with tempfile.TemporaryDirectory(prefix="gatehouse-heap-") as name, on_32_bits():
+    with tempfile.TemporaryDirectory(prefix="gatehouse-heap-") as name, on_32_bits(build):
         folder = Path(name)
         async with Bench(folder / "bench", gateways=1, locks=1, seed=1) as bench:
             board = bench.gateway if role == "gateway" else bench.lock
             await board.kill()
             board.spec.env["SIM_PROBE"] = str(PROBE)
-            build_image(board, build, folder / "image", {}, BARE)
+            build_image(board, folder / "image", {}, BARE)
             await board.start()
             await board.wait_line("bare started", 10)
             mark = await ask(board, "bare")
-    return Share(mark.alive - await _plain(), mark.names)
+            return Share(mark.alive - await _plain(), mark.names)
 
 
 def import_order(role: str) -> list[str]:
@@ -276,13 +280,13 @@ def import_order(role: str) -> list[str]:
 
 async def module_sizes(role: str, build: str) -> dict[str, int]:
     """Bytes that each module of `role` takes on the heap once it is imported, without those that it imports."""
-    with tempfile.TemporaryDirectory(prefix="gatehouse-heap-") as name, on_32_bits():
+    with tempfile.TemporaryDirectory(prefix="gatehouse-heap-") as name, on_32_bits(build):
         folder = Path(name)
         async with Bench(folder / "bench", gateways=1, locks=1, seed=1) as bench:
             board = bench.gateway if role == "gateway" else bench.lock
             await board.kill()
             board.spec.env.update({"SIM_PROBE": str(PROBE), "PROBE_IMPORT": " ".join(import_order(role))})
-            build_image(board, build, folder / "image", {})
+            build_image(board, folder / "image", {})
             await board.start()
             await board.wait_line(r"^\*imported\*", 20)
             told = [line.split() for line in board.lines if line.startswith("*import* ")]
@@ -292,7 +296,7 @@ async def module_sizes(role: str, build: str) -> dict[str, int]:
 async def _plain() -> int:
     program = "import gc, asyncio\nasync def f(): pass\nasyncio.run(f())\ngc.collect()\nprint(gc.mem_alloc())"
     process = await asyncio.create_subprocess_exec(
-        str(fetch32.find32()), "-c", program, stdout=asyncio.subprocess.PIPE, cwd="/"
+        *command(None, "-c", program), stdout=asyncio.subprocess.PIPE, cwd="/"
     )
     told, _ = await process.communicate()
     return int(told)

@@ -1,31 +1,19 @@
-"""Flash of simulated boards written anew: another program, a ROMFS, files and key-value store of used boards."""
+"""Flash of simulated boards written anew: another program, files and key-value store of used boards."""
 
-import io
-from contextlib import redirect_stdout
 from pathlib import Path
 
-import mpremote.romfs
-
-from host_tools.boards import stage
 from host_tools.sim.board import flash_image
 from host_tools.sim.board.board import Board
 
 _KEEP_NVS = Path(__file__).parent / "programs" / "keep_nvs.py"
 
 
-def build_image(board: Board, build: str, folder: Path, files: dict[str, bytes], program: Path | None = None) -> None:
-    """Write the flash of `board` anew, and its ROMFS where the build has one; `program` in place of main.py."""
-    tree = stage.stage(board.role, folder / "tree", simulator=True)
+def build_image(board: Board, folder: Path, files: dict[str, bytes], program: Path | None = None) -> None:
+    """Write the flash of `board` anew, `program` in place of its start files. A frozen build has no firmware there."""
+    tree = flash_image.tree(board.role, folder / "tree")
     if program:
+        (tree / "boot.py").write_bytes(b"")
         (tree / "main.py").write_bytes(program.read_bytes())
-    if build == "rom":
-        rom = folder / "rom"
-        (tree / stage.SLOT).rename(rom)
-        (tree / "lib").rename(rom / "lib")
-        image = folder / (board.role + ".romfs")
-        with redirect_stdout(io.StringIO()):
-            image.write_bytes(mpremote.romfs.make_romfs(str(rom) + "/", mpy_cross=False))
-        board.spec.env["PROBE_ROM"] = str(image)
     for name, content in files.items():
         target = tree / name.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +23,7 @@ def build_image(board: Board, build: str, folder: Path, files: dict[str, bytes],
 
 async def put_nvs(board: Board, entries: bytes, folder: Path) -> None:
     """Write the key-value store of a board that is off, by the board itself. `entries` as keep_nvs.py reads them."""
-    build_image(board, "stock", folder, {"/data/nvs.json": entries}, _KEEP_NVS)
+    build_image(board, folder, {"/data/nvs.json": entries}, _KEEP_NVS)
     await board.start()
     await board.wait_line("nvs kept", 10)
     await board.kill()

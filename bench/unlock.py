@@ -6,12 +6,19 @@ advertises (every 400 ms while it is awake), and a while drawn from the seed pas
 command before is still up, and nothing goes on. Two locks stand equally far from both, one for each client, so that
 neither waits for the other's link; cold unlocks alternate, one of ours and one of theirs. Both times contain the travel
 of the bolt.
+
+`--against DIR` compares with another checkout of the project in the same run, the client left out: each has a site of
+its own with the same seed, and they take turns, so that what else the machine does falls on both.
 """
 
 import asyncio
+import json
 import random
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +39,10 @@ _SETTLE_S = 0.8  # before a warm one: the record of the command before has been 
 _GIVE_UP_S = 15
 _FAULTS = TTLockError, TimeoutError, OSError, ValueError  # the last for frames that it does not decrypt
 OURS, THEIRS = "Gatehouse", "ttlock-ble"
+OLD, NEW = "old", "new"
+_ROOT = Path(__file__).resolve().parent.parent
+_WORKER = _ROOT / "bench" / "programs" / "unlock_worker.py"
+_BATCH = 5
 KINDS = COLD, WARM = "cold", "warm"
 
 
@@ -186,11 +197,92 @@ def table(n: int, seed: int, profiles: tuple[str, ...] = PROFILES) -> Table:
     return made
 
 
+class Checkout:
+    """A working copy of the project, this one or another, with a site of its own; see programs/unlock_worker.py."""
+
+    def __init__(self, root: Path, profile: str, seed: int) -> None:
+        own = root / ".venv" / "bin" / "python"
+        command = [str(own) if own.exists() else sys.executable, str(_WORKER), profile, str(seed)]
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115, closed in close()
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, cwd=root
+        )
+
+    def unlock(self, kind: str, series: Series) -> None:
+        """One unlock, cold or warm."""
+        assert self._process.stdin and self._process.stdout
+        try:
+            self._process.stdin.write(kind + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            self._log.seek(0)
+            raise SystemExit("the other end has died:\n" + self._log.read())
+        told = json.loads(line)
+        if told["took_s"] is None:
+            series.failed += 1
+            return
+        series.took_s.append(told["took_s"])
+        series.packets.append(told["packets"])
+
+    def close(self) -> None:
+        """End its site."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(60)
+        self._log.close()
+
+
+def compare(other: Path, profile: str, n: int, seed: int) -> dict[tuple[str, str], Series]:
+    """Series by (checkout, cold or warm) of the checkout `other` and of this one, taken in turns."""
+    sides = {OLD: Checkout(other.resolve(), profile, seed), NEW: Checkout(_ROOT, profile, seed)}
+    found = {(name, kind): Series() for kind in KINDS for name in sides}
+    try:
+        for _ in range(n):
+            for name, side in sides.items():
+                side.unlock(COLD, found[name, COLD])
+        for start in range(0, n, _BATCH):
+            for name, side in sides.items():  # in batches: while one waits for the other its link ends
+                for _ in range(min(_BATCH, n - start)):
+                    side.unlock(WARM, found[name, WARM])
+    finally:
+        for side in sides.values():
+            side.close()
+    return found
+
+
+def comparison(other: Path, n: int, seed: int, profiles: tuple[str, ...]) -> Table:
+    """The table of `--against`."""
+    made = Table("air", "unlock", "tree", "n", "failed", "p50 ms", "p95 ms", "worst ms", "packets", "new / old: p50")
+    made.add_column("packets")
+    made.title = "unlock, from command to result, against %s" % other
+    for profile in profiles:
+        found = compare(other, profile, n, seed)
+        for kind in KINDS:
+            old, new = found[OLD, kind], found[NEW, kind]
+            made.add_row(profile, kind, OLD, *old.cells())
+            ratios = ["%.2f" % (p50(mine) / p50(its)) for mine, its in _pairs(new, old)]
+            made.add_row("", "", NEW, *new.cells(), *ratios)
+    made.caption = conditions(seed, n)
+    return made
+
+
+def _pairs(new: Series, old: Series) -> Iterator[tuple[Sequence[float], Sequence[float]]]:
+    yield new.took_s, old.took_s
+    yield new.packets, old.packets
+
+
 def main() -> None:
     """Entry point."""
     options = parser(__doc__ or "", 15)
     options.add_argument("--profile", choices=PROFILES, action="append", help="air profile (default: all)")
+    options.add_argument("--against", type=Path, metavar="DIR", help="another checkout of the project, set up")
     chosen = options.parse_args()
+    if chosen.against:
+        show(comparison(chosen.against, chosen.n, chosen.seed, tuple(chosen.profile or PROFILES)))
+        return
     show(table(chosen.n, chosen.seed, tuple(chosen.profile or PROFILES)))
 
 

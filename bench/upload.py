@@ -31,7 +31,7 @@ async def measure(profile: str, seed: int) -> tuple[float, int, int, int]:
             settings = {"/data/settings.json": flash_image.as_json(bench.lock.spec.settings)}
             await bench.lock.kill()
             await put_nvs(bench.lock, full.nvs, folder / "nvs")
-            build_image(bench.lock, "stock", folder / "image", full.files | settings)
+            build_image(bench.lock, folder / "image", full.files | settings)
             await bench.lock.start()
             entry = Entry(bench.lock.mac, "Front door", full.aes.hex(), full.admin_ps, full.unlock_key)
             made = full.numbers

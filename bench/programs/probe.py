@@ -1,9 +1,7 @@
-# Runs on a simulated board before its own program (SIM_PROBE): puts a ROMFS where the board would have one, and tells
-# what lies on the Python heap when the site asks. Its own share is the same in every run, and part of what `bench.heap`
-# subtracts. It loads the simulator's modules first, as long as there is room for compiling them: a board has them built
-# in.
+# Runs on a simulated board before its own program (SIM_PROBE): tells what lies on the Python heap when the site asks.
+# Its own share is the same in every run, and part of what `bench.heap` subtracts. It loads the simulator's modules
+# first, as long as there is room for compiling them: a board has them built in.
 #
-#   PROBE_ROM=file        a ROMFS image, mounted at /rom as MicroPython for ESP32 does with its ROM partition
 #   PROBE_MODE=peak       collect whenever the board waits, and keep the most that was alive then
 #   PROBE_IMPORT=names    import these modules before anything else runs, and print what each of them takes
 #
@@ -15,26 +13,6 @@ import sys
 
 import _board
 import micropython
-
-
-def _mount_rom(path):
-    # outside the Python heap, as flash is: bytecode, strings and tables are then used where they lie
-    import ffi
-    import uctypes
-    import vfs
-
-    with _board.host.open(path, "rb") as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        room = uctypes.bytearray_at(ffi.open(None).func("P", "malloc", "I")(size), size)
-        view = memoryview(room)
-        at = 0
-        while at < size:
-            at += file.readinto(view[at : at + 4096])
-    vfs.mount(vfs.VfsRom(room), "/rom")
-    at = sys.path.index(".frozen") + 1
-    sys.path[at:at] = ["/rom", "/rom/lib"]
-
 
 _peak = [0]
 
@@ -87,8 +65,6 @@ except OSError:
     pass
 gc.collect()
 _board.handlers["heap"] = _tell
-if os.getenv("PROBE_ROM"):
-    _mount_rom(os.getenv("PROBE_ROM"))
 if os.getenv("PROBE_MODE") == "peak":
     _watch_waits()
 if os.getenv("PROBE_IMPORT"):

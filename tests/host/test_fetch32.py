@@ -4,18 +4,18 @@ import subprocess
 
 import pytest
 
-from host_tools.boards import fetch32
+from host_tools.boards import debian, fetch32
 
 
 def test_each_archive_is_asked_once_in_apts_order():
     listing = "http://a.example/debian/\n\nhttp://b.example/other/\nhttp://a.example/debian/\n"
-    assert fetch32.archives(listing) == ["http://a.example/debian/", "http://b.example/other/"]
-    assert fetch32.archives("") == []
+    assert debian.archives(listing) == ["http://a.example/debian/", "http://b.example/other/"]
+    assert debian.archives("") == []
 
 
 def test_a_machine_without_apt_goes_on_without(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(fetch32, "WRAPPER", tmp_path / "micropython")
-    monkeypatch.setattr(fetch32.shutil, "which", lambda name: None)
+    monkeypatch.setattr(debian.shutil, "which", lambda name: None)
     fetch32.main()
     assert "not here (" in capsys.readouterr().out
 

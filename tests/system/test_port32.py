@@ -1,16 +1,24 @@
-"""Both images on a port with 32-bit objects, the oldest MicroPython that they are made for."""
+"""Both images on a port with 32-bit objects, the oldest MicroPython that they run on, from flash and frozen in."""
 
 import asyncio
 
 import pytest
 
-from host_tools.boards import fetch32
+from host_tools.boards import fetch32, frozen
+from host_tools.boards.debian import Unavailable
 from tests.system.bench import Bench
 
 
 @pytest.mark.skipif(not fetch32.find32(), reason="set-up found no 32-bit MicroPython for this machine")
-def test_both_images_unlock_on_32_bit_objects(tmp_path, monkeypatch):
+@pytest.mark.parametrize("build", ["stock", "frozen"])
+def test_both_images_unlock_on_32_bit_objects(build, tmp_path, monkeypatch):
     monkeypatch.setenv("GATEHOUSE_MICROPYTHON", str(fetch32.find32()))
+    monkeypatch.setenv("GATEHOUSE_BUILD", build)
+    if build == "frozen":
+        try:
+            frozen.build()
+        except Unavailable as err:
+            pytest.skip(str(err))
 
     async def story():
         async with Bench(tmp_path) as bench:

@@ -19,7 +19,7 @@ from pathlib import Path
 from host_tools.sim.board import flash_image, panel
 from host_tools.sim.board.access_point import AccessPoint
 from host_tools.sim.board.child import own_terminal
-from host_tools.sim.board.interpreter import SHIMS, SimError, command
+from host_tools.sim.board.interpreter import SHIMS, SimError, command, is_frozen
 from host_tools.sim.board.mechanics import TRAVEL_S, Mechanics
 from host_tools.sim.board.pty_end import ProgramEnd, PtyEnd, open_pty, with_crlf
 
@@ -185,6 +185,7 @@ class Board:
         control, terminal = open_pty()
         env = {key: value for key, value in os.environ.items() if not key.startswith(("SIM_", "MICROPY"))}
         env |= {"SIM_FLASH": str(self.image), "SIM_MAC": self.spec.base_mac, "SIM_NAME": self.name}
+        env |= {"SIM_FROZEN": "1"} if is_frozen() else {}
         env |= self.env | self.spec.env | ({"SIM_RAW": "1"} if self._is_raw else {})
         self._why = ""
         self._line = self._tail = self._swallow = b""

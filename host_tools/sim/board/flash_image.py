@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from host_tools.boards import stage
-from host_tools.sim.board.interpreter import SHIMS, SimError, command
+from host_tools.sim.board.interpreter import SHIMS, SimError, command, is_frozen
 
 BLOCK = 4096
 SIZE = 2 * 1024 * 1024
@@ -65,12 +65,19 @@ def create(path: Path, role: str, files: dict[str, bytes] | None = None, mpy: bo
         put(path, files)
 
 
-def create_from(path: Path, tree: Path, size: int = SIZE) -> None:
-    """Write an image that holds the directory `tree`."""
+def tree(role: str, dest: Path, mpy: bool = True) -> Path:
+    """Write what a fresh board has on its flash into the directory `dest`, and return that."""
+    if is_frozen():
+        return stage.stage_frozen(role, dest)
+    return stage.stage(role, dest, mpy=mpy, simulator=True)
+
+
+def create_from(path: Path, folder: Path, size: int = SIZE) -> None:
+    """Write an image that holds the directory `folder`."""
     with open(path, "wb") as file:
         for _ in range(size // BLOCK):
             file.write(b"\xff" * BLOCK)
-    _copy(path, "new", tree)
+    _copy(path, "new", folder)
 
 
 def put(path: Path, files: dict[str, bytes]) -> None:
@@ -115,9 +122,8 @@ def _template(role: str, mpy: bool, size: int) -> Path:
         return path
     _CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        tree = stage.stage(role, Path(folder) / "tree", mpy=mpy, simulator=True)
         image = Path(folder) / "image"
-        create_from(image, tree, size)
+        create_from(image, tree(role, Path(folder) / "tree", mpy), size)
         fresh = path.with_suffix(".%d" % os.getpid())
         shutil.copyfile(image, fresh)
         os.replace(fresh, path)  # another process may be making the same one
@@ -133,7 +139,7 @@ def _fingerprint(role: str, mpy: bool, size: int) -> str:
     aioble = stage.find_aioble(simulator=True)  # anywhere: what it holds counts, not where it lies
     if aioble:
         named += [("aioble/%s" % path.relative_to(aioble), path) for path in sorted(aioble.rglob("*"))]
-    digest = hashlib.sha256(("%s %s %d" % (role, mpy, size)).encode())
+    digest = hashlib.sha256(("%s %s %d" % (role, "frozen" if is_frozen() else mpy, size)).encode())
     for name, path in named:
         if path.is_file():
             digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())

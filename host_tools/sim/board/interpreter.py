@@ -1,8 +1,14 @@
-"""Which MicroPython simulated boards run on, and how it is called."""
+"""Which MicroPython simulated boards run on, and how it is called.
+
+`GATEHOUSE_BUILD=frozen` chooses the 32-bit one that has the firmware frozen in (`make frozen`); such boards have no
+firmware on their flash.
+"""
 
 import os
 import sys
 from pathlib import Path
+
+from host_tools.boards import frozen
 
 SHIMS = Path(__file__).resolve().parent.parent / "shims"
 
@@ -11,8 +17,17 @@ class SimError(Exception):
     """The simulator cannot do what was asked; the text says what to do about it."""
 
 
+def is_frozen() -> bool:
+    """The interpreter has the firmware in it."""
+    return os.environ.get("GATEHOUSE_BUILD") == "frozen"
+
+
 def interpreter() -> str:
-    """Path of the MicroPython unix port: GATEHOUSE_MICROPYTHON, else the one beside this Python."""
+    """Path of the MicroPython unix port: the frozen one, GATEHOUSE_MICROPYTHON, else the one beside this Python."""
+    if is_frozen():
+        if not frozen.INTERPRETER.is_file():
+            raise SimError("no frozen build at %s; run `make frozen`" % frozen.INTERPRETER)
+        return str(frozen.INTERPRETER)
     given = os.environ.get("GATEHOUSE_MICROPYTHON")
     path = Path(given) if given else Path(sys.executable).parent / "micropython"
     if not path.is_file():
