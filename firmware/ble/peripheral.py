@@ -116,10 +116,10 @@ class Peripheral:
         self._server.write_battery(max(0, min(100, level_pct)))
 
     async def accept(self, lease):
-        """Advertise until a central connects, and return the Connection. Reports meanwhile."""
+        """Advertise until a central connects, and return the Connection."""
         while True:
-            work = self._server.advertise(self._content, _RENEW_MS)
-            served = await lease.wait_for_ms(work, _RENEW_MS + _CLOSE_MS)
+            lease.renew(_RENEW_MS)
+            served = await self._server.advertise(self._content, _RENEW_MS)
             if served is not None:
                 self._epoch += 1
                 self._log.info("connected", epoch=self._epoch)

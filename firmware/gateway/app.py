@@ -246,6 +246,8 @@ class Gateway:
         now_s = self._uptime.seconds()
         self._heap_low = min(self._heap_low, board.free_heap())
         self._scheduler.wake()
+        self._states.wake()
+        self._uploads.wake()
         if now_s >= self._look_s:
             self._look_s = now_s + _LOOK_S
             self._watch.look()

@@ -160,7 +160,8 @@ class Bridge:
             request.refuse(refusal)
             return
         try:
-            await lease.wait_for_ms(self._admit(request), _ADMIT_MS)
+            lease.renew(_ADMIT_MS)
+            await self._admit(request)
         except MemoryError:
             raise
         except Exception as err:  # every request gets its result, also one that meets a fault of ours

@@ -10,7 +10,7 @@ from firmware.lib.errors import NetError
 
 _DEPTH = const(32)
 _PAUSE_MS = const(250)
-_LONGEST_MS = const(60000)  # the connection ends an unacknowledged message well before
+_PUBLISH_MS = const(60000)  # the connection ends an unacknowledged message well before
 
 
 class Outgoing:
@@ -48,8 +48,9 @@ class Outgoing:
                 continue
             item = self._queue[0]
             try:
-                await lease.wait_for_ms(self._mqtt.publish(*item), _LONGEST_MS)
-            except (NetError, asyncio.TimeoutError):  # a broker that dawdles is no fault of the board
+                lease.renew(_PUBLISH_MS)
+                await self._mqtt.publish(*item)
+            except NetError:  # also of a broker that dawdles, which is no fault of the board
                 await lease.sleep_ms(_PAUSE_MS)
                 continue
             if self._queue and self._queue[0] is item:

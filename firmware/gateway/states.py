@@ -9,9 +9,8 @@ from firmware.lib import reports
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError
 
-_LOOK_MS = const(1000)
 _PAUSE_MS = const(250)
-_LONGEST_MS = const(60000)  # the connection ends an unacknowledged message well before
+_PUBLISH_MS = const(60000)  # the connection ends an unacknowledged message well before
 _GRACE_S = const(30)  # after a start: a lock that has not been heard yet need not be away
 
 
@@ -50,6 +49,10 @@ class States:
         self._gone.add(lock.id)
         self._woken.set()
 
+    def wake(self):
+        """Time has passed: a lock may have become absent."""
+        self._woken.set()
+
     async def run(self, lease):
         """Publish for ever."""
         while True:
@@ -61,7 +64,7 @@ class States:
             self._woken.clear()
             if self._dirty or self._gone:
                 continue
-            await lease.wait(self._woken, _LOOK_MS)
+            await lease.wait(self._woken)
 
     async def publish(self, lease):
         """One round. Raises NetError while there is no broker; what was not sent stays news."""
@@ -85,11 +88,8 @@ class States:
                     raise
 
     async def _send(self, lock_id, leaf, payload, lease):
-        work = self._mqtt.publish(self._topics.lock(lock_id, leaf), payload, True, 1)
-        try:
-            await lease.wait_for_ms(work, _LONGEST_MS)
-        except asyncio.TimeoutError:
-            raise NetError("broker too slow")
+        lease.renew(_PUBLISH_MS)
+        await self._mqtt.publish(self._topics.lock(lock_id, leaf), payload, True, 1)
 
     def _payload(self, lock):
         members = {

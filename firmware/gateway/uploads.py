@@ -12,9 +12,8 @@ from firmware.system.timing import remaining_ms, sleep_ms
 
 _BATCH = const(10)  # more entries never fit 1 KiB
 _RESEND_S = const(30)
-_LOOK_MS = const(1000)
 _PAUSE_MS = const(250)
-_LONGEST_MS = const(60000)  # the connection ends an unacknowledged message well before
+_PUBLISH_MS = const(60000)  # the connection ends an unacknowledged message well before
 
 
 class Uploads:
@@ -32,7 +31,7 @@ class Uploads:
         self._woken = asyncio.Event()
 
     def wake(self, lock=None):
-        """There may be something to send."""
+        """There may be something to send, or time has passed."""
         self._woken.set()
 
     def acknowledged(self, lock, payload):
@@ -63,12 +62,13 @@ class Uploads:
             try:
                 again = False
                 for lock in self._registry.all():
-                    again = await lease.wait_for_ms(self.offer(lock), _LONGEST_MS) or again
-            except (NetError, asyncio.TimeoutError):  # a broker that dawdles is no fault of the board
+                    lease.renew(_PUBLISH_MS)
+                    again = await self.offer(lock) or again
+            except NetError:  # also of a broker that dawdles, which is no fault of the board
                 await lease.sleep_ms(_PAUSE_MS)
                 continue
             if not again:
-                await lease.wait(self._woken, _LOOK_MS)
+                await lease.wait(self._woken)
 
     async def offer(self, lock):
         """Send the next batch of a lock; True if there may be more to send."""

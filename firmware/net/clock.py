@@ -70,7 +70,8 @@ class Clock:
         pause_s = 0
         while True:
             try:
-                moved_ms = self._keeper.sample(await lease.wait_for_ms(self._ask(), _ASKING_MS), self._mono())
+                lease.renew(_ASKING_MS)
+                moved_ms = self._keeper.sample(await self._ask(), self._mono())
                 pause_s = 0
             except (NetError, ProtocolError) as err:
                 pause_s = next_pause(pause_s, 0, _BETWEEN_S)

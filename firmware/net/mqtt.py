@@ -21,7 +21,7 @@ from firmware.system.timing import ticks_diff, ticks_ms
 
 _CONNECT_S = const(15)
 _ANSWER_S = const(10)
-_OPENING_MS = const(25000)
+_OPENING_MS = const(40000)  # with the name
 _PUBACK_MS = const(30000)
 
 
@@ -86,7 +86,8 @@ class Mqtt(MQTTClient):
         """Send one message. QoS 0 returns once it is queued, QoS 1 once the broker has acknowledged it.
 
         Raises NetError at once while there is no connection, and when the connection ends before the PUBACK: the
-        message may or may not have arrived then. Several may wait at a time; the order of sending is kept.
+        message may or may not have arrived then. A broker that dawdles is left after 40 s. Several may wait at a time;
+        the order of sending is kept.
         """
         session = self._session
         if session is None or not self.is_up:
@@ -112,10 +113,11 @@ class Mqtt(MQTTClient):
 
     async def _serve(self, lease):
         """One connection from start to end; always raises."""
-        session = await lease.wait_for_ms(self._open(), _OPENING_MS)
+        lease.renew(_OPENING_MS)
+        session = await self._open()
         tasks = []
         try:
-            await lease.wait_for_ms(self._greet(session), _OPENING_MS)
+            await self._greet(session)
             self._session = session
             self.is_up = True
             self._log.info("connected", host=self.server, port=self.port)
@@ -211,7 +213,8 @@ class Mqtt(MQTTClient):
             session.outbox.sent()
 
     async def _keep_alive(self, session):
-        """PINGREQ each half keepalive; silence for a whole one, or a PUBACK that does not come, ends the session."""
+        """PINGREQ each half keepalive; silence for a whole one, a PUBACK that does not come, or a broker that does not
+        read, ends the session."""
         limit_ms = self.keepalive * 1000
         pause_ms = min(limit_ms // 4, _PUBACK_MS // 4)
         pinged_ms = ticks_ms()
@@ -220,7 +223,7 @@ class Mqtt(MQTTClient):
             if ticks_diff(ticks_ms(), session.heard_ms) > limit_ms:
                 raise NetError("broker silent for %d s" % self.keepalive)
             if session.outbox.oldest_ms() > min(limit_ms, _PUBACK_MS):
-                raise NetError("no PUBACK in time")
+                raise NetError("no PUBACK in time, or nothing read")
             if ticks_diff(ticks_ms(), pinged_ms) >= limit_ms // 2 - pause_ms // 2:
                 pinged_ms = ticks_ms()
                 self.sock = _Sink()

@@ -29,7 +29,7 @@ class Outbox:
     def __init__(self):
         self._queue = []
         self._bytes = 0
-        self._writing = False
+        self._writing_ms = None  # tick since which the packets taken last are being written
         self._filled = asyncio.Event()
         self._changed = asyncio.Event()
         self._unacked = {}
@@ -73,7 +73,7 @@ class Outbox:
 
     async def flushed(self):
         """Wait until all that was queued has been handed to the network."""
-        await self._until(lambda: not self._queue and not self._writing)
+        await self._until(lambda: not self._queue and self._writing_ms is None)
 
     async def _until(self, condition):
         while True:
@@ -94,12 +94,12 @@ class Outbox:
         """All queued packets, which the caller is about to write."""
         taken, self._queue = self._queue, []
         self._bytes = 0
-        self._writing = bool(taken)
+        self._writing_ms = ticks_ms() if taken else None
         return taken
 
     def sent(self):
         """The packets taken last have been written."""
-        self._writing = False
+        self._writing_ms = None
         self._changed.set()
 
     def acknowledge(self, pid):
@@ -110,9 +110,12 @@ class Outbox:
             waiter.done.set()
 
     def oldest_ms(self):
-        """Age of the message that waits longest for its PUBACK, 0 if none does."""
+        """For how long something has waited for its PUBACK or to be written, 0 if nothing does."""
         now_ms = ticks_ms()
-        return max([ticks_diff(now_ms, waiter.since_ms) for waiter in self._unacked.values()] or [0])
+        since = [waiter.since_ms for waiter in self._unacked.values()]
+        if self._writing_ms is not None:
+            since.append(self._writing_ms)
+        return max([ticks_diff(now_ms, at_ms) for at_ms in since] or [0])
 
     def close(self):
         """The session is over."""

@@ -58,7 +58,8 @@ class Ladder:
             self._level = max(self._level, min(self._level + 1, self._most))
             self._restarts.count(rung.word)
             self._log.warn(rung.word, why=self._why)
-            await lease.wait_for_ms(rung.act(self._why), _ACT_MS)
+            lease.renew(_ACT_MS)
+            await rung.act(self._why)
             await lease.sleep_ms(rung.settle_ms)
             self._woken.clear()  # what was found meanwhile was found too early
             self._most = 0

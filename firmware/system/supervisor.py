@@ -53,19 +53,15 @@ class Lease:
         self.renew(pause_ms)
         return sleep_ms(pause_ms)
 
-    def wait_for_ms(self, work, limit_ms):
-        """`timing.wait_for_ms` for work that never takes longer than `limit_ms`, which the lease then covers."""
-        self.renew(limit_ms)
-        return wait_for_ms(work, limit_ms)
-
     async def wait(self, event, limit_ms=None):
         """Wait until `event` is set, which may be never; False when `limit_ms` passed first."""
         if limit_ms is None:
             self.suspend()
             await event.wait()
         else:
+            self.renew(limit_ms)
             try:
-                await self.wait_for_ms(event.wait(), limit_ms)
+                await wait_for_ms(event.wait(), limit_ms)
             except asyncio.TimeoutError:
                 pass
         self.renew()

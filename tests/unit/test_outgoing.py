@@ -4,13 +4,14 @@ import unittest
 from firmware.gateway.outgoing import Outgoing
 from firmware.gateway.states import States
 from firmware.gateway.uploads import Uploads
+from firmware.lib.errors import NetError
 from firmware.lib.topics import Topics
 from firmware.system.supervisor import Lease
 from tests.unit.gateway_rig import Broker, Now, UnixClock, known_lock, quiet_log, run, stop
 
 
 class Dawdler(Broker):
-    """Has not acknowledged the first message when whoever waits gives up."""
+    """Has not acknowledged the first message when the connection is given up."""
 
     def __init__(self):
         super().__init__()
@@ -19,7 +20,7 @@ class Dawdler(Broker):
     async def publish(self, topic, payload, retain=False, qos=0):
         if self.is_slow:
             self.is_slow = False
-            raise asyncio.TimeoutError
+            raise NetError("session ended before the PUBACK")
         await super().publish(topic, payload, retain, qos)
 
 

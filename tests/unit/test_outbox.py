@@ -1,0 +1,60 @@
+import asyncio
+import unittest
+
+from firmware.lib.errors import NetError
+from firmware.net.outbox import Outbox
+from firmware.system.timing import sleep_ms
+from tests.unit.tasks import cancel
+
+
+class OutboxTest(unittest.TestCase):
+    def test_what_waits_for_its_puback_or_to_be_written_has_an_age(self):
+        ages = []
+
+        async def story():
+            outbox = Outbox()
+            ages.append(outbox.oldest_ms())
+            task = asyncio.create_task(outbox.publish("t", "payload", False))
+            await sleep_ms(20)
+            ages.append(outbox.oldest_ms() > 0)
+            packet = outbox.take()[0]
+            outbox.acknowledge(packet[5] << 8 | packet[6])
+            await task
+            await sleep_ms(20)
+            ages.append(outbox.oldest_ms() > 0)  # the broker does not read
+            outbox.sent()
+            ages.append(outbox.oldest_ms())
+
+        asyncio.run(story())
+        self.assertEqual(ages, [0, True, True, 0])
+
+    def test_the_end_of_the_session_ends_every_wait(self):
+        async def story():
+            outbox = Outbox()
+            tasks = [asyncio.create_task(outbox.publish("t", "payload", False)) for _ in range(12)]
+            await sleep_ms(5)
+            outbox.close()
+            ends = []
+            for task in tasks:
+                try:
+                    await task
+                except NetError as err:
+                    ends.append(err.code)
+            return ends
+
+        self.assertEqual(asyncio.run(story()), ["net"] * 12)
+
+    def test_who_gives_up_leaves_room_for_others(self):
+        async def story():
+            outbox = Outbox()
+            tasks = [asyncio.create_task(outbox.publish("t", "%d" % number, False)) for number in range(9)]
+            await sleep_ms(5)
+            before = len(outbox.take())
+            await cancel(tasks[0])
+            await sleep_ms(5)
+            after = len(outbox.take())
+            for task in tasks[1:]:
+                await cancel(task)
+            return before, after
+
+        self.assertEqual(asyncio.run(story()), (8, 1))
