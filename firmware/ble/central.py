@@ -6,16 +6,16 @@ from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_diff, ticks_ms
 
-_ATTEMPT_MS = const(1500)  # a lock asleep advertises every second; failures of the chip come far sooner
-_LAST_MS = const(50)  # less than this is no attempt
-_PAUSE_MS = const(20)  # after an attempt that failed at once, as when the stack is still busy with the one before
+_ATTEMPT_MS = const(1500)  # a sleeping lock advertises every second; the chip reports a failure much sooner
+_LAST_MS = const(50)  # too short for an attempt
+_PAUSE_MS = const(20)  # after an attempt that failed at once: the stack may still be busy with the one before
 _AT_ONCE_MS = const(20)
 _CHUNK = const(20)  # no MTU exchange is assumed (lock-ble-link.md 3.2)
 _REMEMBERED = const(32)
 
 
 class GaveWay(LinkError):
-    """Others want the radio more. Never a result: the work is taken up again."""
+    """Somebody with higher priority wants the radio. Never a result: the job is started again later."""
 
     code = "gave_way"
 
@@ -75,11 +75,11 @@ class Central:
         return _Connecting(self, bytes(address), addr_type, deadline_ms, is_eager, gives_way)
 
     def recall(self, address):
-        """The handles (to write, of notifications, of their CCCD) that did last time, or None."""
+        """The handles (to write, of notifications, of their CCCD) that worked last time, or None."""
         return self._handles.get(address)
 
     def remember(self, address, handles):
-        """Take handles that were kept elsewhere for granted, until they bring no answer."""
+        """Use handles that were stored elsewhere, until they bring no answer."""
         if address not in self._handles and len(self._handles) >= _REMEMBERED:
             self._handles.pop(next(iter(self._handles)))
         self._handles[address] = handles
@@ -141,6 +141,6 @@ class Central:
         try:
             await peer.close()
         except asyncio.CancelledError:
-            self._log.debug("close_cancelled", addr=peer.address)  # the stack has been told; nothing is left behind
+            self._log.debug("close_cancelled", addr=peer.address)  # the disconnect was requested; no link remains
             raise
         self._log.debug("closed", addr=peer.address, dropped=peer.inbox.dropped)

@@ -41,7 +41,7 @@ class Link:
         self._subscribers = []
         self._is_listening = False
         self._has_left = False
-        self._late = set()  # commands whose answer did not come in time, and still may
+        self._late = set()  # commands whose answer is late and may still come
 
     def is_connected(self):
         return self._channel.is_connected()
@@ -58,13 +58,13 @@ class Link:
         """
         deadline_ms = ticks_add(ticks_ms(), timeout_ms)
         try:
-            await self._turn.take(timeout_ms)  # one request in flight per link
+            await self._turn.acquire(timeout_ms)  # one request in flight per link
         except asyncio.TimeoutError:
             raise LinkTimeout("the link is busy")
         try:
             return await self._exchange(command, plain, deadline_ms)
         finally:
-            self._turn.give_back()
+            self._turn.release()
 
     async def follow(self, command, timeout_ms):
         """Wait for a further answer to a command that answers several times (adding a card, a finger) -> its data.
@@ -73,19 +73,19 @@ class Link:
         """
         deadline_ms = ticks_add(ticks_ms(), timeout_ms)
         try:
-            await self._turn.take(timeout_ms)
+            await self._turn.acquire(timeout_ms)
         except asyncio.TimeoutError:
             raise LinkTimeout("the link is busy")
         try:
             return await self._answer_to(command, deadline_ms)
         finally:
-            self._turn.give_back()
+            self._turn.release()
 
     async def listen(self, timeout_ms):
         """Hand frames to the subscribers for `timeout_ms`. Raises LinkError when the link ends."""
         deadline_ms = ticks_add(ticks_ms(), timeout_ms)
         try:
-            await self._turn.take(timeout_ms)
+            await self._turn.acquire(timeout_ms)
         except asyncio.TimeoutError:
             return
         self._is_listening = True
@@ -96,7 +96,7 @@ class Link:
             return
         finally:
             self._is_listening = False
-            self._turn.give_back()
+            self._turn.release()
 
     def interrupt(self):
         """End a `listen` in progress: there is something to do."""
@@ -119,7 +119,7 @@ class Link:
                 raise LinkTimeout("command 0x%02x could not be sent in time" % command)
             return await self._answer_to(command, deadline_ms)
         except LinkError as err:
-            err.sent = self._has_left  # with its last chunk: then the lock may have acted
+            err.sent = self._has_left  # set with the last chunk: from here on the lock may have acted
             if err.sent:
                 self._late.add(command)
             if isinstance(err, LinkTimeout) and self.dropped > dropped:
@@ -139,7 +139,7 @@ class Link:
 
     async def _send(self, raw):
         await self._channel.write(raw)
-        self._has_left = True  # also where the time runs out at this very moment
+        self._has_left = True  # also when the time runs out at this moment
 
     def _drain(self):
         """Hand on what arrived before this request: it cannot be its answer."""

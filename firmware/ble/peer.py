@@ -42,25 +42,25 @@ class Peer:
         self.inbox = Inbox(_NOTIFICATIONS)
         self.notify_handle = None
         self.has_answered = False
-        self.is_established = False  # the peer's GATT server has answered: the link is more than an attempt
+        self.is_established = False  # the peer's GATT server has answered: the link is established
         self._subscribing = None  # handle of the CCCD whose writing has not been acknowledged
         self._events = Inbox(_EVENTS)
 
     # --- called by radio's interrupt handler
 
-    def take_event(self, event, args):
+    def on_event(self, event, args):
         """A GATT client event of this link; `args` are copies."""
         status = 0 if event in (IRQ_SERVICE_RESULT, IRQ_CHARACTERISTIC_RESULT, IRQ_DESCRIPTOR_RESULT) else args[-1]
-        if not status or status >= _ATT_ERROR:  # smaller ones are the stack's own, as when the link has been lost
+        if not status or status >= _ATT_ERROR:  # smaller ones are the stack's own, for example a lost link
             self.is_established = True
         if event == IRQ_WRITE_DONE and args[0] == self._subscribing:
             self._subscribing = None
-            if args[1]:  # nothing will ever arrive: for whoever waits for an answer the link is lost
+            if args[1]:  # no notification will come: whoever waits for an answer sees a lost link
                 self.inbox.close()
             return
         self._events.put((event, args))
 
-    def take_notification(self, value_handle, octets):
+    def on_notification(self, value_handle, octets):
         """A notification; `octets` is a view that dies with the interrupt."""
         if self.notify_handle is None or value_handle == self.notify_handle:
             self.has_answered = True
@@ -80,10 +80,10 @@ class Peer:
         """Find the lock's characteristics: handles to write, of notifications, of their CCCD. Raises LinkError."""
         ble = self._ble
         self._begin(ble.gattc_discover_services, service_uuid)
-        found = await self._results(IRQ_SERVICE_RESULT, IRQ_SERVICE_DONE, deadline_ms)
-        if not found:
+        results = await self._results(IRQ_SERVICE_RESULT, IRQ_SERVICE_DONE, deadline_ms)
+        if not results:
             raise LinkError("the peer has no lock service")
-        start, end, _ = found[0]
+        start, end, _ = results[0]
         self._begin(ble.gattc_discover_characteristics, start, end)
         write = notify = notify_end = None
         for end_handle, value_handle, _, uuid in await self._results(
@@ -144,7 +144,7 @@ class Peer:
         try:
             await wait_for_ms(self._until_lost(), timeout_ms)
         except asyncio.TimeoutError:
-            self.lose()  # a stack that never reports the end must not keep the caller
+            self.lose()  # the caller does not wait for a stack that never reports the end
 
     async def _until_lost(self):
         while await self._events.get() is not None:
@@ -167,10 +167,10 @@ class Peer:
         return item
 
     async def _results(self, result, done, deadline_ms):
-        found = []
+        results = []
         while True:
             event, args = await self._next(deadline_ms)
             if event == result:
-                found.append(args)
+                results.append(args)
             elif event == done:
-                return found
+                return results

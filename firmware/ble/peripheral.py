@@ -13,7 +13,7 @@ _NAME = b"\x09"
 _MANUFACTURER_LEN = const(15)
 _MAX_NAME = const(29)
 _CHUNK = const(20)
-_RENEW_MS = const(60000)  # advertising is begun anew this often, should the stack have lost it
+_RENEW_MS = const(60000)  # advertising is restarted this often, in case the stack has stopped it
 _BUSY_PAUSE_MS = const(8)
 _SEND_MS = const(3000)
 _CLOSE_MS = const(2000)
@@ -29,7 +29,7 @@ class Connection:
 
     @property
     def link(self):
-        """(handle, epoch): the stack uses handles again, the pair is unique."""
+        """(handle, epoch): unique, because the stack reuses handles."""
         return self._served.handle, self.epoch
 
     def is_connected(self):
@@ -37,7 +37,7 @@ class Connection:
 
     @property
     def dropped(self):
-        """Chunks lost because nobody took them in time."""
+        """Chunks lost because the inbox was full."""
         return self._served.inbox.dropped
 
     async def receive(self, timeout_ms):
@@ -76,7 +76,7 @@ class Connection:
             self._server.drop(self._served)
         while self._served.is_up():
             if ticks_diff(ticks_ms(), began_ms) > _CLOSE_MS:
-                self._served.inbox.close()  # a stack that never reports the end must not keep the caller
+                self._served.inbox.close()  # the caller does not wait for a stack that never reports the end
                 return
             await sleep_ms(_BUSY_PAUSE_MS)
 

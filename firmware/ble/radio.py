@@ -2,9 +2,9 @@
 
 The lock's end (database, advertising, links that centrals open) is in `server`, on aioble where the board has it, else
 on `bluetooth.BLE` itself. The gateway's end always drives the `bluetooth.BLE` object directly, because in aioble 0.6
-`scan` hands out reports in the wrong order and remembers every address for ever, and `Device.connect` sits out its
-whole time-out when the chip has long reported failure and leaves a link that comes late without an owner. Our interrupt
-handler runs before aioble's: 0.6 takes every central that connects, also a second one or one for which nobody
+`scan` hands out reports in the wrong order and remembers every address for ever, and `Device.connect` waits for its
+whole time-out although the chip has reported the failure, and leaves a link that comes late without an owner. Our
+interrupt handler runs before aioble's: 0.6 takes every central that connects, also a second one or one for which nobody
 advertises, for the one that the next `advertise` is to return.
 """
 
@@ -40,8 +40,9 @@ _SCAN_INTERVAL_US = const(53750)
 _SCAN_WINDOW_US = const(26875)
 
 # The connection interval that we ask for: an answer takes two, and a failed attempt (0x3E) six. Links last a second or
-# two, so what it costs the lock's battery is little, and less than waking for longer. NimBLE's own values, which
-# MicroPython leaves no choice about, are good: it initiates listening all the time, and gives a link up after 2.56 s.
+# two, so a short interval costs the lock's battery little: less than a link that lasts longer. NimBLE's own values,
+# which MicroPython leaves no choice about, are good: it initiates listening all the time, and gives a link up after
+# 2.56 s.
 _INTERVAL_MIN_US = const(7500)
 _INTERVAL_MAX_US = const(15000)
 _GRACE_MS = const(300)  # beyond the stack's own time-out of an attempt
@@ -64,10 +65,10 @@ class _Turn:
         self._timeout_ms = timeout_ms
 
     async def __aenter__(self):
-        await self._radio.take(self._timeout_ms)
+        await self._radio.acquire(self._timeout_ms)
 
     async def __aexit__(self, kind, err, trace):
-        self._radio.give_back()
+        self._radio.release()
 
 
 class Radio:
@@ -122,17 +123,17 @@ class Radio:
         """Our own address, six bytes in printed order."""
         return bytes(self._ble.config("mac")[1])
 
-    # --- turns: whoever connects takes the radio, and scanning pauses for as long
+    # --- turns: whoever connects acquires the radio, and scanning pauses until its release
 
     def turn(self, timeout_ms=60000):
         """`async with radio.turn():` the radio is ours and does not scan. Raises LinkTimeout."""
         return _Turn(self, timeout_ms)
 
-    async def take(self, timeout_ms):
+    async def acquire(self, timeout_ms):
         self._takers += 1
         self._idle.clear()
         try:
-            await self._turn.take(timeout_ms)
+            await self._turn.acquire(timeout_ms)
         except asyncio.TimeoutError:
             self._release()
             raise LinkTimeout("the radio is busy")
@@ -141,8 +142,8 @@ class Radio:
             raise
         self.stop_scan()
 
-    def give_back(self):
-        self._turn.give_back()
+    def release(self):
+        self._turn.release()
         self._release()
 
     def _release(self):
@@ -154,7 +155,7 @@ class Radio:
         return not self._takers
 
     async def until_idle(self):
-        """Wait until nobody has the radio or waits for it."""
+        """Wait until the radio is free and nobody waits for it."""
         await self._idle.wait()
 
     # --- scanning
@@ -226,14 +227,14 @@ class Radio:
 
     def _irq(self, event, args):
         if event == _IRQ_SCAN_RESULT:
-            self.health.heard()
+            self.health.advertised()
             if self.on_advert and self._is_scanning:
                 self.on_advert(*args)
             return None
         if event == _IRQ_NOTIFY:
             link = self._peers.get(args[0])
             if link:
-                link.take_notification(args[1], args[2])
+                link.on_notification(args[1], args[2])
             return None
         if event == _IRQ_SCAN_DONE:
             if self._is_scanning:
@@ -251,7 +252,7 @@ class Radio:
                 rest = args[1:]
                 if event in (peer.IRQ_SERVICE_RESULT, peer.IRQ_CHARACTERISTIC_RESULT, peer.IRQ_DESCRIPTOR_RESULT):
                     rest = rest[:-1] + (bytes(rest[-1]),)
-                link.take_event(event, rest)
+                link.on_event(event, rest)
         else:
             return self.server.irq(event, args)
         return None

@@ -1,6 +1,6 @@
-"""Hears advertisements of locks, for ever, whenever the radio is free. Owns the scan; what they mean is others' work.
+"""Receives advertisements of locks whenever the radio is free. Owns the scan; what they mean is for the registry.
 
-Every advertisement is handed on, also an unchanged one: that a lock was heard is news for its presence. The interrupt
+Every advertisement is handed on, also an unchanged one: it shows that the lock is near. The interrupt
 handler sorts out what cannot be a lock's before anything is allocated.
 """
 
@@ -18,7 +18,7 @@ _SHORT_NAME = const(0x08)
 _MIN_LEN = const(15)  # of manufacturer data (lock-ble-link.md 2.1)
 
 _DEPTH = const(48)
-_RENEW_MS = const(60000)  # a scan is begun anew this often, should the stack have lost it
+_RENEW_MS = const(60000)  # a scan is restarted this often, in case the stack has stopped it
 _NAMES = const(64)
 
 

@@ -70,7 +70,7 @@ class Server:
         """Advertise until a central connects -> Served, or None when none came or it has gone again.
 
         `content()` gives (interval in ms, advertisement, scan response). It is asked when advertising begins, which may
-        be some turns of the loop after the call; from then on news come by `refresh_advert`.
+        be some turns of the loop after the call; later changes come by `refresh_advert`.
         """
         served = connection = None
         self._central = None

@@ -23,10 +23,10 @@ class Credential:
     is_admin = False  # opens a door that is locked from inside
     is_once = False
     is_used = False  # it has opened before; durable on the lock, whatever its clock says
-    is_offline = False  # of the algorithm: barred by an erasure, dead unless used before `first_use_end_min`
+    is_offline = False  # of the algorithm: barred by an erasure, void unless used before `first_use_end_min`
     is_lost = False
     is_remote = False  # an ekey that comes through a gateway
-    has_remote_right = True  # of a person's ekey: it may
+    has_remote_right = True  # the right of a person's ekey to open through a gateway
     is_frozen = False  # a person's ekey that the owner has suspended
     is_revoked = False  # a person's ekey that is no more
     erases = False  # removes the passcodes instead of opening

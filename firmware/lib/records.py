@@ -160,12 +160,12 @@ def _added(tail):
 
 
 def _cleared(tail):
-    found = {"deleted": dates.decode5(tail)}
+    values = {"deleted": dates.decode5(tail)}
     if len(tail) > 5:
         code, at = take(tail, 5)
         _exactly(tail, at)
-        found["code"] = _code(code)
-    return found
+        values["code"] = _code(code)
+    return values
 
 
 def fields(record):
@@ -180,10 +180,10 @@ def fields(record):
         return {}
     if form in b"UK":
         _exactly(tail, 8 if form == b"U" else 9)
-        found = {"uid": decode_number(tail, 0, 4), "record_id": decode_number(tail, 4, 4)}
+        values = {"uid": decode_number(tail, 0, 4), "record_id": decode_number(tail, 4, 4)}
         if form == b"K":
-            found["key"] = tail[8]
-        return found
+            values["key"] = tail[8]
+        return values
     if form == b"P":
         return _two_codes(tail)
     if form == b"p":
@@ -206,12 +206,12 @@ def fields(record):
         _exactly(tail, 0, 1)
         return {"accessory_battery": tail[0]} if tail else {}
     _exactly(tail, *((6,) if form == b"M" else (8,) if form == b"X" else (7, 8)))
-    found = {"address": _address(tail)}
+    values = {"address": _address(tail)}
     if form == b"X":
-        found["key"] = tail[6]
+        values["key"] = tail[6]
     if form != b"M":
-        found["accessory_battery"] = tail[len(tail) - 1]
-    return found
+        values["accessory_battery"] = tail[len(tail) - 1]
+    return values
 
 
 def mask(raw):

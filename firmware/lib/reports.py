@@ -98,44 +98,44 @@ def ttlock_number(code, reason=None, op="", ble=None):
     return _NUMBERS.get(code, _NUMBERS["internal"])
 
 
-def success(id, op, ms, attempts, found=None, job_state=None):
-    """The `rsp` of an operation that was done; `found` is its `data`, a dict or None. `job_state`: of an operation that
-    was kept until it could be done (domain.md 3.2)."""
-    return _result(id, op, "ok", "", ms, attempts, found, 0, job_state)
+def success(id, op, ms, attempts, values=None, job_state=None):
+    """The `rsp` of an operation that was done; `values` is its `data`, a dict or None. `job_state`: of an operation
+    that was kept until it could be done (domain.md 3.2)."""
+    return _result(id, op, "ok", "", ms, attempts, values, 0, job_state)
 
 
-def failure(id, op, err, ms, attempts, found=None, job_state=None):
+def failure(id, op, err, ms, attempts, values=None, job_state=None):
     """The `rsp` for an exception. Of FirmwareError the code, and the text, which never holds a secret (CONTRIBUTING.md,
     "Errors"); of any other nothing but `internal`. An attribute `ttlock` of the exception stands before the table's
     number.
     """
     if not isinstance(err, FirmwareError) or err.code not in _NUMBERS:
         return _result(
-            id, op, "internal", "see the gateway's log", ms, attempts, found, _NUMBERS["internal"], job_state
+            id, op, "internal", "see the gateway's log", ms, attempts, values, _NUMBERS["internal"], job_state
         )
-    found = dict(found or {})
+    values = dict(values or {})
     reason = getattr(err, "reason", None)
     ble = getattr(err, "ble", None)
     if reason is not None:
-        found["reason"] = reason
+        values["reason"] = reason
     if ble is not None:
-        found["ble"] = ble
+        values["ble"] = ble
     number = getattr(err, "ttlock", None)
     if number is None:
         number = ttlock_number(err.code, reason, op or "", ble)
-    return _result(id, op, err.code, str(err), ms, attempts, found, number, job_state)
+    return _result(id, op, err.code, str(err), ms, attempts, values, number, job_state)
 
 
-def progress(id, op, found):
+def progress(id, op, values):
     """A message on the way to a `rsp`: it has `data`, no `ok`, and is never the last one of its id."""
-    return _dump({"id": id, "op": op, "code": "progress", "data": found})
+    return _dump({"id": id, "op": op, "code": "progress", "data": values})
 
 
-def _result(id, op, code, text, ms, attempts, found, number, job_state):
+def _result(id, op, code, text, ms, attempts, values, number, job_state):
     body = {"id": id, "op": op, "ok": code == "ok", "code": code, "msg": text[:_MAX_TEXT]}
     body["ms"] = ms
     body["attempts"] = attempts
-    body["data"] = found or {}
+    body["data"] = values or {}
     if number is not None:
         body["ttlock"] = number
     if job_state is not None:
@@ -174,15 +174,15 @@ def record_item(number, record, unix_s, who):
     word, method, ok = records.meaning(record.type)
     code, _ = records.listed(record.type)
     try:
-        found = records.fields(record)
+        values = records.fields(record)
     except ProtocolError:
-        found = {}
+        values = {}
     item = {"rec": number, "type": record.type, "list": code, "event": word, "method": method, "ok": ok, "who": who}
     item["ts"] = iso(unix_s) if unix_s is not None else None
     item["battery"] = record.battery
     for key, name in (("key", "button"), ("accessory_battery", "accessory_battery")):
-        if key in found:
-            item[name] = found[key]
+        if key in values:
+            item[name] = values[key]
     return item
 
 

@@ -12,8 +12,8 @@ TRUSTED = "trusted"
 
 _AGREE_MS = const(5000)
 _DAY_MS = const(86400000)
-_APART_MS = const(60000)  # confirmations closer together than that may be one and the same mistake
-_SOLID_MS = const(21600000)  # a far new time that was not contradicted for so long may become the floor
+_APART_MS = const(60000)  # confirmations closer together than that may have the same wrong source
+_SOLID_MS = const(21600000)  # a distant new time becomes the floor only when nothing contradicted it for so long
 
 
 class Timekeeper:

@@ -28,7 +28,7 @@ def cyclic(raw):
     An end before the start is on the next day. Equal times enclose nothing, but 00:00 to 00:00, as in passage mode and
     as the API's 0 to 1440 has to be sent, is the whole day.
     """
-    found = []
+    read = []
     for at in range(0, len(raw), _WINDOW_LEN):
         kind, day = raw[at], raw[at + 1]
         window = recurrence.NEVER
@@ -42,8 +42,8 @@ def cyclic(raw):
                 window = (_EVERY_DAY, 0, 0, opens, length)
             elif kind == 3:
                 window = (0, day, 0, opens, length)
-        found.append(window)
-    return tuple(found)
+        read.append(window)
+    return tuple(read)
 
 
 def passage(raw):
@@ -52,7 +52,7 @@ def passage(raw):
     All times zero is the whole day. None runs over midnight; the wire knows no 24:00, so an end of 23:59 stands for it,
     else a door that is to stay open for days would lock for the last minute of each.
     """
-    found = []
+    read = []
     for at in range(0, len(raw), _WINDOW_LEN):
         kind, day, month = raw[at], raw[at + 1], raw[at + 2]
         window = recurrence.NEVER
@@ -66,8 +66,8 @@ def passage(raw):
                 window = (1 << (day - 1) if day else _EVERY_DAY, 0, 0, opens, length)
             elif kind == 2:
                 window = (0, day, month, opens, length)
-        found.append(window)
-    return tuple(found)
+        read.append(window)
+    return tuple(read)
 
 
 def open_until(windows, now):

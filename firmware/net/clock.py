@@ -39,7 +39,7 @@ class Clock:
         self._keeper = Timekeeper(floor_s * 1000)
         rtc_s = board.unix_now()
         if rtc_s < floor_s:
-            board.set_rtc(floor_s)  # certificates are judged by it before there is an answer
+            board.set_rtc(floor_s)  # TLS checks certificates against it before a server has answered
         self._keeper.guess(rtc_s * 1000, 0)
 
     @property
@@ -79,7 +79,7 @@ class Clock:
                 await lease.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
                 continue
             if moved_ms is not None:
-                self._taken(moved_ms)
+                self._accepted(moved_ms)
                 await lease.sleep_ms(_RESYNC_S * 1000)
             elif self.trusted:
                 self._log.warn("jump_unconfirmed", pending=self._keeper.is_pending)
@@ -87,7 +87,7 @@ class Clock:
             else:
                 await lease.sleep_ms(_BETWEEN_S * 1000)
 
-    def _taken(self, moved_ms):
+    def _accepted(self, moved_ms):
         now_s = self.now()
         word = "synced" if -5000 <= moved_ms <= 5000 else "jumped"
         self._log.info(word, unix=now_s, moved_ms=moved_ms)

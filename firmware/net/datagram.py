@@ -1,4 +1,4 @@
-"""One question and one answer by UDP, without blocking the loop. Owns the socket for as long."""
+"""One question and one answer by UDP, without blocking the loop. Owns the socket of that exchange."""
 
 import asyncio
 import socket
@@ -7,8 +7,8 @@ from firmware.lib.errors import NetError
 from firmware.system.timing import wait_for_ms
 
 
-async def ask(address, port, request, timeout_ms, most=512, from_anybody=False):
-    """Send `request` to the IPv4 `address` and return the first answer, at most `most` bytes. Raises NetError.
+async def ask(address, port, request, timeout_ms, max_bytes=512, from_anybody=False):
+    """Send `request` to the IPv4 `address` and return the first answer, at most `max_bytes` long. Raises NetError.
 
     Only datagrams from there are seen, unless `from_anybody`, as for a multicast.
     """
@@ -22,7 +22,8 @@ async def ask(address, port, request, timeout_ms, most=512, from_anybody=False):
         else:
             sock.connect(where)
             sock.send(request)
-        reply: bytes = await wait_for_ms(asyncio.StreamReader(sock).read(most), timeout_ms)  # type: ignore[arg-type]
+        stream = asyncio.StreamReader(sock)  # type: ignore[arg-type]
+        reply: bytes = await wait_for_ms(stream.read(max_bytes), timeout_ms)
         return reply or b""
     except asyncio.TimeoutError:
         raise NetError("no answer in %d ms" % timeout_ms)

@@ -175,11 +175,11 @@ class Mqtt(MQTTClient):
             raise MQTTException(packet.codes[0])
         if not self._topics:
             return
-        session.subscribe_pid = session.outbox.take_pid()
+        session.subscribe_pid = session.outbox.next_pid()
         await session.write(mqtt_packet.encode_subscribe(session.subscribe_pid, self._topics))
         while session.subscribe_pid:  # retained messages may overtake the SUBACK
             await self.wait_msg(session)
-        for part in session.outbox.take():
+        for part in session.outbox.pop_all():
             await session.write(part)
 
     async def wait_msg(self, session):  # type: ignore[override]
@@ -208,7 +208,7 @@ class Mqtt(MQTTClient):
     async def _send(self, session):
         while True:
             await session.outbox.wait()
-            for part in session.outbox.take():
+            for part in session.outbox.pop_all():
                 await session.write(part)
             session.outbox.sent()
 

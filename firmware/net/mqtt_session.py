@@ -26,7 +26,7 @@ class Session:
         self.subscribe_pid = 0
 
     def end(self, fault):
-        """Note the first reason for ending and wake everybody."""
+        """Keep the first reason for the end, and wake every waiter."""
         if self.fault is None:
             self.fault = fault
             self.outbox.close()

@@ -10,7 +10,7 @@ from firmware.lib.errors import NetError
 from firmware.system.timing import ticks_diff, ticks_ms
 
 _MAX_BYTES = const(6144)  # waiting to be written; one packet may exceed it when nothing else waits
-_MAX_STUCK = const(16384)  # then the broker is taken for dead; acknowledgements and pings have no other bound
+_MAX_STUCK = const(16384)  # above it the broker counts as dead; nothing else limits acknowledgements and pings
 _MAX_UNACKED = const(8)
 
 
@@ -36,7 +36,7 @@ class Outbox:
         self._pid = 0
         self._closed = False
 
-    def take_pid(self):
+    def next_pid(self):
         """The next packet id that is not in use, 1 to 65535 (MQTT 2.3.1)."""
         while True:
             self._pid = self._pid % 0xFFFF + 1
@@ -54,7 +54,7 @@ class Outbox:
     async def publish(self, topic, payload, retain):
         """Queue a QoS 1 message and wait for its PUBACK. Raises NetError when the session ends first."""
         await self._until(lambda: len(self._unacked) < _MAX_UNACKED and self._bytes < _MAX_BYTES)
-        pid = self.take_pid()
+        pid = self.next_pid()
         waiter = _Unacked()
         packet = mqtt_packet.encode_publish(topic, payload, retain, 1, pid)
         self._unacked[pid] = waiter
@@ -90,7 +90,7 @@ class Outbox:
             self._filled.clear()
             await self._filled.wait()
 
-    def take(self):
+    def pop_all(self):
         """All queued packets, which the caller is about to write."""
         taken, self._queue = self._queue, []
         self._bytes = 0

@@ -1,7 +1,7 @@
 """Names to addresses. Owns the questions; nothing is kept.
 
 Not `socket.getaddrinfo`: on an ESP32 it blocks the loop for seven seconds per name server that does not answer (lwIP:
-four questions, one, one, two and three seconds apart), which the watchdog takes for the end.
+four questions, one, one, two and three seconds apart), and the watchdog would reset the board.
 """
 
 import os
@@ -26,7 +26,7 @@ class Resolver:
         self._port = port
 
     async def address(self, host):
-        """The IPv4 address of `host` as text; a name in `.local` is asked of everybody. Raises NetError."""
+        """The IPv4 address of `host` as text; a name in `.local` is asked by multicast. Raises NetError."""
         if dns_packet.is_address(host):
             return host
         is_local = host.endswith(".local")

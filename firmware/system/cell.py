@@ -25,7 +25,7 @@ class Cell:
 
     def load(self):
         """The payload saved last, else the one before it, else None."""
-        found = None
+        newest = None
         self.is_damaged = False
         self._number = 0
         for which in (0, 1):
@@ -34,11 +34,11 @@ class Cell:
                 self.is_damaged = self.is_damaged or len(raw) > 0
                 continue
             number = struct.unpack_from(_HEAD, raw)[0]
-            if found is None or number > self._number:
-                found = raw[4:-4]
+            if newest is None or number > self._number:
+                newest = raw[4:-4]
                 self._number = number
-        self.is_damaged = self.is_damaged and found is None
-        return found
+        self.is_damaged = self.is_damaged and newest is None
+        return newest
 
     def save(self, payload):
         """Store `payload` (bytes), durably. Raises OSError when the flash refuses; the old state then stands."""

@@ -90,23 +90,23 @@ class Table:
         if not isinstance(given, dict):
             return ["settings are not an object of keys and values"]
         known = {setting.name: setting for setting in self._settings}
-        found = ["%s is not a setting" % name for name in sorted(given) if name not in known]
+        faults = ["%s is not a setting" % name for name in sorted(given) if name not in known]
         for setting in self._settings:
             if setting.name in given:
                 fault = setting.check(given[setting.name])
                 if fault:
-                    found.append("%s %s" % (setting.name, fault))
+                    faults.append("%s %s" % (setting.name, fault))
             elif setting.default is REQUIRED:
-                found.append("%s is missing" % setting.name)
-        if not found and self._together:
-            found.extend(self._together(self._with_defaults(given)))
-        return found
+                faults.append("%s is missing" % setting.name)
+        if not faults and self._together:
+            faults.extend(self._together(self._with_defaults(given)))
+        return faults
 
     def check(self, given):
         """Dict -> Settings with the defaults filled in. Raises ConfigError that names every fault."""
-        found = self.faults(given)
-        if found:
-            raise ConfigError("; ".join(found))
+        faults = self.faults(given)
+        if faults:
+            raise ConfigError("; ".join(faults))
         return Settings(self._with_defaults(given))
 
     def _with_defaults(self, given):
@@ -123,7 +123,7 @@ def read(path):
         try:
             with open(path) as file:
                 value = loads_object(file.read())
-        except (OSError, ValueError, UnicodeError):  # nobody's hand has left this: the second copy stands in
+        except (OSError, ValueError, UnicodeError):  # damaged, not written by hand: the second copy is used
             value = store.load(path)
             if value is None:
                 raise ConfigError("%s is neither intact nor plain JSON" % path)

@@ -10,7 +10,7 @@ from firmware.system.timing import ThreadSafeFlag, remaining_ms, ticks_add, tick
 
 
 class Inbox:
-    """Ring of `depth` items. `dropped` counts what found it full; the oldest items are kept."""
+    """Ring of `depth` items. `dropped` counts items that came while it was full; the oldest items are kept."""
 
     def __init__(self, depth):
         self._ring = [None] * (depth + 1)  # one slot stays free, so that full and empty differ
@@ -67,7 +67,7 @@ class Inbox:
     async def get_within(self, timeout_ms):
         """`get` with a limit; raises asyncio.TimeoutError only when nothing is queued.
 
-        Not `wait_for(get())`: an item that arrives as the time runs out would go down with the cancelled task.
+        Not `wait_for(get())`: an item that arrives as the time runs out would be lost with the cancelled task.
         """
         deadline_ms = ticks_add(ticks_ms(), timeout_ms)
         self._is_waiting = True
@@ -82,7 +82,7 @@ class Inbox:
                 try:
                     await wait_for_ms(self._flag.wait(), left_ms)
                 except asyncio.TimeoutError:
-                    pass  # the flag may have been taken with it: look once more
+                    pass  # the flag may have been cleared by the cancelled wait: look once more
         finally:
             self._is_waiting = False
         return self.get_nowait()

@@ -1,12 +1,13 @@
 """Append-only records on flash. Owns one folder.
 
-Numbers rise by one. Damaged bytes cost the records they belong to (`journal_frame`).
+Numbers rise by one. Damaged bytes lose the records they belong to (`journal_frame`).
 
 Where a record goes: littlefs, as MicroPython mounts it, keeps a file of up to 128 bytes inside its folder, so that
 writing it anew is one commit and erases no block, whereas appending to a longer one copies that file's last block into
 a freshly erased one. New records therefore gather in eight small files, `tail.0` to `tail.7`; when these are full, all
-of them are appended to a segment, a file named after its first number, at the price of one block. What a small file
-holds besides is stale then, known by its numbers, and overwritten in time. Space is given back by segments.
+of them are appended to a segment, a file named after its first number, at the price of one block. Older records
+that a small file still holds are stale, which their numbers show, and are overwritten later. Space is given back by
+segments.
 
 Durability (security.md 4.3): the close of a file is one littlefs commit, which has its own checksum and is there or not
 there, so a second program operation for the commit byte would add wear and nothing else (rule 1); the byte and the
@@ -35,7 +36,7 @@ class _File:
         self.slot = slot
         self.count = 0
         self.size = 0
-        self.is_full = False  # takes no more: complete, or with damaged bytes
+        self.is_full = False  # nothing is appended any more: it is complete, or has damaged bytes
 
 
 class Journal:

@@ -1,4 +1,4 @@
-"""One record of a journal as bytes: written once, found again among damage.
+"""One record of a journal as bytes: written once, and found again among damaged bytes.
 
 Little-endian: magic 0xA5, u16 length, u32 number, payload, u32 CRC-32 over all before it, commit byte 0x5A
 (security.md 4.3 rule 1). Used by `journal` alone, which says where the bytes go.

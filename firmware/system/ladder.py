@@ -1,4 +1,4 @@
-"""The self-healing ladder: what is tried, one rung after the other, when something does not do its work. Owns the order
+"""The self-healing ladder: what is tried, one rung after the other, when something does not work. Owns the order
 and the pauses; what a rung does is given by the composition root.
 
 Gateway's rungs: `rescan`, `radio_cycle` (radio off and on), `soft_reset`, `radio` (hard reset). Each is counted.
@@ -9,7 +9,7 @@ import asyncio
 from firmware.lib.compat import const
 
 _CALM_MS = const(600000)
-_ACT_MS = const(20000)  # a reset waits until it hurts nothing
+_ACT_MS = const(20000)  # a reset waits until it disturbs nothing
 
 
 class Rung:
@@ -25,8 +25,8 @@ class Ladder:
     """`rungs` from the gentlest to the hardest; their words are in `restarts.WORDS`.
 
     Whoever finds trouble calls `trouble(why)` each time, as long as it lasts. The first call takes the lowest rung,
-    later ones the next, as far as they may; ten minutes without trouble lead back to the lowest. What may lead to a low
-    rung only brings nobody else's trouble nearer to a higher one.
+    later ones the next, up to the rung that they name; ten minutes without trouble lead back to the lowest. Trouble
+    that may lead to a low rung only does not bring other trouble nearer to a higher one.
     """
 
     def __init__(self, rungs, restarts, log, calm_ms=_CALM_MS):
@@ -61,5 +61,5 @@ class Ladder:
             lease.renew(_ACT_MS)
             await rung.act(self._why)
             await lease.sleep_ms(rung.settle_ms)
-            self._woken.clear()  # what was found meanwhile was found too early
+            self._woken.clear()  # calls that came while the rung acted saw the state before it had an effect
             self._most = 0

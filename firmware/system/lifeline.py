@@ -19,7 +19,7 @@ from firmware.system.timing import sleep_ms, ticks_diff, ticks_ms
 _STARTING_MS = const(30000)  # modules are read and stores scanned before the loop runs
 _RUNNING_MS = const(8000)  # with 4 s of silence and one round, below 15 s (security.md R-19)
 _LOOK_MS = const(500)
-_REBOOT_MS = const(500)  # the answer gets out before
+_REBOOT_MS = const(500)  # so that the answer leaves before the reset
 _IDLE_MS = const(10000)
 _MINIMAL_ROUNDS = const(600)
 _PROOF_ROUNDS = const(15)
@@ -35,8 +35,8 @@ def _nothing():
 
 
 class Lifeline:
-    """`board` is firmware.board. Set by the composition root: `is_idle()`, True when a reset would hurt nothing;
-    `make_safe()`, stops what must not go on through a reset; `is_fit()`, False when this firmware cannot do its work;
+    """`board` is firmware.board. Set by the composition root: `is_idle()`, True when a reset would disturb nothing;
+    `make_safe()`, stops what must not go on through a reset; `is_fit()`, False when this firmware does not work;
     `tick()`, called every `tick_ms`: periodic work that does not wait needs no job of its own."""
 
     def __init__(self, board, log, is_minimal=False, slot=None):
@@ -85,21 +85,21 @@ class Lifeline:
     def reset(self, why, what="", is_soft=False):
         """Reset the board now, safe outputs first."""
         self.make_safe()
-        self.restarts.note(why, what)
+        self.restarts.announce(why, what)
         self._log.warn("resetting", why=why, what=what or "-")
         if is_soft:
             self._board.soft_reset()
         self._board.reset()
 
     async def reset_when_idle(self, why, what="", is_soft=False):
-        """Reset as soon as it hurts nothing, at the latest after 10 s."""
+        """Reset as soon as it disturbs nothing, at the latest after 10 s."""
         began_ms = ticks_ms()
         while not self.is_idle() and ticks_diff(ticks_ms(), began_ms) < _IDLE_MS:
             await sleep_ms(_LOOK_MS)
         self.reset(why, what, is_soft)
 
     def ask_reboot(self):
-        """The owner wants it, in a moment."""
+        """Reset in a moment, because the owner asks for it."""
         self._reboot_ms = ticks_ms()
 
     def _ends(self):
@@ -108,7 +108,7 @@ class Lifeline:
         return counts.get("job", 0) + counts.get("no_memory", 0)
 
     def _judge(self):
-        """Firmware on trial: does it do its work?"""
+        """Judge firmware on trial: keep the slot, or go back."""
         rounds = self.supervisor.rounds()
         if self._ends() != self._ends_before or rounds >= _TRIAL_ROUNDS:
             self.reset("failing", "trial")
@@ -131,7 +131,7 @@ class Lifeline:
             if self.slot.is_on_trial:
                 self._judge()
             if self._reboot_ms is not None and ticks_diff(ticks_ms(), self._reboot_ms) > _REBOOT_MS:
-                self.restarts.healthy()  # this end is no crash
+                self.restarts.healthy()  # this end does not count as a crash
                 self.reset("asked")
             if self.is_minimal and self.supervisor.rounds() >= _MINIMAL_ROUNDS and self.is_idle():
                 self.restarts.healthy()

@@ -2,8 +2,8 @@
 settings").
 
 Owns the line's form, the level, and how many lines there may be: 20 a second, a hundred at once (security.md LOG-4);
-what is beyond is counted and told of later. Only this module and command lines print. A silent level costs one
-comparison: the values arrive as arguments and are turned into text only for a line that is written.
+lines beyond that are counted, and the count is printed later. Only this module and command lines print. A silent level
+costs one comparison: the values arrive as arguments and are turned into text only for a line that is written.
 """
 
 import io

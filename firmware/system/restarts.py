@@ -1,5 +1,5 @@
-"""Why this board started, and how often what went wrong. Owns a note in memory that outlives every reset but not a loss
-of power, behind the four bytes of it that boot.py and main.py keep.
+"""Why this board started, and how often each failure has happened. Owns a record in RTC memory, which survives a reset
+but not a loss of power; it lies behind the four bytes that boot.py and main.py keep there.
 
 Layout: mark "GH2"; starts in a row that did not last a minute (main.py adds one, `healthy` clears them, boot.py
 and main.py judge them); index of the word that says why the board is about to be reset, and 12 bytes that say what
@@ -10,18 +10,18 @@ import struct
 
 from firmware.lib.compat import const
 
-# Why a board starts, then what was done short of a reset. The order is the layout: add at the end.
+# Why a board starts, then what was done without a reset. The order is the layout: add at the end.
 WORDS = (
     "power_on",
     "asked",  # by the owner
     "failing",  # a job failed too often
-    "silent",  # a job did not report and could not be ended: the watchdog was left unfed
-    "blocked",  # the watchdog bit, and nobody had a chance to say why
+    "silent",  # a job outlived its lease and could not be ended: the watchdog was not fed
+    "blocked",  # the watchdog reset the board, and no reason was announced
     "memory",  # no memory left, also after collecting
     "radio",  # the last rung of the ladder
     "escaped",  # an exception that nobody caught ended the application
     "calm",  # minimal mode has lasted long enough
-    "unknown",  # a reset without a word: brown-out, or the interpreter crashed
+    "unknown",  # a reset without an announced reason: brown-out, or the interpreter crashed
     "job",  # a job was started again
     "rescan",
     "radio_cycle",
@@ -66,15 +66,15 @@ class Restarts:
             return WORDS[index]
         return "blocked" if cause == "watchdog" else "asked" if cause == "soft" else "unknown"
 
-    def note(self, why, what=""):
-        """Why the board is about to be reset, or will be if the watchdog bites; `what` keeps 12 bytes of ASCII."""
+    def announce(self, why, what=""):
+        """Why the board is about to be reset, or will be if the watchdog acts; `what` keeps 12 bytes of ASCII."""
         octets = what.encode()[:_WHAT_LEN]
         self._note[4] = WORDS.index(why)
         self._note[_WHAT_AT:_COUNTS_AT] = octets + bytes(_WHAT_LEN - len(octets))
         self._write()
 
     def withdraw(self):
-        """There will be no reset after all."""
+        """The announced reset does not come."""
         if self._note[4]:
             self._note[4:_COUNTS_AT] = bytes(_COUNTS_AT - 4)
             self._write()
@@ -87,16 +87,16 @@ class Restarts:
         self._write()
 
     def counts(self):
-        """{word: how often since power came on}, those that happened."""
-        found = {}
+        """{word: how often since power came on}, without those that never happened."""
+        counts = {}
         for index, word in enumerate(WORDS):
             number = struct.unpack_from(">H", self._note, _COUNTS_AT + 2 * index)[0]
             if number:
-                found[word] = number
-        return found
+                counts[word] = number
+        return counts
 
     def healthy(self):
-        """This start has lasted: the next reset is not one of a row."""
+        """This start has lasted: quick starts are counted from zero again."""
         if self._note[3]:
             self._note[3] = 0
             self._write()

@@ -1,5 +1,5 @@
-"""Which of the two slots this firmware runs from, and whether it has yet to prove itself. Owns the word in /slot, which
-boot.py reads.
+"""Which of the two slots this firmware runs from, and whether it is on trial. Owns the word in /slot, which boot.py
+reads.
 
 The word is `a` or `b`, the slot to start; `b??` is b on trial. boot.py turns that into `b?` and starts b once; unless
 the application has by then written `b`, the next start, whatever led to it, writes `a` and runs what ran before. A

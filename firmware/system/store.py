@@ -50,7 +50,8 @@ def _use_both_blocks(folder):
 
 
 def read(path):
-    """All bytes of the file `path`, or None when it cannot be read. Takes its room at once: growing takes it twice."""
+    """All bytes of the file `path`, or None when it cannot be read. Allocates its room at once: a growing buffer would
+    need it twice."""
     try:
         with open(path, "rb") as file:
             return file.read(os.stat(path)[6])

@@ -137,7 +137,7 @@ class Supervisor:
                 self._restarts.withdraw()
         elif late != self._starving and self._jobs[late].rounds < -1:  # its cancellation had a round
             self._starving = late
-            self._restarts.note("silent", late)
+            self._restarts.announce("silent", late)
             self._log.error("silent", job=late)
 
     async def _keep(self, job):
@@ -152,7 +152,7 @@ class Supervisor:
                 if self._is_stopping or not job.is_cut:
                     raise
                 why = "silent"
-                pause_ms = 0  # it has cost four seconds already
+                pause_ms = 0  # its silence has lasted four seconds already
             except MemoryError as err:
                 gc.collect()
                 why = err
@@ -161,12 +161,12 @@ class Supervisor:
             job.suspend()
             job.is_cut = False
             try:
-                self._note_end(job, why, ticks_diff(self._now_ms(), began_ms))
-            except Exception:  # no memory even to say so: going on matters more
+                self._record_end(job, why, ticks_diff(self._now_ms(), began_ms))
+            except Exception:  # no memory for the log line: the job is restarted without it
                 gc.collect()
             await sleep_ms(pause_ms)
 
-    def _note_end(self, job, why, ran_ms):
+    def _record_end(self, job, why, ran_ms):
         """A run of `job` has ended: count it, log it, and give up after the third in ten minutes."""
         job.ends = tuple(end for end in job.ends if self._round - end <= _SPAN_ROUNDS) + (self._round,)
         is_memory = isinstance(why, MemoryError)

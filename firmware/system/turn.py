@@ -10,7 +10,7 @@ from firmware.system.timing import remaining_ms, ticks_add, ticks_ms, wait_for_m
 
 
 class Turn:
-    """Take it, work, and give it back in `finally`."""
+    """`acquire`, work, and `release` in `finally`."""
 
     def __init__(self):
         self._is_taken = False
@@ -19,14 +19,14 @@ class Turn:
     def is_taken(self):
         return self._is_taken
 
-    async def take(self, timeout_ms):
-        """Wait for the turn, those who came first first. Raises asyncio.TimeoutError."""
+    async def acquire(self, timeout_ms):
+        """Wait for the turn; first come, first served. Raises asyncio.TimeoutError."""
         deadline_ms = ticks_add(ticks_ms(), timeout_ms)
         while self._is_taken:
             self._freed.clear()
             await wait_for_ms(self._freed.wait(), remaining_ms(deadline_ms))
         self._is_taken = True
 
-    def give_back(self):
+    def release(self):
         self._is_taken = False
         self._freed.set()

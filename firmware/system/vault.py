@@ -223,7 +223,7 @@ class Vault:
             self._nvs.erase(_SPACE, name)
         for name in KEY_NAMES:
             self._nvs.scrub(name)
-        for name in sorted(set(names) | set(self.names())):  # of those named there may be no more than the counter
+        for name in sorted(set(names) | set(self.names())):  # a class may have nothing left but its counter
             self.remove(name)
         erase_others()
         self._nvs.erase(_SPACE, _WIPING)

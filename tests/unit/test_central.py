@@ -31,19 +31,19 @@ class _Stack:
 
     def gattc_discover_services(self, handle, uuid):
         self._note("services", uuid)
-        self.peer.take_event(peer.IRQ_SERVICE_RESULT, (10, 20, b"\x10\x19"))
-        self.peer.take_event(peer.IRQ_SERVICE_DONE, (0,))
+        self.peer.on_event(peer.IRQ_SERVICE_RESULT, (10, 20, b"\x10\x19"))
+        self.peer.on_event(peer.IRQ_SERVICE_DONE, (0,))
 
     def gattc_discover_characteristics(self, handle, start, end):
         self._note("characteristics", start, end)
         for place, uuid in enumerate(self._characteristics):
-            self.peer.take_event(peer.IRQ_CHARACTERISTIC_RESULT, (13 + 3 * place, 12 + 3 * place, 4, uuid))
-        self.peer.take_event(peer.IRQ_CHARACTERISTIC_DONE, (0,))
+            self.peer.on_event(peer.IRQ_CHARACTERISTIC_RESULT, (13 + 3 * place, 12 + 3 * place, 4, uuid))
+        self.peer.on_event(peer.IRQ_CHARACTERISTIC_DONE, (0,))
 
     def gattc_discover_descriptors(self, handle, start, end):
         self._note("descriptors", start, end)
-        self.peer.take_event(peer.IRQ_DESCRIPTOR_RESULT, (16, b"\x02\x29"))
-        self.peer.take_event(peer.IRQ_DESCRIPTOR_DONE, (0,))
+        self.peer.on_event(peer.IRQ_DESCRIPTOR_RESULT, (16, b"\x02\x29"))
+        self.peer.on_event(peer.IRQ_DESCRIPTOR_DONE, (0,))
 
     def gattc_write(self, handle, value_handle, octets, mode):
         if not mode and self._busy:
@@ -51,7 +51,7 @@ class _Stack:
             raise OSError(12)
         self._note("write", value_handle, bytes(octets), mode)
         if mode and not self._is_slow:
-            self.peer.take_event(peer.IRQ_WRITE_DONE, (value_handle, self._cccd_status))
+            self.peer.on_event(peer.IRQ_WRITE_DONE, (value_handle, self._cccd_status))
 
     def gap_disconnect(self, handle):
         self._note("disconnect")
@@ -113,9 +113,9 @@ class CentralTest(unittest.TestCase):
             async with _central(radio).connect(_ADDRESS, 0, _soon()) as channel:
                 self.assertEqual(radio.turns, 0)  # scanning goes on beside an open link
                 await channel.write(bytes(45))
-                stack.peer.take_notification(15, memoryview(b"first"))
-                stack.peer.take_notification(15, memoryview(b"second"))
-                stack.peer.take_notification(99, memoryview(b"not ours"))
+                stack.peer.on_notification(15, memoryview(b"first"))
+                stack.peer.on_notification(15, memoryview(b"second"))
+                stack.peer.on_notification(99, memoryview(b"not ours"))
                 return await channel.inbox.get(), await channel.inbox.get(), len(channel.inbox), channel.is_connected()
 
         self.assertEqual(asyncio.run(scenario()), (b"first", b"second", 0, True))
@@ -151,7 +151,7 @@ class CentralTest(unittest.TestCase):
         async def scenario(stack, answers):
             async with central.connect(_ADDRESS, 0, _soon()):
                 if answers:
-                    stack.peer.take_notification(15, b"x")
+                    stack.peer.on_notification(15, b"x")
 
         asyncio.run(scenario(first, True))
         asyncio.run(scenario(second, False))
@@ -167,8 +167,8 @@ class CentralTest(unittest.TestCase):
             async with central.connect(_ADDRESS, 0, _soon(), True) as channel:
                 await channel.write(b"first request")
                 before = [call[0:2] for call in stack.calls]
-                stack.peer.take_event(peer.IRQ_WRITE_DONE, (16, 0))
-                stack.peer.take_notification(15, b"answer")
+                stack.peer.on_event(peer.IRQ_WRITE_DONE, (16, 0))
+                stack.peer.on_notification(15, b"answer")
                 return before, await channel.inbox.get_within(1000)
 
         before, answer = asyncio.run(scenario())
@@ -192,7 +192,7 @@ class CentralTest(unittest.TestCase):
 
         async def scenario():
             async with central.connect(_ADDRESS, 0, _soon(), True) as channel:
-                stack.peer.take_event(peer.IRQ_WRITE_DONE, (16, 7))  # BLE_HS_ENOTCONN
+                stack.peer.on_event(peer.IRQ_WRITE_DONE, (16, 7))  # BLE_HS_ENOTCONN
                 stack.peer.lose()  # 0x3E: nobody took part in the first six connection events
                 return await channel.inbox.get_within(1000)
 
@@ -215,7 +215,7 @@ class CentralTest(unittest.TestCase):
 
         async def scenario(stack):
             async with central.connect(_ADDRESS, 0, _soon()) as channel:
-                stack.peer.take_notification(15, b"x")
+                stack.peer.on_notification(15, b"x")
                 return channel.is_connected()
 
         asyncio.run(scenario(good))

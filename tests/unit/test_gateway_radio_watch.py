@@ -102,7 +102,7 @@ class RadioWatchTest(unittest.TestCase):
         self.assertEqual(len(self.told), 2)
         self.pass_time(600)
         self.assertEqual(len(self.told), 4)
-        self.signs.heard()
+        self.signs.advertised()
         self.locks.ages_s[0] = 0
         self.pass_time(95)
         self.assertEqual(len(self.told), 5)
@@ -116,7 +116,7 @@ class RadioWatchTest(unittest.TestCase):
     def test_silence_says_nothing_without_a_lock_that_was_near(self):
         for age_s in (None, 700):
             self.locks.ages_s[0] = age_s
-            self.signs.heard()
+            self.signs.advertised()
             self.pass_time(300)
         self.assertEqual(self.told, [])
 

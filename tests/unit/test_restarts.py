@@ -28,7 +28,7 @@ class RestartsTest(unittest.TestCase):
         self.assertEqual(found.counts(), {"power_on": 1})
 
     def test_noted_reason_is_read_once(self):
-        self.memory.start("power_on").note("failing", "scanner")
+        self.memory.start("power_on").announce("failing", "scanner")
         found = self.memory.start("hard")
         self.assertEqual((found.why, found.what, found.quick), ("failing", "scanner", 2))
         self.assertEqual(self.memory.start("hard").why, "unknown")
@@ -41,7 +41,7 @@ class RestartsTest(unittest.TestCase):
     def test_withdrawn_reason_is_gone_and_counts_stay(self):
         first = self.memory.start("power_on")
         first.count("rescan")
-        first.note("silent", "a name much too long")
+        first.announce("silent", "a name much too long")
         first.withdraw()
         found = self.memory.start("watchdog")
         self.assertEqual((found.why, found.what), ("blocked", ""))

@@ -11,11 +11,11 @@ class TurnTest(unittest.TestCase):
             order = []
 
             async def work(name):
-                await turn.take(1000)
+                await turn.acquire(1000)
                 order.append(name + " in")
                 await asyncio.sleep(0)
                 order.append(name + " out")
-                turn.give_back()
+                turn.release()
 
             tasks = [asyncio.create_task(work(name)) for name in ("a", "b", "c")]
             for task in tasks:
@@ -29,9 +29,9 @@ class TurnTest(unittest.TestCase):
     def test_waiting_ends_at_the_deadline(self):
         async def scenario():
             turn = Turn()
-            await turn.take(1000)
+            await turn.acquire(1000)
             try:
-                await turn.take(10)
+                await turn.acquire(10)
             except asyncio.TimeoutError:
                 return True
 
@@ -42,11 +42,11 @@ class TurnTest(unittest.TestCase):
             turn = Turn()
 
             async def work():
-                await turn.take(1000)
+                await turn.acquire(1000)
                 try:
                     await asyncio.sleep(10)
                 finally:
-                    turn.give_back()
+                    turn.release()
 
             first = asyncio.create_task(work())
             second = asyncio.create_task(work())

@@ -48,10 +48,10 @@ def entry(data):
     if len(data) != 22:
         check_length(data, 4)
         return fingerprint_client.entry(data)
-    after, found = fingerprint_client.entry(data[:20])
+    after, listed = fingerprint_client.entry(data[:20])
     if data[21] > _FLAGS:
         raise ProtocolError("flags of an accessory")
-    return after, Accessory(found, decode_percent(data, 20), data[21])
+    return after, Accessory(listed, decode_percent(data, 20), data[21])
 
 
 def battery_request(kind):

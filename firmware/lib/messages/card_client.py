@@ -91,7 +91,7 @@ def mark_lost(id):
 
 
 def unmark_lost(id):
-    """It was found."""
+    """Accept this card again: it is no longer lost."""
     return bytes((UNMARK_LOST,)) + _id(id)
 
 
@@ -142,5 +142,5 @@ def entry(data, op=LIST):
             raise ProtocolError("page without a card")
         return None, None
     at = len(data) - 10
-    found = Card(bytes(data[4:at]), dates.decode5(data, at), dates.decode5(data, at + 5))
-    return (None if after in (0, _END) else after), found
+    card = Card(bytes(data[4:at]), dates.decode5(data, at), dates.decode5(data, at + 5))
+    return (None if after in (0, _END) else after), card

@@ -97,5 +97,5 @@ def entry(data):
         if after not in (0, _END):
             raise ProtocolError("page without an entry")
         return None, None
-    found = Entry(decode_number(data, 4, _ID_LEN), dates.decode5(data, 10), dates.decode5(data, 15))
-    return (None if after in (0, _END) else after), found
+    listed = Entry(decode_number(data, 4, _ID_LEN), dates.decode5(data, 10), dates.decode5(data, 15))
+    return (None if after in (0, _END) else after), listed

@@ -26,9 +26,9 @@ def page(data):
     if total not in (len(data) - 2, len(data)) or len(data) < 5:
         raise ProtocolError("log page of %d bytes" % len(data))
     cursor = decode_number(data, 2, 2)
-    found = []
+    listed = []
     at = 4
     while at < len(data):
         record, at = take(data, at)
-        found.append(record)
-    return cursor, found
+        listed.append(record)
+    return cursor, listed
