@@ -9,9 +9,9 @@ from pathlib import Path
 
 from firmware.gateway import lock as locks
 from firmware.lib import credentials
-from firmware.lock.credentials import cards, fingerprints
-from firmware.lock.credentials.passcodes import CAPACITY
-from firmware.lock.ring import CAPACITY as RECORDS
+from firmware.lock.stores import cards, held
+from firmware.lock.stores.passcodes import CAPACITY
+from firmware.lock.stores.ring import CAPACITY as RECORDS
 from firmware.system.vault import Vault
 from tests.unit.fake_nvs import Nvs
 from tests.unit.lock_rig import ADMIN_PS, UNLOCK_KEY, Rig
@@ -50,27 +50,27 @@ def full_lock(folder: Path, unread: int) -> LockStores:
     The newest record, of the start, is made by the board itself.
     """
     rig = Rig(str(folder)).paired()
-    rig.device.options.change("remote_unlock", 1)
-    rig.device.options.change("autolock_s", 0)
+    rig.device.stores.options.change("remote_unlock", 1)
+    rig.device.stores.options.change("autolock_s", 0)
     for number in range(CAPACITY):
-        refused = rig.device.passcodes.add(credentials.PERMANENT, b"%06d" % (100000 + 3571 * number), _FROM_2000)
+        refused = rig.device.stores.passcodes.add(credentials.PERMANENT, b"%06d" % (100000 + 3571 * number), _FROM_2000)
         assert refused is None, refused
-    vault = rig.device.vault
+    vault = rig.device.stores.vault
     vault.begin()  # each page is written once
     for number in range(cards.CAPACITY):
-        assert rig.device.cards.add((0x10000000 + 7919 * number).to_bytes(4, "big")) is None
-    for number in range(fingerprints.CAPACITY):
-        assert rig.device.fingerprints.add(b"%08d" % number)
+        assert rig.device.stores.cards.add((0x10000000 + 7919 * number).to_bytes(4, "big")) is None
+    for number in range(held.MAX_FINGERS):
+        assert rig.device.stores.fingerprints.add(b"%08d" % number)
     vault.commit("cards.00")
-    while len(rig.device.ring) < RECORDS - unread:
+    while len(rig.device.stores.ring) < RECORDS - unread:
         rig.device.record(_POWERED_ON)
-    while rig.device.ring.read(0xFFFF):
+    while rig.device.stores.ring.read(0xFFFF):
         pass
-    while len(rig.device.ring) < RECORDS - 1:
+    while len(rig.device.stores.ring) < RECORDS - 1:
         rig.device.record(_POWERED_ON)
-    newest = rig.device.ring.next_number
+    newest = rig.device.stores.ring.next_number
     numbers = range(newest + 1 - RECORDS, newest + 1)
-    return LockStores(files_below(folder, "/data"), _entries(rig.nvs), bytes(rig.device.keys.aes), numbers)
+    return LockStores(files_below(folder, "/data"), _entries(rig.nvs), bytes(rig.device.stores.keys.aes), numbers)
 
 
 def known_locks(folder: Path, number: int) -> Stores:

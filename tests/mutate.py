@@ -25,7 +25,7 @@ _LOCK_TABLE = "firmware/lock/commands/table.py"
 _AUTHORITY = "firmware/lock/authority.py"
 _ENGINE = "firmware/lock/engine.py"
 _GATEWAY_TABLE = "firmware/gateway/operations/table.py"
-_PANEL = "firmware/lock/panel/panel.py"
+_PANEL = "firmware/lock/console.py"
 
 _MATRIX = "tests/faults/test_lock_authority.py"
 _OPERATIONS = "tests/unit/test_gateway_rules.py"

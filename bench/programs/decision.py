@@ -19,7 +19,7 @@ def card(n):
 def cost(rig, key):
     """One decision by a lock that has just started, its page cache empty."""
     rig.start(False)
-    bank = rig.device.cards.bank
+    bank = rig.device.stores.cards.bank
     steps, pages = bank.comparisons, bank.pages_read
     moved = rig.device.bolt.movements
     gc.collect()
@@ -37,10 +37,10 @@ def main():
     found = []
     for size in json.loads(sys.argv[1]):
         rig = Rig(_FOLDER).paired()
-        vault = rig.device.vault
+        vault = rig.device.stores.vault
         vault.begin()  # each page is written once
         for n in range(size):
-            assert rig.device.cards.add(card(n), _LIMITS) is None
+            assert rig.device.stores.cards.add(card(n), _LIMITS) is None
         vault.commit("cards.00")
         for what, n in (("first", 0), ("middle", size // 2), ("last", size - 1), ("unknown", size)):
             found.append(dict(cost(rig, card(n)), cards=size, what=what))

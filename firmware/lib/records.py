@@ -1,8 +1,8 @@
 """Records of the operation log: layout of every type, masking of passcodes, what a type means, and which records the
 owner's list shows.
 
-Owns the record's bytes; paging is `messages.log_client` and `messages.log_lock`. The number in the list is not the type
-in the lock: 17 and 25 are both 7, a card.
+Owns the record's bytes; paging is `messages.log_client` and `messages.session_lock`. The number in the list is not the
+type in the lock: 17 and 25 are both 7, a card.
 Source: lock-ble-link.md 9.2, 9.3; domain.md 4.
 """
 

@@ -5,7 +5,7 @@ Decides nothing. Source of the bytes: lock-ble-link.md 6.1, 8.5; of the records:
 
 from firmware.lib import credentials, validity
 from firmware.lib.compat import const
-from firmware.lock.credentials import passcodes
+from firmware.lock.stores import passcodes
 
 _MIN_BATTERY_PCT = const(5)  # below it the motor is not started
 
@@ -28,27 +28,28 @@ _CODE_DOUBLE_LOCKED = const(38)
 
 def situation(device):
     """What of the lock bears on a decision at this moment -> validity.Situation"""
-    found = validity.Situation(device.clock.seconds() // 60)
-    found.is_clock_trusted = device.clock.is_trusted
-    found.is_battery_low = device.battery_pct < _MIN_BATTERY_PCT
-    options = device.options
-    found.is_remote_unlock_on = bool(options.remote_unlock)
-    found.is_frozen = bool(options.frozen)
-    found.is_double_locked = bool(options.double_locked)
-    found.passage = device.passage.windows
-    found.passage_unlocks = bool(options.passage_auto_unlock)
-    found.flag_pos = device.ekeys.flag_pos
-    found.barred_min = device.offline.barred_min(found.now_min, found.is_clock_trusted)
-    return found
+    stores = device.stores
+    options = stores.options
+    now = validity.Situation(stores.clock.seconds() // 60)
+    now.is_clock_trusted = stores.clock.is_trusted
+    now.is_battery_low = device.battery_pct < _MIN_BATTERY_PCT
+    now.is_remote_unlock_on = bool(options.remote_unlock)
+    now.is_frozen = bool(options.frozen)
+    now.is_double_locked = bool(options.double_locked)
+    now.passage = stores.passage.windows
+    now.passage_unlocks = bool(options.passage_auto_unlock)
+    now.flag_pos = stores.ekeys.flag_pos
+    now.barred_min = stores.offline.barred_min(now.now_min, now.is_clock_trusted)
+    return now
 
 
 def of_passcode(entry):
     """The stored passcode `entry` as a credential."""
     is_offline = passcodes.is_offline(entry)
-    found = credentials.passcode(passcodes.kind_of(entry), passcodes.trailer_of(entry), is_offline)
-    found.is_offline = is_offline
-    found.is_used = is_offline
-    return found
+    made = credentials.passcode(passcodes.kind_of(entry), passcodes.trailer_of(entry), is_offline)
+    made.is_offline = is_offline
+    made.is_used = is_offline
+    return made
 
 
 def error_byte(why):

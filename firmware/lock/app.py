@@ -14,10 +14,7 @@ from firmware.lib import advert
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.lock import bolt
-from firmware.lock.build import Hardware, build
-from firmware.lock.console import Words
-from firmware.lock.identity import Identity
-from firmware.lock.settings import TABLE
+from firmware.lock.build import TABLE, Hardware, Identity, Lock
 from firmware.system import config
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
@@ -46,7 +43,7 @@ _RESTING_MS = const(50)
 _LINKED_MS = const(60)
 _BATTERY_MS = const(10000)
 _GUARD_MS = const(250)
-_MOST_FAULTS = const(3)
+_MAX_FAULTS = const(3)
 
 
 class _Pins:
@@ -97,15 +94,15 @@ class App:
             _set_rtc,
             board.Nvs(),
             board.reset_cause() == "power_on",
+            board.Input(_DOOR) if settings.door_sensor else None,
+            board.Input(_TAMPER),
+            board.Input(_PRIVACY),
         )
-        if settings.door_sensor:
-            hardware.door = board.Input(_DOOR)
-        hardware.tamper = board.Input(_TAMPER)
-        hardware.privacy = board.Input(_PRIVACY)
         self._gauge = board.Gauge(_BATTERY)
-        self._lock = build(_FOLDER, hardware, settings, identity, self._uptime.now_ms(), self._log)
+        now_ms = self._uptime.now_ms()
+        self._lock = Lock(_FOLDER, hardware, settings, identity, now_ms, self._log, self._about_board)
         self._device = self._lock.device
-        self._device.about = self._about_board
+        self._stores = self._lock.stores
         self._engine = self._lock.engine
         self._identity = identity
         self._battery_ms = None
@@ -113,15 +110,15 @@ class App:
         self._connection = None
         lifeline.is_idle = self._is_idle
         lifeline.make_safe = self.make_safe
-        lifeline.tick = lambda: self._device.guard(self._uptime.now_ms())  # should `mechanics` hang
+        lifeline.tick = lambda: self._lock.motion.guard(self._uptime.now_ms())  # should `mechanics` hang
         lifeline.tick_ms = _GUARD_MS
         lifeline.is_fit = lambda: has_settings
         lifeline.supervisor.add("link", self._links)
         lifeline.supervisor.add("mechanics", self._mechanics)
         if not is_minimal:
             lifeline.supervisor.add("console", self._console)
-        self._measure(self._uptime.now_ms())
-        self._advertise(self._uptime.now_ms())
+        self._measure(now_ms)
+        self._advertise(now_ms)
 
     def make_safe(self):
         """Whatever happens next, the motor does not go on."""
@@ -133,7 +130,7 @@ class App:
     async def run(self):
         """All jobs, for ever."""
         device = self._device
-        self._log.info("started", version=VERSION, paired=device.keys.is_paired, bolt=device.bolt.state)
+        self._log.info("started", version=VERSION, paired=self._stores.keys.is_paired, bolt=device.bolt.state)
         await self._lifeline.run()
 
     # Jobs
@@ -184,45 +181,35 @@ class App:
                 except Exception as err:
                     gc.collect()
                     faults += 1
-                    if faults >= _MOST_FAULTS:
+                    if faults >= _MAX_FAULTS:
                         raise
                     self._log.crash("step_failed", err)
                 lease.renew()
                 is_busy = device.bolt.is_moving or self._lock.keypad.is_busy
                 await sleep_ms(_MOVING_MS if is_busy else _RESTING_MS)
         finally:
-            self._device.give_up(self._uptime.now_ms())  # a job that ended drives no motor
+            self._lock.motion.give_up(self._uptime.now_ms())  # a job that ended drives no motor
 
     def _step(self):
         device = self._device
         now_ms = self._uptime.now_ms()
         was = device.bolt.state
-        waited = self._engine.ticket
-        device.poll(now_ms)
-        if self._connection and self._engine.ticket is not waited:
+        ticket = self._engine.ticket
+        self._lock.poll(now_ms)
+        if self._connection and self._engine.ticket is not ticket:
             self._connection.nudge()
-        self._lock.button.poll(now_ms)
-        self._lock.keypad.poll(now_ms)
         if device.bolt.state != was:
             self._log.info("bolt", state=device.bolt.state, movements=device.bolt.movements)
         self._measure(now_ms)
         self._advertise(now_ms)
 
     async def _console(self, lease):
+        from firmware.lock.console import Panel, Words
         from firmware.system.console import Console
 
-        words = Words(
-            self._lock.keypad,
-            self._describe,
-            self._hello,
-            self._lifeline.ask_reboot,
-            self._uptime.now_ms,
-            self._settings,
-            _SETTINGS,
-            TABLE,
-            self._lock.reader,
-            self._lock.fob_radio,
-        )
+        lock = self._lock
+        panel = Panel(lock.keypad, lock.reader, self._describe, self._uptime.now_ms, self._settings.panel)
+        words = Words(panel, self._hello, self._lifeline.ask_reboot, _SETTINGS, TABLE)
         await Console().serve(words.handle, lease)
 
     # What others see
@@ -243,7 +230,7 @@ class App:
         is_awake = device.is_awake(now_ms) and not self._engine.is_throttled(now_ms)
         interval_ms = self._settings.adv_awake_ms if is_awake else self._settings.adv_asleep_ms
         content = advert.encode_manufacturer(identity.address, identity.scene, device.flags(now_ms), device.battery_pct)
-        self._peripheral.set_advert(content, device.name.text or self._name, interval_ms)
+        self._peripheral.set_advert(content, self._stores.name.text or self._name, interval_ms)
 
     def _hello(self):
         return {
@@ -260,11 +247,11 @@ class App:
         }
 
     def _about_board(self):
-        told = self._lifeline.told()
+        start = self._lifeline.told()
         return {
             "uptime_s": self._uptime.seconds(),
             "reset": board.reset_cause(),
-            "restart": {key: told[key] for key in ("why", "what", "minimal", "counts")},
+            "restart": {key: start[key] for key in ("why", "what", "minimal", "counts")},
             "heap": board.free_heap(),
             "board": getattr(sys.implementation, "_machine", sys.platform),
             "micropython": ".".join(str(part) for part in sys.implementation.version[:3]),
@@ -272,25 +259,26 @@ class App:
 
     def _describe(self):
         device = self._device
-        now_ms = self._uptime.now_ms()
+        options = self._stores.options
+        clock = self._stores.clock
         return {
             "bolt": device.bolt.state,
             "door": ("open", "closed", "unknown")[device.door_byte()],
-            "double_locked": bool(device.options.double_locked),
-            "frozen": bool(device.options.frozen),
-            "passage": device.passage.is_holding,
+            "double_locked": bool(options.double_locked),
+            "frozen": bool(options.frozen),
+            "passage": self._stores.passage.is_holding,
             "siren": device.feedback.is_alarming,
-            "volume": device.options.volume if device.options.sound else 0,
+            "volume": options.volume if options.sound else 0,
             "light": device.feedback.colour,
             "sound": device.feedback.word,
             "sounding": device.feedback.is_sounding,
-            "clock": "%04d-%02d-%02dT%02d:%02d:%02d" % device.clock.date6(),
-            "clock_trusted": device.clock.is_trusted,
+            "clock": "%04d-%02d-%02dT%02d:%02d:%02d" % clock.date6(),
+            "clock_trusted": clock.is_trusted,
             "paired": device.pairing.is_final,
-            "settable": device.pairing.is_open(now_ms),
+            "settable": device.pairing.is_open(self._uptime.now_ms()),
             "battery": device.battery_pct,
-            "records": len(device.ring),
-            "autolock_s": device.options.autolock_s,
+            "records": len(self._stores.ring),
+            "autolock_s": options.autolock_s,
             "movements": device.bolt.movements,
             "jammed": device.bolt.state == bolt.JAMMED,
         }

@@ -1,12 +1,15 @@
-"""Who may do what: the authorization table of the lock, as data, and the one function that reads it.
+"""Who may do what: the authorization table of the lock, as data, and how one frame is judged by it.
 
-Owns the order of refusals that are made before anything is decrypted. Default deny: what has no row here is answered
-0x1B. Knows no session object: `refusal` takes a `Standing`.
-Source: security.md 3.2 (AUZ-1), 3.4 (ORC-1, ORC-4); lock-ble-link.md 6.2; feature bits: domain.md 3.12.
+Owns the order of refusals that are made before anything is decrypted (`refusal`), and that a bad frame costs the same
+work whatever is bad about it: the first line of lock-ble-link.md 6.2 (`envelope`) and its fifth (`open_request`:
+length, padding, structure) must not be told apart from outside (security.md ORC-1, ORC-2). Default deny: what has no
+row here is answered 0x1B. Knows no session object: `refusal` takes a `Standing`. Acts on nothing.
+Source: security.md 3.2 (AUZ-1), ORC-1, ORC-4, PAR-3; lock-ble-link.md 6.2; feature bits: domain.md 3.12.
 """
 
-from firmware.lib import opcodes
+from firmware.lib import crypto, frame, opcodes
 from firmware.lib.compat import const
+from firmware.lib.errors import BadRequest, ProtocolError
 
 # Pairing of this lock. A stage is also how far a pairing link has come.
 FACTORY = 0
@@ -32,6 +35,8 @@ _NOT_SETTABLE = const(0x07)
 _BAD_LENGTH = const(0x17)
 _UNKNOWN = const(0x1B)
 
+_PROTOCOL = const(5)
+_VERSION = const(3)
 _FRESH_S3_MS = const(30000)
 _NO_BIT = const(255)
 
@@ -82,7 +87,7 @@ _ROWS = {
 }
 
 
-# What a frozen lock still does in an admin session (domain.md 3.4): with these everything ...
+# What a frozen lock still does in an admin session (domain.md 3.4): with these commands everything,
 _FREE = (
     opcodes.STATUS,
     opcodes.FEATURES,
@@ -103,7 +108,7 @@ _FREE = (
     opcodes.ACCESSORY_BATTERY,
     opcodes.DIAGNOSIS,
 )
-_ASKS = {  # ... and with these what only asks
+_ASKS = {  # with these what only asks: the operation bytes,
     opcodes.CARD: b"\x01\x22",
     opcodes.FINGERPRINT: b"\x06",
     opcodes.EKEY: b"\x01\x06",
@@ -116,7 +121,7 @@ _ASKS = {  # ... and with these what only asks
     opcodes.LOCK_NAME: b"",
     opcodes.SET_ERASE_CODE: b"",
 }
-_ASK = b"\x01"  # of all others
+_ASK = b"\x01"  # and this operation of all others
 
 
 def is_change(command, op):
@@ -153,7 +158,7 @@ def _state_refusal(level, standing, length, may_be_empty):
         return None
     if level == S1:  # shown by this frame; an empty one shows nothing, so an earlier one must have
         allowed = length > 0 or stage == PROVISIONAL or standing.has_key or not may_be_empty
-    elif level == CHALLENGE:  # the bolt rests while a pairing is under way (PAIR-3)
+    elif level == CHALLENGE:  # the bolt rests while a pairing is under way (security.md PAIR-3)
         allowed = stage == PAIRED and standing.challenge_of in (opcodes.CHECK_ADMIN, opcodes.CHECK_USER)
     elif level == ADMIN_CHALLENGE:
         allowed = standing.challenge_of == opcodes.CHECK_ADMIN
@@ -185,7 +190,9 @@ def refusal(command, length, standing, features, strict_empty=False):
 
 
 def plain_length_allowed(command, length, standing):
-    """True if a plain text of `length` bytes may be looked at here (ORC-4): below S3 and P a short list per opcode."""
+    """True if a plain text of `length` bytes may be looked at here (security.md ORC-4): below S3 and P a short list per
+    opcode.
+    """
     lengths = _ROWS[command][4]
     if command == opcodes.ADD_ADMIN:
         return length == 15
@@ -194,6 +201,33 @@ def plain_length_allowed(command, length, standing):
     if lengths is None:
         return standing.s3_age_ms is not None or standing.stage == PROVISIONAL
     return length in lengths
+
+
+def envelope(raw):
+    """One whole frame -> Frame, or None: bad CRC, another version."""
+    try:
+        request = frame.decode(raw)
+    except ProtocolError:
+        return None
+    return request if request.protocol == _PROTOCOL and request.version == _VERSION else None
+
+
+def open_request(command, payload, key, standing, decode):
+    """(is right, request, error byte, operation byte): all that can be wrong with a payload is looked at before it is
+    decided.
+
+    `decode` is the command's decoder. An error byte belongs to a request that is right but for a value; what `decode`
+    made of bytes that are not right is dropped here. The operation is the first byte, None for an empty request.
+    """
+    plain, is_right = crypto.try_decrypt(key, payload) if payload else (b"", True)
+    is_right = plain_length_allowed(command, len(plain), standing) and is_right
+    try:
+        request = decode(plain)
+        return is_right, request if is_right else None, None, plain[0] if plain else None
+    except BadRequest as err:
+        return is_right, None, err.ble, None
+    except ProtocolError:
+        return False, None, None, None
 
 
 def known():

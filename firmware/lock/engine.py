@@ -9,17 +9,15 @@ from firmware.lib import crypto, frame, opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import common
-from firmware.lock import authority, inspection
+from firmware.lock import authority
 from firmware.lock.commands.table import COMMANDS, LATER, functions
-from firmware.lock.intake import Intake
-from firmware.lock.session import Session
-from firmware.lock.throttle import Throttle
+from firmware.lock.session import Intake, Session, Throttle
 
 _MAX_PLAIN = const(111)
 _NO_PERMISSION = const(0x02)
 _FAILED = const(0x13)
 _FROZEN = const(0x1C)
-_ANSWER_MS = const(4500)  # SES-2: answered, or the link ended, within 5 s
+_MAX_ANSWER_MS = const(4500)  # security.md SES-2: answered, or the link ended, within 5 s
 _UNKNOWN_OPERATION = const(0x1B)
 
 # Feature bits of domain.md 3.12 whose commands work now; 9 because the value at pairing is always 1
@@ -58,17 +56,26 @@ _NO_CLOCK_BACKUP = const(20)
 _QUERY_OR_CHANGE = (opcodes.AUTO_LOCK, opcodes.REMOTE_UNLOCK, opcodes.PASSCODE_DISPLAY, opcodes.SOUND, opcodes.PASSAGE)
 
 
-class Engine:
-    """`device` is what the commands act on. `log` is an area of the log, or None."""
+def feature_mask(has_clock_backup, more=()):
+    """The mask of domain.md 3.12 of this lock; `more` are the bits of parts that are fitted."""
+    mask = 0 if has_clock_backup else 1 << _NO_CLOCK_BACKUP
+    for bit in _BITS + more:
+        mask |= 1 << bit
+    return mask
 
-    def __init__(self, device, identity, log=None, vendor_crc=False, strict_empty=False, push=True, clock_backup=False):
+
+class Engine:
+    """`device`, `motion` and `ownership` are what the commands act on; `features` is a `feature_mask`."""
+
+    def __init__(self, device, motion, ownership, identity, features, vendor_crc=False, strict_empty=False, push=True):
         self.device = device
+        self.stores = device.stores
+        self.motion = motion
+        self.ownership = ownership
         self.identity = identity
+        self.features = features
         self.session = None
         self.now_ms = 0
-        self.features = 0 if clock_backup else 1 << _NO_CLOCK_BACKUP
-        self.add_features(_BITS)
-        self._log = log
         self._vendor_crc = vendor_crc
         self._strict_empty = strict_empty
         self._push = push
@@ -79,12 +86,8 @@ class Engine:
         self._out = []
         self._last_epoch = None
 
-    def add_features(self, bits):
-        """Say that what these bits of domain.md 3.12 stand for works."""
-        for bit in bits:
-            self.features |= 1 << bit
-
-    # Life of a connection. `link` is (connection handle, epoch): the rights of one are of no use to another (SES-3).
+    # Life of a connection. `link` is (connection handle, epoch): the rights of one are of no use to another
+    # (security.md SES-3).
 
     def connected(self, link, now_ms):
         """A client is there. Epochs grow; what comes late of an older link is ignored."""
@@ -114,17 +117,16 @@ class Engine:
         self.device.enrolment.cancel()
         self.now_ms = now_ms
         if session.was_bad:
-            self._throttle.bad_link(now_ms)
-        self.device.pairing.link_down(now_ms)
-        self.device.ring.keep_cursor()
+            self._throttle.record_bad_link(now_ms)
+        self.ownership.link_down(now_ms)
+        self.stores.ring.keep_cursor()
         self.device.wake(now_ms)
         if self.device.is_resetting:
-            self.device.wipe()
-            self.device.feedback.show("reset", now_ms)
-            self.note("reset", by="link")
+            self.ownership.reset(now_ms)
+            self.device.log("reset", by="link")
 
     def is_throttled(self, now_ms):
-        """True while the lock shall advertise slowly (LIM-3)."""
+        """True while the lock shall advertise slowly (security.md LIM-3)."""
         return self._throttle.is_slow(now_ms)
 
     @property
@@ -132,7 +134,7 @@ class Engine:
         """True when the lock shall drop the link, or there is none."""
         if not self._is_valid() or self._intake.is_overrun:
             return True
-        if self._open is not None and self.now_ms - self._opened_ms >= _ANSWER_MS:
+        if self._open is not None and self.now_ms - self._opened_ms >= _MAX_ANSWER_MS:
             return True
         pairing = self.device.pairing
         return self.session.is_over(self.now_ms, self.device.is_pairing) or pairing.is_overdue(self.now_ms)
@@ -146,9 +148,9 @@ class Engine:
         if not self._is_valid() or self.session.link != link:
             return []
         self.now_ms = now_ms
-        self.device.pairing.poll(now_ms)
-        self.session.traffic(now_ms)
-        self.session.bad_frame(now_ms, self._intake.feed(part, now_ms))
+        self.ownership.poll(now_ms)
+        self.session.record_traffic(now_ms)
+        self.session.record_bad(now_ms, self._intake.feed(part, now_ms))
         return self._work()
 
     def poll(self, now_ms):
@@ -157,59 +159,60 @@ class Engine:
             return []
         self.now_ms = now_ms
         self._intake.expire(now_ms)
-        self.device.pairing.poll(now_ms)
-        self.device.guard(now_ms)  # the answer must not wait for a bolt that nobody watches (SES-2)
+        self.ownership.poll(now_ms)
+        self.motion.guard(now_ms)  # no answer waits for a bolt that is not polled any more (security.md SES-2)
         out = self._work()
         if not out and self._open is None:
             if not self._enrol():
                 self._push_state()
-            out = self._take()
+            out = self._drain()
         return out
 
     def _enrol(self):
-        """Tell what became of an enrolment, at the distance that clients need (1.6); False: there is none."""
+        """Tell what became of an enrolment, at the distance that clients need (lock-ble-commands.md 1.6); False: there
+        is none."""
         enrolment = self.device.enrolment
         enrolment.poll(self.now_ms)
         if not enrolment.is_active:
             return False
-        self.session.good_frame(self.now_ms)  # who waits for somebody at the door is not idle
+        self.session.record_frame(self.now_ms)  # who waits for somebody at the door is not idle
         if self.session.is_quiet(self.now_ms):
             plain = enrolment.next_frame()
             if plain is not None:
-                self._send(self.device.keys.aes, plain)
+                self._send(self.stores.keys.aes, plain)
         if not enrolment.is_active:
-            self.session.repeats.forget()
+            self.session.drop_answer()
         return True
 
-    def _take(self):
+    def _drain(self):
         out = self._out
         self._out = []
         if out:
-            self.session.traffic(self.now_ms)
+            self.session.record_traffic(self.now_ms)
         return out
 
     def _work(self):
         while self._open is None and not self.is_over:
-            raw = self._intake.take()
+            raw = self._intake.next_frame()
             if raw is None:
                 break
             self._one(raw)
-        return self._take()
+        return self._drain()
 
-    # One frame, in the order of link 6.2
+    # One frame, in the order of lock-ble-link.md 6.2
 
     def _one(self, raw):
         session = self.session
         standing = self._standing()
-        request = inspection.envelope(raw)
+        request = authority.envelope(raw)
         if request is None:
             self._silence(raw, standing)
             return
         if request.crc_kind != frame.CRC_EITHER:
             session.vendor_crc = request.crc_kind == frame.CRC_VENDOR
-        again = session.repeats.answer(raw, self.now_ms)
+        again = session.answer_again(raw, self.now_ms)
         if again is not None:
-            session.good_frame(self.now_ms)
+            session.record_frame(self.now_ms)
             self._out.append(again)
             return
         self.device.enrolment.cancel()  # whatever else is asked ends it
@@ -218,22 +221,22 @@ class Engine:
         error = authority.refusal(command, len(payload), standing, self.features, self._strict_empty)
         key = self._key_for(command, standing.stage)
         if error is not None:
-            session.good_frame(self.now_ms)
-            self.note("refused", cmd="%02x" % command, error="%02x" % error)
+            session.record_frame(self.now_ms)
+            self.device.log("refused", cmd="%02x" % command, error="%02x" % error)
             self._send(key, common.failure(command, error))
             return
         decode, handle = functions(command)
-        is_right, wanted, error, op = inspection.request(command, payload, key, standing, decode)
+        is_right, wanted, error, op = authority.open_request(command, payload, key, standing, decode)
         refused = self._bad_request(command, error) if is_right and error is not None else None
         if not is_right or (error is not None and refused is None):
-            session.bad_frame(self.now_ms)
+            session.record_bad(self.now_ms)
             return
-        session.good_frame(self.now_ms)
+        session.record_frame(self.now_ms)
         session.has_key = session.has_key or len(payload) > 0
         if refused is not None:
             self._send(key, refused)
             return
-        if self.device.options.frozen and self.is_admin() and authority.is_change(command, op):
+        if self.stores.options.frozen and self.is_admin() and authority.is_change(command, op):
             self._send(key, common.failure(command, _FROZEN))
             return
         self._open = (command, key, raw, wanted)
@@ -243,25 +246,26 @@ class Engine:
             self._finish(answer)
 
     def _silence(self, raw, standing):
-        """A frame of which not even the envelope is right; it costs what one costs whose content is wrong (ORC-2)."""
+        """A frame of which not even the envelope is right; it costs what one with wrong content costs (security.md
+        ORC-2)."""
         command = raw[9] if raw[9] in COMMANDS else opcodes.STATUS
         key = self._key_for(command, standing.stage)
-        inspection.request(command, raw[12 : len(raw) - 3], key, standing, functions(command)[0])
-        self.session.bad_frame(self.now_ms)
+        authority.open_request(command, raw[12 : len(raw) - 3], key, standing, functions(command)[0])
+        self.session.record_bad(self.now_ms)
 
     def _answer(self, handle, wanted):
         try:
             return handle(self, wanted)
         except FirmwareError as err:  # such as no trustworthy random numbers
-            self.note("failed", code=err.code)
+            self.device.log("failed", code=err.code)
         except OSError:  # the flash refuses: nothing was changed, and the link need not suffer
-            self.note("failed", code="flash")
+            self.device.log("failed", code="flash")
         return common.failure(self._open[0], _FAILED)
 
     def _standing(self):
         session = self.session
         pairing = self.device.pairing
-        if self.device.is_resetting:  # promised: for everybody the lock is nobody's already (RST-2)
+        if self.device.is_resetting:  # promised: from here on nobody owns the lock (security.md RST-2)
             return authority.Standing()
         challenge = session.open_challenge(self.now_ms)
         return authority.Standing(
@@ -276,11 +280,12 @@ class Engine:
         if stage == authority.KEYED and command == opcodes.ADD_ADMIN:
             return self.device.pairing.key
         if stage >= authority.PROVISIONAL:
-            return self.device.keys.aes
+            return self.stores.keys.aes
         return crypto.DEFAULT_KEY
 
     def _bad_request(self, command, error):
-        """The answer to a well-formed request with a wrong value; None for silence (link 6.2, lines six and seven)."""
+        """The answer to a well-formed request with a wrong value; None for silence (lock-ble-link.md 6.2, lines
+        six and seven)."""
         if command == opcodes.ADD_ADMIN:
             self.device.pairing.fail()
         if self.is_admin():
@@ -314,7 +319,7 @@ class Engine:
         command, key, raw, wanted = self._open
         self._open = None
         self._send(key, answer)
-        self.session.repeats.keep(command, wanted, raw, self._out[-1], self.now_ms)
+        self.session.keep_answer(command, wanted, raw, self._out[-1], self.now_ms)
 
     def _send(self, key, plain):
         """`plain` b"" is the empty payload of 0x52."""
@@ -332,9 +337,4 @@ class Engine:
         session.changes_seen = device.changes
         if self._push and session.has_key and device.is_usable:
             state = bytes((device.battery_pct, device.status(), device.door_byte()))
-            self._send(device.keys.aes, common.success(opcodes.STATUS, state))
-
-    def note(self, word, **values):
-        """One event for the log, if there is one. No secrets."""
-        if self._log is not None:
-            self._log.info(word, **values)
+            self._send(device.stores.keys.aes, common.success(opcodes.STATUS, state))

@@ -1,4 +1,4 @@
-"""Waiting at the lock for a card, a finger or a fob that a client has asked it to take: one at a time.
+"""Waiting at the lock for a card, a finger or a fob that a client wants to add: one at a time.
 
 Owns what is waited for, until when, and the frames that tell the client. What is presented is stored by whoever began
 it; the frames leave through `engine`, which keeps their distance. Ends when it is done, after 10 s without anything, by
@@ -9,7 +9,7 @@ from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import common
 
-_LIMIT_MS = const(10000)
+_MAX_WAIT_MS = const(10000)
 _TIMED_OUT = const(0x13)
 
 
@@ -19,8 +19,8 @@ class Enrolment:
     def __init__(self, feedback):
         self._feedback = feedback
         self._command = 0
-        self._take = None
-        self._limit_ms = _LIMIT_MS
+        self._store = None
+        self._limit_ms = _MAX_WAIT_MS
         self._until_ms = 0
         self._frames = []
         self.kind = None
@@ -30,8 +30,8 @@ class Enrolment:
         """True while something is waited for, or a frame is still to be sent."""
         return self.kind is not None or bool(self._frames)
 
-    def begin(self, command, kind, take, now_ms, limit_ms=_LIMIT_MS):
-        """Wait for something of `kind`. `take(what)` stores it, durably, and returns (plain of the frame, is done).
+    def begin(self, command, kind, store, now_ms, limit_ms=_MAX_WAIT_MS):
+        """Wait for something of `kind`. `store(key)` keeps it, durably, and returns (plain of the frame, is done).
 
         `command` names the request in the frame that says that nothing came; `limit_ms` counts from the last thing that
         was presented.
@@ -39,20 +39,20 @@ class Enrolment:
         self.cancel()
         self._command = command
         self.kind = kind
-        self._take = take
+        self._store = store
         self._limit_ms = limit_ms
         self._until_ms = now_ms + limit_ms
         self._feedback.show("enrol", now_ms)
 
-    def offer(self, kind, what, now_ms):
+    def offer(self, kind, key, now_ms):
         """Something was presented: True if this is what is waited for, and it is no attempt to open then.
 
-        Of a bad press (`take` gives None for its frame) nothing is told, and it buys no more time.
+        A bad press (`store` gives None for its frame) is not told to the client, and does not extend the time.
         """
         if kind != self.kind:
             return False
         try:
-            plain, is_done = self._take(what)
+            plain, is_done = self._store(key)
         except (FirmwareError, OSError):  # such as a flash that is full
             plain, is_done = common.failure(self._command, _TIMED_OUT), True
         if plain is None:
@@ -67,7 +67,7 @@ class Enrolment:
 
     def _end(self):
         self.kind = None
-        self._take = None
+        self._store = None
 
     def cancel(self):
         """Wait no more, and say nothing more."""

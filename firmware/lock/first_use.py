@@ -8,7 +8,7 @@ from firmware.lib import code_algorithm, dates, offline_codes, records
 from firmware.lib.compat import const
 from firmware.lib.credentials import CYCLIC, PERIOD, PERMANENT
 from firmware.lib.errors import ProtocolError
-from firmware.lock.credentials import offline, passcodes
+from firmware.lock.stores import offline, passcodes
 
 _CLEARED = const(8)
 _ERASED = const(10)
@@ -23,9 +23,9 @@ def _date5(minutes):
         return _NO_END
 
 
-def _row(found, digits):
+def _row(made, digits):
     """The entry that the code becomes, listed like any other (lock-ble-commands.md 3.1)."""
-    kind, start, number = found
+    kind, start, number = made
     begins = _date5(60 * start)
     if kind == offline_codes.PERMANENT:
         return passcodes.used(PERMANENT, digits, begins)
@@ -35,23 +35,23 @@ def _row(found, digits):
     return passcodes.used(CYCLIC, digits, begins + schedule.to_bytes(2, "big"))
 
 
-def use_up(device, found):
-    """A one-time code `found` (kind, start, number) never opens again. OSError, as below: nothing was done."""
+def use_up(device, made):
+    """A one-time code `made` (kind, start, number) never opens again. OSError, as below: nothing was done."""
     finish(device)  # one promise has room
-    device.offline.use(found[0], found[1], found[2], device.clock.seconds() // 60)
+    device.stores.offline.use(made[0], made[1], made[2], device.stores.clock.seconds() // 60)
 
 
-def keep(device, found, digits):
+def keep(device, made, digits):
     """The code is an entry from here on. There is room for it."""
     finish(device)
-    device.offline.use(found[0], found[1], found[2], device.clock.seconds() // 60, _row(found, digits))
+    device.stores.offline.use(*made, device.stores.clock.seconds() // 60, _row(made, digits))
     retry(device)
 
 
 def erase_all(device, digits):
     """No code opens any more but the administrator's: record 10, then one record 8."""
-    promise = device.ring.next_sequence.to_bytes(4, "big") + digits
-    device.offline.erase(device.clock.seconds() // 60, device.clock.is_trusted, promise)
+    promise = device.stores.ring.next_sequence.to_bytes(4, "big") + digits
+    device.stores.offline.erase(device.stores.clock.seconds() // 60, device.stores.clock.is_trusted, promise)
     retry(device)
 
 
@@ -68,26 +68,26 @@ def retry(device):
 
 def finish(device):
     """Do what is promised."""
-    promise = device.offline.promise
+    promise = device.stores.offline.promise
     if not promise:
         return
     if promise[0] == offline.KEEP:
-        device.passcodes.keep(promise[1:])
+        device.stores.passcodes.keep(promise[1:])
     else:
-        device.passcodes.clear()
+        device.stores.passcodes.clear()
         _record_erasure(device, int.from_bytes(promise[1:5], "big"), promise[5:])
-    device.offline.settle()
+    device.stores.offline.settle()
 
 
 def _record_erasure(device, seq, digits):
-    told = []
-    if device.ring.holds(seq):
-        for raw in device.ring.since(seq):
+    recorded = []
+    if device.stores.ring.holds(seq):
+        for raw in device.stores.ring.since(seq):
             try:
-                told.append(records.decode(raw).type)
+                recorded.append(records.decode(raw).type)
             except ProtocolError:  # damaged
                 pass
-    if _ERASED not in told:
+    if _ERASED not in recorded:
         device.record(_ERASED, records.by_code(digits))
-    if _CLEARED not in told:
-        device.record(_CLEARED, records.codes_cleared(device.clock.date6()))
+    if _CLEARED not in recorded:
+        device.record(_CLEARED, records.codes_cleared(device.stores.clock.date6()))

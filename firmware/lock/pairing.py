@@ -1,30 +1,27 @@
-"""Pairing: when it is possible, how far it has come, and that it happens wholly or not at all.
+"""Whose lock it is: when and how far it is paired, that this happens wholly or not at all, and resets.
 
-Owns the touch window (security.md PAIR-1) and the transaction (PAIR-2): until `finish`, keys and whatever else a
-pairing client sets are held in RAM by the vault. The bytes of the commands are `commands.pairing`'s.
+`Pairing` owns the touch window (security.md PAIR-1) and the transaction (security.md PAIR-2): until `finish`, keys and
+whatever else a pairing client sets are held in RAM by the vault. `Ownership` owns what follows from a change of owner.
+The bytes of the commands are `commands.pairing`'s.
 """
 
 from firmware.lib import crypto
 from firmware.lib.compat import const
 from firmware.lock import authority
-from firmware.lock.credentials import keys as owner_keys
 
 _TOUCH_MS = const(15000)
 _WINDOW_MS = const(120000)
-_FAILURES = const(3)
-_UNFINISHED_MS = const(30000)  # PAIR-2: a client that never says "finished", but logged in
+_MAX_FAILURES = const(3)
+_UNFINISHED_MS = const(30000)  # security.md PAIR-2: a client that never says "finished", but logged in
 
 
 class Pairing:
-    """`over_air` False: the owner's setting forbids it. `on_undo()` follows a roll-back, `on_done()` success."""
+    """`over_air` False: the owner's setting forbids it."""
 
-    def __init__(self, keys, vault, over_air, on_done, on_undo):
-        self._keys = keys
-        self._vault = vault
+    def __init__(self, stores, over_air):
+        self._stores = stores
+        self._keys = stores.keys
         self._over_air = over_air
-        self.is_blocked = False  # until a reset: the keys of an owner are there and cannot be read
-        self._on_done = on_done
-        self._on_undo = on_undo
         self._opened_ms = None
         self._touched_ms = 0
         self._failures = 0
@@ -53,7 +50,7 @@ class Pairing:
 
     def touch(self, now_ms):
         """Somebody stands at the lock: opens the window, or makes it last 15 s more."""
-        if self._keys.is_paired or not self._over_air or self.is_blocked:
+        if self._keys.is_paired or not self._over_air or self._stores.is_damaged:
             return
         if not self.is_open(now_ms):
             self._opened_ms = now_ms
@@ -75,24 +72,21 @@ class Pairing:
         self._is_linked = self.is_open(now_ms)
 
     def link_down(self, now_ms):
-        """The link is gone: what is not finished is undone, and counts as a failure."""
+        """The link is gone: what is not finished is undone, and counts as a failure. True if something was."""
         self._is_linked = False
-        if self._stage != authority.FACTORY:
-            self._undo()
+        is_undone = self._stage != authority.FACTORY
+        if is_undone:
+            self._stage = authority.FACTORY
+            self._key = None
+            self._stores.roll_back()
+            self.fail()
         self.is_open(now_ms)
-
-    def _undo(self):
-        self._stage = authority.FACTORY
-        self._key = None
-        self._vault.rollback()
-        self._keys.reload()
-        self.fail()
-        self._on_undo()
+        return is_undone
 
     def fail(self):
         """A failed attempt; three close the window."""
         self._failures += 1
-        if self._failures >= _FAILURES:
+        if self._failures >= _MAX_FAILURES:
             self._opened_ms = None
 
     def new_key(self):
@@ -103,7 +97,7 @@ class Pairing:
 
     def add_admin(self, admin_ps, unlock_key, now_ms):
         """0x56: hold the numbers; level P begins."""
-        self._vault.begin()
+        self._stores.begin()
         self._keys.add_admin(self._key, admin_ps, unlock_key)
         self._stage = authority.PROVISIONAL
         self._admin_ms = now_ms
@@ -117,18 +111,68 @@ class Pairing:
         """Store durably. Level P ends; True if there was anything to finish."""
         if self._stage != authority.PROVISIONAL:
             return False
-        self._vault.commit(owner_keys.KEYS)
+        self._stores.commit()
         self._stage = authority.FACTORY  # that is PAIRED, now that keys are stored
         self._key = None
         self._opened_ms = None
-        self._on_done()
         return True
 
-    def poll(self, now_ms):
-        """Keep what a client set up that proved its numbers and never says that it has finished (PAIR-2)."""
-        if self._stage == authority.PROVISIONAL and self._has_proof and now_ms - self._admin_ms >= _UNFINISHED_MS:
-            self.finish()
+    def is_due(self, now_ms):
+        """True when it is to be finished for a client that proved its numbers and never says that it has finished
+        (security.md PAIR-2).
+        """
+        is_long = now_ms - self._admin_ms >= _UNFINISHED_MS
+        return self._stage == authority.PROVISIONAL and self._has_proof and is_long
 
     def is_overdue(self, now_ms):
         """True when the link must go: the window is closed and nothing is stored."""
         return self._stage != authority.FACTORY and not self.is_open(now_ms)
+
+
+class Ownership:
+    """`device` and `motion` are the lock's; `device.pairing` is driven through here."""
+
+    def __init__(self, device, motion):
+        self._device = device
+        self._motion = motion
+
+    def finish_pairing(self, now_ms):
+        """The pairing client is done, if there is one: what it set is durable from here on."""
+        device = self._device
+        if device.pairing.finish():
+            device.release_held(True)
+            device.feedback.show("paired", now_ms)
+            device.log("paired")
+
+    def poll(self, now_ms):
+        """Finish a pairing that is due."""
+        if self._device.pairing.is_due(now_ms):
+            self.finish_pairing(now_ms)
+
+    def link_down(self, now_ms):
+        """The client's link is gone: a pairing that it did not finish is undone."""
+        device = self._device
+        if device.pairing.link_down(now_ms):
+            device.options_changed()
+            device.release_held(False)
+            device.feedback.show("pairing_undone", now_ms)
+            device.log("pairing_undone")
+
+    def promise_reset(self):
+        """First phase of a reset: durably promised; from here on no right of the owner holds (security.md RST-2)."""
+        self._device.stores.promise_reset()
+        self._device.is_resetting = True
+
+    def reset(self, now_ms):
+        """Second phase: nothing of the owner is left; the bolt stays where it is."""
+        device = self._device
+        self._motion.abandon()
+        device.release_held(False)
+        device.stores.reset()
+        device.options_changed()
+        device.feedback.calm()
+        device.enrolment.cancel()
+        device.is_resetting = False
+        device.resets += 1
+        device.changes += 1
+        device.feedback.show("reset", now_ms)

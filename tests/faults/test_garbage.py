@@ -15,8 +15,8 @@ _LEVELS = {"S0": 4, "S1": 4, "user": 3, "admin": 2, "S3": 4, "factory": 1, "open
 _SHARES = sum(_LEVELS.values())
 _MODULES = [
     *["firmware/lib/%s.py" % name for name in ("frame", "messages/common")],
-    *["firmware/lib/messages/%s_lock.py" % name for name in ("session", "pairing", "passcode", "settings", "log")],
-    *["firmware/lock/%s.py" % name for name in ("authority", "inspection", "intake", "engine")],
+    *["firmware/lib/messages/%s_lock.py" % name for name in ("session", "pairing", "passcode", "settings")],
+    *["firmware/lock/%s.py" % name for name in ("authority", "session", "engine")],
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from firmware.lib import opcodes
 from firmware.lib.messages import card_client
-from firmware.lock.credentials.cards import CAPACITY
+from firmware.lock.stores.cards import CAPACITY
 from host_tools.sim.site import owner
 from tests.faults import canaries
 from tests.system.bench import Bench

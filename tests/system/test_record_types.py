@@ -3,7 +3,7 @@
 import pytest
 
 from firmware.lib import opcodes, records
-from firmware.lib.messages import log_client, log_lock, passcode_client
+from firmware.lib.messages import log_client, passcode_client, session_lock
 from host_tools.gateway.record_words import words
 from host_tools.gateway.records_store import RecordStore, read_batch
 from tests.unit.lock_rig import Rig as LockRig
@@ -181,7 +181,7 @@ def test_f103_a_type_keeps_its_fields_its_number_in_the_list_and_its_success(row
     tail, fields = TAILS[payload]
     raw = records.encode(type, DATE, 87, tail)
     # From the lock's page to the client's record
-    after, found = log_client.page(log_lock.encode_page(7, raw))
+    after, found = log_client.page(session_lock.encode_record(7, raw))
     assert (after, found) == (8, [raw])
     record = records.decode(found[0])
     assert (record.type, record.date, record.battery, record.tail) == (type, DATE, 87, tail)
@@ -236,7 +236,7 @@ def test_f104_the_501st_record_takes_the_place_of_the_first_and_numbers_go_on(tm
             rig.now_ms += 60000  # a session of before is over
             rig.reach("S3")
             for _ in range(min(count, 40)):
-                has_code = len(rig.device.passcodes) > 0
+                has_code = len(rig.device.stores.passcodes) > 0
                 change = passcode_client.delete(1, "482913") if has_code else passcode_client.add(1, "482913")
                 rig.ask(opcodes.PASSCODE, change)
                 count -= 1
@@ -250,4 +250,4 @@ def test_f104_the_501st_record_takes_the_place_of_the_first_and_numbers_go_on(tm
     rig.start(False)
     rig.reach("S3")
     assert walk(0) == list(range(41, 541))
-    assert rig.device.ring.next_number == 541
+    assert rig.device.stores.ring.next_number == 541

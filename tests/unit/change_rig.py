@@ -152,12 +152,12 @@ def _make(folder):
     rig.log_in()
     rig.ask(opcodes.REMOTE_UNLOCK, b"\x02\x01")
     device = rig.device
-    device.passcodes.add(1, CODE.encode(), _ALWAYS[:5])
-    device.cards.add(CARD)
-    device.fingerprints.add(FINGER)
-    device.fobs.add(bytes(reversed(bytes.fromhex(MAC))), 80)
-    device.ekeys.add(UID, 99, _ALWAYS + b"\0")
-    device.passage.add(b"\x01\x03\x00\x08\x00\x0a\x00")
+    device.stores.passcodes.add(1, CODE.encode(), _ALWAYS[:5])
+    device.stores.cards.add(CARD)
+    device.stores.fingerprints.add(FINGER)
+    device.stores.fobs.add(bytes(reversed(bytes.fromhex(MAC))), 80)
+    device.stores.ekeys.add(UID, 99, _ALWAYS + b"\0")
+    device.stores.passage.add(b"\x01\x03\x00\x08\x00\x0a\x00")
     return _files(folder), rig.nvs.values
 
 

@@ -10,7 +10,7 @@ from firmware.gateway.lock import Lock
 from firmware.gateway.session import GATEWAY_UID
 from firmware.lib import opcodes, records
 from firmware.lib.errors import NetError
-from firmware.lib.messages import log_lock, session_lock
+from firmware.lib.messages import session_lock
 from firmware.system import store
 from firmware.system.log import ERROR, Log
 from firmware.system.vault import Vault
@@ -202,7 +202,7 @@ class LinkedLock:
             self.clock6 = session_lock.decode_set_clock(plain)
             return b""
         if command == opcodes.LOG:
-            return self._page(log_lock.decode_request(plain))
+            return self._page(session_lock.decode_log(plain))
         if command == opcodes.CHECK_RANDOM:
             self.is_admin = True
         return b""
@@ -210,9 +210,9 @@ class LinkedLock:
     def _page(self, cursor):
         number = max(cursor, self.first)
         if number - self.first >= len(self.records):
-            return log_lock.encode_page(0, None)
+            return session_lock.encode_record(0, None)
         raw = self.records[number - self.first]
-        return log_lock.encode_page(number, records.mask(raw) if self.masks and not self.is_admin else raw)
+        return session_lock.encode_record(number, records.mask(raw) if self.masks and not self.is_admin else raw)
 
 
 class Refusal:

@@ -7,9 +7,7 @@ from firmware.lib.frame import Reassembler
 from firmware.lib.messages import common
 from firmware.lib.messages import pairing_client as pairing
 from firmware.lib.messages import session_client as session
-from firmware.lock.build import Hardware, build
-from firmware.lock.identity import Identity
-from firmware.lock.settings import TABLE
+from firmware.lock.build import TABLE, Hardware, Identity, Lock
 from tests.unit.fake_nvs import Nvs
 
 ADDRESS = b"\xaa\xbb\xcc\x11\x22\x33"
@@ -125,17 +123,17 @@ class Rig:
         """Start the firmware on what is stored."""
         output = self.output = Output()
         self.pins.motor.drive(0)  # no power, no motor
+        inputs = self.door, self.case, self.knob
         hardware = Hardware(
-            self.pins, self.button, output, output, lambda: self.rtc, self._set_rtc, self.nvs, lost_power
+            self.pins, self.button, output, output, lambda: self.rtc, self._set_rtc, self.nvs, lost_power, *inputs
         )
-        hardware.door, hardware.tamper, hardware.privacy = self.door, self.case, self.knob
         identity = Identity(ADDRESS, "0.1.0")
-        self.lock = build(self.folder, hardware, TABLE.check(self.settings), identity, self.now_ms)
+        self.lock = Lock(self.folder, hardware, TABLE.check(self.settings), identity, self.now_ms)
         self.device = self.lock.device
         self.engine = self.lock.engine
         self.key = crypto.DEFAULT_KEY
-        if self.device.keys.is_paired:
-            self.key = self.device.keys.aes
+        if self.device.stores.keys.is_paired:
+            self.key = self.device.stores.keys.aes
 
     def _set_rtc(self, seconds):
         self.rtc = seconds
@@ -148,9 +146,7 @@ class Rig:
             self.now_ms += step
             if self.now_ms // 1000 != (self.now_ms - step) // 1000:
                 self.rtc += 1
-            self.device.poll(self.now_ms)
-            self.lock.button.poll(self.now_ms)
-            self.lock.keypad.poll(self.now_ms)
+            self.lock.poll(self.now_ms)
             self.pins.step()
             if self.engine.session is not None:
                 sent.extend(self.engine.poll(self.now_ms))
@@ -240,7 +236,7 @@ class Rig:
         """
         self.disconnect()
         wants_paired = level in ("S0", "S1", "user", "admin", "S3")
-        if self.device.keys.is_paired != wants_paired:
+        if self.device.stores.keys.is_paired != wants_paired:
             self._make(wants_paired)
         self._wait_for_guards()
         if level in ("open", "keyed", "P"):
@@ -267,13 +263,17 @@ class Rig:
             self.now_ms += 120000
             self.paired()
         else:
-            self.device.begin_reset()
-            self.device.wipe()
-            self.key = crypto.DEFAULT_KEY
+            self.reset()
+
+    def reset(self):
+        """Both phases of a reset, one after the other."""
+        self.lock.ownership.promise_reset()
+        self.lock.ownership.reset(self.now_ms)
+        self.key = crypto.DEFAULT_KEY
 
     def _wait_for_guards(self):
         """Let the pauses pass that wrong answers of before have earned."""
-        limits = self.device.limits
+        limits = self.device.stores.limits
         self.now_ms += max(guard.wait_ms(self.now_ms) for guard in (limits.user, limits.admin))
 
     def operate(self, command, uid=0, unlock_key=UNLOCK_KEY, unix_s=1778509387):

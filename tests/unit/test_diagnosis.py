@@ -26,9 +26,9 @@ class Diagnosis(unittest.TestCase):
         text = fetch(rig)
         found = json.loads(text.decode())
         self.assertEqual((found["uptime_s"], found["stores"]["passcodes"], found["bolt"]), (7, 1, "locked"))
-        self.assertEqual(found["records"]["kept"], len(rig.device.ring))
+        self.assertEqual(found["records"]["kept"], len(rig.device.stores.ring))
         self.assertEqual(found["clock_trusted"], True)
-        for secret in (b"864201", str(ADMIN_PS).encode(), str(UNLOCK_KEY).encode(), rig.device.keys.aes):
+        for secret in (b"864201", str(ADMIN_PS).encode(), str(UNLOCK_KEY).encode(), rig.device.stores.keys.aes):
             self.assertEqual(text.find(secret), -1)
 
     def test_the_pages_of_one_reading_fit_together(self):

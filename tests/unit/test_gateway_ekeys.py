@@ -7,7 +7,7 @@ from firmware.lib import opcodes, sealed
 from firmware.lib.errors import from_ble
 from firmware.lib.messages import common, ekey_lock
 from firmware.lock.commands import ekeys as lock_ekeys
-from firmware.lock.credentials.ekeys import Ekeys
+from firmware.lock.stores.ekeys import Ekeys
 from tests.unit.command_rig import Rig
 
 UID = ekey_lock.FIRST_UID
@@ -42,12 +42,14 @@ class EkeyRig(Rig):
         self.store = store
         device = _Part()
         device.battery_pct = 88
-        device.ekeys = store
-        device.limits = _Part()
-        device.limits.ekeys = _Part()
+        device.log = lambda word, **values: None
+        device.stores = stores = _Part()
+        stores.ekeys = store
+        stores.limits = _Part()
+        stores.limits.ekeys = _Part()
         engine = _Part()
         engine.device = device
-        engine.note = lambda word, **values: None
+        engine.stores = stores
         plain = self.far._answer
 
         def answer(command, body):

@@ -5,7 +5,7 @@ import unittest
 
 from firmware.lib import dates, opcodes
 from firmware.lib.errors import LinkError, from_ble
-from firmware.lib.messages import accessory_lock, cyclic_lock, fingerprint_lock
+from firmware.lib.messages import held_lock
 from tests.unit.command_rig import Rig
 from tests.unit.gateway_rig import FEATURES
 
@@ -46,43 +46,43 @@ class Store:
             return self._cyclic(plain)
         if command not in (opcodes.FINGERPRINT, opcodes.KEY_FOB):
             return self._plain(command, plain)
-        found = fingerprint_lock.decode_manage(plain)
+        found = held_lock.decode_fingerprint(plain)
         op = found[0]
-        if op == fingerprint_lock.ADD:
-            return fingerprint_lock.encode_ready(88)
-        if op == fingerprint_lock.LIST:
+        if op == held_lock.ADD:
+            return held_lock.encode_ready(88)
+        if op == held_lock.LIST:
             rows = self._mine(command)[found[1] :]
             if not rows:
-                return fingerprint_lock.encode_list(88, None)
+                return held_lock.encode_list(88, None)
             if command == opcodes.KEY_FOB:
-                return accessory_lock.encode_list(88, found[1] + 1, rows[0], self.rows[rows[0]], 70, 1)
-            return fingerprint_lock.encode_list(88, found[1] + 1, rows[0], self.rows[rows[0]])
-        if op == fingerprint_lock.CLEAR:
+                return held_lock.encode_fob(88, found[1] + 1, rows[0], self.rows[rows[0]], 70, 1)
+            return held_lock.encode_list(88, found[1] + 1, rows[0], self.rows[rows[0]])
+        if op == held_lock.CLEAR:
             for row in self._mine(command):
                 del self.rows[row]
         elif found[1] not in self.rows:
             raise from_ble(command, 0x1A)
-        elif op == fingerprint_lock.DELETE:
+        elif op == held_lock.DELETE:
             del self.rows[found[1]]
         elif not self.is_deaf:
             self.rows[found[1]] = found[2]
-        return fingerprint_lock.encode_managed(88, op)
+        return held_lock.encode_managed(88, op)
 
     def _cyclic(self, plain):
-        found = cyclic_lock.decode_manage(plain)
+        found = held_lock.decode_hours(plain)
         hours = self.hours.setdefault(found[2], [])
-        if found[0] == cyclic_lock.QUERY:
+        if found[0] == held_lock.HOURS_QUERY:
             place = found[3]
-            return cyclic_lock.encode_window(88, *((place + 1, hours[place]) if place < len(hours) else (None,)))
-        if found[0] == cyclic_lock.CLEAR:
+            return held_lock.encode_window(88, *((place + 1, hours[place]) if place < len(hours) else (None,)))
+        if found[0] == held_lock.HOURS_CLEAR:
             hours.clear()
         elif not self.is_deaf:
             hours.append(found[3])
-        return cyclic_lock.encode_managed(88, found[0])
+        return held_lock.encode_hours_changed(88, found[0])
 
 
 def press(done):
-    return fingerprint_lock.encode_pressed(88, done, 4)
+    return held_lock.encode_pressed(88, done, 4)
 
 
 class Prints(unittest.TestCase):
@@ -99,7 +99,7 @@ class Prints(unittest.TestCase):
         return result.get("data")
 
     def test_enrolling_is_told_press_by_press_and_then_limited(self):
-        self.store.further = [press(1), press(2), press(3), press(4), fingerprint_lock.encode_added(88, ID6)]
+        self.store.further = [press(1), press(2), press(3), press(4), held_lock.encode_added(88, ID6)]
         args = {"end": SOON, "days": [5, 1], "from_min": 480, "to_min": 1080}
         self.assertEqual(self.ok("fingerprint_enrol", args), {"number": NUMBER})
         self.assertEqual(self.store.rows[ID6], ALWAYS[:5] + b"\x1a\x09\x16\x0e\x0d")
@@ -107,7 +107,7 @@ class Prints(unittest.TestCase):
         self.assertEqual(self.store.hours[ID6][0][3:], b"\x08\0\x12\0")
 
     def test_a_finger_whose_period_is_refused_does_not_stay(self):
-        self.store.further = [fingerprint_lock.encode_added(88, ID6)]
+        self.store.further = [held_lock.encode_added(88, ID6)]
         self.store.is_deaf = True
         self.assertEqual(self.ask("fingerprint_enrol", {"end": SOON})["code"], "refused")
         self.assertFalse(ID6 in self.store.rows)
@@ -119,7 +119,7 @@ class Prints(unittest.TestCase):
         self.assertEqual(self.rig.opened, 1)
 
     def test_a_link_lost_behind_the_last_press_is_taken_up_at_the_period(self):
-        self.store.further = [fingerprint_lock.encode_added(88, ID6)]
+        self.store.further = [held_lock.encode_added(88, ID6)]
         lost = LinkError("link lost")
         lost.sent = True
         self.rig.far.faults[opcodes.CYCLIC] = lost

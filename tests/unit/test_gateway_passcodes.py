@@ -76,7 +76,7 @@ class PasscodesTest(unittest.TestCase):
         self.assertEqual(self.ask("add", code="864201", start=UNIX_S), ("refused", -3007))
         self.assertEqual(self.ask("change", code="864209", new_code="864208"), ("refused", -2009))
         for n in range(249):
-            self.lock.device.passcodes.add(1, b"%06d" % (400000 + n), b"\x00\x01\x01\x00\x00")
+            self.lock.device.stores.passcodes.add(1, b"%06d" % (400000 + n), b"\x00\x01\x01\x00\x00")
         self.assertEqual(self.ask("add", code="864202"), ("refused", -3009))
 
     def test_change(self):

@@ -6,7 +6,7 @@ import unittest
 from firmware.gateway.operations import diagnosis, upload
 from firmware.lib import opcodes
 from firmware.lib.errors import LinkError
-from firmware.lib.messages import diagnosis_lock
+from firmware.lib.messages import session_lock
 from firmware.system.timing import ticks_add, ticks_ms
 from tests.unit.command_rig import Rig as CommandRig
 from tests.unit.gateway_rig import run
@@ -101,12 +101,12 @@ class UploadOperation(unittest.TestCase):
         order = [65531, 65532, 65533, 0, 1]
 
         def page(cursor):  # lock-ble-link.md 9.1: the record with this number or the oldest above it
-            from firmware.lib.messages import log_lock
+            from firmware.lib.messages import session_lock
 
             if cursor in log:
-                return log_lock.encode_page(cursor, log[cursor])
+                return session_lock.encode_record(cursor, log[cursor])
             above = 65531 if cursor < 65531 and cursor != 2 else None
-            return log_lock.encode_page(above or 0, None if above is None else log[above])
+            return session_lock.encode_record(above or 0, None if above is None else log[above])
 
         rig.far._page = page
         for number in order:
@@ -129,7 +129,7 @@ class DiagnosisOperation(unittest.TestCase):
 
         def answer(command, body):
             if command == opcodes.DIAGNOSIS:
-                return diagnosis_lock.encode_page(88, report.encode(), diagnosis_lock.decode_request(body))
+                return session_lock.encode_report(88, report.encode(), session_lock.decode_diagnosis(body))
             if command == opcodes.AUTO_LOCK:
                 return b"\x58\x01\x00\x05\x00\x01\x03\x84\x01"
             if command == opcodes.SOUND:

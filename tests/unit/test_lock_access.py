@@ -15,14 +15,14 @@ class Part:
 def device(seconds=600059, is_trusted=True, battery_pct=100, remote_unlock=0, flag_pos=3):
     clock = Part(is_trusted=is_trusted, seconds=lambda: seconds)
     options = Part(remote_unlock=remote_unlock, frozen=0, double_locked=0, passage_auto_unlock=0)
-    return Part(
+    stores = Part(
         clock=clock,
-        battery_pct=battery_pct,
         options=options,
         passage=Part(windows=()),
         ekeys=Part(flag_pos=flag_pos),
         offline=Part(barred_min=lambda now_min, is_trusted: now_min - 60 if is_trusted else None),
     )
+    return Part(stores=stores, battery_pct=battery_pct)
 
 
 ERRORS = {

@@ -1,7 +1,7 @@
 import os
 import unittest
 
-from firmware.lock.credentials.bank import Bank, classes
+from firmware.lock.stores.bank import Bank, classes
 from firmware.system import store
 from firmware.system.vault import Vault
 from tests.scratch import scratch
@@ -35,7 +35,9 @@ class BankTest(unittest.TestCase):
 
     def start(self, capacity=100):
         self.vault = Vault(FOLDER, self.nvs)
-        return Bank(self.vault, "cards", capacity, key_of)
+        bank = Bank(self.vault, "cards", capacity, key_of)
+        bank.load()
+        return bank
 
     def walk(self, bank):
         found = []
@@ -124,7 +126,7 @@ class BankTest(unittest.TestCase):
         self.bank.put(key(1), row(1))
         self.assertEqual(self.bank.find(key(1)), (0, row(1)))
         self.vault.rollback()
-        self.bank.reload()
+        self.bank.load()
         self.assertEqual((len(self.bank), self.bank.find(key(1))), (0, None))
         self.vault.begin()
         self.bank.put(key(1), row(1))
@@ -141,7 +143,7 @@ class BankTest(unittest.TestCase):
         os.remove(FOLDER + "/cards.01.b")
         self.vault.wipe(classes("cards", 100), lambda: None)
         self.assertEqual((os.listdir(FOLDER), list(self.nvs.values)), ([], []))
-        self.bank.reload()
+        self.bank.load()
         self.assertEqual(len(self.bank), 0)
 
     def test_a_flash_that_refuses_changes_nothing(self):

@@ -5,8 +5,8 @@ import unittest
 from firmware.lib import dates, opcodes, records
 from firmware.lib.messages import card_client as cards
 from firmware.lib.messages import common
-from firmware.lock.credentials.cards import CAPACITY
-from firmware.lock.panel.panel import Panel
+from firmware.lock.console import Panel
+from firmware.lock.stores.cards import CAPACITY
 from tests.scratch import scratch
 from tests.unit.lock_rig import Refused, Rig, erase
 
@@ -52,7 +52,7 @@ class CardCase(unittest.TestCase):
 
     def told(self, n):
         """(type, tail) of the newest records, the oldest first."""
-        found = [records.decode(raw) for raw in self.rig.device.ring.newest(n)]
+        found = [records.decode(raw) for raw in self.rig.device.stores.ring.newest(n)]
         return [(each.type, each.tail) for each in reversed(found)]
 
     def tap(self, card):
@@ -67,7 +67,7 @@ class CardCase(unittest.TestCase):
 
     def around(self, days):
         """date5 at midnight so many days from now."""
-        return dates.from_seconds(self.rig.device.clock.seconds() + days * _DAY_S)[:3] + (0, 0)
+        return dates.from_seconds(self.rig.device.stores.clock.seconds() + days * _DAY_S)[:3] + (0, 0)
 
 
 class TestLink(CardCase):
@@ -88,9 +88,9 @@ class TestLink(CardCase):
         self.ask(cards.add(CARD))
         self.ask(cards.add(CARD, start, end))
         self.assertEqual(self.listed(), [(CARD, start, end)])
-        before = len(self.rig.device.ring)
+        before = len(self.rig.device.stores.ring)
         self.ask(cards.add(CARD, start, end))
-        self.assertEqual(len(self.rig.device.ring), before)
+        self.assertEqual(len(self.rig.device.stores.ring), before)
         self.rig.connect()
         self.rig.log_in()
         self.rig.ask(opcodes.CARD, cards.enrol())
@@ -127,7 +127,7 @@ class TestLink(CardCase):
         answer = self.rig.plain(opcodes.CARD, empty=True)  # one client's deletion of a long number
         self.assertEqual(answer, common.failure(opcodes.CARD, 0x17))
         self.rig.disconnect()
-        self.assertEqual(len(self.rig.device.cards), 1)
+        self.assertEqual(len(self.rig.device.stores.cards), 1)
         self.rig.connect()
         self.assertEqual(self.rig.plain(opcodes.CARD, cards.clear()), common.failure(opcodes.CARD, 0x02))
 
@@ -141,18 +141,18 @@ class TestLink(CardCase):
         self.assertEqual([kind for kind, _ in self.told(2)], [15, 18])
 
     def test_full(self):
-        store = self.rig.device.cards
+        store = self.rig.device.stores.cards
         limits = b"\x00\x01\x01\x00\x00\x63\x01\x01\x00\x00"
-        self.rig.device.vault.begin()  # a page is written once, not 32 times
+        self.rig.device.stores.vault.begin()  # a page is written once, not 32 times
         for number in range(CAPACITY):
             self.assertEqual(store.add(cards.encode_id(0x10000000 + 7919 * number), limits), None)
-        self.rig.device.vault.commit("cards.00")
+        self.rig.device.stores.vault.commit("cards.00")
         self.assertEqual(self.error(cards.add(CARD)), 0x04)
         cards.managed(self.ask(cards.delete(cards.encode_id(0x10000000))), cards.DELETE)
         self.ask(cards.add(CARD))
         self.assertEqual(self.error(cards.add(OTHER)), 0x04)
         self.rig.start()
-        bank = self.rig.device.cards.bank
+        bank = self.rig.device.stores.cards.bank
         steps, pages = bank.comparisons, bank.pages_read
         self.assertTrue(self.tap(CARD))
         self.assertTrue(bank.comparisons - steps <= 13)
@@ -161,10 +161,9 @@ class TestLink(CardCase):
     def test_reset_forgets_all(self):
         self.ask(cards.add(CARD))
         self.ask(cards.mark_lost(OTHER))
-        self.rig.device.begin_reset()
-        self.rig.device.wipe()
-        self.assertEqual(self.rig.device.vault.names(), [])
-        self.assertEqual((len(self.rig.device.cards), self.rig.device.cards.credential(OTHER)), (0, None))
+        self.rig.reset()
+        self.assertEqual(self.rig.device.stores.vault.names(), [])
+        self.assertEqual((len(self.rig.device.stores.cards), self.rig.device.stores.cards.credential(OTHER)), (0, None))
 
 
 class TestLost(CardCase):
@@ -180,7 +179,7 @@ class TestLost(CardCase):
         for card in (CARD, LONG):
             self.assertFalse(self.tap(card))
             self.assertEqual(self.told(1), [(51, card)])
-        self.assertEqual(self.rig.device.limits.cards.consecutive, 0)
+        self.assertEqual(self.rig.device.stores.limits.cards.consecutive, 0)
         cards.managed(self.ask(cards.unmark_lost(CARD)), cards.UNMARK_LOST)
         self.assertEqual(self.error(cards.unmark_lost(CARD)), 0x18)
         self.assertTrue(self.tap(CARD))
@@ -252,10 +251,10 @@ class TestTap(CardCase):
         self.rig.disconnect()
         self.present(CARD)
         self.assertEqual(self.told(1), [(91, CARD)])
-        self.assertEqual(len(self.rig.device.cards), 0)
+        self.assertEqual(len(self.rig.device.stores.cards), 0)
 
     def test_a_store_that_is_full(self):
-        self.rig.device.cards.add = lambda card, limits: 0x04
+        self.rig.device.stores.cards.add = lambda card, limits: 0x04
         self.enrol()
         self.present(CARD)
         self.assertEqual(self.told_within(1000)[1], common.failure(opcodes.CARD, 0x04))
@@ -271,10 +270,12 @@ class TestReader(CardCase):
         self.assertEqual([kind for kind, _ in self.told(1)], [48])
         self.rig.start()
         self.assertFalse(self.tap(CARD))
-        self.assertEqual(self.rig.device.limits.keypad.consecutive, 0)
+        self.assertEqual(self.rig.device.stores.limits.keypad.consecutive, 0)
         self.rig.wait(300000, 1000)
         self.assertTrue(self.tap(CARD))
-        self.assertEqual((self.rig.device.limits.cards.consecutive, self.rig.device.limits.cards.spent), (0, 10))
+        self.assertEqual(
+            (self.rig.device.stores.limits.cards.consecutive, self.rig.device.stores.limits.cards.spent), (0, 10)
+        )
 
     def test_an_unlock_over_the_link_ends_the_lockout(self):
         self.ask(cards.add(CARD))
@@ -298,17 +299,17 @@ class TestReader(CardCase):
     def test_hours(self):
         rig = self.rig
         self.ask(cards.add(CARD))
-        self.assertEqual(rig.device.cards.set_windows(CARD, b"\x01\x01\x00\x08\x00\x0c\x00"), None)  # Mondays
+        self.assertEqual(rig.device.stores.cards.set_windows(CARD, b"\x01\x01\x00\x08\x00\x0c\x00"), None)  # Mondays
         self.ask(cards.modify(CARD, (2026, 1, 1, 0, 0), (2027, 1, 1, 0, 0)))
-        rig.device.clock.set((2026, 5, 11, 9, 0, 0), True)
+        rig.device.stores.clock.set((2026, 5, 11, 9, 0, 0), True)
         self.assertTrue(self.tap(CARD))
-        rig.device.clock.set((2026, 5, 12, 9, 0, 0), True)
+        rig.device.stores.clock.set((2026, 5, 12, 9, 0, 0), True)
         self.assertFalse(self.tap(CARD))
         self.assertEqual(self.told(1), [(25, CARD)])
-        self.assertEqual(rig.device.cards.set_windows(OTHER, b""), 0x18)
-        self.assertEqual(rig.device.cards.set_windows(CARD, bytes(63)), 0x04)
+        self.assertEqual(rig.device.stores.cards.set_windows(OTHER, b""), 0x18)
+        self.assertEqual(rig.device.stores.cards.set_windows(CARD, bytes(63)), 0x04)
         self.ask(cards.add(CARD))
-        self.assertEqual(rig.device.cards.windows(CARD), b"")
+        self.assertEqual(rig.device.stores.cards.windows(CARD), b"")
         self.assertTrue(self.tap(CARD))
 
     def test_counters_of_firmware_that_counted_no_cards_are_kept(self):
@@ -316,14 +317,14 @@ class TestReader(CardCase):
 
         Cell(FOLDER + "/state/limits").save(b"\x01\x02\x00\x00\x03\x04")
         self.rig.start()
-        limits = self.rig.device.limits
+        limits = self.rig.device.stores.limits
         self.assertEqual((limits.user.spent, limits.keypad.spent, limits.cards.spent), (2, 4, 0))
         self.assertFalse(limits.is_pausing)
 
     def test_panel(self):
         self.ask(cards.add(CARD))
         self.ask(cards.add(b"\x00\x00\x00\x00\x00\x00\x00\x07"))
-        panel = Panel(self.rig.lock.keypad, dict, lambda: self.rig.now_ms, True, self.rig.lock.reader)
+        panel = Panel(self.rig.lock.keypad, self.rig.lock.reader, dict, lambda: self.rig.now_ms, True)
         for request, kind in (
             ({"number": 3661413478}, 17),
             ({"number": 1723612378}, 91),

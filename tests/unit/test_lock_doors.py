@@ -14,7 +14,7 @@ ADMIN_CODE = "7319246"
 
 def kinds(rig, after=0):
     """Types of the records, the oldest first."""
-    return [records.decode(raw).type for raw in rig.device.ring.since(0)][after:]
+    return [records.decode(raw).type for raw in rig.device.stores.ring.since(0)][after:]
 
 
 class Case(unittest.TestCase):
@@ -176,7 +176,7 @@ class TestPrivacy(Case):
             self.switch(switches_client.PRIVACY, True)
             rig.knob.active = True
             rig.wait(300)
-            self.assertEqual(rig.device.options.double_locked, 1)
+            self.assertEqual(rig.device.stores.options.double_locked, 1)
             if end == "knob":
                 rig.knob.active = False
             elif end == "button":
@@ -186,7 +186,7 @@ class TestPrivacy(Case):
             else:
                 self.switch(switches_client.PRIVACY, False)
             rig.wait(400)
-            self.assertEqual(rig.device.options.double_locked, 0, end)
+            self.assertEqual(rig.device.stores.options.double_locked, 0, end)
             rig.knob.active = False
             rig.wait(8000)
         self.assertEqual(self.new(), [59, 60, 59, 46, 60, 59, 60])

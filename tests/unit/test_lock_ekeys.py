@@ -89,7 +89,7 @@ class TestEkeys(EkeyCase):
     def test_a_permanent_ekey_opens_with_a_clock_that_is_not_trusted_and_a_timed_one_does_not(self):
         self.add()
         self.add(BEFORE, END, uid=UID + 1)
-        self.rig.device.clock.distrust()
+        self.rig.device.stores.clock.distrust()
         self.assertIsNone(self.opens())
         self.assertEqual(self.opens(uid=UID + 1), 0x11)
 
@@ -238,7 +238,6 @@ class TestEkeys(EkeyCase):
     def test_a_factory_reset_forgets_them(self):
         self.add()
         self.ask(ekey_client.reset(1))
-        self.rig.device.begin_reset()
-        self.rig.device.wipe()
-        ekeys = self.rig.device.ekeys
+        self.rig.reset()
+        ekeys = self.rig.device.stores.ekeys
         self.assertEqual((len(ekeys), ekeys.flag_pos, ekeys.next_uid), (0, 0, UID))

@@ -5,8 +5,8 @@ import unittest
 from firmware.lib import crypto, dates, frame, opcodes, records
 from firmware.lib.messages import accessory_client, card_client, common, cyclic_client
 from firmware.lib.messages import fingerprint_client as prints
-from firmware.lock.credentials import fingerprints, fobs
-from firmware.lock.panel.panel import Panel
+from firmware.lock.console import Panel
+from firmware.lock.stores.held import MAX_FINGERS, MAX_FOBS
 from tests.scratch import scratch
 from tests.unit.lock_rig import Refused, Rig, erase
 
@@ -44,7 +44,7 @@ class Case(unittest.TestCase):
 
     def told(self, n=1):
         """(type, tail) of the newest records, the oldest first."""
-        found = [records.decode(raw) for raw in self.rig.device.ring.newest(n)]
+        found = [records.decode(raw) for raw in self.rig.device.stores.ring.newest(n)]
         return [(each.type, each.tail) for each in reversed(found)]
 
     def moved(self, act):
@@ -61,11 +61,11 @@ class Case(unittest.TestCase):
         return self.moved(lambda: self.rig.lock.reader.present("finger", finger, self.rig.now_ms))
 
     def fob(self, button=1, battery=80, address=FOB):
-        return self.moved(lambda: self.rig.lock.fob_radio.press(address, button, battery, self.rig.now_ms))
+        return self.moved(lambda: self.rig.lock.reader.press_fob(address, button, battery, self.rig.now_ms))
 
     def around(self, days):
         """date5 at midnight so many days from now."""
-        return dates.from_seconds(self.rig.device.clock.seconds() + days * _DAY_S)[:3] + (0, 0)
+        return dates.from_seconds(self.rig.device.stores.clock.seconds() + days * _DAY_S)[:3] + (0, 0)
 
     def begin(self, command=opcodes.FINGERPRINT):
         """Begin an enrolment on a link that stays up -> its first answer."""
@@ -133,15 +133,15 @@ class TestFingers(Case):
         self.assertEqual(self.hold(OTHER), [])
         self.assertEqual(self.said(3000), [common.failure(opcodes.FINGERPRINT, 0x13)])
         self.assertEqual(self.hold(FINGER), [])
-        self.assertEqual(len(self.rig.device.fingerprints), 0)
+        self.assertEqual(len(self.rig.device.stores.fingerprints), 0)
 
     def test_a_finger_twice_and_one_too_many(self):
         self.enrol(FINGER)
         self.begin()
         self.assertEqual(self.hold(FINGER), [common.failure(opcodes.FINGERPRINT, 0x19)])
         self.rig.disconnect()
-        store = self.rig.device.fingerprints
-        for n in range(1, fingerprints.CAPACITY):
+        store = self.rig.device.stores.fingerprints
+        for n in range(1, MAX_FINGERS):
             store.add((1000 + n).to_bytes(8, "big"))
         self.assertEqual(self.error(opcodes.FINGERPRINT, prints.enrol()), 0x04)
 
@@ -153,7 +153,7 @@ class TestFingers(Case):
         self.begin()
         self.rig.disconnect()
         self.assertFalse(self.press(FINGER))
-        self.assertEqual(len(self.rig.device.fingerprints), 0)
+        self.assertEqual(len(self.rig.device.stores.fingerprints), 0)
 
     def test_change_delete_clear(self):
         number = self.enrol(FINGER)
@@ -187,12 +187,12 @@ class TestFingers(Case):
         self.assertFalse(self.press(FINGER))
         self.rig.wait(300000, 1000)
         self.assertTrue(self.press(FINGER))
-        self.assertEqual(self.rig.device.limits.cards.consecutive, 0)
+        self.assertEqual(self.rig.device.stores.limits.cards.consecutive, 0)
 
     def test_the_panel_stands_for_the_sensor(self):
         self.enrol(FINGER)
         rig = self.rig
-        panel = Panel(rig.lock.keypad, dict, lambda: rig.now_ms, True, rig.lock.reader, rig.lock.fob_radio)
+        panel = Panel(rig.lock.keypad, rig.lock.reader, dict, lambda: rig.now_ms, True)
         self.assertTrue(self.moved(lambda: panel.handle({"do": "finger", "id": 7})))
         for bad in ({"do": "finger"}, {"do": "finger", "id": -1}, {"do": "finger", "id": True}, {"do": "fob"}):
             self.assertEqual(panel.handle(bad), {"error": "bad_request"})
@@ -206,12 +206,12 @@ class TestFobs(Case):
     def test_a_fob_is_let_in_by_a_press_and_opens_and_locks(self):
         self.assertEqual(prints.added(self.begin(opcodes.KEY_FOB))[0], prints.READY)
         self.rig.wait(20000, 100)
-        self.rig.lock.fob_radio.press(FOB, 1, 70, self.rig.now_ms)
+        self.rig.lock.reader.press_fob(FOB, 1, 70, self.rig.now_ms)
         state, number, _, _ = prints.added(common.reply(self.said()[0])[2])
         self.assertEqual((state, accessory_client.address_of(number)), (prints.ADDED, MAC))
         self.rig.disconnect()
         self.assertEqual(self.told(), [(99, FOB)])
-        self.rig.device.options.autolock_s = 0
+        self.rig.device.stores.options.autolock_s = 0
         self.assertTrue(self.fob(1, 69))
         self.assertEqual(self.told(), [(55, FOB + b"\x01\x45")])
         self.assertTrue(self.fob(2, 68))
@@ -231,10 +231,10 @@ class TestFobs(Case):
         self.let_in()
         number = accessory_client.number_of(MAC)
         self.ask(opcodes.KEY_FOB, prints.modify(number, self.around(1), self.around(2)))
-        before = len(self.rig.device.ring)
+        before = len(self.rig.device.stores.ring)
         self.assertFalse(self.fob())
         self.assertFalse(self.fob(address=b"\1\2\3\4\5\6"))
-        self.assertEqual(len(self.rig.device.ring), before)
+        self.assertEqual(len(self.rig.device.stores.ring), before)
 
     def test_several_are_deleted_and_cleared(self):
         other = b"\xaa\xbb\xcc\x11\x22\x45"
@@ -251,8 +251,8 @@ class TestFobs(Case):
         self.assertFalse(self.fob(address=bytes(reversed(other))))
 
     def test_the_store_is_full(self):
-        for n in range(fobs.CAPACITY):
-            self.rig.device.fobs.add(bytes((n, 2, 3, 4, 5, 6)), 100)
+        for n in range(MAX_FOBS):
+            self.rig.device.stores.fobs.add(bytes((n, 2, 3, 4, 5, 6)), 100)
         self.assertEqual(self.error(opcodes.KEY_FOB, accessory_client.bind(MAC)), 0x04)
         self.assertEqual(self.error(opcodes.KEY_FOB, prints.enrol()), 0x04)
 
@@ -293,7 +293,7 @@ class TestHours(Case):
         )
 
     def test_hours_limit_every_kind_and_come_off_again(self):
-        hour = self.rig.device.clock.date6()[3]
+        hour = self.rig.device.stores.clock.date6()[3]
         closed = cyclic_client.window(2, 0, (hour + 2) % 24 * 60, (hour + 3) % 24 * 60 or 1440)
         opened = cyclic_client.window(2, 0, 0, 1440)
         for kind, user, show in self.users():

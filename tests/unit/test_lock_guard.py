@@ -2,7 +2,7 @@
 
 import unittest
 
-from firmware.lock.guard import Guard
+from firmware.lock.stores.limits import Guard
 
 _MIN = 60000
 _HOUR = 3600000

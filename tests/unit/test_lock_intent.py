@@ -4,7 +4,7 @@ import unittest
 
 from firmware.lib import crypto, frame, opcodes, records
 from firmware.lib.messages import session_client as session
-from firmware.lock.intent import Intent
+from firmware.lock.stores.ring import Intent
 from tests.scratch import scratch
 from tests.unit.lock_rig import UNLOCK_KEY, Rig
 
@@ -23,7 +23,7 @@ def begin_unlock(rig):
 
 def kinds(rig):
     """Types of the records, the newest first, without those of power-on."""
-    found = [records.decode(raw).type for raw in rig.device.ring.newest(20)]
+    found = [records.decode(raw).type for raw in rig.device.stores.ring.newest(20)]
     return [kind for kind in found if kind != POWERED_ON]
 
 
@@ -37,7 +37,7 @@ class TestIntent(unittest.TestCase):
         self.rig.pins.step()  # it arrives, and the power goes before anybody has looked
         self.rig.start()
         self.assertEqual(kinds(self.rig), [BY_APP] + self.before)
-        self.assertEqual(list(self.rig.device.ring.newest(2))[1][8:12], b"\x00\x00\x00\x07")
+        self.assertEqual(list(self.rig.device.stores.ring.newest(2))[1][8:12], b"\x00\x00\x00\x07")
         self.rig.start()
         self.assertEqual(kinds(self.rig), [BY_APP] + self.before)
         self.assertEqual(self.rig.device.bolt.movements, 0)
@@ -64,11 +64,11 @@ class TestIntent(unittest.TestCase):
             begin_unlock(self.rig)
             self.rig.wait(2000)
             self.rig.disconnect()
-            self.rig.device.begin_reset()
+            self.rig.lock.ownership.promise_reset()
             if is_cut:
                 self.rig.start()
             else:
-                self.rig.device.wipe()
+                self.rig.lock.ownership.reset(self.rig.now_ms)
                 self.rig.key = crypto.DEFAULT_KEY
             self.rig.paired()
             for _ in range(8):
@@ -84,8 +84,8 @@ class TestIntent(unittest.TestCase):
             save = refuse
 
         device = self.rig.device
-        device.ring.append = refuse
-        device.intent = Intent(Cell(), device.ring, device.vault)
+        device.stores.ring.append = refuse
+        device.stores.intent = Intent(Cell(), device.stores.ring, device.stores.vault)
         begin_unlock(self.rig)
         self.rig.wait(2000)
         self.assertEqual((self.rig.device.bolt.state, self.rig.device.unrecorded), ("unlocked", 1))

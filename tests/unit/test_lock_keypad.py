@@ -5,7 +5,7 @@ import unittest
 from firmware.lib import dates, opcodes, records
 from firmware.lib.messages import pairing_client, session_client
 from firmware.lib.messages import passcode_client as codes
-from firmware.lock.panel.panel import Panel
+from firmware.lock.console import Panel
 from tests.scratch import scratch
 from tests.unit.lock_rig import Refused, Rig, erase
 
@@ -35,7 +35,7 @@ class KeypadCase(unittest.TestCase):
             rig.disconnect()
 
     def types(self):
-        ring = self.rig.device.ring
+        ring = self.rig.device.stores.ring
         found = []
         cursor = 0
         while True:
@@ -78,7 +78,7 @@ class TestCodes(KeypadCase):
         self.assertFalse(self.try_code("654321#"))
 
     def test_timed_code(self):
-        now = self.rig.device.clock.date6()
+        now = self.rig.device.stores.clock.date6()
         start = now[:3] + (0, 0)
         end = now[:3] + (23, 0)
         self.assertEqual(self.manage(codes.add(codes.PERIOD, "778899", end, start)), 0x1D)
@@ -92,8 +92,8 @@ class TestCodes(KeypadCase):
         self.assertFalse(self.try_code("778899#"))
 
     def test_permanent_code_of_a_day_to_come_waits_also_without_a_clock(self):
-        now = self.rig.device.clock.date6()
-        tomorrow = dates.from_seconds(self.rig.device.clock.seconds() + _DAY_S)[:3] + (0, 0)
+        now = self.rig.device.stores.clock.date6()
+        tomorrow = dates.from_seconds(self.rig.device.stores.clock.seconds() + _DAY_S)[:3] + (0, 0)
         self.assertEqual(self.manage(codes.add(codes.PERMANENT, "112233", now[:5])), 0)
         self.assertEqual(self.manage(codes.add(codes.PERMANENT, "332211", tomorrow)), 0)
         for _ in range(2):
@@ -101,19 +101,19 @@ class TestCodes(KeypadCase):
             self.assertFalse(self.try_code("332211#"))
             self.assertEqual(self.types()[-1], 11)
             self.rig.start()  # the clock is lost, but shows a time that has been reached
-        self.rig.device.clock.set(tomorrow + (0,), True)
+        self.rig.device.stores.clock.set(tomorrow + (0,), True)
         self.assertTrue(self.try_code("332211#"))
 
     def test_right_code_outside_its_time_is_no_guess(self):
-        start = dates.from_seconds(self.rig.device.clock.seconds() + _DAY_S)[:3] + (0, 0)
+        start = dates.from_seconds(self.rig.device.stores.clock.seconds() + _DAY_S)[:3] + (0, 0)
         self.assertEqual(self.manage(codes.add(codes.PERMANENT, "332211", start)), 0)
         for _ in range(7):
             self.assertFalse(self.try_code("332211#"))
         self.assertEqual(self.types()[1:], [11] * 7)
-        self.assertEqual(self.rig.device.limits.keypad.consecutive, 0)
+        self.assertEqual(self.rig.device.stores.limits.keypad.consecutive, 0)
 
     def test_code_for_one_use(self):
-        now = self.rig.device.clock.date6()
+        now = self.rig.device.stores.clock.date6()
         self.assertEqual(self.manage(codes.add(codes.ONCE, "445566", now[:3] + (0, 0), now[:3] + (23, 0))), 0)
         self.rig.device.battery_pct = 3  # too flat to move: the code is not used up by that
         self.assertFalse(self.try_code("445566#"))
@@ -124,12 +124,12 @@ class TestCodes(KeypadCase):
     def test_cyclic_code(self):
         rig = self.rig
         monday = (2026, 5, 11)
-        rig.device.clock.set(monday + (9, 0, 0), True)
+        rig.device.stores.clock.set(monday + (9, 0, 0), True)
         self.assertEqual(self.manage(codes.add(codes.CYCLIC, "334455", (2000, 1, 1, 8, 0), schedule=1072 + 9)), 0)
         self.assertTrue(self.try_code("334455#"))
-        rig.device.clock.set(monday + (18, 0, 0), True)
+        rig.device.stores.clock.set(monday + (18, 0, 0), True)
         self.assertFalse(self.try_code("334455#"))
-        rig.device.clock.set((2026, 5, 12, 9, 0, 0), True)
+        rig.device.stores.clock.set((2026, 5, 12, 9, 0, 0), True)
         self.assertFalse(self.try_code("334455#"))
 
     def test_listing(self):
@@ -187,12 +187,12 @@ class TestLockout(KeypadCase):
         for _ in range(4):
             self.try_code("111111#")
         rig.type("111111")
-        ring, rig.device.ring = rig.device.ring, None  # the power goes before anything is recorded
+        ring, rig.device.stores.ring = rig.device.stores.ring, None  # the power goes before anything is recorded
         try:
             rig.lock.keypad.press("#", rig.now_ms)
             self.fail("recorded")
         except AttributeError:
-            rig.device.ring = ring
+            rig.device.stores.ring = ring
         rig.start(False)
         self.assertEqual(self.types()[-2:], [7, 48])
         rig.start(False)
@@ -217,10 +217,10 @@ class TestLockout(KeypadCase):
         self.manage(codes.add(codes.PERMANENT, "123456"))
         looked_at = 0
         for _ in range(24 * 60):
-            before = len(self.rig.device.ring)
+            before = len(self.rig.device.stores.ring)
             rig.type("111111#")
-            looked_at += self.rig.device.ring.next_number > before
-            if rig.device.limits.keypad.wait_ms(rig.now_ms) == 0:
+            looked_at += self.rig.device.stores.ring.next_number > before
+            if rig.device.stores.limits.keypad.wait_ms(rig.now_ms) == 0:
                 self.try_code("123456#")
             rig.wait(60000, 5000)
         self.assertTrue(looked_at <= 55, looked_at)  # 30 and then one an hour
@@ -242,32 +242,34 @@ class TestButtonAndPanel(KeypadCase):
 
     def test_reset_by_hand(self):
         self.rig.type("000#")
-        self.assertTrue(self.rig.device.keys.is_paired)
+        self.assertTrue(self.rig.device.stores.keys.is_paired)
         self.hold(5200)
         self.rig.wait(10000)
         self.rig.type("000#")
-        self.assertTrue(self.rig.device.keys.is_paired)
+        self.assertTrue(self.rig.device.stores.keys.is_paired)
         self.rig.button.active = True  # stuck: it arms once
         self.rig.wait(16000)
         self.rig.type("000#")
-        self.assertTrue(self.rig.device.keys.is_paired)
+        self.assertTrue(self.rig.device.stores.keys.is_paired)
         self.rig.button.active = False
         self.rig.wait(100)
         self.hold(5200)
         self.rig.type("000#")
-        self.assertFalse(self.rig.device.keys.is_paired)
+        self.assertFalse(self.rig.device.stores.keys.is_paired)
         self.assertEqual(self.rig.device.bolt.state, "locked")
 
     def test_panel(self):
         rig = self.rig
-        panel = Panel(rig.lock.keypad, lambda: {"bolt": rig.device.bolt.state}, lambda: rig.now_ms, True)
+        panel = Panel(
+            rig.lock.keypad, rig.lock.reader, lambda: {"bolt": rig.device.bolt.state}, lambda: rig.now_ms, True
+        )
         self.manage(codes.add(codes.PERMANENT, "123456"))
         self.assertEqual(panel.handle({"do": "keys", "digits": "123456#"}), {"ok": True})
         rig.wait(400)
         self.assertEqual(panel.handle({"do": "state"}), {"bolt": "unlocked"})
-        self.assertEqual(panel.handle({"do": "card", "number": 1}), {"error": "unsupported"})
+        self.assertEqual(panel.handle({"do": "face", "number": 1}), {"error": "unsupported"})
         self.assertEqual(panel.handle({"do": "keys", "digits": "12a"}), {"error": "bad_request"})
-        off = Panel(rig.lock.keypad, dict, lambda: rig.now_ms)
+        off = Panel(rig.lock.keypad, rig.lock.reader, dict, lambda: rig.now_ms)
         self.assertEqual(off.handle({"do": "state"}), {"error": "disabled"})
 
     def test_key_turned_by_hand_is_recorded(self):

@@ -106,7 +106,7 @@ class TestSessions(LinkCase):
 
     def test_link_ends_when_nothing_brings_the_answer(self):
         rig = self.rig
-        rig.device.guard = lambda now_ms: None
+        rig.lock.motion.guard = lambda now_ms: None
         challenge = session.challenge(rig.ask(opcodes.CHECK_USER, session.check_user()))
         raw = frame.encode(opcodes.UNLOCK, crypto.encrypt(rig.key, session.operate(challenge, UNLOCK_KEY, 1)))
         self.assertEqual(rig.send(raw), [])
@@ -144,7 +144,7 @@ class TestSessions(LinkCase):
         first = rig.raw(raw)
         self.assertEqual(rig.raw(raw), first)
         self.assertEqual(rig.pins.movements, 1)
-        self.assertEqual(len(rig.device.ring), 1)
+        self.assertEqual(len(rig.device.stores.ring), 1)
         rig.wait(2100, 100)
         rig.device.changes = rig.engine.session.changes_seen  # no push between
         answer = frame.decode(rig.raw(raw)[0])
@@ -256,7 +256,7 @@ class TestSessions(LinkCase):
             ((2026, 5, 31, 23, 59, 59), None),
             ((2026, 6, 1, 0, 0, 0), 0x0E),
         ):  # as for codes and cards
-            rig.device.clock.set(date6, True)
+            rig.device.stores.clock.set(date6, True)
             window = session.check_user((2026, 5, 1, 0, 0), (2026, 6, 1, 0, 0))
             if error is None:
                 rig.ask(opcodes.CHECK_USER, window)

@@ -14,7 +14,7 @@ class Movements(unittest.TestCase):
         erase(FOLDER)
 
     def types(self, rig, count):
-        return [records.decode(raw).type for raw in rig.device.ring.newest(count)][::-1]
+        return [records.decode(raw).type for raw in rig.device.stores.ring.newest(count)][::-1]
 
     def opened(self, **settings):
         """A lock that a client has just opened."""

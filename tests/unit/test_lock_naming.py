@@ -19,14 +19,13 @@ class TestName(LinkCase):
         for text in ("Porch", "Tür 1", "x" * 20):
             self.assertEqual(name_client.named(rig.ask(opcodes.LOCK_NAME, name_client.name(text))), 100)
             rig.start()
-            self.assertEqual(rig.device.name.text, text)
+            self.assertEqual(rig.device.stores.name.text, text)
             rig.connect()
             rig.log_in()
         for plain in (b"x" * 21, b"a\x07b", b"\xff\xfe", b"\xc3"):
             self.refused(0x1D, opcodes.LOCK_NAME, plain)
-        rig.device.begin_reset()
-        rig.device.wipe()
-        self.assertEqual(rig.device.name.text, "")
+        rig.reset()
+        self.assertEqual(rig.device.stores.name.text, "")
 
     def test_names_that_do_not_fit(self):
         for text in ("", "x" * 21, "ü" * 11):

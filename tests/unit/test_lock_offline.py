@@ -5,7 +5,7 @@ import unittest
 from firmware.lib import code_algorithm, dates, opcodes, records
 from firmware.lib.messages import pairing_client
 from firmware.lib.messages import passcode_client as codes
-from firmware.lock.credentials import passcodes
+from firmware.lock.stores import passcodes
 from tests.scratch import scratch
 from tests.unit.lock_rig import Refused, Rig, erase
 
@@ -21,7 +21,7 @@ class OfflineCase(unittest.TestCase):
     def setUp(self):
         self.rig = rig = Rig(FOLDER).paired()
         self.ask(opcodes.INIT_PASSWORDS, SEEDS)
-        rig.device.clock.set(NOON, True)
+        rig.device.stores.clock.set(NOON, True)
         self.now = rig.rtc // HOUR_S
 
     def tearDown(self):
@@ -51,15 +51,15 @@ class OfflineCase(unittest.TestCase):
             rig.wait(20)
         rig.wait(400)
         moved = rig.pins.movements > before
-        rig.device.limits.keypad.clear()
+        rig.device.stores.limits.keypad.clear()
         rig.wait(7000, 100)
         return moved
 
     def types(self, n):
-        return [records.decode(raw).type for raw in self.rig.device.ring.newest(n)][::-1]
+        return [records.decode(raw).type for raw in self.rig.device.stores.ring.newest(n)][::-1]
 
     def listed(self):
-        found = self.rig.device.passcodes.at(0)
+        found = self.rig.device.stores.passcodes.at(0)
         return (
             None if found is None else codes.page(bytes((0, 3 + len(found[1]), 0, 1, len(found[1]))) + found[1])[1][0]
         )
@@ -79,7 +79,7 @@ class TestKinds(OfflineCase):
         self.rig.start(False)
         self.assertFalse(self.opens(code))
         self.assertTrue(self.opens(self.code(ONCE, 0, 43)))
-        self.assertEqual(len(self.rig.device.passcodes), 0)
+        self.assertEqual(len(self.rig.device.stores.passcodes), 0)
         self.leap(30)
         self.assertTrue(self.opens(code_algorithm.digits(SECRET, ONCE, self.now + 30, 0)))  # drops the old marks
         self.leap(-31)
@@ -123,12 +123,12 @@ class TestKinds(OfflineCase):
         self.rig.start(True)
         self.assertFalse(self.opens(self.code(PERMANENT)))
         self.assertEqual(self.types(1), [11])
-        self.assertEqual(self.rig.device.limits.keypad.spent, 0)
+        self.assertEqual(self.rig.device.stores.limits.keypad.spent, 0)
 
     def test_a_wrong_code_is_a_guess(self):
         self.assertFalse(self.opens("000000001"))
         self.assertEqual(self.types(1), [7])
-        self.assertEqual(self.rig.device.limits.keypad.spent, 1)
+        self.assertEqual(self.rig.device.stores.limits.keypad.spent, 1)
 
     def test_a_second_entry_waits_for_the_first(self):
         rig = self.rig
@@ -186,7 +186,7 @@ class TestDead(OfflineCase):
         self.assertFalse(self.opens("9753102"))
         self.assertEqual(self.types(2), [10, 8])
         self.assertEqual(self.ask(opcodes.PASSCODE_COUNT), b"\x64\x00\x00")
-        self.rig.device.clock.set(dates.from_seconds(self.rig.rtc + HOUR_S), True)
+        self.rig.device.stores.clock.set(dates.from_seconds(self.rig.rtc + HOUR_S), True)
         self.assertFalse(self.opens(self.code(PERMANENT, -1)))
         self.leap(1)
         self.assertTrue(self.opens(self.code(PERMANENT, -2)))
@@ -206,13 +206,13 @@ class TestStore(OfflineCase):
     def test_entries_of_older_firmware_are_taken_over(self):
         entry = b"\x01\x06123456\x06123456\x00\x01\x01\x00\x00"
         device = self.rig.device
-        device.vault.save("passcodes", bytes((len(entry),)) + entry + b"\x00")
+        device.stores.vault.save("passcodes", bytes((len(entry),)) + entry + b"\x00")
         self.rig.start(False)
         self.assertTrue(self.opens("123456"))
-        self.assertTrue(self.rig.device.vault.load("passcodes") is None)
+        self.assertTrue(self.rig.device.stores.vault.load("passcodes") is None)
 
     def test_251st_is_refused_and_slots_are_listed(self):
-        stored = self.rig.device.passcodes
+        stored = self.rig.device.stores.passcodes
         for n in range(250):
             self.assertTrue(stored.add(1, b"%06d" % (500000 + n), b"\x00\x01\x01\x00\x00") is None)
         self.assertEqual(stored.add(1, b"600000", b"\x00\x01\x01\x00\x00"), 0x16)

@@ -50,25 +50,25 @@ class TestPairing(LinkCase):
         self.assertFalse(rig.device.pairing.is_final)  # what the panel tells: nobody owns it yet
         rig.disconnect()
         self.assertEqual(rig.device.feedback.word, "pairing_undone")
-        self.assertFalse(rig.device.keys.is_paired)
+        self.assertFalse(rig.device.stores.keys.is_paired)
         rig.start()
-        self.assertFalse(rig.device.keys.is_paired)
-        self.assertEqual(rig.device.keys.admin_passcode, b"")
+        self.assertFalse(rig.device.stores.keys.is_paired)
+        self.assertEqual(rig.device.stores.keys.admin_passcode, b"")
 
     def test_survives_a_power_cut_after_finish(self):
         rig = self.rig
         rig.pair()
         self.assertTrue(rig.device.pairing.is_final)
         rig.start()
-        self.assertTrue(rig.device.keys.is_paired)
-        self.assertFalse(rig.device.clock.is_trusted)
+        self.assertTrue(rig.device.stores.keys.is_paired)
+        self.assertFalse(rig.device.stores.clock.is_trusted)
         rig.connect()
         self.assertEqual(self.types(), [14])
 
     def test_three_failures_close_the_window(self):
         rig = self.rig
         for _ in range(3):
-            self.assertFalse(rig.device.keys.is_paired)
+            self.assertFalse(rig.device.stores.keys.is_paired)
             rig.key = crypto.DEFAULT_KEY
             rig.pair(finish=False)
             rig.disconnect()
@@ -85,7 +85,7 @@ class TestPairing(LinkCase):
             rig.ask(opcodes.STATUS, session.status_request())
             self.assertFalse(rig.engine.is_over)
         rig.disconnect()
-        self.assertTrue(rig.device.keys.is_paired)
+        self.assertTrue(rig.device.stores.keys.is_paired)
 
     def test_damaged_keys_are_not_a_factory_state(self):
         rig = self.rig.paired()
@@ -97,7 +97,7 @@ class TestPairing(LinkCase):
             with open(path, "wb") as file:
                 file.write(sealed)
         rig.start()
-        self.assertFalse(rig.device.keys.is_paired)
+        self.assertFalse(rig.device.stores.keys.is_paired)
         rig.lock.keypad.touch(rig.now_ms)
         rig.connect()
         self.refused(0x07, opcodes.INIT, empty=True)
@@ -132,9 +132,9 @@ class TestPairing(LinkCase):
         self.refused(0x02, opcodes.UNLOCK, session.operate(challenge, UNLOCK_KEY, 1))
         rig.type("123456#")
         rig.wait(1000)
-        self.assertEqual((rig.pins.movements, len(rig.device.ring)), (0, 0))
+        self.assertEqual((rig.pins.movements, len(rig.device.stores.ring)), (0, 0))
         rig.disconnect()
-        self.assertEqual(len(rig.device.ring), 0)
+        self.assertEqual(len(rig.device.stores.ring), 0)
         rig.key = crypto.DEFAULT_KEY
         rig.pair(finish=False)
         rig.log_in()

@@ -25,7 +25,7 @@ class Draw:
 
 
 def kinds(rig):
-    return [records.decode(raw).type for raw in rig.device.ring.since(0)]
+    return [records.decode(raw).type for raw in rig.device.stores.ring.since(0)]
 
 
 class Case(unittest.TestCase):
@@ -95,9 +95,9 @@ class TestCommand(Case):
         self.as_admin(opcodes.PASSAGE, passage_client.delete(raws[1]))
         self.refused(0x1F, lambda: self.as_admin(opcodes.PASSAGE, passage_client.delete(raws[1])))
         rig.start(False)
-        self.assertEqual([rig.device.passage.at(n) for n in range(4)], raws[:1] + raws[2:])
+        self.assertEqual([rig.device.stores.passage.at(n) for n in range(4)], raws[:1] + raws[2:])
         self.as_admin(opcodes.PASSAGE, passage_client.clear())
-        self.assertEqual(len(rig.device.passage), 0)
+        self.assertEqual(len(rig.device.stores.passage), 0)
 
     def test_windows_without_sense_are_refused(self):
         for raw in (

@@ -13,7 +13,7 @@ ALL = None
 class RefusingFlash(OfflineCase):
     def refuse(self, only=ALL):
         """The vault takes no class, or none whose name begins with `only`."""
-        vault = self.rig.device.vault
+        vault = self.rig.device.stores.vault
         save = vault.save
 
         def refusing(name, plain):
@@ -37,14 +37,14 @@ class RefusingFlash(OfflineCase):
         ):
             self.assertEqual(self.ask(command, plain), 0x13, "%02x" % command)
         found = (
-            len(device.cards),
-            device.keys.erase_code,
-            device.options.frozen,
-            len(device.passcodes),
-            device.name.text,
+            len(device.stores.cards),
+            device.stores.keys.erase_code,
+            device.stores.options.frozen,
+            len(device.stores.passcodes),
+            device.stores.name.text,
         )
         self.assertEqual(found, (0, b"", 0, 0, ""))
-        self.assertTrue(device.keys.admin_passcode != b"1234567")
+        self.assertTrue(device.stores.keys.admin_passcode != b"1234567")
         allow()
         self.assertTrue(isinstance(self.ask(opcodes.CARD, card_client.add(CARD)), bytes))
 
@@ -61,12 +61,12 @@ class RefusingFlash(OfflineCase):
         allow = self.refuse("codes")
         digits = self.code(DAILY)
         self.assertTrue(self.opens(digits))
-        self.assertEqual(len(device.passcodes), 0)
+        self.assertEqual(len(device.stores.passcodes), 0)
         self.assertFalse(self.opens(self.code(ONCE)))  # which would have put its mark in place of the promise
         self.rig.start(False)  # a start does not fail for it
         allow()
         self.assertTrue(self.opens(digits))
-        self.assertEqual(len(self.rig.device.passcodes), 1)
+        self.assertEqual(len(self.rig.device.stores.passcodes), 1)
 
     def test_an_erasure_that_was_promised_holds_at_once(self):
         self.ask(opcodes.PASSCODE, codes.add(codes.PERMANENT, CODE))

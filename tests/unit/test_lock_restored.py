@@ -13,14 +13,14 @@ class Restored(LinkCase):
     def test_a_pairing_that_is_undone_takes_its_settings_along(self):
         rig = self.rig
         device = rig.device
-        device.vault.begin()
+        device.stores.vault.begin()
         device.pairing._stage = 1
-        device.options.change_all({"direction": 2, "wrong_limit": 1})
+        device.stores.options.change_all({"direction": 2, "wrong_limit": 1})
         device.options_changed()
-        device.pairing.link_down(rig.now_ms)
-        self.assertEqual((device.options.direction, device.bolt.sense), (0, 1))
-        self.assertTrue(device.limits.keypad.begin(rig.now_ms))
-        self.assertEqual(device.limits.keypad.wait_ms(rig.now_ms), 0)
+        rig.lock.ownership.link_down(rig.now_ms)
+        self.assertEqual((device.stores.options.direction, device.bolt.sense), (0, 1))
+        self.assertTrue(device.stores.limits.keypad.begin(rig.now_ms))
+        self.assertEqual(device.stores.limits.keypad.wait_ms(rig.now_ms), 0)
 
     def test_a_knob_turned_back_without_power_ends_the_double_lock(self):
         rig = self.rig.paired()
@@ -33,11 +33,11 @@ class Restored(LinkCase):
         rig.wait(300)
         rig.start()
         rig.wait(300)
-        self.assertEqual(rig.device.options.double_locked, 1)
+        self.assertEqual(rig.device.stores.options.double_locked, 1)
         rig.knob.active = False
         rig.start()
         rig.wait(300)
-        self.assertEqual(rig.device.options.double_locked, 0)
+        self.assertEqual(rig.device.stores.options.double_locked, 0)
 
     def test_a_frozen_lock_lists_its_lost_cards(self):
         rig = self.rig.paired()

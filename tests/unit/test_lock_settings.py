@@ -35,9 +35,9 @@ class TestSettingsAndClock(LinkCase):
         rig.ask(opcodes.REMOTE_UNLOCK, b"\x02\x01")
         rig.ask(opcodes.SOUND, settings_client.sound_set(False))
         rig.start()
-        self.assertEqual(rig.device.options.autolock_s, 0)
-        self.assertEqual(rig.device.options.remote_unlock, 1)
-        self.assertEqual(rig.device.options.sound, 0)
+        self.assertEqual(rig.device.stores.options.autolock_s, 0)
+        self.assertEqual(rig.device.stores.options.remote_unlock, 1)
+        self.assertEqual(rig.device.stores.options.sound, 0)
 
     def test_clock_moves_at_most_300_s_without_admin(self):
         rig = self.rig
@@ -48,7 +48,7 @@ class TestSettingsAndClock(LinkCase):
         self.refused(0x1D, opcodes.SET_CLOCK, b"\x1a\x0d\x01\x00\x00\x00")
         rig.log_in()
         rig.ask(opcodes.SET_CLOCK, session.set_clock((2026, 7, 1, 0, 0, 0)))
-        self.assertEqual(rig.device.clock.date6()[:3], (2026, 7, 1))
+        self.assertEqual(rig.device.stores.clock.date6()[:3], (2026, 7, 1))
 
     def test_features_and_info(self):
         rig = self.rig
@@ -97,12 +97,12 @@ class TestSettingsAndClock(LinkCase):
         self.refused(0x02, opcodes.RESET, empty=True)
         rig.log_in()
         self.assertEqual(rig.plain(opcodes.RESET, empty=True), b"")
-        self.assertTrue(rig.device.keys.is_paired)
+        self.assertTrue(rig.device.stores.keys.is_paired)
         rig.disconnect()
-        self.assertFalse(rig.device.keys.is_paired)
-        self.assertEqual(len(rig.device.ring), 0)
+        self.assertFalse(rig.device.stores.keys.is_paired)
+        self.assertEqual(len(rig.device.stores.ring), 0)
         rig.start()
-        self.assertFalse(rig.device.keys.is_paired)
+        self.assertFalse(rig.device.stores.keys.is_paired)
 
     def test_nothing_is_valid_between_the_promise_of_a_reset_and_the_reset(self):
         rig = self.rig
@@ -152,8 +152,8 @@ class TestSettingsAndClock(LinkCase):
         rig.log_in()
         rig.plain(opcodes.RESET, empty=True)
         rig.start()
-        self.assertFalse(rig.device.keys.is_paired)
-        self.assertFalse(rig.device.vault.is_wiping)
+        self.assertFalse(rig.device.stores.keys.is_paired)
+        self.assertFalse(rig.device.stores.vault.is_wiping)
 
     def test_fresh_login_only(self):
         rig = self.rig

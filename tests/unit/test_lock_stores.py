@@ -4,8 +4,8 @@ import os
 import unittest
 
 from firmware.lock import authority
-from firmware.lock.limits import Limits
-from firmware.lock.ring import NEXT_UNREAD, Ring
+from firmware.lock.stores.limits import Limits
+from firmware.lock.stores.ring import NEXT_UNREAD, Ring
 from firmware.system import store
 from firmware.system.cell import Cell
 from firmware.system.journal import Journal
@@ -162,7 +162,7 @@ class TestRing(StoreCase):
     def test_erase(self):
         ring = self.ring()
         ring.append(b"x")
-        ring.erase()
+        ring.wipe()
         self.assertEqual((len(ring), ring.append(b"y")), (0, 0))
         self.assertEqual(self.ring().read(NEXT_UNREAD), (0, b"y"))
 

@@ -29,7 +29,7 @@ class TestSwitches(LinkCase):
         self.refused(0x1B, opcodes.SWITCHES, b"\x02\x10\x10")  # low-battery unlock is not built
         self.refused(0x1B, opcodes.SWITCHES, b"\x03")
         rig.start()
-        options = rig.device.options
+        options = rig.device.stores.options
         found = (options.privacy, options.tamper, options.reset_button, options.passage_auto_unlock)
         self.assertEqual(found, (1, 0, 0, 1))
 
@@ -44,7 +44,7 @@ class TestSwitches(LinkCase):
             self.refused(0x1D, opcodes.SETTING, switches_client.number_set(which, bad))
             asked = rig.ask(opcodes.SETTING, switches_client.number_query(which))
             self.assertEqual(switches_client.number_of(asked, which), good)
-            self.assertEqual(getattr(rig.device.options, name), good)
+            self.assertEqual(getattr(rig.device.stores.options, name), good)
         for which in (2, 5, 6, 7):  # no such part, or no contact at the door
             self.refused(0x1B, opcodes.SETTING, switches_client.number_query(which))
 
@@ -54,7 +54,7 @@ class TestSwitches(LinkCase):
         rig.ask(opcodes.SETTING, switches_client.number_set(switches_client.LOCKOUT_S, 900))
         for _ in range(2):
             rig.type("000111#")
-        wait_ms = rig.device.limits.keypad.wait_ms(rig.now_ms)
+        wait_ms = rig.device.stores.limits.keypad.wait_ms(rig.now_ms)
         self.assertTrue(890000 < wait_ms <= 900000, wait_ms)
 
     def test_volume_and_silence(self):
@@ -71,17 +71,17 @@ class TestSwitches(LinkCase):
         self.assertEqual(rig.output.hz, 0)
         self.refused(0x1D, opcodes.SOUND, b"\x02\x01\x06\x00")
         rig.ask(opcodes.SOUND, settings_client.sound_set(True, 3))  # turns it on
-        self.assertEqual((rig.device.options.sound, rig.device.options.volume), (1, 3))
+        self.assertEqual((rig.device.stores.options.sound, rig.device.stores.options.volume), (1, 3))
 
     def test_direction_turns_the_motor_round(self):
         rig = self.rig
         rig.ask(opcodes.UNLOCK_DIRECTION, switches_client.direction_set(2))
-        rig.device.move("unlocked", print_nothing, rig.now_ms)
+        rig.lock.motion.move("unlocked", print_nothing, rig.now_ms)
         self.assertEqual(rig.pins.motor.direction, 1)
-        rig.device.give_up(rig.now_ms)
+        rig.lock.motion.give_up(rig.now_ms)
         rig.ask(opcodes.UNLOCK_DIRECTION, switches_client.direction_set(1))
         rig.start()
-        rig.device.move("unlocked", print_nothing, rig.now_ms)
+        rig.lock.motion.move("unlocked", print_nothing, rig.now_ms)
         self.assertEqual(rig.pins.motor.direction, -1)
 
     def test_the_lamp_is_lit_for_its_time_after_a_touch(self):
@@ -148,7 +148,7 @@ class TestSwitches(LinkCase):
             rig.wait(5200)
             rig.button.active = False
             rig.type("000#")
-            self.assertEqual(rig.device.keys.is_paired, not is_on)
+            self.assertEqual(rig.device.stores.keys.is_paired, not is_on)
             if not is_on:
                 rig.disconnect()
                 rig.connect()

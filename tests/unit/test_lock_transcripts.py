@@ -69,7 +69,9 @@ class Transcripts(unittest.TestCase):
             rig.connect()
             self.play(transcript, rig)
             rig.disconnect()
-            self.assertEqual(rig.device.keys.is_paired, transcript["name"] != "js_reset_lock", transcript["name"])
+            self.assertEqual(
+                rig.device.stores.keys.is_paired, transcript["name"] != "js_reset_lock", transcript["name"]
+            )
             unlocks = 1 if "unlock" in transcript["name"] else 0
             self.assertEqual(rig.pins.movements, unlocks, transcript["name"])
             played += 1

@@ -6,20 +6,16 @@ import json
 from firmware.lib import dates, opcodes
 from firmware.lib.messages import (
     accessory_client,
-    accessory_lock,
     card_client,
     card_lock,
     common,
     cyclic_client,
-    cyclic_lock,
     fingerprint_client,
-    fingerprint_lock,
+    held_lock,
     log_client,
-    log_lock,
     pairing_client,
     pairing_lock,
     passage_client,
-    passage_lock,
     passcode_client,
     passcode_lock,
     session_client,
@@ -27,7 +23,6 @@ from firmware.lib.messages import (
     settings_client,
     settings_lock,
     switches_client,
-    switches_lock,
 )
 
 _FACE = 0xE0  # no part of ours takes faces; their messages have the layout of fingerprints
@@ -87,7 +82,7 @@ def client_request(command, plain, change_remote=None):
     if command == opcodes.DEVICE_INFO:
         return session_client.device_item(session_lock.decode_device_item(plain))
     if command == opcodes.LOG:
-        return log_client.request(log_lock.decode_request(plain))
+        return log_client.request(session_lock.decode_log(plain))
     if command == opcodes.PASSCODE_LIST:
         return passcode_client.list_request(passcode_lock.decode_list(plain))
     if command == opcodes.PASSCODE:
@@ -99,7 +94,7 @@ def client_request(command, plain, change_remote=None):
     if command == opcodes.CYCLIC:
         return _cyclic_request(plain)
     if command == opcodes.ACCESSORY_BATTERY:
-        return accessory_client.battery_request(accessory_lock.decode_battery(plain))
+        return accessory_client.battery_request(held_lock.decode_battery(plain))
     if command == opcodes.AUTO_LOCK:
         wanted = settings_lock.decode_auto_lock(plain)
         return settings_client.auto_lock_query() if wanted is None else settings_client.auto_lock_set(wanted)
@@ -119,24 +114,24 @@ def client_request(command, plain, change_remote=None):
 
 def _switch_request(command, plain):
     if command == opcodes.PASSAGE:
-        op, found = passage_lock.decode_manage(plain)
-        if op == passage_lock.LIST:
+        op, found = settings_lock.decode_passage(plain)
+        if op == settings_lock.PASSAGE_LIST:
             return passage_client.list_request(found)
-        if op == passage_lock.CLEAR:
+        if op == settings_lock.PASSAGE_CLEAR:
             return passage_client.clear()
         raw = passage_client.window(*passage_client.read(found))
-        return passage_client.add(raw) if op == passage_lock.ADD else passage_client.delete(raw)
+        return passage_client.add(raw) if op == settings_lock.PASSAGE_ADD else passage_client.delete(raw)
     if command == opcodes.SWITCHES:
-        assert switches_lock.decode_switches(plain) is None
+        assert settings_lock.decode_switches(plain) is None
         return switches_client.query()
     if command == opcodes.LAMP:
-        wanted = switches_lock.decode_lamp(plain)
+        wanted = settings_lock.decode_lamp(plain)
         return switches_client.query() if wanted is None else switches_client.lamp_set(wanted)
     if command == opcodes.UNLOCK_DIRECTION:
-        wanted = switches_lock.decode_direction(plain)
+        wanted = settings_lock.decode_direction(plain)
         return switches_client.query() if wanted is None else switches_client.direction_set(wanted)
     if command == opcodes.SETTING:
-        which, wanted = switches_lock.decode_number_of(plain)
+        which, wanted = settings_lock.decode_number_of(plain)
         assert wanted is None
         return switches_client.number_query(which)
     raise KeyError("no handler for request 0x%02x" % command)
@@ -179,27 +174,27 @@ def _card_request(plain):
 
 
 def _fingerprint_request(plain):
-    found = fingerprint_lock.decode_manage(plain)
+    found = held_lock.decode_fingerprint(plain)
     op = found[0]
-    if op == fingerprint_lock.LIST:
+    if op == held_lock.LIST:
         return fingerprint_client.list_request(found[1])
-    if op == fingerprint_lock.DELETE:
+    if op == held_lock.DELETE:
         return fingerprint_client.delete(int.from_bytes(found[1], "big"))
-    if op == fingerprint_lock.MODIFY:
+    if op == held_lock.MODIFY:
         start, end = dates.decode5(found[2]), dates.decode5(found[2], 5)
         return fingerprint_client.modify(int.from_bytes(found[1], "big"), start, end)
-    return fingerprint_client.clear() if op == fingerprint_lock.CLEAR else fingerprint_client.enrol()
+    return fingerprint_client.clear() if op == held_lock.CLEAR else fingerprint_client.enrol()
 
 
 def _cyclic_request(plain):
-    op, kind, user = cyclic_lock.decode_manage(plain)[:3]
-    if op == cyclic_lock.CLEAR:
+    op, kind, user = held_lock.decode_hours(plain)[:3]
+    if op == held_lock.HOURS_CLEAR:
         return cyclic_client.clear(kind, user)
-    if op == cyclic_lock.QUERY:
+    if op == held_lock.HOURS_QUERY:
         return cyclic_client.query(kind, user, plain[-1])
-    raw = cyclic_lock.decode_manage(plain)[3]
+    raw = held_lock.decode_hours(plain)[3]
     window = cyclic_client.window(raw[0], raw[1], raw[3] * 60 + raw[4], raw[5] * 60 + raw[6])
-    return (cyclic_client.add if op == cyclic_lock.ADD else cyclic_client.remove)(kind, user, window)
+    return (cyclic_client.add if op == held_lock.HOURS_ADD else cyclic_client.remove)(kind, user, window)
 
 
 def lock_answer(command, plain):
@@ -244,7 +239,7 @@ def _lock_data(command, data):
         return session_lock.encode_address(session_client.device_address(data))
     if command == opcodes.LOG:
         cursor, found = log_client.page(data)
-        return log_lock.encode_page(cursor - 1, found[0]) if found else log_lock.encode_page(0, None)
+        return session_lock.encode_record(cursor - 1, found[0]) if found else session_lock.encode_record(0, None)
     if command == opcodes.PASSCODE:
         return passcode_lock.encode_managed(*passcode_client.managed(data))
     if command == opcodes.PASSCODE_LIST:
@@ -255,9 +250,9 @@ def _lock_data(command, data):
         return _fingerprint_data(data)
     if command == opcodes.CYCLIC:
         after, window = cyclic_client.window_of(data)
-        return cyclic_lock.encode_window(data[0], after, window or b"")
+        return held_lock.encode_window(data[0], after, window or b"")
     if command == opcodes.ACCESSORY_BATTERY:
-        return accessory_lock.encode_battery(*accessory_client.battery(data))
+        return held_lock.encode_battery(*accessory_client.battery(data))
     return _setting(command, data)
 
 
@@ -281,15 +276,15 @@ def _fingerprint_data(data):
     if data[1] == fingerprint_client.LIST:
         after, found = fingerprint_client.entry(data)
         if found is None:
-            return fingerprint_lock.encode_list(battery, None)
+            return held_lock.encode_list(battery, None)
         limits = dates.encode5(found.start) + dates.encode5(found.end)
-        return fingerprint_lock.encode_list(battery, after, common.number(found.number, 6), limits)
+        return held_lock.encode_list(battery, after, common.number(found.number, 6), limits)
     state, which, done, total = fingerprint_client.added(data)
     if state == fingerprint_client.ADDED:
-        return fingerprint_lock.encode_added(battery, common.number(which, 6))
+        return held_lock.encode_added(battery, common.number(which, 6))
     if state == fingerprint_client.READY:
-        return fingerprint_lock.encode_ready(battery)
-    return fingerprint_lock.encode_pressed(battery, done, total)
+        return held_lock.encode_ready(battery)
+    return held_lock.encode_pressed(battery, done, total)
 
 
 def _passcode_page(data):
@@ -321,13 +316,13 @@ def _setting(command, data):
         return settings_lock.encode_remote_unlock(*settings_client.remote_unlock(data))
     if command == opcodes.PASSAGE:
         after, raw = passage_client.entry(data)
-        return passage_lock.encode_list(data[0], after, raw)
+        return settings_lock.encode_passage_list(data[0], after, raw)
     if command == opcodes.SWITCHES:
-        return switches_lock.encode_switches(common.QUERY, switches_client.switches(data))
+        return settings_lock.encode_switches(common.QUERY, switches_client.switches(data))
     if command == opcodes.LAMP:
-        return switches_lock.encode_lamp(switches_client.lamp(data))
+        return settings_lock.encode_lamp(switches_client.lamp(data))
     if command == opcodes.UNLOCK_DIRECTION:
-        return switches_lock.encode_direction(data[0], switches_client.direction(data))
+        return settings_lock.encode_direction(data[0], switches_client.direction(data))
     if command == opcodes.SETTING:
-        return switches_lock.encode_number(data[0], data[1], data[2], switches_client.number_of(data, data[2]))
+        return settings_lock.encode_number(data[0], data[1], data[2], switches_client.number_of(data, data[2]))
     raise KeyError("no handler for answer 0x%02x" % command)

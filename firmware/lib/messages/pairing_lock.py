@@ -71,6 +71,12 @@ def decode_init_passwords(plain):
     return 2000 + plain[0], entries
 
 
+def decode_seeds(plain):
+    """0x31 -> its bytes, once they are known to be seeds. Raises as `decode_init_passwords`."""
+    decode_init_passwords(plain)
+    return plain
+
+
 def decode_set_admin_passcode(plain):
     """0x53 -> ASCII digits, b"" to delete the code. BadRequest (0x0F) unless 4 to 9 bytes, each 0 to 9."""
     if not plain:

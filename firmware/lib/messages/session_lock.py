@@ -1,25 +1,36 @@
-"""Login, unlock and lock, clock, status, features, device info: requests to our lock and its answers.
+"""Login, unlock and lock, clock, status, features, device info, log, diagnosis: requests to our lock and its answers.
 
-Commands 0x41, 0x55, 0x30, 0x47, 0x58, 0x14, 0x01, 0x34, 0x43, 0x90. Encoders give the data of a success; echo and
-status are `common.success`'s. Source: lock-ble-link.md 8.4-8.12.
+Commands 0x41, 0x55, 0x30, 0x47, 0x58, 0x14, 0x01, 0x34, 0x43, 0x90, 0x25 (masking digits below S3: `records.mask`) and
+0xe7 (our own range; other locks do not know it). Encoders give the data of a success; echo and status are
+`common.success`'s. Source: lock-ble-link.md 8.4-8.12, 9.1; lock-ble-commands.md 9.2.
 """
 
 from firmware.lib import dates
 from firmware.lib.compat import const
 from firmware.lib.errors import ProtocolError
 from firmware.lib.messages.common import (
+    QUERY,
     SCIENER,
     bad_request,
     check_length,
     decode_date,
     decode_number,
     number,
+    operation,
     percent,
+    unknown_operation,
 )
 
 _EXPIRED = const(0x0E)
 _ALWAYS_STARTS = (b"\x00\x01\x1f\x0e\x00", b"\x00\x01\x31\x14\x00")  # decimal and BCD: lock-ble-link.md 8.5
 _ALWAYS_ENDS = (b"\x63\x0b\x1e\x0e\x00", b"\x99\x11\x30\x14\x00")
+
+_MAX_NUMBER = const(65533)
+_MAX_RECORD = const(104)  # 111 bytes of plain answer, less echo, status, length, sequence, record length
+
+_PAGE = const(96)
+_MAX_PAGES = const(16)  # of a report: what an answer may take of a small heap
+_LAST = const(0xFF)
 
 
 def decode_check_admin(plain):
@@ -133,3 +144,39 @@ def encode_address(address):
     """Data of the answer to 0x90 for item 5: least significant octet first."""
     check_length(address, 6)
     return bytes(address[5 - place] for place in range(6))
+
+
+def decode_log(plain):
+    """0x25 -> cursor; 0xFFFF asks for what no such walk has delivered."""
+    check_length(plain, 2)
+    return decode_number(plain, 0, 2)
+
+
+def encode_record(number_, record):
+    """Data of the answer to 0x25: one record with its number, or None (any number) when there is none."""
+    if record is None:
+        return b"\x00\x00"
+    if not 0 <= number_ <= _MAX_NUMBER or not 0 < len(record) <= _MAX_RECORD:
+        raise ProtocolError("record %d of %d bytes" % (number_, len(record)))
+    body = number(number_ + 1, 2) + number(len(record), 1) + record
+    return number(len(body), 2) + body
+
+
+def decode_diagnosis(plain):
+    """0xe7 -> the page asked for, from 0. BadRequest for a page that no report has."""
+    op = operation(plain)
+    if op != QUERY:
+        raise unknown_operation(op)
+    check_length(plain, 2)
+    if plain[1] >= _MAX_PAGES:
+        raise bad_request("page %d" % plain[1])
+    return plain[1]
+
+
+def encode_report(battery, report, page):
+    """Data of the answer: the bytes of one page of `report`, and which is next (0xff: none). BadRequest behind it."""
+    at = page * _PAGE
+    if at and at >= len(report):
+        raise bad_request("page %d of %d bytes" % (page, len(report)))
+    following = page + 1 if at + _PAGE < min(len(report), _MAX_PAGES * _PAGE) else _LAST
+    return bytes((percent(battery), QUERY, following)) + report[at : at + _PAGE]

@@ -3,7 +3,7 @@
 from firmware.lib import opcodes, records
 from firmware.lib.compat import const
 from firmware.lib.messages import card_lock, common
-from firmware.lock.credentials import cards
+from firmware.lock.stores import cards
 
 _ADDED = const(15)
 _CLEARED = const(16)
@@ -18,8 +18,8 @@ def _answer(engine, op, error):
 
 def _added(device, card, limits):
     """Store a card -> the answer."""
-    is_new = not device.cards.is_stored(card, limits) if limits else device.cards.find(card) is None
-    error = device.cards.add(card, limits) if is_new else None
+    is_new = not device.stores.cards.is_stored(card, limits) if limits else device.stores.cards.find(card) is None
+    error = device.stores.cards.add(card, limits) if is_new else None
     if error is not None:
         return common.failure(opcodes.CARD, error)
     if is_new:
@@ -34,20 +34,20 @@ def _enrol(engine):
 
 
 def _delete(device, card):
-    error = device.cards.delete(card)
+    error = device.stores.cards.delete(card)
     if error is None:
         device.record(_DELETED, records.by_card(card))
     return error
 
 
 def _clear(device):
-    if len(device.cards):
-        device.cards.clear()
+    if len(device.stores.cards):
+        device.stores.cards.clear()
         device.record(_CLEARED)
 
 
 def _listing(device, op, index):
-    found = device.cards.at(index, op == card_lock.LIST_LOST)
+    found = device.stores.cards.at(index, op == card_lock.LIST_LOST)
     if found is None:
         data = card_lock.encode_list(device.battery_pct, op, None)
     else:
@@ -70,9 +70,9 @@ def manage(engine, request):
     elif op == card_lock.DELETE:
         error = _delete(device, request[1])
     elif op == card_lock.MODIFY:
-        error = device.cards.modify(request[1], request[2])
+        error = device.stores.cards.modify(request[1], request[2])
     elif op == card_lock.MARK_LOST:
-        error = device.cards.mark_lost(request[1])
+        error = device.stores.cards.mark_lost(request[1])
     else:
-        error = device.cards.unmark_lost(request[1])
+        error = device.stores.cards.unmark_lost(request[1])
     return _answer(engine, op, error)

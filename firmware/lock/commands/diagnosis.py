@@ -8,7 +8,7 @@ import json
 
 from firmware.lib import opcodes
 from firmware.lib.errors import BadRequest
-from firmware.lib.messages import common, diagnosis_lock
+from firmware.lib.messages import common, session_lock
 
 _STORES = ("passcodes", "cards", "fingerprints", "fobs", "ekeys")
 _GUARDS = ("user", "admin", "keypad", "cards", "fingers")
@@ -24,7 +24,7 @@ def page(engine, number):
     if number == 0 or session.report is None:
         session.report = json.dumps(_report(engine), separators=(",", ":")).encode()
     try:
-        data = diagnosis_lock.encode_page(engine.device.battery_pct, session.report, number)
+        data = session_lock.encode_report(engine.device.battery_pct, session.report, number)
     except BadRequest as err:
         return common.failure(opcodes.DIAGNOSIS, err.ble)
     return common.success(opcodes.DIAGNOSIS, data)
@@ -40,22 +40,22 @@ def _report(engine):
     found["battery"] = device.battery_pct
     found["bolt"] = device.bolt.state
     found["movements"] = device.bolt.movements
-    found["clock"] = "%04d-%02d-%02dT%02d:%02d:%02d" % device.clock.date6()
-    found["clock_trusted"] = device.clock.is_trusted
-    ring = device.ring
+    found["clock"] = "%04d-%02d-%02dT%02d:%02d:%02d" % device.stores.clock.date6()
+    found["clock_trusted"] = device.stores.clock.is_trusted
+    ring = device.stores.ring
     found["records"] = {"kept": len(ring), "next": ring.next_number, "unread": ring.has_unread}
-    found["refused_by_flash"] = {"records": device.unrecorded, "counters": device.limits.unsaved}
+    found["refused_by_flash"] = {"records": device.unrecorded, "counters": device.stores.limits.unsaved}
     found["stores"] = {}
     for name in _STORES:
-        store = getattr(device, name, None)
+        store = getattr(engine.stores, name)
         if hasattr(store, "__len__"):
             found["stores"][name] = len(store)
     found["wrong"] = {}  # in a row, in 24 hours, seconds to wait
     for name in _GUARDS:
-        guard = getattr(device.limits, name, None)
+        guard = getattr(device.stores.limits, name, None)
         if guard is not None:
             wait_s = (guard.wait_ms(engine.now_ms) + 999) // 1000
             found["wrong"][name] = [guard.consecutive, guard.spent, wait_s]
-    options = device.options
+    options = device.stores.options
     found["options"] = {name: getattr(options, name) for name in _OPTIONS if hasattr(options, name)}
     return found

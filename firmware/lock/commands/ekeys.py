@@ -1,20 +1,20 @@
-"""Ekeys of persons over the link: 0xe8, level S3. Layouts: `lib/README.md`; the rules: `credentials.ekeys`."""
+"""Ekeys of persons over the link: 0xe8, level S3. Layouts: `lib/README.md`; the rules: `stores.ekeys`."""
 
 from firmware.lib import opcodes
 from firmware.lib.messages import common, ekey_lock
-from firmware.lock.credentials import ekeys
+from firmware.lock.stores import ekeys
 
 
 def _add(device, uid, key, limits):
-    is_there = device.ekeys.slot(uid) is not None
-    error = device.ekeys.add(uid, key, limits)
+    is_there = device.stores.ekeys.slot(uid) is not None
+    error = device.stores.ekeys.add(uid, key, limits)
     if error is None and not is_there:
-        device.limits.ekeys.forget(device.ekeys.slot(uid))
+        device.stores.limits.ekeys.forget(device.stores.ekeys.slot(uid))
     return error
 
 
 def _listed(device, index):
-    found = device.ekeys.at(index)
+    found = device.stores.ekeys.at(index)
     if found is None:
         return ekey_lock.encode_list(device.battery_pct, None)
     slot, uid, limits = found
@@ -24,7 +24,7 @@ def _listed(device, index):
 def manage(engine, request):
     """0xe8: each change is durable before its answer."""
     device = engine.device
-    store = device.ekeys
+    store = device.stores.ekeys
     op = request[0]
     error = None
     data = ekey_lock.encode_managed(device.battery_pct, op)
@@ -43,7 +43,7 @@ def manage(engine, request):
         error = _add(device, request[1], request[2], _packed(request[3:]))
     if error is not None:
         return common.failure(opcodes.EKEY, error)
-    engine.note("ekeys", op=op, count=len(store))
+    engine.device.log("ekeys", op=op, count=len(store))
     return common.success(opcodes.EKEY, data)
 
 

@@ -36,12 +36,12 @@ def lock(engine, request):
 
 
 def _refusal(engine, command, challenge, given):
-    thing = engine.device
+    device = engine.device
     error = sum_refusal(engine, challenge, given)
     if error is not None:
         return error
-    situation = access.situation(thing)
-    kept = thing.ekeys.credential(challenge.uid)
+    situation = access.situation(device)
+    kept = device.stores.ekeys.credential(challenge.uid)
     if command == opcodes.LOCK:
         why = None if kept is None else validity.claim_refusal(kept, situation)
         return access.error_byte(why or validity.lock_refusal(situation))
@@ -49,9 +49,9 @@ def _refusal(engine, command, challenge, given):
     if verdict.opens and verdict.then == validity.USE_UP and not _use_up(engine, challenge.uid):
         return _FAILED
     if verdict.is_right:
-        thing.limits.forgive()
+        device.stores.limits.forgive()
     elif verdict.why == "remote_unlock_disabled":
-        engine.note("remote_unlock_refused")
+        engine.device.log("remote_unlock_refused")
     return access.error_byte(verdict.why)
 
 
@@ -68,23 +68,25 @@ def _proved(challenge, kept):
 
 
 def _use_up(engine, uid):
-    """A key that opens once is gone before the bolt moves (DEL-3); False: the flash refuses, and so does the door."""
+    """A key that opens once is gone before the bolt moves (security.md DEL-3). False: the flash refuses, so the door
+    stays shut.
+    """
     try:
-        engine.device.ekeys.revoke(uid)
+        engine.stores.ekeys.revoke(uid)
     except OSError:
         return False
-    engine.note("ekey_used_up", uid="%08x" % uid)
+    engine.device.log("ekey_used_up", uid="%08x" % uid)
     return True
 
 
 def _operate(engine, request, command, target):
     given, unix_s = request
-    challenge = engine.session.take_challenge(engine.now_ms)
+    challenge = engine.session.use_challenge(engine.now_ms)
     error = _refusal(engine, command, challenge, given)
-    thing = engine.device
+    device = engine.device
     if error is not None:
         if error == _DOUBLE_LOCKED:
-            thing.record(_REFUSED_DOUBLE_LOCKED, records.by_user(challenge.uid, unix_s))
+            device.record(_REFUSED_DOUBLE_LOCKED, records.by_user(challenge.uid, unix_s))
         return common.failure(command, error)
     uid = challenge.uid
     ticket = engine.ticket
@@ -97,8 +99,8 @@ def _operate(engine, request, command, target):
         if not arrived:
             engine.answer_later(ticket, common.failure(command, _FAILED))
             return
-        data = session_lock.encode_operated(thing.battery_pct, uid, unix_s, thing.clock.date6())
+        data = session_lock.encode_operated(device.battery_pct, uid, unix_s, device.stores.clock.date6())
         engine.answer_later(ticket, common.success(command, data))
 
-    thing.operate(target, kind, records.by_user(uid, unix_s), done, engine.now_ms)
+    engine.motion.operate(target, kind, records.by_user(uid, unix_s), done, engine.now_ms)
     return LATER

@@ -29,43 +29,39 @@ def add_admin(engine, numbers):
 
 def done(engine, _):
     """0x57: ends level P; without it, success and no effect."""
-    engine.device.pairing.finish()
+    engine.ownership.finish_pairing(engine.now_ms)
     return common.success(opcodes.PAIRING_DONE)
 
 
 def set_admin_passcode(engine, digits):
     """0x53: digits as bytes 0..9; none deletes the code."""
     device = engine.device
-    if digits and device.passcodes.find(digits) is not None:
+    if digits and device.stores.passcodes.find(digits) is not None:
         return common.failure(opcodes.SET_ADMIN_PASSCODE, _EXISTS)
-    if digits and crypto.equal(device.keys.erase_code, digits):
+    if digits and crypto.equal(device.stores.keys.erase_code, digits):
         return common.failure(opcodes.SET_ADMIN_PASSCODE, _IS_SPECIAL)
-    device.keys.set_admin_passcode(digits)
+    device.stores.keys.set_admin_passcode(digits)
     return common.success(opcodes.SET_ADMIN_PASSCODE)
 
 
 def get_admin_passcode(engine, _):
     """0x65: battery and code; length 0 when none is set."""
     device = engine.device
-    data = pairing_lock.encode_admin_passcode(device.battery_pct, device.keys.admin_passcode)
+    data = pairing_lock.encode_admin_passcode(device.battery_pct, device.stores.keys.admin_passcode)
     return common.success(opcodes.GET_ADMIN_PASSCODE, data)
-
-
-def decode_seeds(plain):
-    """0x31 -> its bytes, once they are known to be seeds."""
-    pairing_lock.decode_init_passwords(plain)
-    return plain
 
 
 def init_passwords(engine, seeds):
     """0x31: the seeds, kept as they come. With others than before, no code that was made under those is found."""
-    engine.device.keys.set_seeds(seeds)
-    engine.device.offline.reload()
+    engine.stores.keys.set_seeds(seeds)
+    engine.stores.offline.load()
     return common.success(opcodes.INIT_PASSWORDS)
 
 
 def reset(engine, _):
-    """0x52: promised durably now, carried out when the link has gone; in between nobody has any right here (RST-2)."""
-    engine.device.begin_reset()
+    """0x52: promised durably now, carried out when the link has gone; in between nobody has any right here (security.md
+    RST-2).
+    """
+    engine.ownership.promise_reset()
     engine.session.reset(engine.now_ms)
     return b""

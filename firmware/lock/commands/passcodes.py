@@ -6,7 +6,7 @@ Source: lock-ble-commands.md 3.1-3.4, 3.7; records 93, 5, 6, 8.
 from firmware.lib import crypto, opcodes, records
 from firmware.lib.compat import const
 from firmware.lib.messages import common, passcode_lock
-from firmware.lock.credentials import passcodes
+from firmware.lock.stores import passcodes
 
 _IS_SPECIAL = const(0x10)
 _EXISTS = const(0x14)
@@ -22,7 +22,7 @@ _WITH_END = (passcode_lock.ONCE, passcode_lock.PERIOD)
 
 
 def _is_special(engine, digits):
-    keys = engine.device.keys
+    keys = engine.stores.keys
     is_admin = crypto.equal(keys.admin_passcode, digits)
     return crypto.equal(keys.erase_code, digits) or is_admin
 
@@ -34,9 +34,9 @@ def _add(engine, kind, digits, trailer):
         return _BAD_VALUE
     if _is_special(engine, digits):
         return _IS_SPECIAL
-    before = len(device.passcodes)
-    error = device.passcodes.add(kind, digits, trailer)
-    if error is None and len(device.passcodes) != before:
+    before = len(device.stores.passcodes)
+    error = device.stores.passcodes.add(kind, digits, trailer)
+    if error is None and len(device.stores.passcodes) != before:
         device.record(_ADDED, records.code_added(digits, trailer[:5], trailer[5:] if has_end else _NO_END))
     return error
 
@@ -45,10 +45,10 @@ def _modify(engine, old, new, start, end):
     device = engine.device
     if _is_special(engine, new):
         return _IS_SPECIAL
-    found = device.passcodes.find(old)
+    found = device.stores.passcodes.find(old)
     if found is not None and passcodes.kind_of(found[1]) in _WITH_END and end <= start:
         return _BAD_VALUE
-    error = device.passcodes.modify(old, new, start, end)
+    error = device.stores.passcodes.modify(old, new, start, end)
     if error is None:
         device.record(_CHANGED, records.by_code(old, new))
     return error
@@ -56,7 +56,7 @@ def _modify(engine, old, new, start, end):
 
 def _delete(engine, digits):
     device = engine.device
-    error = device.passcodes.delete(digits)
+    error = device.stores.passcodes.delete(digits)
     if error is None:
         device.record(_DELETED, records.by_code(digits))
     return error
@@ -64,15 +64,15 @@ def _delete(engine, digits):
 
 def _clear(engine):
     device = engine.device
-    if len(device.passcodes):
-        device.passcodes.clear()
-        device.record(_CLEARED, records.codes_cleared(device.clock.date6()))
+    if len(device.stores.passcodes):
+        device.stores.passcodes.clear()
+        device.record(_CLEARED, records.codes_cleared(device.stores.clock.date6()))
 
 
 def manage(engine, request):
     """0x03: clear, add, delete, modify, recover; each durable before its answer."""
     op = request[0]
-    if engine.device.offline.promise:  # an erasure that is not finished would take along what is added
+    if engine.stores.offline.promise:  # an erasure that is not finished would take along what is added
         from firmware.lock import first_use
 
         first_use.finish(engine.device)
@@ -91,7 +91,7 @@ def manage(engine, request):
 
 def listing(engine, cursor):
     """0x07: one entry per answer; the cursor is the slot behind it."""
-    found = engine.device.passcodes.at(cursor)
+    found = engine.stores.passcodes.at(cursor)
     cursor, item = (0, None) if found is None else (found[0] + 1, found[1])
     return common.success(opcodes.PASSCODE_LIST, passcode_lock.encode_list(cursor, item))
 
@@ -99,16 +99,16 @@ def listing(engine, cursor):
 def count(engine, _):
     """0x04: how many there are."""
     device = engine.device
-    data = passcode_lock.encode_count(device.battery_pct, len(device.passcodes))
+    data = passcode_lock.encode_count(device.battery_pct, len(device.stores.passcodes))
     return common.success(opcodes.PASSCODE_COUNT, data)
 
 
 def set_erase_code(engine, digits):
     """0x44: digits that erase all passcodes when they are typed; none deletes the code."""
     device = engine.device
-    if digits and device.passcodes.find(digits) is not None:
+    if digits and device.stores.passcodes.find(digits) is not None:
         return common.failure(opcodes.SET_ERASE_CODE, _EXISTS)
-    if digits and crypto.equal(device.keys.admin_passcode, digits):
+    if digits and crypto.equal(device.stores.keys.admin_passcode, digits):
         return common.failure(opcodes.SET_ERASE_CODE, _IS_SPECIAL)
-    device.keys.set_erase_code(digits)
+    device.stores.keys.set_erase_code(digits)
     return common.success(opcodes.SET_ERASE_CODE)

@@ -1,23 +1,24 @@
-"""Logging in, and what may be asked: 0x41, 0x55, 0x30, 0x14, 0x01, 0x34, 0x43, 0x90.
+"""Logging in, and what may be asked: 0x41, 0x55, 0x30, 0x14, 0x01, 0x34, 0x43, 0x90, 0x25.
 
-Source: lock-ble-link.md 8.4, 8.5, 8.7-8.10; security.md 3.5 (RND-1, LIM-1); errors: lock-ble-link.md 6.2.
+Source: lock-ble-link.md 8.4, 8.5, 8.7-8.10, 9.1; security.md RND-1, LIM-1; errors: lock-ble-link.md 6.2.
 """
 
-from firmware.lib import credentials, crypto, opcodes, validity
+from firmware.lib import credentials, crypto, opcodes, records, validity
+from firmware.lib.compat import const
 from firmware.lib.messages import common, session_lock
 from firmware.lock import access
 from firmware.lock.device import LOCKED_OUT
 
-_NO_PERMISSION = 0x02
-_REVOKED = 0x0D
-_WRONG_ADMIN = 0x03
-_WRONG_SUM = 0x08
-_NO_ITEM = 0x19
+_NO_PERMISSION = const(0x02)
+_REVOKED = const(0x0D)
+_WRONG_ADMIN = const(0x03)
+_WRONG_SUM = const(0x08)
+_NO_ITEM = const(0x19)
 
 
 def _was_wrong(engine, guard):
-    if guard.is_pausing:  # a pause begins: one event for each (LIM-5)
-        engine.note("locked_out", failures=guard.consecutive)
+    if guard.is_pausing:  # a pause begins: one event for each (security.md LIM-5)
+        engine.device.log("locked_out", failures=guard.consecutive)
         engine.device.record(LOCKED_OUT)
 
 
@@ -29,10 +30,10 @@ def check_admin(engine, request):
     """0x41: the administrator's number for a challenge."""
     admin_ps, _, uid = request
     engine.session.void_challenge()
-    guard = engine.device.limits.admin
+    guard = engine.stores.limits.admin
     if not guard.begin(engine.now_ms):
         return common.failure(opcodes.CHECK_ADMIN, _NO_PERMISSION)
-    keys = engine.device.keys
+    keys = engine.stores.keys
     if not crypto.equal(admin_ps.to_bytes(4, "big"), keys.admin_ps.to_bytes(4, "big")):
         _was_wrong(engine, guard)
         return common.failure(opcodes.CHECK_ADMIN, _WRONG_ADMIN)
@@ -43,16 +44,16 @@ def check_admin(engine, request):
 
 def check_user(engine, request):
     """0x55: a uid and a validity window for a challenge. The window narrows what the lock itself knows of the uid, it
-    grants nothing.
+    grants nodevice.
     """
     start, end, flag_pos, uid = request
     engine.session.void_challenge()
-    kept = engine.device.ekeys.credential(uid)
+    kept = engine.stores.ekeys.credential(uid)
     error = None if kept is None else _claim_error(engine, kept)
     if error is None:
         error = _claim_error(engine, credentials.ekey(start, end, flag_pos))
     if error is not None:
-        engine.note("ekey_refused", uid="%08x" % uid, error="%02x" % error)
+        engine.device.log("ekey_refused", uid="%08x" % uid, error="%02x" % error)
         return common.failure(opcodes.CHECK_USER, error)
     challenge = engine.session.issue(opcodes.CHECK_USER, uid, engine.now_ms)
     return common.success(opcodes.CHECK_USER, session_lock.encode_challenge(challenge))
@@ -65,23 +66,23 @@ def sum_refusal(engine, challenge, given):
     clients show uid 0 for everybody: then any person's secret will do, and names the person.
     """
     device = engine.device
-    limits = device.limits
-    secret = device.keys.unlock_key
+    limits = device.stores.limits
+    secret = device.stores.keys.unlock_key
     guard = limits.admin
     if challenge.opcode != opcodes.CHECK_ADMIN:
         guard = limits.user
-        slot = device.ekeys.slot(challenge.uid)
+        slot = device.stores.ekeys.slot(challenge.uid)
         if slot is not None:
-            secret = device.ekeys.unlock_key(slot)
+            secret = device.stores.ekeys.unlock_key(slot)
             guard = limits.ekeys.of(slot)
-        elif device.ekeys.credential(challenge.uid) is not None:  # revoked since the challenge
+        elif device.stores.ekeys.credential(challenge.uid) is not None:  # revoked since the challenge
             return _REVOKED
     if not guard.begin(engine.now_ms):
         return _NO_PERMISSION
     expected = (challenge.value + secret) & 0xFFFFFFFF
     is_right = crypto.equal(expected.to_bytes(4, "big"), given.to_bytes(4, "big"))
     if challenge.opcode != opcodes.CHECK_ADMIN and challenge.uid == 0:
-        person = device.ekeys.answered(challenge.value, given)
+        person = device.stores.ekeys.answered(challenge.value, given)
         if person is not None and not is_right:  # from here on it is that person's challenge, with that one's limits
             challenge.uid = person
             is_right = True
@@ -95,7 +96,7 @@ def sum_refusal(engine, challenge, given):
 
 def check_random(engine, given):
     """0x30: the answer to 0x41's challenge; S3 from here."""
-    error = sum_refusal(engine, engine.session.take_challenge(engine.now_ms), given)
+    error = sum_refusal(engine, engine.session.use_challenge(engine.now_ms), given)
     if error is not None:
         return common.failure(opcodes.CHECK_RANDOM, error)
     engine.session.log_in(engine.now_ms)
@@ -118,12 +119,12 @@ def features(engine, _):
 
 def get_clock(engine, _):
     """0x34"""
-    return common.success(opcodes.GET_CLOCK, session_lock.encode_clock(engine.device.clock.date6()))
+    return common.success(opcodes.GET_CLOCK, session_lock.encode_clock(engine.stores.clock.date6()))
 
 
 def set_clock(engine, date6):
     """0x43: any time at P and S3, else a small correction (`clock.Clock.set`)."""
-    if not engine.device.clock.set(date6, engine.is_admin() or engine.is_pairing):
+    if not engine.stores.clock.set(date6, engine.is_admin() or engine.is_pairing):
         return common.failure(opcodes.SET_CLOCK, _NO_PERMISSION)
     return common.success(opcodes.SET_CLOCK)
 
@@ -137,7 +138,18 @@ def device_info(engine, item):
     elif item == 5:
         content = session_lock.encode_address(identity.address)
     elif item == 6:
-        content = session_lock.encode_clock(engine.device.clock.date6())
+        content = session_lock.encode_clock(engine.stores.clock.date6())
     else:
         return common.failure(opcodes.DEVICE_INFO, _NO_ITEM)
     return common.success(opcodes.DEVICE_INFO, content)
+
+
+def log(engine, cursor):
+    """0x25: the record for a cursor, one per answer; passcode digits are masked below S3."""
+    page = engine.stores.ring.read(cursor)
+    if page is None:
+        return common.success(opcodes.LOG, session_lock.encode_record(0, None))
+    number, raw = page
+    return common.success(
+        opcodes.LOG, session_lock.encode_record(number, raw if engine.is_admin() else records.mask(raw))
+    )

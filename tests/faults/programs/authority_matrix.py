@@ -157,11 +157,11 @@ def state(rig):
     device = rig.device
     return (
         kept(rig),
-        len(device.ring),
+        len(device.stores.ring),
         device.bolt.movements,
         device.is_resetting,
-        device.limits.user.consecutive,
-        device.limits.admin.consecutive,
+        device.stores.limits.user.consecutive,
+        device.stores.limits.admin.consecutive,
     )
 
 

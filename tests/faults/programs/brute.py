@@ -74,7 +74,7 @@ def keypad_works(rig, result):
 
 def day(rig, guesser, result, cuts=False):
     """24 hours of guessing; the number of evaluated guesses."""
-    limits = rig.device.limits
+    limits = rig.device.stores.limits
     guard = limits.admin if guesser.by_admin else limits.user
     until_ms = rig.now_ms + _DAY_MS
     evaluated = refused = 0
@@ -83,7 +83,7 @@ def day(rig, guesser, result, cuts=False):
             evaluated += 1
         if cuts:
             rig.start()
-            limits = rig.device.limits
+            limits = rig.device.stores.limits
             guard = limits.admin if guesser.by_admin else limits.user
         moved = rig.device.bolt.movements
         for _ in range(3):  # as fast as the link allows: none of these is looked at, right or wrong
@@ -113,11 +113,14 @@ def with_owner(rig, result):
         while guesser.guess() and evaluated < _HOPELESS:
             evaluated += 1
             result.n += 1
-            if rig.device.limits.user.consecutive == 4 and rig.device.limits.user.wait_ms(rig.now_ms) == 0:
+            if (
+                rig.device.stores.limits.user.consecutive == 4
+                and rig.device.stores.limits.user.wait_ms(rig.now_ms) == 0
+            ):
                 guesser.way = 0
                 owner += guesser.guess(UNLOCK_KEY)
                 rig.wait(7000, 100)
-        rig.now_ms += max(1000, rig.device.limits.user.wait_ms(rig.now_ms))
+        rig.now_ms += max(1000, rig.device.stores.limits.user.wait_ms(rig.now_ms))
         guesser.way = 0
         owner += guesser.guess(UNLOCK_KEY)
         rig.wait(7000, 100)
@@ -128,7 +131,7 @@ def with_owner(rig, result):
 
 def garbage(rig, result, n):
     """T-BRF-4: what does not decrypt never advances a counter, nor does anything a stranger may ask."""
-    limits = rig.device.limits
+    limits = rig.device.stores.limits
     rig.reach("S0")
     for _ in range(n):
         if rig.engine.is_over:
@@ -163,7 +166,7 @@ def main():
         evaluated = day(rig, Guesser(rig, WHAT == "admin"), result, WHAT == "cut")
         result.check(6 < evaluated <= 5 + 6 + 24, "%d guesses evaluated" % evaluated)
         if WHAT != "cut":
-            told = [records.decode(raw).type for raw in rig.device.ring.newest(500)].count(48)
+            told = [records.decode(raw).type for raw in rig.device.stores.ring.newest(500)].count(48)
             result.check(told == evaluated - 4, "%d records of a lockout for %d pauses" % (told, evaluated - 4))
         result.figures["evaluated_" + WHAT] = evaluated
     erase(_FOLDER)

@@ -97,7 +97,7 @@ def used(result):
         result.check(way(rig, challenge, n), way.__name__)
         moved = rig.device.bolt.movements - before
         result.check(moved <= (1 if way is twice else 0), "%s moved the bolt" % way.__name__)
-        if rig.device.limits.user.spent > 90:
+        if rig.device.stores.limits.user.spent > 90:
             rig.now_ms += 90000000
     erase(_FOLDER)
 

@@ -18,10 +18,10 @@ _CONSTANT = (0x02, 0x07, 0x1B)
 
 def state(rig):
     device = rig.device
-    keys = device.keys
-    limits = device.limits
-    kept = (keys.is_paired, keys.aes, keys.admin_ps, keys.unlock_key, keys.admin_passcode, len(device.passcodes))
-    return kept + (device.bolt.movements, len(device.ring), limits.user.consecutive, limits.admin.consecutive)
+    keys = device.stores.keys
+    limits = device.stores.limits
+    kept = (keys.is_paired, keys.aes, keys.admin_ps, keys.unlock_key, keys.admin_passcode, len(device.stores.passcodes))
+    return kept + (device.bolt.movements, len(device.stores.ring), limits.user.consecutive, limits.admin.consecutive)
 
 
 def main():

@@ -18,12 +18,19 @@ _LEVELS = ("S0", "S1", "user", "S3", "P", "open")
 
 def state(rig):
     device = rig.device
-    keys = device.keys
-    limits = device.limits
-    options = device.options
-    kept = (keys.is_paired, keys.aes, keys.admin_passcode, len(device.passcodes), device.is_resetting, len(device.ring))
+    keys = device.stores.keys
+    limits = device.stores.limits
+    options = device.stores.options
+    kept = (
+        keys.is_paired,
+        keys.aes,
+        keys.admin_passcode,
+        len(device.stores.passcodes),
+        device.is_resetting,
+        len(device.stores.ring),
+    )
     kept += (options.autolock_s, options.sound, options.remote_unlock, device.pairing.stage, device.bolt.movements)
-    return kept + (limits.user.consecutive, limits.admin.consecutive, device.clock.seconds())
+    return kept + (limits.user.consecutive, limits.admin.consecutive, device.stores.clock.seconds())
 
 
 def legacy(command, payload):

@@ -154,10 +154,10 @@ def lock_story(chip, score, every):
                 world.power_lost()
                 chip.boot()
                 world.start()
-                if world.device.keys.is_paired:
+                if world.device.stores.keys.is_paired:
                     story.reset(world, by_link)
             score.n += 1
-            if world.device.keys.is_paired:
+            if world.device.stores.keys.is_paired:
                 score.fail("not reset")
             story.check("reset, link %d, cut at %d %s" % (by_link, at, tear), story.secrets)
             if at >= 0 and not is_cut:

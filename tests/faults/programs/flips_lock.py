@@ -1,9 +1,9 @@
 """What R-08 damages of a lock, and how what is left is judged."""
 
-from firmware.lock.settings import OPTIONS
+from firmware.lock.stores.options import OPTIONS, Options
 from tests.faults.programs.lock_flows import owned_image
 
-_DEFAULTS = {name: default for name, default, _, _ in OPTIONS}
+_DEFAULTS = {name: getattr(Options, name) for name, _, _ in OPTIONS}
 
 
 _LOST = (5, 0)  # counters that cannot be read begin with a pause

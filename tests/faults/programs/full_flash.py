@@ -35,10 +35,10 @@ def use(world, score, when):
         world.operate(opcodes.LOCK)
         world.disconnect()
         score.check(world.device.bolt.state == "locked", when + ": the app does not lock")
-    spent = world.device.limits.keypad.spent
+    spent = world.device.stores.limits.keypad.spent
     world.type(WRONG)
     world.wait(300)
-    score.check(world.device.limits.keypad.spent == spent + 1, when + ": a wrong entry is not counted")
+    score.check(world.device.stores.limits.keypad.spent == spent + 1, when + ": a wrong entry is not counted")
 
 
 def main():
@@ -55,7 +55,7 @@ def main():
         use(world, score, "full, turn %d" % turn)
         chip.boot()
         world.start()
-        score.check(world.device.keys.is_paired, "full: not paired after a restart")
+        score.check(world.device.stores.keys.is_paired, "full: not paired after a restart")
     unrecorded = world.device.unrecorded
     for name in os.listdir(DATA):
         if name.startswith("junk"):

@@ -21,8 +21,8 @@ _OTHER_KEY = b"\x01" * 16
 
 
 def counters(rig):
-    limits = rig.device.limits
-    return [guard.consecutive for guard in (limits.user, limits.admin, limits.keypad)] + [len(rig.device.ring)]
+    limits = rig.device.stores.limits
+    return [guard.consecutive for guard in (limits.user, limits.admin, limits.keypad)] + [len(rig.device.stores.ring)]
 
 
 def feed(rig, raw, totals):

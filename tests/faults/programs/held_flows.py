@@ -15,24 +15,27 @@ _WINDOW = cyclic_client.window(cyclic_client.DAILY, 0, 0, 1440)
 
 def own(world):
     """What the owner of the image has: two fingers, a fob, and hours of both."""
-    world.device.fingerprints.add(FINGER)
-    world.device.fingerprints.add(OTHER)
-    world.device.fobs.add(FOB, 100)
-    for store, which in ((world.device.fingerprints, _FIRST.to_bytes(6, "big")), (world.device.fobs, FOB)):
+    world.device.stores.fingerprints.add(FINGER)
+    world.device.stores.fingerprints.add(OTHER)
+    world.device.stores.fobs.add(FOB, 100)
+    for store, which in (
+        (world.device.stores.fingerprints, _FIRST.to_bytes(6, "big")),
+        (world.device.stores.fobs, FOB),
+    ):
         assert store.set_windows(which, _WINDOW) is None
 
 
 def state(device):
     """(fingers, fobs) with their limits and hours. Without the counters: a cut costs one of them, which is no harm."""
     fingers, fobs = [], []
-    found = device.fingerprints.at(0)
+    found = device.stores.fingerprints.at(0)
     while found is not None:
-        fingers.append((found[0], found[2], device.fingerprints.windows(found[1])))
-        found = device.fingerprints.at(found[0] + 1)
-    found = device.fobs.at(0, 0)
+        fingers.append((found[0], found[2], device.stores.fingerprints.windows(found[1])))
+        found = device.stores.fingerprints.at(found[0] + 1)
+    found = device.stores.fobs.at(0, 0)
     while found is not None:
-        fobs.append(found[:3] + (device.fobs.windows(found[1]),))
-        found = device.fobs.at(found[0] + 1, 0)
+        fobs.append(found[:3] + (device.stores.fobs.windows(found[1]),))
+        found = device.stores.fobs.at(found[0] + 1, 0)
     return fingers, fobs
 
 
@@ -45,7 +48,7 @@ def enrol(world):
         world.lock.reader.present("finger", NEW, world.now_ms)
         world.wait(600)
     world.disconnect()
-    assert world.device.fingerprints.knows(NEW)
+    assert world.device.stores.fingerprints.knows(NEW)
     world.ack()
 
 
@@ -60,7 +63,7 @@ def _held(finger):
 
 def _pressed(address):
     def run(world):
-        world.lock.fob_radio.press(address, 1, 80, world.now_ms)
+        world.lock.reader.press_fob(address, 1, 80, world.now_ms)
         world.wait(400)
         world.ack()
 

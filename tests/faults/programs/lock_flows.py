@@ -116,7 +116,7 @@ def _recorded(n):
 
 
 def pair(world):
-    if world.device.keys.is_paired:  # done again: it was finished, and the answer was lost
+    if world.device.stores.keys.is_paired:  # done again: it was finished, and the answer was lost
         world.ack()
         return
     world.key = crypto.DEFAULT_KEY
@@ -140,7 +140,7 @@ def _disconnect(world):
 
 def _promise(world):
     """0x52: from its answer on the lock will be nobody's, whatever happens."""
-    if world.device.keys.is_paired:
+    if world.device.stores.keys.is_paired:
         world.connect()
         world.log_in()
         assert world.plain(opcodes.RESET, empty=True) == b""
@@ -148,7 +148,7 @@ def _promise(world):
 
 
 def _confirm(world):
-    if world.device.keys.is_paired:
+    if world.device.stores.keys.is_paired:
         world.button.active = True
         world.wait(5200)
         world.button.active = False

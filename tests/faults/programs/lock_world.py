@@ -1,8 +1,8 @@
 """A lock on a chip whose power may go: the unit tests' rig on littlefs, what its state is, and how that is judged."""
 
 from firmware.lib import records
-from firmware.lock.ring import NEXT_UNREAD
-from firmware.lock.settings import OPTIONS
+from firmware.lock.stores.options import OPTIONS
+from firmware.lock.stores.ring import NEXT_UNREAD
 from tests.faults.programs import cuts, held_flows
 from tests.faults.programs.cuts import DATA, differences, misfits
 from tests.unit.lock_rig import START_S, Pin, Pins, Refused, Rig
@@ -76,7 +76,7 @@ class LockWorld(Rig):
 
     def start(self, lost_power=True):
         super().start(lost_power)
-        if self.client_key is not None and self.device.keys.is_paired:
+        if self.client_key is not None and self.device.stores.keys.is_paired:
             self.key = self.client_key
 
     def attempt(self, action):
@@ -92,28 +92,28 @@ class LockWorld(Rig):
 
     def history(self):
         """(type, tail) of all records kept, the oldest first, without those of power-on."""
-        found = [records.decode(raw) for raw in self.device.ring.since(0)]
+        found = [records.decode(raw) for raw in self.device.stores.ring.since(0)]
         return [(each.type, _told(each)) for each in found if each.type != _POWERED_ON]
 
     def _codes(self):
         found = []
-        item = self.device.passcodes.at(0)
+        item = self.device.stores.passcodes.at(0)
         while item is not None:
             found.append(item)
-            item = self.device.passcodes.at(item[0] + 1)
+            item = self.device.stores.passcodes.at(item[0] + 1)
         return found
 
     def _cards(self):
         found = []
         for lost in (False, True):
-            item = self.device.cards.at(0, lost)
+            item = self.device.stores.cards.at(0, lost)
             while item is not None:
                 found.append(item)
-                item = self.device.cards.at(item[0] + 1, lost)
+                item = self.device.stores.cards.at(item[0] + 1, lost)
         return found
 
     def _ekeys(self):
-        ekeys = self.device.ekeys
+        ekeys = self.device.stores.ekeys
         found = [(ekeys.flag_pos, ekeys.next_uid)]
         item = ekeys.at(0)
         while item is not None:
@@ -124,31 +124,31 @@ class LockWorld(Rig):
     def _unread(self):
         if self.delivered is None:
             return None
-        page = self.device.ring.read(NEXT_UNREAD)
+        page = self.device.stores.ring.read(NEXT_UNREAD)
         return None if page is None else page[0]
 
     def state(self):
         device = self.device
-        keys = device.keys
-        options = device.options
-        limits = device.limits
+        keys = device.stores.keys
+        options = device.stores.options
+        limits = device.stores.limits
         owner = (keys.aes == self.client_key, keys.admin_ps, keys.unlock_key, keys.admin_passcode)
         return {
             "keys": owner if keys.is_paired else None,
-            "blocked": device.pairing.is_blocked,
-            "wiping": device.vault.is_wiping,
+            "blocked": device.stores.is_damaged,
+            "wiping": device.stores.vault.is_wiping,
             "passcodes": self._codes(),
             "ekeys": self._ekeys(),
             "fingers": held_flows.state(device)[0],
             "fobs": held_flows.state(device)[1],
             "cards": self._cards(),
             "erase": keys.erase_code,
-            "name": device.name.text,
-            "seeds": device.vault.load("seeds"),
-            "offline": device.vault.load("offline"),
-            "options": {name: getattr(options, name) for name, _, _, _ in OPTIONS},
-            "passage": [device.passage.at(place) for place in range(len(device.passage))],
-            "clock": device.clock.is_trusted,
+            "name": device.stores.name.text,
+            "seeds": device.stores.vault.load("seeds"),
+            "offline": device.stores.vault.load("offline"),
+            "options": {name: getattr(options, name) for name, _, _ in OPTIONS},
+            "passage": [device.stores.passage.at(place) for place in range(len(device.stores.passage))],
+            "clock": device.stores.clock.is_trusted,
             "counters": [(guard.consecutive, guard.spent) for guard in (limits.user, limits.admin, limits.keypad)],
             "records": self.history(),
             "cursor": self._unread(),

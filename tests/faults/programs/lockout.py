@@ -53,14 +53,14 @@ def opens(rig, code):
 
 def evaluated(rig):
     """True if a wrong code is looked at now: it is recorded as such."""
-    before = rig.device.ring.next_number
+    before = rig.device.stores.ring.next_number
     opens(rig, wrong_code())
-    return rig.device.ring.next_number != before
+    return rig.device.stores.ring.next_number != before
 
 
 def told(rig, since):
     """Types of the records written since the record number `since`."""
-    ring = rig.device.ring
+    ring = rig.device.stores.ring
     return [records.decode(raw).type for raw in ring.newest(ring.next_sequence - since)]
 
 
@@ -72,7 +72,7 @@ def fill(rig, result):
 
 def rules(rig, result):
     for _ in range(N):
-        since = rig.device.ring.next_sequence
+        since = rig.device.stores.ring.next_sequence
         fill(rig, result)
         for number, pause_s in enumerate(_PAUSES_S):
             end_ms = rig.now_ms + 1000 * pause_s
@@ -89,7 +89,7 @@ def rules(rig, result):
             result.check(evaluated(rig), "the row began anew")
         result.check(opens(rig, _CODE), "four wrong ones do not lock out")
         fill(rig, result)
-        spent = rig.device.limits.keypad.spent
+        spent = rig.device.stores.limits.keypad.spent
         rig.connect()
         rig.operate(opcodes.LOCK)
         result.check(not opens(rig, _CODE), "locking over the link ended the lockout")
@@ -97,9 +97,9 @@ def rules(rig, result):
         rig.disconnect()
         rig.wait(7000, 100)
         result.check(opens(rig, _CODE), "an unlock over the link ends the lockout")
-        result.check(rig.device.limits.keypad.spent == spent, "the budget was refunded")
-        while rig.device.limits.keypad.spent < 30:
-            rig.now_ms += rig.device.limits.keypad.wait_ms(rig.now_ms)
+        result.check(rig.device.stores.limits.keypad.spent == spent, "the budget was refunded")
+        while rig.device.stores.limits.keypad.spent < 30:
+            rig.now_ms += rig.device.stores.limits.keypad.wait_ms(rig.now_ms)
             evaluated(rig)
         rig.connect()
         rig.operate(opcodes.UNLOCK)
@@ -123,21 +123,21 @@ class NoPower:
 
 def entry(rig, cut_at):
     """Type a wrong code, power cut before key `cut_at` (7: behind, 8: while it is judged). (cost, was in a lockout)"""
-    before = rig.device.limits.keypad.spent
+    before = rig.device.stores.limits.keypad.spent
     in_pause = False
     for place, key in enumerate(wrong_code() + "#"):
         if place == cut_at:
             rig.start()
-        in_pause = rig.device.limits.keypad.wait_ms(rig.now_ms) > 0
+        in_pause = rig.device.stores.limits.keypad.wait_ms(rig.now_ms) > 0
         if place == 6 and cut_at == 8:
-            rig.device.passcodes = NoPower()
+            rig.device.stores.passcodes = NoPower()
         try:
             rig.lock.keypad.press(key, rig.now_ms)
         except Cut:
             rig.start()
     if cut_at == 7:
         rig.start()
-    return rig.device.limits.keypad.spent - before, in_pause
+    return rig.device.stores.limits.keypad.spent - before, in_pause
 
 
 def cut(rig, result):
@@ -145,7 +145,7 @@ def cut(rig, result):
     worst = 0
     for _ in range(N):
         rig.now_ms += 3 * _DAY_MS
-        rig.device.limits.keypad.wait_ms(rig.now_ms)
+        rig.device.stores.limits.keypad.wait_ms(rig.now_ms)
         result.check(opens(rig, _CODE), "the row of before ends")
         until_ms = rig.now_ms + _DAY_MS
         looked_at = typed = 0
@@ -156,13 +156,13 @@ def cut(rig, result):
             looked_at += cost
             expected = 0 if in_pause or cut_at in (3, 4, 5, 6) else 1  # what is left of it may be too short for a code
             result.check(cost == expected, "cut at %d: counted %d" % (cut_at, cost))
-            guard = rig.device.limits.keypad
+            guard = rig.device.stores.limits.keypad
             full = guard.wait_ms(rig.now_ms)
             if full:
                 if random.getrandbits(1):
                     rig.now_ms += random.randint(0, full - 1)
                     rig.start()  # begins anew, in full
-                    guard = rig.device.limits.keypad
+                    guard = rig.device.stores.limits.keypad
                     result.check(guard.wait_ms(rig.now_ms) == full, "not re-armed in full")
                 result.check(not opens(rig, _CODE), "a power cut ended the lockout")
                 rig.now_ms += guard.wait_ms(rig.now_ms)
@@ -170,7 +170,7 @@ def cut(rig, result):
         result.check(4 <= looked_at <= 30 + 24, "%d wrong codes looked at in a day" % looked_at)
         worst = max(worst, looked_at)
         while not opens(rig, _CODE):
-            rig.now_ms += rig.device.limits.keypad.wait_ms(rig.now_ms)
+            rig.now_ms += rig.device.stores.limits.keypad.wait_ms(rig.now_ms)
     result.figures["evaluated_in_24h"] = worst
 
 
@@ -191,7 +191,7 @@ def clock(rig, result):
                 rig.rtc += jump_s
             else:
                 rig.rtc = max(rig.rtc, 40 * 86400)
-                date = rig.device.clock.date6()
+                date = rig.device.stores.clock.date6()
                 set_clock(rig, (date[0], date[1], 1 + random.getrandbits(4), date[3], date[4], date[5]))
             result.check(not opens(rig, _CODE), "a jump of the clock ended the lockout")
         rig.now_ms = end_ms - 1

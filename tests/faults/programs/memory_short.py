@@ -103,10 +103,11 @@ def _lock(failing):
     rig = Rig(scratch("memory-lock")).paired()
     device = rig.device
     for owner, names in (
-        (device, ("record", "move", "_after_movement", "_settle", "_arrived", "flags", "status")),
-        (device.ring, ("append",)),
+        (device, ("record", "flags", "status")),
+        (rig.lock.motion, ("move", "_after_movement", "_settle", "_arrived")),
+        (device.stores.ring, ("append",)),
         (device.feedback, ("show", "poll")),
-        (device.clock, ("date6", "saw_record")),
+        (device.stores.clock, ("date6", "record_written")),
         (rig.engine, ("receive", "poll")),
     ):
         for name in names:
@@ -117,7 +118,7 @@ def _lock(failing):
         told = []
         errors = 0
         try:
-            device.move(target, told.append, rig.now_ms)
+            rig.lock.motion.move(target, told.append, rig.now_ms)
         except MemoryError:
             errors += 1
         for _ in range(300):  # three seconds of the job `mechanics`, which tries a step again
@@ -125,11 +126,11 @@ def _lock(failing):
             if rig.now_ms % 100 == 0:
                 rig.pins.step()
             try:
-                device.poll(rig.now_ms)
+                rig.lock.poll(rig.now_ms)
             except MemoryError:
                 gc.collect()
                 errors += 1
-            device.guard(rig.now_ms)
+            rig.lock.motion.guard(rig.now_ms)
         return rig.pins.motor.direction, device.bolt.is_moving, told, errors, device.bolt.state == target
 
     def judge(found):

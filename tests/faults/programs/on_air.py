@@ -52,7 +52,7 @@ class Listener:
 def secrets(rig):
     numbers = [value.to_bytes(4, "big") for value in (ADMIN_PS, UNLOCK_KEY)]
     codes = [_CODE.encode(), _ADMIN_CODE.encode(), bytes(int(digit) for digit in _ADMIN_CODE)]
-    return [rig.device.keys.aes] + numbers + codes
+    return [rig.device.stores.keys.aes] + numbers + codes
 
 
 def holders(heard, secret):
@@ -68,9 +68,9 @@ def one(result):
     pairing = list(listener.readable())
     for secret in secrets(rig):
         found = holders(pairing, secret)
-        expected = 1 if secret == rig.device.keys.aes else 0
+        expected = 1 if secret == rig.device.stores.keys.aes else 0
         result.check(len(found) == expected, "%d frames of the pairing give a secret away" % len(found))
-    found = holders(pairing, rig.device.keys.aes)
+    found = holders(pairing, rig.device.stores.keys.aes)
     told = bytes(pairing[found[0]][1]) if found else b""
     result.check(told[:2] == bytes((opcodes.GET_AES_KEY, 1)), "the key is in something else than the answer to 0x19")
     rig.disconnect()

@@ -14,7 +14,7 @@ _ADD = pairing_client.add_admin(ADMIN_PS, UNLOCK_KEY)
 
 
 def keys(rig):
-    kept = rig.device.keys
+    kept = rig.device.stores.keys
     return (kept.is_paired, kept.aes, kept.admin_ps, kept.unlock_key, rig.device.pairing.key)
 
 
@@ -23,7 +23,7 @@ def refused(rig, command, plain, key):
     sent = rig.raw(frame.encode(command, crypto.encrypt(key, plain)))
     if len(sent) != 1:
         return False
-    kept = rig.device.keys
+    kept = rig.device.stores.keys
     return crypto.try_decrypt(kept.aes if kept.is_paired else crypto.DEFAULT_KEY, frame.decode(sent[0]).payload) == (
         bytes((command, 0, 7)),
         True,
@@ -33,7 +33,7 @@ def refused(rig, command, plain, key):
 def all_refused(rig, result, when, key=None):
     """INIT, GET_AES_KEY and ADD_ADMIN, all three, and nothing changes."""
     before = keys(rig)
-    key = key or (rig.key if rig.device.keys.is_paired else crypto.DEFAULT_KEY)
+    key = key or (rig.key if rig.device.stores.keys.is_paired else crypto.DEFAULT_KEY)
     for command, plain in ((0x45, b""), (0x19, b"SCIENER"), (0x56, _ADD)):
         result.check(refused(rig, command, plain, key), "%02x %s" % (command, when))
     result.check(keys(rig) == before, "keys changed %s" % when)
@@ -83,7 +83,7 @@ def second_client(rig, result):
     result.check(second != first, "the same key for a second client")
     result.check(refused(rig, 0x19, b"OTHER", crypto.DEFAULT_KEY), "a second key on one link")
     rig.disconnect()
-    result.check(not rig.device.keys.is_paired, "half a pairing is kept")
+    result.check(not rig.device.stores.keys.is_paired, "half a pairing is kept")
 
 
 def finished(rig, result, keep):
@@ -112,8 +112,10 @@ def cut_off(rig, result):
         rig.start()
     else:
         rig.disconnect()
-    kept = rig.device.keys
-    result.check(not kept.is_paired and kept.admin_passcode == b"" and not rig.device.clock.is_trusted, "half kept")
+    kept = rig.device.stores.keys
+    result.check(
+        not kept.is_paired and kept.admin_passcode == b"" and not rig.device.stores.clock.is_trusted, "half kept"
+    )
     rig.reach("keyed")
     result.check(bytes(rig.key) != before, "the key of a pairing that was cut off came again")
 

@@ -19,7 +19,7 @@ _GATEWAY = 0x47415445
 
 
 def stands(rig):
-    return rig.device.options.remote_unlock
+    return rig.device.stores.options.remote_unlock
 
 
 def put(rig, value):
