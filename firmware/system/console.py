@@ -11,11 +11,9 @@ import sys
 
 from firmware.lib.compat import const, loads_object
 from firmware.lib.errors import FirmwareError
-from firmware.system.timing import sleep_ms
 
 _MAX_LINE = const(2048)
-_BURST = const(128)  # bytes taken before other tasks get a turn
-_IDLE_MS = const(20)
+_BURST = const(128)  # bytes that may be read before other tasks get a turn
 
 
 class Lines:
@@ -62,40 +60,30 @@ class Console:
 
     def __init__(self, stdin=None, stdout=None):
         source = stdin or sys.stdin
-        self._stdin = source
         self._bytes = getattr(source, "buffer", source)  # a MicroPython terminal stream is text, its .buffer is bytes
         self._stdout = stdout or sys.stdout
-        self._poll = select.poll()
 
     async def serve(self, handler, lease):
-        """Answer requests for ever. Reads only what has arrived, so it never blocks the loop.
+        """Answer requests for ever.
 
-        Polled, because `sys.stdin.readline`, which StreamReader calls, blocks a board until the line ends.
+        Reads byte by byte what has arrived: `readline` would block a board until the line ends.
         """
-        self._poll.register(self._stdin, select.POLLIN)
+        reader = asyncio.StreamReader(self._bytes)
+        poll = select.poll()
+        poll.register(self._bytes, select.POLLIN)
         lines = Lines()
-        try:
-            while True:
-                lease.renew()
-                request = None
-                for _ in range(_BURST):
-                    if not self._poll.poll(0):
-                        break
-                    octet = self._bytes.read(1)
-                    if not octet:  # the other end is gone, and nothing will ever come again
-                        await lease.wait(asyncio.Event())
-                    request = lines.feed(octet[0])
-                    if request is not None:
-                        break
-                else:
-                    await sleep_ms(0)
-                    continue
-                if request is None:
-                    await sleep_ms(_IDLE_MS)
-                    continue
-                reply = await answer(handler, request)
-                self._stdout.write(json.dumps(reply) + "\n")
-                if hasattr(self._stdout, "flush"):
-                    self._stdout.flush()
-        finally:
-            self._poll.unregister(self._stdin)
+        while True:
+            lease.suspend()
+            octet = await reader.read(1)
+            lease.renew()
+            for _ in range(_BURST):
+                if not octet:  # the other end is gone, and nothing will ever come again
+                    await lease.wait(asyncio.Event())
+                request = lines.feed(octet[0])
+                if request is not None:
+                    self._stdout.write(json.dumps(await answer(handler, request)) + "\n")
+                    if hasattr(self._stdout, "flush"):
+                        self._stdout.flush()
+                if not poll.poll(0):
+                    break
+                octet = self._bytes.read(1)

@@ -17,7 +17,7 @@ class OutboxTest(unittest.TestCase):
             task = asyncio.create_task(outbox.publish("t", "payload", False))
             await sleep_ms(20)
             ages.append(outbox.oldest_ms() > 0)
-            packet = outbox.take()[0]
+            packet = outbox.pop_all()[0]
             outbox.acknowledge(packet[5] << 8 | packet[6])
             await task
             await sleep_ms(20)
@@ -49,10 +49,10 @@ class OutboxTest(unittest.TestCase):
             outbox = Outbox()
             tasks = [asyncio.create_task(outbox.publish("t", "%d" % number, False)) for number in range(9)]
             await sleep_ms(5)
-            before = len(outbox.take())
+            before = len(outbox.pop_all())
             await cancel(tasks[0])
             await sleep_ms(5)
-            after = len(outbox.take())
+            after = len(outbox.pop_all())
             for task in tasks[1:]:
                 await cancel(task)
             return before, after
