@@ -2,6 +2,7 @@
 look whether the run left anything in the repository."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -45,6 +46,10 @@ class _Tree:
     def pytest_terminal_summary(self, terminalreporter) -> None:
         if self.left:
             terminalreporter.write_line("left in the repository: " + ", ".join(self.left), red=True)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()  # the firmware collects garbage often: what pytest itself has loaded need not be looked at each time
 
 
 def pytest_configure(config: pytest.Config) -> None:

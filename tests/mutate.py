@@ -26,9 +26,10 @@ _AUTHORITY = "firmware/lock/authority.py"
 _ENGINE = "firmware/lock/engine.py"
 _GATEWAY_TABLE = "firmware/gateway/operations/table.py"
 _PANEL = "firmware/lock/console.py"
+_GATEWAY_LOCK = "firmware/gateway/lock.py"
 
 _MATRIX = "tests/faults/test_lock_authority.py"
-_OPERATIONS = "tests/unit/test_gateway_rules.py"
+_OF_OPERATIONS = ("tests/unit/test_gateway_rules.py",)
 _BITS_FILES = (_MATRIX, "tests/unit/test_lock_features.py")
 _ORDER = ("tests/unit", "tests/vectors", "tests/faults", "tests/host", "tests/system")  # quick ones first
 _NOT_THESE = ("test_on_micropython.py", "test_demo.py", "test_port32.py", "test_imports.py")
@@ -133,24 +134,30 @@ def _bits() -> Iterator[Mutant]:
 
 
 def _operations() -> Iterator[Mutant]:
-    for name in ("_LOCK_OPS", "_GATEWAY_OPS"):
-        for text, key, table, place in _rows(_GATEWAY_TABLE, name):
-            word = '"%s"' % ast.literal_eval(key)
-            yield Mutant("%s: no such operation" % key, _GATEWAY_TABLE, _without(text, table, place), word)
-            row = table.values[place]
-            flags = row.elts[1] if isinstance(row, ast.Tuple) else row
-            words = [each for each in ast.unparse(flags).split(" | ") if each.isupper()]
-            for flag in words:
-                rest = " | ".join(each for each in words if each != flag) or "0"
-                mutant = "%s: not %s" % (key, flag)
-                yield Mutant(mutant, _GATEWAY_TABLE, _cut(text, flags, rest), word, (_OPERATIONS,))
+    text = (ROOT / _GATEWAY_TABLE).read_text()
+    rows = ast.literal_eval(_assigned(text, "_LOCK_OPS"))
+    for row in rows.strip().splitlines():
+        op, module, *letters = row.split()
+        word = '"%s"' % op
+        gone = text.replace("\n%s\n" % row, "\n", 1)
+        yield Mutant("%s: no such operation" % op, _GATEWAY_TABLE, gone, word, _OF_OPERATIONS)
+        for letter in "".join(letters):
+            rest = " ".join([op, module, "".join(letters).replace(letter, "")]).strip()
+            loose = text.replace("\n%s\n" % row, "\n%s\n" % rest, 1)
+            yield Mutant("%s: not %s" % (op, letter), _GATEWAY_TABLE, loose, word, _OF_OPERATIONS)
+    for text, key, table, place in _rows(_GATEWAY_TABLE, "_GATEWAY_OPS"):
+        word = '"%s"' % ast.literal_eval(key)
+        yield Mutant("%s: no such operation" % key, _GATEWAY_TABLE, _without(text, table, place), word)
+        if ast.unparse(table.values[place]) != "0":
+            loose = _cut(text, table.values[place], "0")
+            yield Mutant("%s: bound to nothing" % key, _GATEWAY_TABLE, loose, word, _OF_OPERATIONS)
 
 
-def _asked_first() -> Iterator[Mutant]:
-    for text, key, table, place in _rows(_GATEWAY_TABLE, "_FEATURES"):
+def _features() -> Iterator[Mutant]:
+    for text, key, table, place in _rows(_GATEWAY_LOCK, "FEATURES"):
         gone = _without(text, table, place)
         word = '"%s' % ast.literal_eval(key)
-        yield Mutant("%s: asks for no feature bit" % key, _GATEWAY_TABLE, gone, word, (_OPERATIONS,))
+        yield Mutant("%s: asks for no feature bit" % key, _GATEWAY_LOCK, gone, word, _OF_OPERATIONS)
 
 
 def _panel() -> Iterator[Mutant]:
@@ -166,7 +173,7 @@ def _panel() -> Iterator[Mutant]:
 
 def mutants() -> list[Mutant]:
     """All of them."""
-    return [*_commands(), *_authority(), *_bits(), *_operations(), *_asked_first(), *_panel()]
+    return [*_commands(), *_authority(), *_bits(), *_operations(), *_features(), *_panel()]
 
 
 # --- running

@@ -209,7 +209,7 @@ class Bridge:
         if rules & table.NEEDS_CLOCK and not clock.trusted:
             raise NoClock("the gateway's clock is not trusted")
         if rules & table.LOCAL:
-            request.answer(table.module(command.op).answer(self._jobs, lock, command.op, command.args))
+            request.answer(table.answer(self._jobs, lock, command.op, command.args))
         elif rules & table.DURABLE:
             self._jobs.accept(request, lock)
         elif self._scheduler.submit(CommandJob(lock, deadline_ms, request, self._context)):

@@ -103,7 +103,7 @@ class Buffer:
         return max(0, self._journal.next_seq - 1 - self.sent)
 
     def append(self, number, raw, who=None):
-        """Store the record that the lock delivered for the cursor, as `redact` made it. `number` below the cursor: the
+        """Store the record that the lock delivered for the cursor, as `pages` made it. `number` below the cursor: the
         numbers wrapped.
         """
         gap = number - self.cursor

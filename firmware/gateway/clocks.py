@@ -9,7 +9,6 @@ from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError, ProtocolError
 from firmware.lib.messages import session_client
 
-_UNIX_2000 = const(946684800)
 _DAY_S = const(86400)
 
 
@@ -41,7 +40,7 @@ class Clocks:
 
     def unix_of(self, lock, date):
         """date5 or date6 of the lock's clock -> Unix seconds."""
-        return dates.to_seconds(date) + _UNIX_2000 - 60 * lock.utc_offset_min
+        return dates.to_unix(date, lock.utc_offset_min)
 
     async def _read(self, session, utc_offset_min):
         """(date6 or None when the clock shows none, seconds it is ahead or None)"""
@@ -50,7 +49,7 @@ class Clocks:
             date = session_client.clock(data)
         except ProtocolError:  # never set since it lost its power
             return None, None
-        return date, dates.to_seconds(date) + _UNIX_2000 - 60 * utc_offset_min - self._clock.now()
+        return date, dates.to_unix(date, utc_offset_min) - self._clock.now()
 
     async def look(self, session):
         """Read the clock -> {"time": local time as text, "drift_s": seconds ahead, None while ours is not trusted}."""
@@ -73,7 +72,7 @@ class Clocks:
         limit_s = self._max_drift_s if limit_s is None else limit_s
         is_set = drift_s is None or not -limit_s <= drift_s <= limit_s
         if is_set:
-            local = dates.from_seconds(self._clock.now() - _UNIX_2000 + 60 * utc_offset_min)
+            local = dates.from_unix(self._clock.now(), utc_offset_min)
             await session.change(opcodes.SET_CLOCK, session_client.set_clock(local))
             if lock.utc_offset_min != utc_offset_min:
                 lock.utc_offset_min = utc_offset_min

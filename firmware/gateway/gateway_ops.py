@@ -3,7 +3,7 @@ arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
 """
 
 from firmware.gateway import lock as locks
-from firmware.gateway.operations.arguments import nothing, only
+from firmware.gateway.operations.arguments import only
 from firmware.gateway.refusals import Busy, Cancelled, Full
 from firmware.gateway.registry import MAX_LOCKS
 from firmware.gateway.scheduler import COMMAND, Job
@@ -26,11 +26,9 @@ class ImportJob(Job):
         self._end_import = end_import
 
     async def run(self, session):
-        from firmware.gateway.operations.queries import describe
-
         await session.get_to_know()
         await session.status()
-        return await describe(session)
+        return await session.describe()
 
     def finish(self, result, err):
         try:
@@ -82,7 +80,7 @@ class GatewayOps:
         if command.op == "forget":
             self.forget(command.args)
         else:
-            nothing(command.args)
+            only(command.args)
         request.answer({"info": self._about, "locks": self._list}.get(command.op, dict)())
 
     def _list(self):

@@ -3,6 +3,7 @@
 Owns the file format; who may use the keys is decided elsewhere. Secrets leave this object only into a session.
 """
 
+from firmware.gateway.operations.arguments import number, octets
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest
 from firmware.lib.messages import session_client
@@ -13,8 +14,35 @@ UNKNOWN = session_client.STATE_UNKNOWN
 WORDS = ("LOCKED", "UNLOCKED", None, "LOCKED")  # by state byte of 0x14; dead-locked is a way of being locked
 DOORS = ("open", "closed", None)
 OWN_MODEL = "GATEHOUSE-"  # what device info item 1 of our own lock begins with (domain.md 3.4)
-SWITCH_FEATURE = 14
-GATEWAY_FEATURE = 10
+
+# Feature bits (domain.md 3.12) by what needs them: an operation or the word it begins with, recurring hours, the
+# remote-unlock switch, a setting
+FEATURES = {
+    "passcode": 0,
+    "card": 1,
+    "fingerprint": 2,
+    "autolock": 4,
+    "lock": 8,
+    "passcode_display": 9,
+    "unlock": 10,
+    "emergency": 10,
+    "freeze": 11,
+    "unfreeze": 11,
+    "remote_unlock": 14,
+    "sound": 15,
+    "passage": 22,
+    "lamp_s": 25,
+    "tamper": 28,
+    "reset_button": 29,
+    "privacy": 30,
+    "hours": 34,
+    "direction": 36,
+    "fob": 41,
+    "volume": 43,
+    "language": 43,
+    "passage_auto_unlock": 46,
+    "door_alarm_s": 51,
+}
 
 _CHALLENGES = const(64)
 _KEPT = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "utc_offset_min", "model", "hardware", "firmware")
@@ -93,9 +121,10 @@ class Lock:
         self._next_challenge = (self._next_challenge + 1) % _CHALLENGES
         return True
 
-    def has_feature(self, bit):
-        """The feature bit; None while the features are not known."""
-        return None if self.features is None else bool(self.features >> bit & 1)
+    def lacks(self, what):
+        """True when the lock has told that it has none of `what` (see FEATURES); False while that is not known."""
+        bit = FEATURES.get(what)
+        return bit is not None and self.features is not None and not self.features >> bit & 1
 
     def word(self):
         """LOCKED, UNLOCKED, JAMMED or None, as in `…/state`."""
@@ -125,25 +154,9 @@ def from_dict(kept):
     return lock
 
 
-def _number(args, key, low, high, default=None):
-    value = args.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise BadRequest("%s must be a whole number from %d to %d" % (key, low, high))
-    return value
-
-
-def _octets(args, key, size):
-    value = args.get(key)
-    if isinstance(value, str):
-        text = value.replace(":", "").lower()
-        if len(text) == 2 * size and all(c in "0123456789abcdef" for c in text):
-            return bytes.fromhex(text)
-    raise BadRequest("%s must be %d hex digits" % (key, 2 * size))
-
-
 def address_of(args):
     """Argument `mac` (with or without colons) -> six bytes. Raises BadRequest."""
-    return _octets(args, "mac", 6)
+    return octets(args, "mac", 6)
 
 
 def from_bundle(args):
@@ -152,13 +165,13 @@ def from_bundle(args):
     for key in args:
         if key not in known:
             raise BadRequest("unknown argument in the bundle")
-    lock = Lock(address_of(args), _octets(args, "aes", 16))
-    lock.admin_ps = _number(args, "admin_ps", 0, 0xFFFFFFFF)
-    lock.unlock_key = _number(args, "unlock_key", 0, 0xFFFFFFFF)
-    lock.scene = _number(args, "scene", 0, 255, 2)
-    lock.group = _number(args, "group", 0, 0xFFFF, 1)
-    lock.org = _number(args, "org", 0, 0xFFFF, 1)
-    lock.utc_offset_min = _number(args, "utc_offset_min", -16 * 60, 16 * 60, 0)
+    lock = Lock(address_of(args), octets(args, "aes", 16))
+    lock.admin_ps = number(args, "admin_ps", 0, 0xFFFFFFFF)
+    lock.unlock_key = number(args, "unlock_key", 0, 0xFFFFFFFF)
+    lock.scene = number(args, "scene", 0, 255, 2)
+    lock.group = number(args, "group", 0, 0xFFFF, 1)
+    lock.org = number(args, "org", 0, 0xFFFF, 1)
+    lock.utc_offset_min = number(args, "utc_offset_min", -16 * 60, 16 * 60, 0)
     name = args.get("name", "")
     if not isinstance(name, str) or len(name.encode()) > 48:
         raise BadRequest("name must be a text of at most 48 bytes")

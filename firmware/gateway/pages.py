@@ -1,15 +1,18 @@
-"""The pages of a lock's log, read over one link. Owns the reading of one record; how far and what for is the caller's.
+"""The records of a lock's log, read over one link, and what of them may stay on the gateway: no digits, no card number,
+no address (security.md LOG-2, LOG-3). Owns the reading of one record; how far and what for is the caller's.
 
-Source: lock-ble-link.md 9.1.
+The credential is named by a number instead: a user's uid and a fingerprint's number as they are, a code, a card and a
+fob by its mark. Wrong entries have none: they are near misses of a real code. Source: lock-ble-link.md 9.1.
 """
 
-from firmware.gateway import redact
-from firmware.lib import opcodes
+from firmware.lib import marks, opcodes, records
 from firmware.lib.compat import const
-from firmware.lib.errors import AuthError, LockRefused, ProtocolError
-from firmware.lib.messages import log_client
+from firmware.lib.errors import AuthError, LockRefused, ProtocolError, is_answer
+from firmware.lib.messages import session_client
 
-_MIN_LEN = const(8)
+_HEADER = const(8)
+_ADDRESS = const(6)
+_WRONG_CODE = const(7)
 
 
 class Pages:
@@ -29,31 +32,65 @@ class Pages:
         found = await self._ask(self._session.ask, cursor)
         if found is None:
             return None
-        if self._may_log_in and redact.is_masked(found[1]):
+        if self._may_log_in and _is_masked(found[1]):
             try:
                 found = await self._ask(self._session.ask_as_admin, found[0]) or found
             except AuthError:  # the record does without
                 self._may_log_in = False
-        who, raw = redact.redact(self._session.lock.aes, found[1])
+        who, raw = _redacted(self._session.lock.aes, found[1])
         return found[0], raw, who
 
     async def _ask(self, ask, cursor):
         try:
-            data = await ask(opcodes.LOG, log_client.request(cursor))
+            data = await ask(opcodes.LOG, session_client.log_request(cursor))
         except LockRefused as err:
             if err.reason == "not_found":
                 return None
             raise
         except ProtocolError as err:
-            if getattr(err, "ble", None) is None:
+            if not is_answer(err):
                 raise
-            return None  # error 01 is "no such record" on some locks (9.1)
-        after, found = log_client.page(data)
+            return None  # error 01 is "no such record" on some locks (lock-ble-link.md 9.1)
+        after, found = session_client.log_page(data)
         if not found:
             return None
         if not 0 < after < 0xFFFF or after == cursor:
             raise ProtocolError("log page leads nowhere")
         raw = found[0]
-        if len(raw) < _MIN_LEN:
-            raw = raw + bytes(_MIN_LEN - len(raw))  # cut off: kept, so that its number is not taken for lost
+        if len(raw) < _HEADER:
+            raw = raw + bytes(_HEADER - len(raw))  # cut off: kept, so that its number is not taken for lost
         return after - 1, raw
+
+
+def _is_masked(raw):
+    """True when the record is about a code whose digits the lock keeps from whoever is not its administrator."""
+    if raw[0] == _WRONG_CODE:
+        return False
+    try:
+        return "*" in records.fields(records.decode(raw)).get("code", "")
+    except ProtocolError:
+        return False
+
+
+def _redacted(aes, raw):
+    """A raw record as the lock sent it -> (number of the credential or None, the record without secrets).
+
+    Lengths and layout stay, so that the rest can be read from it; a tail that does not fit its type is dropped.
+    """
+    clean = bytearray(records.mask(raw))
+    try:
+        fields = records.fields(records.decode(raw))
+    except ProtocolError:
+        fields = None
+    if not fields:
+        return None, bytes(clean[:_HEADER])
+    who = fields.get("uid", fields.get("credential"))
+    if "card" in fields:
+        who = marks.of_card(aes, fields["card"])
+        clean[_HEADER:] = bytes(len(clean) - _HEADER)
+    elif "address" in fields:
+        who = marks.of_fob(aes, fields["address"])
+        clean[_HEADER : _HEADER + _ADDRESS] = bytes(_ADDRESS)
+    elif raw[0] != _WRONG_CODE and fields.get("code", "*").find("*") < 0 and fields["code"]:
+        who = marks.of_passcode(aes, fields["code"].encode())
+    return who, bytes(clean)

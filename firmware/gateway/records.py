@@ -5,12 +5,10 @@ Asks by number from its own cursor, so that a phone's walk and ours do not distu
 
 from firmware.gateway.buffer import Buffer
 from firmware.gateway.pages import Pages
-from firmware.lib import records, reports
+from firmware.lib import dates, records, reports
 from firmware.lib.compat import const
 
 _POWERED_ON = const(14)
-_UNIX_2000 = const(946684800)
-_UNIX_2100 = const(4102444800)
 _FRESH_S = const(60)  # older records are no events (DESIGN 4)
 _MOST_KEPT = const(4096)  # of all locks together: about 200 KiB of flash
 _TELL = const(10)  # records that make a batch
@@ -170,7 +168,7 @@ class Records:
         if record.date is None:
             return None
         at_s = self._clocks.unix_of(lock, record.date)
-        return at_s if _UNIX_2000 <= at_s < _UNIX_2100 else None
+        return at_s if dates.UNIX_2000 <= at_s < dates.UNIX_2100 else None
 
     def item(self, lock, number, raw, who):
         """A record without secrets as it is published."""

@@ -198,7 +198,7 @@ class CommandJob(Job):
         self.request.progress(members)
 
     async def run(self, session):
-        return await table.module(self.op).run(self, session)
+        return await table.run(self, session)
 
     def finish(self, result, err):
         self.request.answer(result, err, self.attempts)

@@ -5,22 +5,20 @@ Source: lock-ble-link.md 8.4-8.10. A login holds for 120 s; it is renewed before
 permission" in the middle of a long job.
 """
 
-from firmware.gateway import lock as locks
 from firmware.gateway.scheduler import Expired
-from firmware.lib import opcodes
+from firmware.lib import opcodes, records
 from firmware.lib.compat import const
-from firmware.lib.errors import AuthError, FirmwareError, LinkError, LinkTimeout, ProtocolError
-from firmware.lib.messages import session_client, settings_client
+from firmware.lib.errors import AuthError, FirmwareError, LinkError, LinkTimeout, ProtocolError, is_answer
+from firmware.lib.messages import session_client
 from firmware.system.timing import remaining_ms, ticks_diff, ticks_ms
 
-GATEWAY_UID = const(0x47415445)  # domain.md 3.4: a label for the lock's records, it gives no right
 _ANSWER_MS = const(6000)
 _FIRST_MS = const(2000)  # a lock answers within one; a link on which nothing ever came is not worth more
 _LOGIN_MS = const(100000)
 _NO_PERMISSION = const(0x02)
 _STALE_FLAG = const(0x0D)
 _MIN_MS = const(500)  # with less time left no change is begun: the frame might arrive, and act, too late
-_OWN_MOST = const(0x7FFFFFFF)
+_OWN_MAX = const(0x7FFFFFFF)
 
 
 class Impostor(ProtocolError):
@@ -53,7 +51,7 @@ class Session:
     @property
     def uid(self):
         """The uid to show: the gateways' reserved one to our own locks, 0 to others."""
-        return GATEWAY_UID if self.lock.is_own else 0
+        return records.GATEWAY_UID if self.lock.is_own else 0
 
     async def ask(self, command, plain=b""):
         """One request within the deadline -> data of the answer. Raises as `Link.exchange`."""
@@ -177,7 +175,7 @@ class Session:
         """
         number = session_client.challenge(data)
         lock = self.lock
-        if not 0 < number <= (_OWN_MOST if lock.is_own else 0xFFFFFFFF):
+        if not 0 < number <= (_OWN_MAX if lock.is_own else 0xFFFFFFFF):
             why = "impossible_challenge"
         elif not lock.is_new_challenge(number):
             why = "repeated_challenge"
@@ -217,7 +215,7 @@ class Session:
                 or "unknown"
             )
         except FirmwareError as err:
-            if getattr(err, "ble", None) is None:
+            if not is_answer(err):
                 raise
             return "unknown"  # the lock refuses the item: not every one has all
 
@@ -229,19 +227,37 @@ class Session:
         count at once.) A lock without the switch's feature bit has none to consult.
         """
         lock = self.lock
-        if lock.has_feature(locks.SWITCH_FEATURE) is False:
-            return lock.has_feature(locks.GATEWAY_FEATURE)
+        if lock.lacks("remote_unlock"):
+            return not lock.lacks("unlock")
         if not self._switch_is_fresh:
             lock.switch = None
             try:
-                battery, allowed = settings_client.remote_unlock(
-                    await self.ask(opcodes.REMOTE_UNLOCK, settings_client.remote_unlock_query())
+                battery, allowed = session_client.remote_unlock(
+                    await self.ask(opcodes.REMOTE_UNLOCK, session_client.remote_unlock_query())
                 )
             except FirmwareError as err:
-                if getattr(err, "ble", None) is None:
+                if not is_answer(err):
                     raise
                 return None
             lock.switch = allowed
             self._switch_is_fresh = True
             self._registry.note(lock, battery=battery)
         return lock.switch
+
+    async def describe(self):
+        """What the lock is, as far as it says it: `data` of `info` and of `import`."""
+        lock = self.lock
+        try:
+            switch = await self.may_unlock_remotely()
+        except FirmwareError:
+            switch = None
+        return {
+            "model": lock.model,
+            "hardware": lock.hardware,
+            "firmware": lock.firmware,
+            "features": "%X" % (lock.features or 0),
+            "battery": lock.battery,
+            "lock": lock.word(),
+            "remote_unlock": switch,
+            "verified": lock.verified,
+        }

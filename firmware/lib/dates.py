@@ -7,6 +7,9 @@ Source: lock-ble-link.md glossary (D5, D6), 8.5; lock-ble-commands.md 1.2.
 from firmware.lib.compat import const
 from firmware.lib.errors import ProtocolError
 
+UNIX_2000 = const(946684800)  # the years that have dates, in Unix seconds
+UNIX_2100 = const(4102444800)
+
 NO_START = (2000, 1, 1, 0, 0)  # what credentials that begin whenever you like carry
 NO_END = (2099, 1, 1, 0, 0)
 
@@ -104,3 +107,13 @@ def from_seconds(n):
         raise ProtocolError("%d s is no date" % n)
     rest = n % _DAY_S
     return from_days(n // _DAY_S) + (rest // 3600, rest % 3600 // 60, rest % 60)
+
+
+def from_unix(unix_s, utc_offset_min=0):
+    """Unix seconds -> date6 of a clock that is so many minutes ahead of UTC. Raises ProtocolError as `from_seconds`."""
+    return from_seconds(unix_s - UNIX_2000 + 60 * utc_offset_min)
+
+
+def to_unix(date, utc_offset_min=0):
+    """date5 or date6 of a clock that is so many minutes ahead of UTC -> Unix seconds."""
+    return to_seconds(date) + UNIX_2000 - 60 * utc_offset_min

@@ -65,6 +65,11 @@ class BadRequest(FirmwareError):
     ttlock = None
 
 
+def is_answer(err):
+    """Whether an exception is what a lock answered: it has heard the request, and not acted."""
+    return getattr(err, "ble", None) is not None
+
+
 class NetError(FirmwareError):
     """Wi-Fi, name resolution or broker."""
 

@@ -1,8 +1,8 @@
 """Records of the operation log: layout of every type, masking of passcodes, what a type means, and which records the
 owner's list shows.
 
-Owns the record's bytes; paging is `messages.log_client` and `messages.session_lock`. The number in the list is not the
-type in the lock: 17 and 25 are both 7, a card.
+Owns the record's bytes; paging is `messages.session_client` and `messages.session_lock`. The number in the list is not
+the type in the lock: 17 and 25 are both 7, a card.
 Source: lock-ble-link.md 9.2, 9.3; domain.md 4.
 """
 
@@ -10,6 +10,8 @@ from firmware.lib import dates
 from firmware.lib.compat import const
 from firmware.lib.errors import ProtocolError
 from firmware.lib.messages.common import decode_number, number, take
+
+GATEWAY_UID = 0x47415445  # with which a gateway moves the bolt of our own lock: a label, no right (domain.md 3.4)
 
 _HEADER_LEN = const(8)
 _STAR = const(0x2A)

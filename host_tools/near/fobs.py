@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from firmware.lib import opcodes
-from firmware.lib.messages import accessory_client, fingerprint_client
+from firmware.lib.messages import fingerprint_client
 from host_tools.errors import HostError
 from host_tools.near.local_link import local_link
 from host_tools.owner.keybook import Entry
@@ -15,7 +15,7 @@ async def add(
     entry: Entry, address: str = "", progress: Callable[[str], None] = lambda step: None, timeout_s: float = 20
 ) -> str:
     """Bind the fob of an address, or listen for one whose button is pressed -> its address, with colons."""
-    plain = accessory_client.bind(_octets(address)) if address else fingerprint_client.enrol()
+    plain = fingerprint_client.bind(_octets(address)) if address else fingerprint_client.enrol()
     progress("looking for %s" % entry.name)
     async with local_link(entry, timeout_s) as link:
         state, number, _, _ = fingerprint_client.added(await link.exchange(opcodes.KEY_FOB, plain))
@@ -23,7 +23,7 @@ async def add(
             progress("press a button of the fob")
             state, number, _, _ = fingerprint_client.added(await link.follow(opcodes.KEY_FOB, _LISTEN_MS))
     assert number is not None
-    return accessory_client.address_of(number).hex(":")
+    return fingerprint_client.address_of(number).hex(":")
 
 
 def _octets(address: str) -> bytes:

@@ -9,7 +9,7 @@ import time
 
 from firmware.lib import opcodes
 from firmware.lib.errors import FirmwareError, LinkError
-from firmware.lib.messages import name_client, session_client
+from firmware.lib.messages import session_client, settings_client
 from host_tools.errors import HostError
 from host_tools.near import sightings
 from host_tools.near.local_link import NOT_OURS, admin_session, connect_to, find, host_errors, local_link
@@ -53,7 +53,7 @@ async def set_name(entry: Entry, name: str) -> None:
     """The name that the lock advertises, over the local link."""
     async with local_link(entry) as link:
         try:
-            name_client.named(await link.exchange(opcodes.LOCK_NAME, name_client.name(name)))
+            settings_client.named(await link.exchange(opcodes.LOCK_NAME, settings_client.name(name)))
         except FirmwareError as err:
             raise HostError(err.code, str(err), "a name has 1 to 20 bytes")
 

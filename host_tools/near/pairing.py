@@ -126,11 +126,11 @@ async def _agree(link: LockLink, name: str, offset: int, progress: Progress) -> 
     progress("asking what it can do")
     _, entry.features = session_client.features(await link.exchange(opcodes.FEATURES))
     if _has(entry, FEATURE_SOUND):
-        await _optional(link, outcome, "sound", opcodes.SOUND, settings_client.sound_query())
+        await _optional(link, outcome, "sound", opcodes.SOUND, settings_client.query())
     if _has(entry, FEATURE_SCREEN):
-        await _optional(link, outcome, "display", opcodes.PASSCODE_DISPLAY, settings_client.screen_query())
+        await _optional(link, outcome, "display", opcodes.PASSCODE_DISPLAY, settings_client.query())
     if _has(entry, FEATURE_AUTO_LOCK):
-        data = await _optional(link, outcome, "auto-lock", opcodes.AUTO_LOCK, settings_client.auto_lock_query())
+        data = await _optional(link, outcome, "auto-lock", opcodes.AUTO_LOCK, settings_client.query())
         outcome.autolock_s = settings_client.auto_lock(data)[1] if data else None
     await _admin_code(link, outcome, progress)
     if _has(entry, FEATURE_PASSCODES):
@@ -164,8 +164,8 @@ async def _switch(link: LockLink, outcome: Outcome, allow: bool | None, progress
         if allow is not None:
             await link.login(outcome.entry.admin_ps, outcome.entry.unlock_key)
             await link.exchange(opcodes.REMOTE_UNLOCK, remote_unlock.change(allow))
-        data = await link.exchange(opcodes.REMOTE_UNLOCK, settings_client.remote_unlock_query())
-        outcome.remote_unlock = settings_client.remote_unlock(data)[1]
+        data = await link.exchange(opcodes.REMOTE_UNLOCK, session_client.remote_unlock_query())
+        outcome.remote_unlock = session_client.remote_unlock(data)[1]
     except FirmwareError as err:
         outcome.notes.append("remote-unlock switch: %s" % err.code)
     if allow is not None and outcome.remote_unlock is not allow:
@@ -236,7 +236,7 @@ async def set_remote_unlock(entry: Entry, allow: bool, timeout_s: float = 20) ->
     try:
         async with admin_session(sighting, entry) as link:
             await link.exchange(opcodes.REMOTE_UNLOCK, remote_unlock.change(allow))
-            data = await link.exchange(opcodes.REMOTE_UNLOCK, settings_client.remote_unlock_query())
-            return settings_client.remote_unlock(data)[1]
+            data = await link.exchange(opcodes.REMOTE_UNLOCK, session_client.remote_unlock_query())
+            return session_client.remote_unlock(data)[1]
     except FirmwareError as err:
         raise HostError(err.code, str(err), "stay beside the lock and try again")

@@ -8,12 +8,11 @@ A credential that is gone keeps its name, for its records stay.
 import time
 from dataclasses import dataclass
 
-from firmware.lib import marks
+from firmware.lib import marks, records
 from host_tools.errors import HostError
 from host_tools.owner.keybook import Entry, KeyBook, lock_id
 
 KINDS = ("passcode", "card", "fingerprint", "fob", "ekey", "face", "palm_vein", "qr")
-GATEWAY_UID = 0x47415445  # domain.md 3.4
 
 # Kind of credential -> `method` of its records
 METHODS: dict[str, tuple[str, ...]] = {kind: (kind,) for kind in KINDS}
@@ -132,7 +131,7 @@ class Names:
             admin = who_of(entry.aes, "passcode", None, entry.admin_passcode)
             assert admin is not None
             self._names["passcode", admin] = "administrator"
-        self._names["ekey", GATEWAY_UID] = "gateway"
+        self._names["ekey", records.GATEWAY_UID] = "gateway"
 
     def of(self, method: str | None, who: int | None) -> str:
         """Whose credential a record names: the name, the bare number when it has none, "" without a number."""

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from firmware.lib.messages import settings_client
+from firmware.lib.messages import session_client, settings_client
 from tests.faults.programs import mqtt_kinds
 from tests.faults.rows import Row, run_program
 from tests.micropython import ROOT
 from tests.system.bench import Bench, Observer
 
 _HEAP = "2M"  # 64-bit objects, test rig and sources included; see the heap guard for what a board needs
-_QUERY = "opcodes.REMOTE_UNLOCK, settings_client.remote_unlock_query()"
+_QUERY = "opcodes.REMOTE_UNLOCK, session_client.remote_unlock_query()"
 _BY_GATEWAY = ("gateway", "ble", "net", "system")
 
 
@@ -52,7 +52,7 @@ def test_gateway_has_no_encoder_for_the_switch() -> None:
             text = path.read_text()
             assert text.count("REMOTE_UNLOCK") == text.count(_QUERY)
     assert asked >= 10
-    assert settings_client.remote_unlock_query() == b"\x01"
+    assert session_client.remote_unlock_query() == b"\x01"
     names = {name for name in vars(settings_client) if "remote_unlock" in name}
     assert names == {"remote_unlock", "remote_unlock_query"}  # the query, and the decoder of its answer
 
@@ -68,7 +68,7 @@ def _check_request(path: Path, call: ast.Call) -> int:
 
 async def _switch_of(bench: Bench, entry) -> bool:
     async with bench.beside(entry) as link:
-        return settings_client.remote_unlock(await link.exchange(0x37, settings_client.remote_unlock_query()))[1]
+        return session_client.remote_unlock(await link.exchange(0x37, session_client.remote_unlock_query()))[1]
 
 
 def _oversize(bench: Bench) -> list[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from firmware.gateway.operations import diagnosis
+from firmware.gateway.operations import queries
 from firmware.lib import opcodes
 from firmware.lib.messages import card_client
 from host_tools.gateway import client as gateway_client
@@ -125,7 +125,7 @@ async def _flows(bench: Bench, code: str, wrong: str, other: str, entry: Entry, 
     assert (await bench.ask("passcode_delete", {"code": code}))["code"] == "ok"
     assert (await bench.ask("records_read"))["code"] == "ok"
     assert (await bench.ask("upload"))["code"] == "ok"
-    for part in diagnosis.PARTS:
+    for part in queries.PARTS:
         assert (await bench.ask("diagnosis", {"part": part}))["code"] == "ok", part
     total = (await bench.lock.panel({"do": "state"}))["records"]
     await bench.until(lambda: len({item["rec"] for item in bench.records()}) >= total, "all records", 60)

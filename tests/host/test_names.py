@@ -2,7 +2,7 @@
 
 import pytest
 
-from firmware.lib import marks
+from firmware.lib import marks, records
 from host_tools.owner import names
 from host_tools.owner.keybook import Entry, KeyBook
 
@@ -32,7 +32,7 @@ def test_a_credential_is_named_by_what_records_carry(book):
     assert found.of("card", marks.of_card(KEY, 3661413478)) == "Ben"
     assert found.of("fingerprint", 123456789012) == "Cem"
     assert found.of("remote", marks.of_fob(KEY, b"\xc0\xff\xee\x01\x02\x03")) == "Dina"
-    assert found.of("gateway", names.GATEWAY_UID) == "gateway"
+    assert found.of("gateway", records.GATEWAY_UID) == "gateway"
     assert found.of("passcode", marks.of_passcode(KEY, b"7654321")) == "administrator"
     assert (found.of("card", 5), found.of("card", None)) == ("5", "")
     assert found.named("card", 7) == "Ben"

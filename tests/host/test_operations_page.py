@@ -15,6 +15,8 @@ def test_page_says_of_every_operation_what_the_table_says() -> None:
             name, flags = (cell.strip(" `") for cell in line.split("|")[1:3])
             told[name] = flags.split()
     meant = {}
-    for name, (_, flags) in table._LOCK_OPS.items():
-        meant[name] = [letter for flag, letter in _LETTERS if flags & flag]
+    for name in table.lock_operations():
+        rules = table.rules(name, True)
+        assert rules is not None
+        meant[name] = [letter for flag, letter in _LETTERS if rules & flag]
     assert told == meant

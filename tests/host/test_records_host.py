@@ -76,7 +76,7 @@ def test_f102_f108_records_are_chosen_by_time_person_kind_and_number(book):
             item(0, 4, day, ADA),
             item(1, 17, day + 60, BEN),
             item(2, 11, day + 120, ADA),
-            item(3, 28, day + 180, names.GATEWAY_UID),
+            item(3, 28, day + 180, records.GATEWAY_UID),
             item(4, 93, day + 240, ADA),
             item(5, 44, None),
             item(6, 4, day + 300, BEN),  # another's code whose number happens to be that of Ben's card

@@ -3,7 +3,7 @@
 import asyncio
 
 from firmware.lib import marks, opcodes
-from firmware.lib.messages import accessory_client
+from firmware.lib.messages import fingerprint_client
 from host_tools.near import fobs
 from tests.system.bench import Bench
 from tests.system.test_fingerprints import record_of
@@ -107,9 +107,9 @@ def test_f098_the_battery_of_a_fob_is_told_by_the_lock(shared):
         assert await fobs.add(shared.entry, MINE) == MINE
         await press(bench, MINE, LOCK, 23)
         async with bench.beside(shared.entry) as link:
-            plain = accessory_client.battery_request(accessory_client.FOB)
+            plain = fingerprint_client.battery_request(fingerprint_client.FOB)
             data = await link.exchange(opcodes.ACCESSORY_BATTERY, plain)
-            assert accessory_client.battery(data) == (accessory_client.FOB, 23)
+            assert fingerprint_client.battery(data) == (fingerprint_client.FOB, 23)
         assert (await bench.ask("fob_clear"))["ok"]
         await bench.until_linkless()
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from firmware.lib import opcodes, records
-from firmware.lib.messages import card_client, log_client, passcode_client, settings_client, switches_client
+from firmware.lib.messages import card_client, passcode_client, session_client, settings_client
 from host_tools.errors import HostError
 from host_tools.gateway import passcodes
 from host_tools.gateway.client import connect
@@ -76,7 +76,7 @@ async def types(bench, n):
     async with bench.beside(entry_of(bench)) as link:
         cursor = 0
         while cursor is not None:
-            cursor, page = log_client.page(await link.exchange(opcodes.LOG, log_client.request(cursor)))
+            cursor, page = session_client.log_page(await link.exchange(opcodes.LOG, session_client.log_request(cursor)))
             found += [records.decode(raw).type for raw in page]
     return [each for each in found if each not in (26, 45)][-n:]
 
@@ -212,7 +212,7 @@ def test_f083_the_admin_passcode_is_changed_beside_the_lock_and_opens(local):
         await bench.leap(HOUR_S)  # the codes of an hour in which there was an erasure are dead
         made = mint(bench, "permanent")
         async with bench.beside(entry) as link:
-            await link.exchange(opcodes.SWITCHES, switches_client.switch_set(switches_client.PRIVACY, True))
+            await link.exchange(opcodes.SWITCHES, settings_client.switch_set(settings_client.PRIVACY, True))
         told = await held(bench)
         await bench.lock.panel({"do": "privacy", "on": True})
         while await held(bench) == told:

@@ -3,7 +3,7 @@
 import pytest
 
 from firmware.lib import opcodes, records
-from firmware.lib.messages import log_client, passcode_client, session_lock
+from firmware.lib.messages import passcode_client, session_client, session_lock
 from host_tools.gateway.record_words import words
 from host_tools.gateway.records_store import RecordStore, read_batch
 from tests.unit.lock_rig import Rig as LockRig
@@ -181,7 +181,7 @@ def test_f103_a_type_keeps_its_fields_its_number_in_the_list_and_its_success(row
     tail, fields = TAILS[payload]
     raw = records.encode(type, DATE, 87, tail)
     # From the lock's page to the client's record
-    after, found = log_client.page(session_lock.encode_record(7, raw))
+    after, found = session_client.log_page(session_lock.encode_record(7, raw))
     assert (after, found) == (8, [raw])
     record = records.decode(found[0])
     assert (record.type, record.date, record.battery, record.tail) == (type, DATE, 87, tail)
@@ -224,7 +224,7 @@ def test_f104_the_501st_record_takes_the_place_of_the_first_and_numbers_go_on(tm
     def walk(cursor):
         numbers = []
         while True:
-            after, found = log_client.page(rig.ask(opcodes.LOG, log_client.request(cursor)))
+            after, found = session_client.log_page(rig.ask(opcodes.LOG, session_client.log_request(cursor)))
             if not found:
                 return numbers
             numbers.append(after - 1)

@@ -139,7 +139,7 @@ def test_f121_the_reset_button_resets_only_while_its_switch_is_on(tmp_path):
             await bench.lock.panel({"do": "keys", "digits": "000#"})
             assert (await bench.lock.panel({"do": "state"}))["paired"]
             async with bench.beside(entry) as link:
-                await link.exchange(opcodes.SOUND, settings_client.sound_query())
+                await link.exchange(opcodes.SOUND, settings_client.query())
             assert (await _set(bench, "reset_button", True))["ok"]
             await bench.until_linkless()
             await bench.lock.panel({"do": "inside_button", "s": 5.4})

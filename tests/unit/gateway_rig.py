@@ -7,7 +7,6 @@ import asyncio
 import os
 
 from firmware.gateway.lock import Lock
-from firmware.gateway.session import GATEWAY_UID
 from firmware.lib import opcodes, records
 from firmware.lib.errors import NetError
 from firmware.lib.messages import session_lock
@@ -179,7 +178,7 @@ class LinkedLock:
             self.moved += 1
             if self.keeps_log:
                 kind = 28 if command == opcodes.UNLOCK else 26
-                tail = records.by_user(GATEWAY_UID, int.from_bytes(plain[4:8], "big"))
+                tail = records.by_user(records.GATEWAY_UID, int.from_bytes(plain[4:8], "big"))
                 self.records.append(records.encode(kind, self.clock6, 88, tail))
         fault = self.faults.pop(command, None)
         if fault:

@@ -3,7 +3,7 @@
 import unittest
 
 from firmware.lib import opcodes, records
-from firmware.lib.messages import log_client
+from firmware.lib.messages import session_client
 from tests.unit.lock_rig import Refused, Rig, erase
 
 
@@ -31,7 +31,7 @@ class LinkCase(unittest.TestCase):
         found = []
         cursor = 0
         while True:
-            cursor, page = log_client.page(self.rig.ask(opcodes.LOG, log_client.request(cursor)))
+            cursor, page = session_client.log_page(self.rig.ask(opcodes.LOG, session_client.log_request(cursor)))
             if not page:
                 return found
             found.extend(records.decode(raw).type for raw in page)

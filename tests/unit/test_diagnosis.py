@@ -2,7 +2,7 @@ import json
 import unittest
 
 from firmware.lib import opcodes
-from firmware.lib.messages import diagnosis_client
+from firmware.lib.messages import settings_client
 from tests.scratch import scratch
 from tests.unit.lock_rig import ADMIN_PS, UNLOCK_KEY, Refused, Rig
 
@@ -12,7 +12,7 @@ def fetch(rig):
     text = b""
     page = 0
     while page is not None:
-        page, more = diagnosis_client.page(rig.ask(opcodes.DIAGNOSIS, diagnosis_client.request(page)), page)
+        page, more = settings_client.report_page(rig.ask(opcodes.DIAGNOSIS, settings_client.report_request(page)), page)
         text += more
     return text
 
@@ -36,12 +36,14 @@ class Diagnosis(unittest.TestCase):
         rig.device.about = lambda: {"uptime_s": rig.now_ms}
         rig.reach("S3")
         asked_ms = rig.now_ms
-        first = rig.ask(opcodes.DIAGNOSIS, diagnosis_client.request(0))
+        first = rig.ask(opcodes.DIAGNOSIS, settings_client.report_request(0))
         rig.now_ms += 1000
-        page, begin = diagnosis_client.page(first, 0)
+        page, begin = settings_client.report_page(first, 0)
         rest = begin
         while page is not None:
-            page, more = diagnosis_client.page(rig.ask(opcodes.DIAGNOSIS, diagnosis_client.request(page)), page)
+            page, more = settings_client.report_page(
+                rig.ask(opcodes.DIAGNOSIS, settings_client.report_request(page)), page
+            )
             rest += more
         self.assertTrue(json.loads(rest.decode())["uptime_s"] < asked_ms + 1000)
 
@@ -53,4 +55,4 @@ class Diagnosis(unittest.TestCase):
                 fetch(rig)
         rig.reach("S3")
         with self.assertRaises(Refused):
-            rig.ask(opcodes.DIAGNOSIS, diagnosis_client.request(15))
+            rig.ask(opcodes.DIAGNOSIS, settings_client.report_request(15))

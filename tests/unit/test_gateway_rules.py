@@ -3,11 +3,13 @@
 Source: security.md CMD-9 (unsigned requests may lock and query), domain.md 3.12 (feature bits).
 """
 
+import sys
 import unittest
 
 from firmware.gateway.operations import table
 from firmware.system.timing import remaining_ms
 from tests.unit.command_rig import Rig
+from tests.unit.gateway_rig import FEATURES
 
 _FREE = ("lock", "state", "info", "time_get", "time_sync", "records_read", "upload", "diagnosis", "jobs")
 _QUERIES = ("_list", "_get", "_count")
@@ -29,7 +31,7 @@ class GuardTest(unittest.TestCase):
     def test_without_the_owners_word_only_lock_and_queries_are_obeyed(self):
         rig = Rig("guards", is_unsigned_allowed=False)
         rig.rates.take = lambda *args: True
-        for op in sorted(table._LOCK_OPS):
+        for op in sorted(table.lock_operations()):
             if op not in _FREE and not op.endswith(_QUERIES):
                 self.assertEqual(rig.ask(op, {})["code"], "forbidden", op)
         self.assertEqual(rig.opened, 0)
@@ -40,6 +42,16 @@ class GuardTest(unittest.TestCase):
         rig.send("cmd", {"id": "f", "op": "forget", "args": {"mac": rig.lock.id}}, False, None)
         self.assertEqual(rig.work(len(rig.out.put_in) + 1)[-1]["code"], "forbidden")
         self.assertEqual(len(rig.registry), 1)
+
+    def test_what_an_operation_needs_goes_with_it(self):
+        rig = Rig("unloaded")
+        rig.ask("unlock")
+        before = sorted(sys.modules)
+        for op, args in (("card_list", {}), ("card_add", {"number": -1}), ("passcode_count", {}), ("jobs", {})):
+            rig.lock.features = FEATURES | 1 << 1
+            rig.ask(op, args)
+            self.assertEqual(sorted(sys.modules), before, op)
+        self.assertEqual(rig.ask("unlock")["code"], "ok")
 
     def test_secrets_are_taken_sealed_only(self):
         rig = Rig("sealed-only")

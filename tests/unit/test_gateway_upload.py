@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from firmware.gateway.operations import diagnosis, upload
+from firmware.gateway.operations import history, queries
 from firmware.lib import opcodes
 from firmware.lib.errors import LinkError
 from firmware.lib.messages import session_lock
@@ -17,7 +17,7 @@ class Job:
     """What `upload.run` sees of a CommandJob."""
 
     def __init__(self, rig, args):
-        self.args = upload.check("upload", args)
+        self.args = history.check("upload", args)
         self.deadline_ms = ticks_add(ticks_ms(), 60000)
         self.context = self
         self.records = rig.keeper
@@ -46,7 +46,7 @@ class UploadOperation(unittest.TestCase):
         first = items(rig)
         rig.broker.sent.clear()
         job = Job(rig, {})
-        found = run(upload.run(job, rig.session()))
+        found = run(history.upload(job, rig.session()))
         self.assertEqual(found, {"read": 33, "new": 0, "total": 33, "next": None})
         self.assertEqual(sorted(items(rig)), sorted(first))
         self.assertEqual(job.steps, [(10, 33), (20, 33), (30, 33), (33, 33)])
@@ -65,10 +65,10 @@ class UploadOperation(unittest.TestCase):
             return plain(cursor)
 
         rig.far._page = page
-        self.assertEqual(run(upload.run(job, rig.session()))["next"], 13)
+        self.assertEqual(run(history.upload(job, rig.session()))["next"], 13)
         rig.broker.sent.clear()
         rig.far._page = plain
-        found = run(upload.run(Job(rig, {"from": 13}), rig.session()))
+        found = run(history.upload(Job(rig, {"from": 13}), rig.session()))
         self.assertEqual((found["read"], found["next"]), (12, None))
         self.assertEqual([json.loads(text)["rec"] for _, text in items(rig)], list(range(13, 25)))
 
@@ -90,8 +90,8 @@ class UploadOperation(unittest.TestCase):
 
         rig.far._page = page
         with self.assertRaises(LinkError):
-            run(upload.run(job, rig.session()))
-        found = run(upload.run(job, rig.session()))
+            run(history.upload(job, rig.session()))
+        found = run(history.upload(job, rig.session()))
         self.assertEqual((found["read"], found["total"], found["next"]), (25, 25, None))
         self.assertEqual([json.loads(text)["rec"] for _, text in items(rig)], list(range(25)))
 
@@ -114,7 +114,7 @@ class UploadOperation(unittest.TestCase):
         rig.upload()
         first = {(epoch, json.loads(text)["rec"]) for epoch, text in items(rig)}
         rig.broker.sent.clear()
-        found = run(upload.run(Job(rig, {}), rig.session()))
+        found = run(history.upload(Job(rig, {}), rig.session()))
         self.assertEqual((found["read"], found["total"], found["next"]), (5, 5, None))
         self.assertEqual({(epoch, json.loads(text)["rec"]) for epoch, text in items(rig)}, first)
 
@@ -138,7 +138,7 @@ class DiagnosisOperation(unittest.TestCase):
 
         rig.far._answer = answer
         found = {}
-        for part in diagnosis.PARTS:
+        for part in queries.PARTS:
             result = rig.ask("diagnosis", {"part": part})
             self.assertEqual((result["code"], result["data"]["part"]), ("ok", part))
             found[part] = result["data"]["found"]

@@ -3,7 +3,7 @@
 import unittest
 
 from firmware.lib import opcodes, records
-from firmware.lib.messages import pairing_client, passcode_client, session_client, settings_client, switches_client
+from firmware.lib.messages import pairing_client, passcode_client, session_client, settings_client
 from tests.scratch import scratch
 from tests.unit.lock_rig import UNLOCK_KEY, Refused, Rig, erase
 
@@ -40,7 +40,7 @@ class Case(unittest.TestCase):
         return data
 
     def switch(self, bit, is_on):
-        self.as_admin(opcodes.SWITCHES, switches_client.switch_set(bit, is_on))
+        self.as_admin(opcodes.SWITCHES, settings_client.switch_set(bit, is_on))
 
     def types(self, digits, ms=400):
         self.rig.type(digits + "#")
@@ -84,7 +84,7 @@ class TestDoor(Case):
         rig.door.active = False
         rig.wait(9000)
         self.assertEqual(self.new(), [31])  # 0 s: off
-        self.as_admin(opcodes.SETTING, switches_client.number_set(switches_client.DOOR_ALARM_S, 20))
+        self.as_admin(opcodes.SETTING, settings_client.number_set(settings_client.DOOR_ALARM_S, 20))
         rig.wait(8000)
         self.assertEqual(self.new(), [31])
         rig.wait(30000, 50)
@@ -105,7 +105,7 @@ class TestTamper(Case):
 
     def test_on_it_is_recorded_and_heard_for_a_minute_even_without_sound(self):
         rig = self.rig
-        self.switch(switches_client.TAMPER, True)
+        self.switch(settings_client.TAMPER, True)
         self.as_admin(opcodes.SOUND, settings_client.sound_set(False))
         rig.case.active = False
         rig.wait(500)
@@ -118,7 +118,7 @@ class TestTamper(Case):
 
     def test_a_valid_unlock_ends_the_siren_and_a_wrong_code_does_not(self):
         rig = self.rig
-        self.switch(switches_client.TAMPER, True)
+        self.switch(settings_client.TAMPER, True)
         rig.case.active = False
         rig.wait(500)
         self.types("000111")
@@ -142,7 +142,7 @@ class TestPrivacy(Case):
 
     def test_a_double_locked_door_opens_for_the_administrator_only(self):
         rig = self.rig
-        self.switch(switches_client.PRIVACY, True)
+        self.switch(settings_client.PRIVACY, True)
         rig.knob.active = True
         rig.wait(300)
         self.types(CODE)
@@ -163,7 +163,7 @@ class TestPrivacy(Case):
 
     def test_the_administrators_phone_opens_it(self):
         rig = self.rig
-        self.switch(switches_client.PRIVACY, True)
+        self.switch(settings_client.PRIVACY, True)
         rig.knob.active = True
         rig.wait(300)
         challenge = rig.reach("admin")
@@ -173,7 +173,7 @@ class TestPrivacy(Case):
     def test_knob_button_and_setting_end_it(self):
         rig = self.rig
         for end in ("knob", "button", "setting"):
-            self.switch(switches_client.PRIVACY, True)
+            self.switch(settings_client.PRIVACY, True)
             rig.knob.active = True
             rig.wait(300)
             self.assertEqual(rig.device.stores.options.double_locked, 1)
@@ -184,7 +184,7 @@ class TestPrivacy(Case):
                 rig.wait(100)
                 rig.button.active = False
             else:
-                self.switch(switches_client.PRIVACY, False)
+                self.switch(settings_client.PRIVACY, False)
             rig.wait(400)
             self.assertEqual(rig.device.stores.options.double_locked, 0, end)
             rig.knob.active = False
@@ -193,7 +193,7 @@ class TestPrivacy(Case):
 
     def test_an_open_door_is_locked_first(self):
         rig = self.rig
-        self.switch(switches_client.PRIVACY, True)
+        self.switch(settings_client.PRIVACY, True)
         self.types(CODE)
         rig.knob.active = True
         rig.wait(600)

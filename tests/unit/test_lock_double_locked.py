@@ -1,7 +1,7 @@
 """A door that somebody has double-locked from inside: whoever is refused is named in the log."""
 
 from firmware.lib import records
-from firmware.lib.messages import card_client, switches_client
+from firmware.lib.messages import card_client, settings_client
 from tests.unit.test_lock_fingerprints import CARD, FINGER, Case, opcodes
 
 
@@ -10,7 +10,7 @@ class DoubleLocked(Case):
         rig = self.rig
         number = self.enrol(FINGER)
         self.ask(opcodes.CARD, card_client.add(CARD))
-        self.ask(opcodes.SWITCHES, switches_client.switch_set(switches_client.PRIVACY, True))
+        self.ask(opcodes.SWITCHES, settings_client.switch_set(settings_client.PRIVACY, True))
         rig.knob.active = True
         rig.wait(300)
         self.assertFalse(self.press(FINGER))

@@ -3,7 +3,11 @@
 import unittest
 
 from firmware.lib import crypto, dates, frame, opcodes, records
-from firmware.lib.messages import accessory_client, card_client, common, cyclic_client
+from firmware.lib.messages import (
+    card_client,
+    common,
+    cyclic_client,
+)
 from firmware.lib.messages import fingerprint_client as prints
 from firmware.lock.console import Panel
 from firmware.lock.stores.held import MAX_FINGERS, MAX_FOBS
@@ -96,7 +100,7 @@ class Case(unittest.TestCase):
         return prints.added(common.reply(answer)[2])[1]
 
     def let_in(self, address=MAC):
-        self.ask(opcodes.KEY_FOB, accessory_client.bind(address))
+        self.ask(opcodes.KEY_FOB, prints.bind(address))
 
     def listed(self, command=opcodes.FINGERPRINT, decode=prints.entry):
         found = []
@@ -208,7 +212,7 @@ class TestFobs(Case):
         self.rig.wait(20000, 100)
         self.rig.lock.reader.press_fob(FOB, 1, 70, self.rig.now_ms)
         state, number, _, _ = prints.added(common.reply(self.said()[0])[2])
-        self.assertEqual((state, accessory_client.address_of(number)), (prints.ADDED, MAC))
+        self.assertEqual((state, prints.address_of(number)), (prints.ADDED, MAC))
         self.rig.disconnect()
         self.assertEqual(self.told(), [(99, FOB)])
         self.rig.device.stores.options.autolock_s = 0
@@ -216,10 +220,10 @@ class TestFobs(Case):
         self.assertEqual(self.told(), [(55, FOB + b"\x01\x45")])
         self.assertTrue(self.fob(2, 68))
         self.assertEqual(self.told(), [(55, FOB + b"\x02\x44")])
-        listed = self.listed(opcodes.KEY_FOB, accessory_client.entry)
+        listed = self.listed(opcodes.KEY_FOB, prints.fob_entry)
         self.assertEqual([(e.number, e.battery, e.flags) for e in listed], [(number, 68, 1)])
         self.rig.start()
-        listed = self.listed(opcodes.KEY_FOB, accessory_client.entry)
+        listed = self.listed(opcodes.KEY_FOB, prints.fob_entry)
         self.assertEqual([(e.number, e.battery, e.flags) for e in listed], [(number, 70, 0)])
 
     def test_nobody_presses_for_half_a_minute(self):
@@ -229,7 +233,7 @@ class TestFobs(Case):
 
     def test_outside_its_validity_a_fob_is_ignored(self):
         self.let_in()
-        number = accessory_client.number_of(MAC)
+        number = prints.number_of(MAC)
         self.ask(opcodes.KEY_FOB, prints.modify(number, self.around(1), self.around(2)))
         before = len(self.rig.device.stores.ring)
         self.assertFalse(self.fob())
@@ -240,8 +244,8 @@ class TestFobs(Case):
         other = b"\xaa\xbb\xcc\x11\x22\x45"
         for address in (MAC, other, MAC):
             self.let_in(address)
-        self.assertEqual(len(self.listed(opcodes.KEY_FOB, accessory_client.entry)), 2)
-        number = accessory_client.number_of(MAC)
+        self.assertEqual(len(self.listed(opcodes.KEY_FOB, prints.fob_entry)), 2)
+        number = prints.number_of(MAC)
         self.ask(opcodes.KEY_FOB, prints.delete(number))
         self.assertEqual(self.told(), [(100, FOB)])
         self.assertEqual(self.error(opcodes.KEY_FOB, prints.delete(number)), 0x1A)
@@ -253,7 +257,7 @@ class TestFobs(Case):
     def test_the_store_is_full(self):
         for n in range(MAX_FOBS):
             self.rig.device.stores.fobs.add(bytes((n, 2, 3, 4, 5, 6)), 100)
-        self.assertEqual(self.error(opcodes.KEY_FOB, accessory_client.bind(MAC)), 0x04)
+        self.assertEqual(self.error(opcodes.KEY_FOB, prints.bind(MAC)), 0x04)
         self.assertEqual(self.error(opcodes.KEY_FOB, prints.enrol()), 0x04)
 
     def test_battery_of_accessories_is_that_of_the_weakest_fob(self):
@@ -262,7 +266,7 @@ class TestFobs(Case):
         for place, level in ((0x44, 60), (0x45, 30)):
             self.let_in(MAC[:5] + bytes((place,)))
             self.fob(2, level, bytes((place,)) + FOB[1:])
-        self.assertEqual(accessory_client.battery(self.ask(ask, accessory_client.battery_request(4))), (4, 30))
+        self.assertEqual(prints.battery(self.ask(ask, prints.battery_request(4))), (4, 30))
         for kind in (1, 2, 3):
             self.assertEqual(self.error(ask, bytes((kind,))), 0x1A)
 

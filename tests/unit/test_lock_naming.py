@@ -2,7 +2,7 @@
 
 from firmware.lib import opcodes
 from firmware.lib.errors import BadRequest
-from firmware.lib.messages import name_client
+from firmware.lib.messages import settings_client
 from tests.scratch import scratch
 from tests.unit.link_case import LinkCase
 
@@ -14,10 +14,10 @@ class TestName(LinkCase):
         rig = self.rig
         rig.paired()
         rig.connect()
-        self.refused(0x02, opcodes.LOCK_NAME, name_client.name("Porch"))
+        self.refused(0x02, opcodes.LOCK_NAME, settings_client.name("Porch"))
         rig.log_in()
         for text in ("Porch", "Tür 1", "x" * 20):
-            self.assertEqual(name_client.named(rig.ask(opcodes.LOCK_NAME, name_client.name(text))), 100)
+            self.assertEqual(settings_client.named(rig.ask(opcodes.LOCK_NAME, settings_client.name(text))), 100)
             rig.start()
             self.assertEqual(rig.device.stores.name.text, text)
             rig.connect()
@@ -30,4 +30,4 @@ class TestName(LinkCase):
     def test_names_that_do_not_fit(self):
         for text in ("", "x" * 21, "ü" * 11):
             with self.assertRaises(BadRequest):
-                name_client.name(text)
+                settings_client.name(text)

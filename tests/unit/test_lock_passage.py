@@ -3,7 +3,7 @@
 import unittest
 
 from firmware.lib import opcodes, records
-from firmware.lib.messages import passage_client, passcode_client, settings_client, switches_client
+from firmware.lib.messages import passage_client, passcode_client, settings_client
 from tests.scratch import scratch
 from tests.unit.lock_rig import START_S, Refused, Rig, erase
 
@@ -154,7 +154,7 @@ class TestWindow(Case):
 
     def test_opens_by_itself_once_at_the_start_with_the_switch_on(self):
         self.add(480, 600)
-        self.as_admin(opcodes.SWITCHES, switches_client.switch_set(switches_client.PASSAGE_UNLOCK, True))
+        self.as_admin(opcodes.SWITCHES, settings_client.switch_set(settings_client.PASSAGE_UNLOCK, True))
         self.at(7, 59)
         self.at(8, 0)
         self.assertEqual((self.bolt, self.new()), ("unlocked", [63]))
@@ -170,7 +170,7 @@ class TestWindow(Case):
         self.assertEqual((self.bolt, self.new()), ("unlocked", [63, 26, 63]))
 
     def test_a_window_that_has_begun_already_opens_nothing(self):
-        self.as_admin(opcodes.SWITCHES, switches_client.switch_set(switches_client.PASSAGE_UNLOCK, True))
+        self.as_admin(opcodes.SWITCHES, settings_client.switch_set(settings_client.PASSAGE_UNLOCK, True))
         self.at(9, 0)
         self.add(480, 600)
         self.rig.wait(2000, 100)

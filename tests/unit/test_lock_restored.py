@@ -1,7 +1,7 @@
 """What a lock goes by after a pairing that was undone, after a start, while it is frozen, and when asked twice."""
 
 from firmware.lib import opcodes
-from firmware.lib.messages import passage_client, settings_client, switches_client
+from firmware.lib.messages import passage_client, settings_client
 from tests.scratch import scratch
 from tests.unit.link_case import LinkCase
 from tests.unit.test_lock_passage import Case
@@ -26,7 +26,7 @@ class Restored(LinkCase):
         rig = self.rig.paired()
         rig.connect()
         rig.log_in()
-        rig.ask(opcodes.SWITCHES, switches_client.switch_set(switches_client.PRIVACY, True))
+        rig.ask(opcodes.SWITCHES, settings_client.switch_set(settings_client.PRIVACY, True))
         rig.disconnect()
         rig.wait(300)
         rig.knob.active = True
@@ -44,7 +44,7 @@ class Restored(LinkCase):
         rig.connect()
         rig.log_in()
         rig.ask(opcodes.CARD, b"\x20\x00\x01\x02\x03")
-        rig.ask(opcodes.FREEZE, switches_client.freeze(True))
+        rig.ask(opcodes.FREEZE, settings_client.freeze(True))
         self.assertEqual(rig.ask(opcodes.CARD, b"\x22\x00\x00")[1], 0x22)
         self.refused(0x1C, opcodes.CARD, b"\x21\x00\x01\x02\x03")
 

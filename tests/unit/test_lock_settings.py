@@ -19,11 +19,11 @@ class TestSettingsAndClock(LinkCase):
 
     def test_queries_need_the_key_and_changes_an_admin(self):
         rig = self.rig
-        data = rig.ask(opcodes.AUTO_LOCK, settings_client.auto_lock_query())
+        data = rig.ask(opcodes.AUTO_LOCK, settings_client.query())
         self.assertEqual(settings_client.auto_lock(data), (100, 5, 1, 900))
         self.assertEqual(data[-1], 1)
         self.assertTrue(settings_client.screen(rig.ask(opcodes.PASSCODE_DISPLAY, b"\x01")))
-        self.assertFalse(settings_client.remote_unlock(rig.ask(opcodes.REMOTE_UNLOCK, b"\x01"))[1])
+        self.assertFalse(session.remote_unlock(rig.ask(opcodes.REMOTE_UNLOCK, b"\x01"))[1])
         self.refused(0x02, opcodes.AUTO_LOCK, settings_client.auto_lock_set(30))
         self.refused(0x02, opcodes.AUTO_LOCK, settings_client.auto_lock_set(9000))
         self.refused(0x02, opcodes.REMOTE_UNLOCK, b"\x02\x01")
@@ -143,7 +143,7 @@ class TestSettingsAndClock(LinkCase):
         self.assertEqual((rig.device.bolt.state, rig.pins.movements), ("unlocked", 1))
         rig.key = crypto.DEFAULT_KEY
         rig.pair()
-        self.assertFalse(settings_client.remote_unlock(rig.ask(opcodes.REMOTE_UNLOCK, b"\x01"))[1])
+        self.assertFalse(session.remote_unlock(rig.ask(opcodes.REMOTE_UNLOCK, b"\x01"))[1])
         self.refused(0x03, opcodes.CHECK_ADMIN, session.check_admin(4711))
         self.refused(0x02, opcodes.CHECK_ADMIN, session.check_admin(ADMIN_PS))
 

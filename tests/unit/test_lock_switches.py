@@ -1,7 +1,7 @@
 """The lock's switches and numbers over the link: what is stored, what is refused, and what the lock does by it."""
 
 from firmware.lib import opcodes
-from firmware.lib.messages import passcode_client, settings_client, switches_client
+from firmware.lib.messages import passcode_client, settings_client
 from tests.scratch import scratch
 from tests.unit.link_case import LinkCase
 
@@ -18,14 +18,14 @@ class TestSwitches(LinkCase):
         self.rig.log_in()
 
     def _switch(self, bit, is_on):
-        return switches_client.switches(self.rig.ask(opcodes.SWITCHES, switches_client.switch_set(bit, is_on)))
+        return settings_client.switches(self.rig.ask(opcodes.SWITCHES, settings_client.switch_set(bit, is_on)))
 
     def test_switches_are_kept_one_by_one(self):
         rig = self.rig
-        self.assertEqual(switches_client.switches(rig.ask(opcodes.SWITCHES, switches_client.query())), 4)
-        self.assertEqual(self._switch(switches_client.PRIVACY, True), 5)
-        self.assertEqual(self._switch(switches_client.RESET_BUTTON, False), 1)
-        self.assertEqual(self._switch(switches_client.PASSAGE_UNLOCK, True), 9)
+        self.assertEqual(settings_client.switches(rig.ask(opcodes.SWITCHES, settings_client.query())), 4)
+        self.assertEqual(self._switch(settings_client.PRIVACY, True), 5)
+        self.assertEqual(self._switch(settings_client.RESET_BUTTON, False), 1)
+        self.assertEqual(self._switch(settings_client.PASSAGE_UNLOCK, True), 9)
         self.refused(0x1B, opcodes.SWITCHES, b"\x02\x10\x10")  # low-battery unlock is not built
         self.refused(0x1B, opcodes.SWITCHES, b"\x03")
         rig.start()
@@ -36,22 +36,22 @@ class TestSwitches(LinkCase):
     def test_numbers_have_their_ranges(self):
         rig = self.rig
         for which, name, good, bad in (
-            (switches_client.LANGUAGE, "language", 5, 9),
-            (switches_client.WRONG_LIMIT, "wrong_limit", 3, 6),
-            (switches_client.LOCKOUT_S, "lockout_s", 600, 299),
+            (settings_client.LANGUAGE, "language", 5, 9),
+            (settings_client.WRONG_LIMIT, "wrong_limit", 3, 6),
+            (settings_client.LOCKOUT_S, "lockout_s", 600, 299),
         ):
-            rig.ask(opcodes.SETTING, switches_client.number_set(which, good))
-            self.refused(0x1D, opcodes.SETTING, switches_client.number_set(which, bad))
-            asked = rig.ask(opcodes.SETTING, switches_client.number_query(which))
-            self.assertEqual(switches_client.number_of(asked, which), good)
+            rig.ask(opcodes.SETTING, settings_client.number_set(which, good))
+            self.refused(0x1D, opcodes.SETTING, settings_client.number_set(which, bad))
+            asked = rig.ask(opcodes.SETTING, settings_client.number_query(which))
+            self.assertEqual(settings_client.number_of(asked, which), good)
             self.assertEqual(getattr(rig.device.stores.options, name), good)
         for which in (2, 5, 6, 7):  # no such part, or no contact at the door
-            self.refused(0x1B, opcodes.SETTING, switches_client.number_query(which))
+            self.refused(0x1B, opcodes.SETTING, settings_client.number_query(which))
 
     def test_a_stricter_limit_locks_the_keypad_out_sooner(self):
         rig = self.rig
-        rig.ask(opcodes.SETTING, switches_client.number_set(switches_client.WRONG_LIMIT, 2))
-        rig.ask(opcodes.SETTING, switches_client.number_set(switches_client.LOCKOUT_S, 900))
+        rig.ask(opcodes.SETTING, settings_client.number_set(settings_client.WRONG_LIMIT, 2))
+        rig.ask(opcodes.SETTING, settings_client.number_set(settings_client.LOCKOUT_S, 900))
         for _ in range(2):
             rig.type("000111#")
         wait_ms = rig.device.stores.limits.keypad.wait_ms(rig.now_ms)
@@ -59,7 +59,7 @@ class TestSwitches(LinkCase):
 
     def test_volume_and_silence(self):
         rig = self.rig
-        data = rig.ask(opcodes.SOUND, settings_client.sound_query())
+        data = rig.ask(opcodes.SOUND, settings_client.query())
         self.assertEqual(settings_client.sound(data), (100, True, 5))
         rig.ask(opcodes.SOUND, settings_client.sound_set(True, 2))
         rig.type("1")
@@ -75,11 +75,11 @@ class TestSwitches(LinkCase):
 
     def test_direction_turns_the_motor_round(self):
         rig = self.rig
-        rig.ask(opcodes.UNLOCK_DIRECTION, switches_client.direction_set(2))
+        rig.ask(opcodes.UNLOCK_DIRECTION, settings_client.direction_set(2))
         rig.lock.motion.move("unlocked", print_nothing, rig.now_ms)
         self.assertEqual(rig.pins.motor.direction, 1)
         rig.lock.motion.give_up(rig.now_ms)
-        rig.ask(opcodes.UNLOCK_DIRECTION, switches_client.direction_set(1))
+        rig.ask(opcodes.UNLOCK_DIRECTION, settings_client.direction_set(1))
         rig.start()
         rig.lock.motion.move("unlocked", print_nothing, rig.now_ms)
         self.assertEqual(rig.pins.motor.direction, -1)
@@ -89,7 +89,7 @@ class TestSwitches(LinkCase):
         rig.lock.keypad.touch(rig.now_ms)
         rig.wait(1000)
         self.assertEqual(rig.device.feedback.colour, "off")
-        rig.ask(opcodes.LAMP, switches_client.lamp_set(3))
+        rig.ask(opcodes.LAMP, settings_client.lamp_set(3))
         rig.lock.keypad.touch(rig.now_ms)
         rig.wait(1000)
         self.assertEqual(rig.device.feedback.colour, "white")
@@ -107,20 +107,20 @@ class TestSwitches(LinkCase):
     def test_a_frozen_lock_opens_for_nobody_and_changes_nothing_until_it_is_thawed(self):
         rig = self.rig
         rig.ask(opcodes.PASSCODE, passcode_client.add(passcode_client.PERMANENT, CODE))
-        rig.ask(opcodes.FREEZE, switches_client.freeze(True))
-        self.assertTrue(switches_client.frozen(rig.ask(opcodes.FREEZE, switches_client.query()))[1])
+        rig.ask(opcodes.FREEZE, settings_client.freeze(True))
+        self.assertTrue(settings_client.frozen(rig.ask(opcodes.FREEZE, settings_client.query()))[1])
         for opcode, plain in (
             (opcodes.PASSCODE, passcode_client.delete(1, CODE)),
             (opcodes.AUTO_LOCK, settings_client.auto_lock_set(9)),
             (opcodes.SOUND, settings_client.sound_set(False)),
-            (opcodes.SWITCHES, switches_client.switch_set(0, True)),
+            (opcodes.SWITCHES, settings_client.switch_set(0, True)),
             (opcodes.PASSAGE, b"\x04"),
             (opcodes.REMOTE_UNLOCK, b"\x02\x01"),
             (opcodes.SET_ADMIN_PASSCODE, b"\x01\x02\x03\x04"),
         ):
             self.refused(0x1C, opcode, plain)
-        rig.ask(opcodes.AUTO_LOCK, settings_client.auto_lock_query())
-        rig.ask(opcodes.SWITCHES, switches_client.query())
+        rig.ask(opcodes.AUTO_LOCK, settings_client.query())
+        rig.ask(opcodes.SWITCHES, settings_client.query())
         rig.ask(opcodes.PASSCODE_LIST, passcode_client.list_request(0))
         rig.ask(opcodes.LOG, b"\xff\xff")
         for command in (opcodes.UNLOCK, opcodes.LOCK):
@@ -135,14 +135,14 @@ class TestSwitches(LinkCase):
         rig.start()  # frozen it stays
         rig.connect()
         rig.log_in()
-        rig.ask(opcodes.FREEZE, switches_client.freeze(False))
+        rig.ask(opcodes.FREEZE, settings_client.freeze(False))
         rig.type(CODE + "#")
         rig.wait(500)
         self.assertEqual(rig.pins.movements, 1)
 
     def test_the_reset_button_is_dead_while_its_switch_is_off(self):
         rig = self.rig
-        self._switch(switches_client.RESET_BUTTON, False)
+        self._switch(settings_client.RESET_BUTTON, False)
         for is_on in (False, True):
             rig.button.active = True
             rig.wait(5200)
@@ -153,7 +153,7 @@ class TestSwitches(LinkCase):
                 rig.disconnect()
                 rig.connect()
                 rig.log_in()
-                self._switch(switches_client.RESET_BUTTON, True)
+                self._switch(settings_client.RESET_BUTTON, True)
 
 
 def print_nothing(arrived):

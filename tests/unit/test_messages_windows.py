@@ -4,12 +4,7 @@ import unittest
 
 from firmware.lib import windows
 from firmware.lib.errors import BadRequest, ProtocolError
-from firmware.lib.messages import (
-    accessory_client,
-    cyclic_client,
-    fingerprint_client,
-    held_lock,
-)
+from firmware.lib.messages import cyclic_client, fingerprint_client, held_lock
 
 CARD = b"\x12\x34\x56\x78"
 
@@ -77,12 +72,12 @@ class Prints(unittest.TestCase):
 
     def test_a_fob_is_named_by_its_address(self):
         address = b"\xaa\xbb\xcc\x11\x22\x33"
-        op, raw = held_lock.decode_fob(accessory_client.bind(address))
+        op, raw = held_lock.decode_fob(fingerprint_client.bind(address))
         self.assertEqual((op, raw), (2, b"\x33\x22\x11\xcc\xbb\xaa"))
-        number = accessory_client.number_of(address)
-        self.assertEqual(accessory_client.address_of(number), address)
+        number = fingerprint_client.number_of(address)
+        self.assertEqual(fingerprint_client.address_of(number), address)
         self.assertEqual(held_lock.decode_fob(fingerprint_client.delete(number))[1], raw)
         line = held_lock.encode_fob(90, 3, raw, b"\x1a\3\1\x08\0\x63\1\1\0\0", 55, 1)
-        after, found = accessory_client.entry(line)
+        after, found = fingerprint_client.fob_entry(line)
         self.assertEqual((after, found.number, found.battery, found.flags), (3, number, 55, 1))
-        self.assertEqual(accessory_client.entry(held_lock.encode_list(90, None)), (None, None))
+        self.assertEqual(fingerprint_client.fob_entry(held_lock.encode_list(90, None)), (None, None))

@@ -9,10 +9,10 @@ from firmware.lib.messages import (
     card_client,
     common,
     fingerprint_client,
-    log_client,
     passcode_client,
     session_client,
     session_lock,
+    settings_client,
 )
 from firmware.lock import authority
 from tests.vectors import vectors
@@ -182,7 +182,7 @@ class Vectors(unittest.TestCase):
             entries = ((vector.get("peers") or {}).get("py") or {}).get("entries")
             if vector["command"] != "25" or not entries:
                 continue
-            raws = log_client.page(vectors.octets(vector["plaintext"])[2:])[1]
+            raws = session_client.log_page(vectors.octets(vector["plaintext"])[2:])[1]
             self.assertEqual(len(raws), len(entries), vector["name"])
             for place, raw in enumerate(raws):
                 tried += 1
@@ -248,7 +248,7 @@ def refusal(command, plain):
 def decode_unbuilt(name, data):
     """Client's reading of the answers that our lock writes differently."""
     if name == "log_two_records":
-        return len(log_client.page(data)[1]) == 2
+        return len(session_client.log_page(data)[1]) == 2
     if name == "r_passcode_list_two_in_page":
         return len(passcode_client.page(data)[1]) == 2
     if name == "r_ic_add_success_padded":
@@ -256,13 +256,9 @@ def decode_unbuilt(name, data):
     if name in ("r_fr_progress", "x_face_progress"):
         return fingerprint_client.added(data) == (fingerprint_client.PRESSED, None, None, None)
     if name == "rsp_auto_lock":
-        from firmware.lib.messages import settings_client
-
         return settings_client.auto_lock(data) == (100, 5, 5, 900)
     if name == "r_switch_bits_5":
-        from firmware.lib.messages import switches_client
-
-        return switches_client.switches(data) == 5
+        return settings_client.switches(data) == 5
     if name == "rsp_unlock_short":
         return session_client.operated(data) == (42, None, None, None)
     if name == "push_unlock_echo":

@@ -5,14 +5,12 @@ import json
 
 from firmware.lib import dates, opcodes
 from firmware.lib.messages import (
-    accessory_client,
     card_client,
     card_lock,
     common,
     cyclic_client,
     fingerprint_client,
     held_lock,
-    log_client,
     pairing_client,
     pairing_lock,
     passage_client,
@@ -22,7 +20,6 @@ from firmware.lib.messages import (
     session_lock,
     settings_client,
     settings_lock,
-    switches_client,
 )
 
 _FACE = 0xE0  # no part of ours takes faces; their messages have the layout of fingerprints
@@ -82,7 +79,7 @@ def client_request(command, plain, change_remote=None):
     if command == opcodes.DEVICE_INFO:
         return session_client.device_item(session_lock.decode_device_item(plain))
     if command == opcodes.LOG:
-        return log_client.request(session_lock.decode_log(plain))
+        return session_client.log_request(session_lock.decode_log(plain))
     if command == opcodes.PASSCODE_LIST:
         return passcode_client.list_request(passcode_lock.decode_list(plain))
     if command == opcodes.PASSCODE:
@@ -94,21 +91,21 @@ def client_request(command, plain, change_remote=None):
     if command == opcodes.CYCLIC:
         return _cyclic_request(plain)
     if command == opcodes.ACCESSORY_BATTERY:
-        return accessory_client.battery_request(held_lock.decode_battery(plain))
+        return fingerprint_client.battery_request(held_lock.decode_battery(plain))
     if command == opcodes.AUTO_LOCK:
         wanted = settings_lock.decode_auto_lock(plain)
-        return settings_client.auto_lock_query() if wanted is None else settings_client.auto_lock_set(wanted)
+        return settings_client.query() if wanted is None else settings_client.auto_lock_set(wanted)
     if command == opcodes.SOUND:
         wanted = settings_lock.decode_sound(plain)
-        return settings_client.sound_query() if wanted is None else settings_client.sound_set(*wanted)
+        return settings_client.query() if wanted is None else settings_client.sound_set(*wanted)
     if command == opcodes.PASSCODE_DISPLAY:
         wanted = settings_lock.decode_screen(plain)
-        return settings_client.screen_query() if wanted is None else settings_client.screen_set(wanted)
+        return settings_client.query() if wanted is None else settings_client.screen_set(wanted)
     if command == opcodes.REMOTE_UNLOCK:
         wanted = settings_lock.decode_remote_unlock(plain)
         if wanted is not None:  # the firmware has no encoder for the change
             return change_remote(wanted) if change_remote else b"\x02" + bytes((wanted,))
-        return settings_client.remote_unlock_query()
+        return session_client.remote_unlock_query()
     return _switch_request(command, plain)
 
 
@@ -123,17 +120,17 @@ def _switch_request(command, plain):
         return passage_client.add(raw) if op == settings_lock.PASSAGE_ADD else passage_client.delete(raw)
     if command == opcodes.SWITCHES:
         assert settings_lock.decode_switches(plain) is None
-        return switches_client.query()
+        return settings_client.query()
     if command == opcodes.LAMP:
         wanted = settings_lock.decode_lamp(plain)
-        return switches_client.query() if wanted is None else switches_client.lamp_set(wanted)
+        return settings_client.query() if wanted is None else settings_client.lamp_set(wanted)
     if command == opcodes.UNLOCK_DIRECTION:
         wanted = settings_lock.decode_direction(plain)
-        return switches_client.query() if wanted is None else switches_client.direction_set(wanted)
+        return settings_client.query() if wanted is None else settings_client.direction_set(wanted)
     if command == opcodes.SETTING:
         which, wanted = settings_lock.decode_number_of(plain)
         assert wanted is None
-        return switches_client.number_query(which)
+        return settings_client.number_query(which)
     raise KeyError("no handler for request 0x%02x" % command)
 
 
@@ -238,7 +235,7 @@ def _lock_data(command, data):
             return session_lock.encode_clock(session_client.device_clock(data))
         return session_lock.encode_address(session_client.device_address(data))
     if command == opcodes.LOG:
-        cursor, found = log_client.page(data)
+        cursor, found = session_client.log_page(data)
         return session_lock.encode_record(cursor - 1, found[0]) if found else session_lock.encode_record(0, None)
     if command == opcodes.PASSCODE:
         return passcode_lock.encode_managed(*passcode_client.managed(data))
@@ -252,7 +249,7 @@ def _lock_data(command, data):
         after, window = cyclic_client.window_of(data)
         return held_lock.encode_window(data[0], after, window or b"")
     if command == opcodes.ACCESSORY_BATTERY:
-        return held_lock.encode_battery(*accessory_client.battery(data))
+        return held_lock.encode_battery(*fingerprint_client.battery(data))
     return _setting(command, data)
 
 
@@ -313,16 +310,16 @@ def _setting(command, data):
     if command == opcodes.PASSCODE_DISPLAY:
         return settings_lock.encode_screen(settings_client.screen(data))
     if command == opcodes.REMOTE_UNLOCK:
-        return settings_lock.encode_remote_unlock(*settings_client.remote_unlock(data))
+        return settings_lock.encode_remote_unlock(*session_client.remote_unlock(data))
     if command == opcodes.PASSAGE:
         after, raw = passage_client.entry(data)
         return settings_lock.encode_passage_list(data[0], after, raw)
     if command == opcodes.SWITCHES:
-        return settings_lock.encode_switches(common.QUERY, switches_client.switches(data))
+        return settings_lock.encode_switches(common.QUERY, settings_client.switches(data))
     if command == opcodes.LAMP:
-        return settings_lock.encode_lamp(switches_client.lamp(data))
+        return settings_lock.encode_lamp(settings_client.lamp(data))
     if command == opcodes.UNLOCK_DIRECTION:
-        return settings_lock.encode_direction(data[0], switches_client.direction(data))
+        return settings_lock.encode_direction(data[0], settings_client.direction(data))
     if command == opcodes.SETTING:
-        return settings_lock.encode_number(data[0], data[1], data[2], switches_client.number_of(data, data[2]))
+        return settings_lock.encode_number(data[0], data[1], data[2], settings_client.number_of(data, data[2]))
     raise KeyError("no handler for answer 0x%02x" % command)

@@ -1,19 +1,15 @@
 """Checks of arguments that several operations share. All raise BadRequest, which names the key and never the value."""
 
+from firmware.lib import dates
 from firmware.lib.errors import BadRequest
 
 
 def only(args, *known):
-    """No keys but these."""
+    """No keys but these; none at all without any."""
     for key in args:
         if key not in known:
             raise BadRequest("unknown argument")
     return args
-
-
-def nothing(args):
-    """No arguments at all."""
-    return only(args)
 
 
 def number(args, key, low, high, default=None):
@@ -24,9 +20,43 @@ def number(args, key, low, high, default=None):
     return value
 
 
+def moment(args, key, default=None):
+    """Unix seconds from 2000 to 2099."""
+    return number(args, key, dates.UNIX_2000, dates.UNIX_2100 - 1, default)
+
+
 def word(args, key, words, default=None):
     """One of some words."""
     value = args.get(key, default)
     if value not in words:
         raise BadRequest("%s must be one of %s" % (key, ", ".join(words)))
     return value
+
+
+def switch(args, key, default=False):
+    """True or false."""
+    value = args.get(key, default)
+    if value is not True and value is not False:
+        raise BadRequest("%s must be true or false" % key)
+    return value
+
+
+def weekdays(args, key):
+    """A list of different days, 1 Monday to 7 Sunday."""
+    days = args[key]
+    if not isinstance(days, list) or not days or len(days) > 7:
+        raise BadRequest("%s must be a list of 1 to 7" % key)
+    for place, day in enumerate(days):
+        if isinstance(day, bool) or not isinstance(day, int) or not 1 <= day <= 7 or day in days[:place]:
+            raise BadRequest("%s must be different numbers from 1 to 7" % key)
+    return days
+
+
+def octets(args, key, size):
+    """Hex digits, with or without colons -> bytes."""
+    value = args.get(key)
+    if isinstance(value, str):
+        text = value.replace(":", "").lower()
+        if len(text) == 2 * size and all(sign in "0123456789abcdef" for sign in text):
+            return bytes.fromhex(text)
+    raise BadRequest("%s must be %d hex digits" % (key, 2 * size))

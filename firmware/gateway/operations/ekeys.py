@@ -6,35 +6,20 @@ judged before the radio is touched (domain.md, key feature 1); windows are the l
 Unix seconds. Every operation may be done again: the lock takes the same twice.
 """
 
-from firmware.gateway.operations.arguments import number, only
+from firmware.gateway.operations import limits
+from firmware.gateway.operations.arguments import moment, number, only, switch
 from firmware.gateway.refusals import Forbidden
-from firmware.lib import dates, opcodes, reports
+from firmware.lib import opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import AuthError, BadRequest, LockRefused, ProtocolError, Unsupported
 from firmware.lib.messages import ekey_client
 
-_UNIX_2000 = const(946684800)
-_UNIX_2100 = const(4102444800)
 _PAGE = const(8)  # entries of one result, which must stay below 1 KiB
-_MOST_KEY = const(0x7FFFFFFF)
-_MOST_FLAG_POS = const(0xFFFFFF)
+_KEY_MAX = const(0x7FFFFFFF)
+_FLAG_POS_MAX = const(0xFFFFFF)
 _ENTRY = const(10)  # hex digits of an entry of the table: uid, flags
 _REVOKED = const(0x0D)
 _FROZEN = const(0x1C)
-
-
-def _switch(args, key):
-    value = args.get(key, False)
-    if value is not True and value is not False:
-        raise BadRequest("%s must be true or false" % key)
-    return value
-
-
-def _period(args):
-    if "start" in args or "end" in args:
-        start = number(args, "start", _UNIX_2000, _UNIX_2100 - 1)
-        if number(args, "end", _UNIX_2000, _UNIX_2100 - 1) <= start:
-            raise BadRequest("end must be after start")
 
 
 def check(op, args):
@@ -47,21 +32,24 @@ def check(op, args):
     known = ("uid",)
     if op == "ekey_add":
         known = ("uid", "unlock_key", "start", "end", "remote", "once")
-        number(args, "unlock_key", 1, _MOST_KEY)
+        number(args, "unlock_key", 1, _KEY_MAX)
     elif op == "ekey_change":
         known = ("uid", "start", "end", "permanent", "remote", "once")
     only(args, *known)
     number(args, "uid", ekey_client.FIRST_UID, ekey_client.LAST_UID)
     for key in ("remote", "once", "permanent"):
-        _switch(args, key)
-    _period(args)
+        switch(args, key)
+    if "start" in args or "end" in args:
+        start = moment(args, "start")
+        if moment(args, "end") <= start:
+            raise BadRequest("end must be after start")
     if args.get("permanent") and "start" in args:
         raise BadRequest("a permanent ekey has no period")
     return args
 
 
 def judge(op, args, lock):
-    """Whether the lock can hold ekeys of persons, before the radio is touched."""
+    """Whether the lock can hold ekeys of persons."""
     if lock.model and not lock.is_own:
         raise Unsupported("this lock has one key for everybody: it can be taken away by pairing anew only")
 
@@ -113,27 +101,41 @@ def used(job, lock, uid):
 # --- carrying out
 
 
-async def run(job, session):
-    """Do one of them."""
-    await session.get_to_know()
-    judge(job.op, job.args, session.lock)
-    if job.op == "ekey_list":
-        return await _list(job, session)
-    if job.op == "ekey_reset":
-        return await _reset(job, session)
-    uid = job.args["uid"]
-    if job.op == "ekey_add":
-        flags = _flags(job.args, 0)
-        start, end = _dates(session.lock, job.args)
-        plain = ekey_client.add(uid, job.args["unlock_key"], start, end, flags)
-        await _change(session, plain, ekey_client.ADD)
-    elif job.op == "ekey_delete":
-        flags = None
-        await _change(session, ekey_client.revoke(uid), ekey_client.REVOKE)
+async def ekey_add(job, session):
+    """Whoever is new."""
+    args = job.args
+    start, end = limits.period(session.lock, args)
+    flags = _flags(args, 0)
+    await _change(session, ekey_client.add(args["uid"], args["unlock_key"], start, end, flags), ekey_client.ADD)
+    return _remembered(job, session, flags)
+
+
+async def ekey_delete(job, session):
+    """Whoever shall open no more."""
+    await _change(session, ekey_client.revoke(job.args["uid"]), ekey_client.REVOKE)
+    return _remembered(job, session, None)
+
+
+async def ekey_change(job, session):
+    """Another window, other rights, or frozen: all else stays as the lock has it."""
+    args = job.args
+    for _, ekey in await _walk(job, session):
+        if ekey.uid == args["uid"]:
+            break
     else:
-        flags = await _modify(job, session, uid)
-    _remember(job, session.lock, uid, flags)
-    return {"uid": uid}
+        raise LockRefused("the ekey is no more", None, "not_found")
+    start, end, flags = ekey.start, ekey.end, _flags(args, ekey.flags)
+    if job.op == "ekey_freeze":
+        flags |= ekey_client.FROZEN
+    elif job.op == "ekey_unfreeze":
+        flags &= ~ekey_client.FROZEN
+    elif "start" in args or args.get("permanent"):
+        start, end = limits.period(session.lock, args)
+    await _change(session, ekey_client.modify(ekey.uid, start, end, flags), ekey_client.MODIFY)
+    return _remembered(job, session, flags)
+
+
+ekey_freeze = ekey_unfreeze = ekey_change
 
 
 def _flags(args, flags):
@@ -143,31 +145,37 @@ def _flags(args, flags):
     return flags
 
 
-def _local(lock, unix_s):
-    """Unix seconds -> date5 of the lock's clock."""
-    try:
-        return dates.from_seconds(unix_s - _UNIX_2000 + 60 * lock.utc_offset_min)[:5]
-    except ProtocolError:
-        raise BadRequest("time outside 2000 to 2099")
-
-
-def _dates(lock, args):
-    if "start" not in args:
-        return None, None
-    return _local(lock, args["start"]), _local(lock, args["end"])
+def _remembered(job, session, flags):
+    uid = job.args["uid"]
+    _remember(job, session.lock, uid, flags)
+    return {"uid": uid}
 
 
 async def _change(session, plain, op):
+    """-> data of the answer."""
     try:
         data = await session.change(opcodes.EKEY, plain)
     except AuthError as err:
         if err.ble == _REVOKED:
             raise LockRefused("the ekey is no more", err.ble, "not_found")
         raise
-    if op == ekey_client.RESET:
-        return ekey_client.reset_to(data)
-    ekey_client.managed(data, op)
-    return None
+    if op != ekey_client.RESET:
+        ekey_client.managed(data, op)
+    return data
+
+
+async def ekey_reset(job, session):
+    """All ekeys are void; the flag position to reach is chosen once, so that a second attempt does not go further."""
+    lock = session.lock
+    if not job.number:
+        flag_pos = ekey_client.status_of(await session.ask_as_admin(opcodes.EKEY, ekey_client.status()))[0]
+        if flag_pos >= _FLAG_POS_MAX:
+            raise LockRefused("no more resets: pair anew", None, "full")
+        job.number = flag_pos + 1
+    lock.flag_pos = ekey_client.reset_to(await _change(session, ekey_client.reset(job.number), ekey_client.RESET))
+    lock.ekeys = ""
+    job.context.registry.save(lock)
+    return {"flag_pos": lock.flag_pos}
 
 
 async def _walk(job, session):
@@ -188,55 +196,17 @@ async def _walk(job, session):
     return found
 
 
-async def _modify(job, session, uid):
-    for _, ekey in await _walk(job, session):
-        if ekey.uid == uid:
-            break
-    else:
-        raise LockRefused("the ekey is no more", None, "not_found")
-    start, end, flags = ekey.start, ekey.end, _flags(job.args, ekey.flags)
-    if job.op == "ekey_freeze":
-        flags |= ekey_client.FROZEN
-    elif job.op == "ekey_unfreeze":
-        flags &= ~ekey_client.FROZEN
-    elif "start" in job.args or job.args.get("permanent"):
-        start, end = _dates(session.lock, job.args)
-    await _change(session, ekey_client.modify(uid, start, end, flags), ekey_client.MODIFY)
-    return flags
-
-
-async def _reset(job, session):
-    """All ekeys are void; the flag position to reach is chosen once, so that a second attempt does not go further."""
-    lock = session.lock
-    if not job.number:
-        flag_pos = ekey_client.status_of(await session.ask_as_admin(opcodes.EKEY, ekey_client.status()))[0]
-        if flag_pos >= _MOST_FLAG_POS:
-            raise LockRefused("no more resets: pair anew", None, "full")
-        job.number = flag_pos + 1
-    lock.flag_pos = await _change(session, ekey_client.reset(job.number), ekey_client.RESET)
-    lock.ekeys = ""
-    job.context.registry.save(lock)
-    return {"flag_pos": lock.flag_pos}
-
-
-async def _list(job, session):
+async def ekey_list(job, session):
     """A page, and what the next ekey has to know."""
     lock = session.lock
     data = await session.ask_as_admin(opcodes.EKEY, ekey_client.status())
     lock.flag_pos, next_uid, count, capacity = ekey_client.status_of(data)
     cursor = job.args.get("cursor", 0)
-    items = []
-    after = None
-    for place, (_, ekey) in enumerate(await _walk(job, session)):
-        if place < cursor:
-            continue
-        if len(items) == _PAGE:
-            after = place
-            break
-        items.append(_item(lock, ekey))
+    ekeys = await _walk(job, session)
+    items = [_item(lock, ekey) for _, ekey in ekeys[cursor : cursor + _PAGE]]
     return {
         "items": items,
-        "next": after,
+        "next": cursor + _PAGE if len(ekeys) > cursor + _PAGE else None,
         "flag_pos": lock.flag_pos,
         "next_uid": next_uid,
         "count": count,
@@ -246,10 +216,7 @@ async def _list(job, session):
 
 def _item(lock, ekey):
     item = {"uid": ekey.uid, "state": "frozen" if ekey.flags & ekey_client.FROZEN else "normal"}
-    for key, date in (("start", ekey.start), ("end", ekey.end)):
-        if date not in (dates.NO_START, dates.NO_END):
-            at_s = dates.to_seconds(date) + _UNIX_2000 - 60 * lock.utc_offset_min
-            item[key] = reports.iso(min(max(at_s, _UNIX_2000), _UNIX_2100 - 1))
+    limits.show(lock, item, ekey.start, ekey.end)
     item["remote"] = bool(ekey.flags & ekey_client.REMOTE)
     item["once"] = bool(ekey.flags & ekey_client.ONCE)
     return item

@@ -1,5 +1,5 @@
-"""unlock and lock: at most once (DESIGN 4, security.md CMD-5). After a link that broke, the lock is asked what became
-of it: its log proves what it did, its state may.
+"""unlock, lock, emergency_unlock: at most once (docs/spec/mqtt.md 1, security.md CMD-5). After a link that broke, the
+lock is asked what became of it: its log proves what it did, its state may.
 """
 
 import os
@@ -9,16 +9,15 @@ from firmware.gateway.operations.arguments import number, only
 from firmware.gateway.scheduler import Unknown
 from firmware.lib import opcodes, records
 from firmware.lib.compat import const
-from firmware.lib.errors import FirmwareError, LinkError, LockRefused, ProtocolError, Unsupported
+from firmware.lib.errors import FirmwareError, LinkError, LockRefused, ProtocolError
 from firmware.lib.messages import session_client
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_diff, ticks_ms
 
 _FAILED = const(0x13)
-_LOCK_FEATURE = const(8)
 _FRESH_S = const(15)  # the state before is known if the lock told it this recently
 _SETTLE_MS = const(2500)  # a bolt that is on its way arrives within this time, or not at all
 _AGAIN_MS = const(250)
-_PAGES = const(24)  # records read to find one; it is among the newest
+_PAGES_MAX = const(24)  # records read to find one; it is among the newest
 
 
 class RemoteUnlockDisabled(FirmwareError):
@@ -46,7 +45,7 @@ def judge(op, args, lock):
         raise RemoteUnlockDisabled("the ekey has no right to unlock through a gateway")
 
 
-async def run(job, session):
+async def _move(job, session):
     """Move the bolt, or tell what became of an attempt that got no answer."""
     lock = session.lock
     wanted = locks.LOCKED if job.op == "lock" else locks.UNLOCKED
@@ -55,9 +54,9 @@ async def run(job, session):
             return await _look_back(job, session, wanted)
         except (LinkError, Unknown):
             raise
-        except FirmwareError as err:  # no to a question is no answer to the command
+        except FirmwareError as err:  # a refused question is no answer to the command
             raise Unknown("the command may have arrived, and the lock does not tell: %s" % err)
-    await may(job, session)
+    await _demand_switch(job, session)
     age_s = job.context.registry.age_s(lock)
     job.before = lock.state if age_s is not None and age_s <= _FRESH_S and not lock.jammed else None
     job.uid = job.args.get("ekey", session.uid)
@@ -85,6 +84,22 @@ async def run(job, session):
     return {"lock": lock.word(), "battery": battery}
 
 
+unlock = lock = _move
+
+
+async def emergency_unlock(job, session):
+    """Auto-lock off first, then the bolt: the door stays open until somebody sets auto-lock again (domain.md 3.4). Once
+    the second step may have been taken, only what became of it is asked.
+    """
+    if not job.number:
+        from firmware.lib.messages import settings_client
+
+        await _demand_switch(job, session)
+        data = await session.change(opcodes.AUTO_LOCK, settings_client.auto_lock_set(0))
+        job.context.registry.note_auto_lock(session.lock, 0, settings_client.changed(data))
+    return await _move(job, session)
+
+
 def _about_now(clock):
     """Unix seconds; ahead by chance while the clock is not trusted, as it then shows the same after every start, and a
     record that was left unread before must not pass for the next movement's."""
@@ -92,18 +107,9 @@ def _about_now(clock):
     return clock.now() + ahead_s
 
 
-async def may(job, session):
-    """Raise what keeps a gateway from moving this lock's bolt."""
-    lock = session.lock
-    await session.get_to_know()
-    judge(job.op, job.args, lock)
-    if job.op != "lock":
-        if lock.has_feature(locks.GATEWAY_FEATURE) is False:
-            raise Unsupported("the lock cannot be unlocked by a gateway")
-        if not await session.may_unlock_remotely():
-            raise RemoteUnlockDisabled("the lock's remote-unlock switch is off or unknown")
-    elif lock.has_feature(_LOCK_FEATURE) is False:
-        raise Unsupported("the lock has no lock command")
+async def _demand_switch(job, session):
+    if job.op != "lock" and not await session.may_unlock_remotely():
+        raise RemoteUnlockDisabled("the lock's remote-unlock switch is off or unknown")
 
 
 async def _explain(session, err):
@@ -163,7 +169,7 @@ async def _is_recorded(job, session):
     if job.is_recorded:
         return True
     try:
-        await job.context.records.read(session, lambda: len(found) >= _PAGES, look)
+        await job.context.records.read(session, lambda: len(found) >= _PAGES_MAX, look)
     except LinkError:
         raise
     except FirmwareError:  # a log that cannot be read proves nothing

@@ -4,22 +4,22 @@ Weekdays are 1 Monday to 7 Sunday, times minutes since midnight. A window of the
 several weekdays take several of its five. Source: lock-ble-commands.md 6.2; domain.md 3.6.
 """
 
-from firmware.gateway.operations.arguments import nothing, number, only
+from firmware.gateway.operations.arguments import number, only, weekdays
 from firmware.lib import opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, LockRefused
 from firmware.lib.messages import passage_client
 
 _DAY_MIN = const(1440)
-_MOST = const(5)
-_MOST_PAGES = const(127)
+_WINDOWS_MAX = const(5)
+_PAGES_MAX = const(127)
 
 
 def check(op, args):
     """`weekdays` (left out: every day) or `day` and `month` (0: every month), `from_min` and `to_min` (left out: all
     day) -> {"windows": [...]}, each the hex text of its seven bytes: what waits for its lock is kept as JSON."""
     if op in ("passage_list", "passage_clear"):
-        return nothing(args)
+        return only(args)
     only(args, "weekdays", "day", "month", "from_min", "to_min")
     start = number(args, "from_min", 0, _DAY_MIN - 1, 0)
     end = number(args, "to_min", 1, _DAY_MIN, _DAY_MIN)
@@ -31,61 +31,57 @@ def check(op, args):
             raise BadRequest("weekdays, or day and month")
         day, month = number(args, "day", 1, 31), number(args, "month", 0, 12, 0)
         return {"windows": [build(passage_client.MONTHLY, day, month, start, end).hex()]}
-    days = args.get("weekdays", [0])
-    if "weekdays" in args:
-        days = _weekdays(days)
+    days = [0]  # every day
+    if "weekdays" in args and len(weekdays(args, "weekdays")) < 7:
+        days = sorted(args["weekdays"])
     return {"windows": [build(passage_client.WEEKLY, day, 0, start, end).hex() for day in days]}
 
 
-def _weekdays(days):
-    if not isinstance(days, list) or not days or len(days) > 7:
-        raise BadRequest("weekdays must be a list of 1 to 7")
-    for place, day in enumerate(days):
-        if isinstance(day, bool) or not isinstance(day, int) or not 1 <= day <= 7 or day in days[:place]:
-            raise BadRequest("weekdays must be different numbers from 1 to 7")
-    return [0] if len(days) == 7 else sorted(days)
-
-
-async def run(job, session):
-    """List, or change and list."""
-    await session.get_to_know()
-    if job.op == "passage_add":
-        await _add(session, [bytes.fromhex(text) for text in job.args["windows"]])
-    elif job.op == "passage_delete":
-        for text in job.args["windows"]:
-            await _delete(session, bytes.fromhex(text))
-    elif job.op == "passage_clear":
-        await _change(session, passage_client.clear(), passage_client.CLEAR)
+async def passage_list(job, session):
+    """All windows."""
     return {"items": [_said(raw) for raw in await _list(session)]}
 
 
-async def _change(session, plain, op):
-    passage_client.managed(await session.change(opcodes.PASSAGE, plain), op)
-
-
-async def _add(session, windows):
+async def passage_add(job, session):
     """All of them or none: there is room for five, and what is there already takes none."""
     there = await _list(session)
-    new = [raw for raw in windows if raw not in there]
-    if len(there) + len(new) > _MOST:
+    new = [raw for raw in _windows(job) if raw not in there]
+    if len(there) + len(new) > _WINDOWS_MAX:
         raise LockRefused("the lock has room for five windows", None, "full")
     for raw in new:
-        await _change(session, passage_client.add(raw), passage_client.ADD)
+        await _change(session, passage_client.add(raw))
+    return await passage_list(job, session)
 
 
-async def _delete(session, raw):
+async def passage_delete(job, session):
     """Gone already is what was wanted (domain.md 5.4)."""
-    try:
-        await _change(session, passage_client.delete(raw), passage_client.DELETE)
-    except LockRefused as err:
-        if err.reason != "not_found":
-            raise
+    for raw in _windows(job):
+        try:
+            await _change(session, passage_client.delete(raw))
+        except LockRefused as err:
+            if err.reason != "not_found":
+                raise
+    return await passage_list(job, session)
+
+
+async def passage_clear(job, session):
+    """All of them."""
+    await _change(session, passage_client.clear())
+    return await passage_list(job, session)
+
+
+def _windows(job):
+    return [bytes.fromhex(text) for text in job.args["windows"]]
+
+
+async def _change(session, plain):
+    passage_client.managed(await session.change(opcodes.PASSAGE, plain), plain[0])
 
 
 async def _list(session):
     found = []
     cursor = 0
-    for _ in range(_MOST_PAGES):
+    for _ in range(_PAGES_MAX):
         data = await session.ask_as_admin(opcodes.PASSAGE, passage_client.list_request(cursor))
         cursor, raw = passage_client.entry(data)
         if raw is not None:

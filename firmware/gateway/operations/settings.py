@@ -1,163 +1,206 @@
-"""setting_get and setting_set: the lock's switches and numbers by name, in one table.
+"""setting_get and _set, autolock_get and _set, freeze, unfreeze, name_set: a lock's switches and numbers, each change
+read back where the lock can be asked.
 
-A switch is true or false, a number has its unit in its name, a choice is a word. Source: lock-ble-commands.md 6;
-names: domain.md 3.13. The remote-unlock switch is not among them: it is changed beside the lock only (security.md 3.7).
+A switch is true or false, a number has its unit in its name, a choice is a word. Names: domain.md 3.13. The
+remote-unlock switch is not among them: it is changed beside the lock only (security.md 3.7).
+Source: lock-ble-commands.md 6; domain.md 3.4.
 """
 
-from firmware.gateway.operations.arguments import only
+from firmware.gateway.operations.arguments import number, only, switch, word
 from firmware.lib import opcodes
+from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, LockRefused, Unsupported
-from firmware.lib.messages import settings_client, switches_client
+from firmware.lib.messages import settings_client as client
 
-DIRECTIONS = ("default", "clockwise", "counter_clockwise")
-LANGUAGES = ("none", "zh", "en", "es", "fr", "de", "pt", "it", "ru")
-SWITCH = (0, 1)  # the range of what is true or false
-
-# name: (feature bit or None, lowest and highest or words, what speaks for it, number of it there)
-_TABLE: dict = {
-    "sound": (15, SWITCH, "sound", 0),
-    "volume": (43, (1, 5), "sound", 1),
-    "privacy": (30, SWITCH, "switches", switches_client.PRIVACY),
-    "tamper": (28, SWITCH, "switches", switches_client.TAMPER),
-    "reset_button": (29, SWITCH, "switches", switches_client.RESET_BUTTON),
-    "passage_auto_unlock": (46, SWITCH, "switches", switches_client.PASSAGE_UNLOCK),
-    "passcode_display": (9, SWITCH, "screen", 0),
-    "lamp_s": (25, (0, 255), "lamp", 0),
-    "direction": (36, DIRECTIONS, "direction", 0),
-    "language": (43, LANGUAGES, "number", switches_client.LANGUAGE),
-    "wrong_limit": (None, (1, 5), "number", switches_client.WRONG_LIMIT),
-    "lockout_s": (None, (300, 3600), "number", switches_client.LOCKOUT_S),
-    "door_alarm_s": (51, (0, 65535), "number", switches_client.DOOR_ALARM_S),
-}
+_NAME_MAX = const(20)
+_SWITCH = (0, 1)  # the range of what is true or false
+_DIRECTIONS = ("default", "clockwise", "counter_clockwise")
+_LANGUAGES = ("none", "zh", "en", "es", "fr", "de", "pt", "it", "ru")
 _WORDS = {"on": True, "off": False}
+
+# name: (lowest and highest or words, what speaks for it, number of it there)
+_TABLE: dict = {
+    "sound": (_SWITCH, "sound", 0),
+    "volume": ((1, 5), "sound", 1),
+    "privacy": (_SWITCH, "switches", client.PRIVACY),
+    "tamper": (_SWITCH, "switches", client.TAMPER),
+    "reset_button": (_SWITCH, "switches", client.RESET_BUTTON),
+    "passage_auto_unlock": (_SWITCH, "switches", client.PASSAGE_UNLOCK),
+    "passcode_display": (_SWITCH, "screen", 0),
+    "lamp_s": ((0, 255), "lamp", 0),
+    "direction": (_DIRECTIONS, "direction", 0),
+    "language": (_LANGUAGES, "number", client.LANGUAGE),
+    "wrong_limit": ((1, 5), "number", client.WRONG_LIMIT),
+    "lockout_s": ((300, 3600), "number", client.LOCKOUT_S),
+    "door_alarm_s": ((0, 65535), "number", client.DOOR_ALARM_S),
+}
 
 
 def check(op, args):
-    """`name` (for the query: or all), and for the change `value`; -> the value as the lock takes it."""
-    only(args, "name", "value") if op == "setting_set" else only(args, "name")
-    name = args.get("name")
-    if op == "setting_get" and name is None:
-        return args
-    if not isinstance(name, str) or name not in _TABLE:
-        raise BadRequest("name must be one of " + ", ".join(sorted(_TABLE)))
-    if op == "setting_get":
-        return args
-    return {"name": name, "value": _value(name, args.get("value"))}
+    """`seconds` of auto-lock; `name` of the lock; of settings `name` (for the query: or all), and for the change
+    `value` -> the value as the lock takes it."""
+    if op == "autolock_set":
+        number(only(args, "seconds"), "seconds", 0, 0xFFFF)
+    elif op == "name_set":
+        _check_name(only(args, "name").get("name"))
+    elif op == "setting_set":
+        name = word(only(args, "name", "value"), "name", sorted(_TABLE))
+        return {"name": name, "value": _value(name, args)}
+    elif op == "setting_get":
+        if only(args, "name").get("name") is not None:
+            word(args, "name", sorted(_TABLE))
+    else:
+        only(args)
+    return args
+
+
+def _check_name(name):
+    if not isinstance(name, str) or not 1 <= len(name.encode()) <= _NAME_MAX:
+        raise BadRequest("name must be a text of 1 to 20 bytes")
+    if any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in name):
+        raise BadRequest("name must hold no control characters")
 
 
 def judge(op, args, lock):
-    """Refuse without the radio what the lock is known to lack."""
-    name = args.get("name")
-    if name is not None and not _has(lock, name):
-        raise Unsupported("the lock has no setting %s" % name)
+    """Whether the lock has the setting that is named."""
+    if op.startswith("setting") and args.get("name") is not None and not _has(lock, args["name"]):
+        raise Unsupported("the lock has no setting %s" % args["name"])
 
 
 def _has(lock, name):
-    bit, _, kind, _ = _TABLE[name]
-    if kind == "number" and lock.model and not lock.is_own:  # 0xe6 is ours
+    if _TABLE[name][1] == "number" and lock.model and not lock.is_own:  # 0xe6 is ours
         return False
-    return bit is None or lock.has_feature(bit) is not False
+    return not lock.lacks(name)
 
 
-def _value(name, value):
-    wanted = _TABLE[name][1]
-    if wanted is SWITCH:
-        value = _WORDS.get(value, value) if isinstance(value, str) else value
-        if not isinstance(value, bool):
-            raise BadRequest("value must be true or false")
-        return int(value)
-    if isinstance(wanted[0], str):
-        if value not in wanted:
-            raise BadRequest("value must be one of " + ", ".join(wanted))
-        return wanted.index(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not wanted[0] <= value <= wanted[1]:
-        raise BadRequest("value must be a whole number from %d to %d" % wanted)
-    return value
+def _value(name, args):
+    values = _TABLE[name][0]
+    if values is _SWITCH:
+        value = args.get("value")
+        if isinstance(value, str):
+            args = {"value": _WORDS.get(value)}
+        return int(switch(args, "value", None))
+    if isinstance(values[0], str):
+        return values.index(word(args, "value", values))
+    return number(args, "value", *values)
 
 
 def _shown(name, value):
-    wanted = _TABLE[name][1]
-    if wanted is SWITCH:
+    values = _TABLE[name][0]
+    if values is _SWITCH:
         return bool(value)
-    if isinstance(wanted[0], str):
-        return wanted[value] if value < len(wanted) else None
+    if isinstance(values[0], str):
+        return values[value] if value < len(values) else None
     return value
 
 
-async def run(job, session):
-    """Query one or all, or change one and read it back -> {"settings": {name: value}}."""
-    await session.get_to_know()
+# --- by name
+
+
+async def setting_get(job, session):
+    """One or all -> {"settings": {name: value}}."""
     lock = session.lock
     name = job.args.get("name")
-    judge(job.op, job.args, lock)
-    speaker = _Speaker(session)
-    if job.op == "setting_set":
-        await speaker.set(name, job.args["value"])
+    answers: dict = {}
     found = {}
     for each in sorted(_TABLE) if name is None else (name,):
         if name is None and not _has(lock, each):
             continue
-        value = await speaker.get(each)
+        value = await _get(session, each, answers)
         if value is not None:
             found[each] = _shown(each, value)
-    if job.op == "setting_set" and found.get(name) != _shown(name, job.args["value"]):
-        raise LockRefused("the lock said yes, and keeps another value")
     job.context.registry.note_settings(lock, found)
     return {"settings": found}
 
 
-class _Speaker:
-    """Asks the lock for the values behind names, each answer once; a change forgets the answer."""
+async def setting_set(job, session):
+    """Change one, and read it back."""
+    name, value = job.args["name"], job.args["value"]
+    await _set(session, name, value)
+    found = await setting_get(job, session)
+    if found["settings"].get(name) != _shown(name, value):
+        raise LockRefused("the lock said yes, and keeps another value")
+    return found
 
-    def __init__(self, session):
-        self._session = session
-        self._answers = {}
 
-    async def _ask(self, command, plain):
-        return await self._session.ask_as_admin(command, plain)
+async def _get(session, name, answers):
+    """The value as the lock says it; None when it says nothing of it. `answers` keeps what was asked before."""
+    _, kind, which = _TABLE[name]
+    key = (kind, which) if kind == "number" else kind
+    if key not in answers:
+        answers[key] = await _read(session, kind, which)
+    found = answers[key]
+    if kind == "switches":
+        return found >> which & 1
+    return found[which] if kind == "sound" else found
 
-    async def get(self, name):
-        """The value as the lock says it; None when it says nothing of it."""
-        _, _, kind, which = _TABLE[name]
-        key = (kind, which) if kind == "number" else kind
-        if key not in self._answers:
-            self._answers[key] = await self._read(kind, which)
-        found = self._answers[key]
-        if kind == "switches":
-            return found >> which & 1
-        return found[which] if kind == "sound" else found
 
-    async def _read(self, kind, which):
-        client = switches_client
-        if kind == "sound":
-            _, is_on, volume = settings_client.sound(await self._ask(opcodes.SOUND, settings_client.sound_query()))
-            return int(is_on), volume
-        if kind == "screen":
-            data = await self._ask(opcodes.PASSCODE_DISPLAY, settings_client.screen_query())
-            return int(settings_client.screen(data))
-        if kind == "switches":
-            return client.switches(await self._ask(opcodes.SWITCHES, client.query()))
-        if kind == "lamp":
-            return client.lamp(await self._ask(opcodes.LAMP, client.query()))
-        if kind == "direction":
-            return client.direction(await self._ask(opcodes.UNLOCK_DIRECTION, client.query()))
-        return client.number_of(await self._ask(opcodes.SETTING, client.number_query(which)), which)
+async def _read(session, kind, which):
+    ask = session.ask_as_admin
+    query = client.query()
+    if kind == "sound":
+        _, is_on, volume = client.sound(await ask(opcodes.SOUND, query))
+        return int(is_on), volume
+    if kind == "screen":
+        return int(client.screen(await ask(opcodes.PASSCODE_DISPLAY, query)))
+    if kind == "switches":
+        return client.switches(await ask(opcodes.SWITCHES, query))
+    if kind == "lamp":
+        return client.lamp(await ask(opcodes.LAMP, query))
+    if kind == "direction":
+        return client.direction(await ask(opcodes.UNLOCK_DIRECTION, query))
+    return client.number_of(await ask(opcodes.SETTING, client.number_query(which)), which)
 
-    async def set(self, name, value):
-        """Change one."""
-        _, _, kind, which = _TABLE[name]
-        client = switches_client
-        if kind == "sound":
-            plain = settings_client.sound_set(True, value) if name == "volume" else settings_client.sound_set(value)
-            settings_client.changed(await self._session.change(opcodes.SOUND, plain))
-        elif kind == "screen":
-            plain = settings_client.screen_set(value)
-            settings_client.changed(await self._session.change(opcodes.PASSCODE_DISPLAY, plain))
-        elif kind == "switches":
-            await self._session.change(opcodes.SWITCHES, client.switch_set(which, value))
-        elif kind == "lamp":
-            await self._session.change(opcodes.LAMP, client.lamp_set(value))
-        elif kind == "direction":
-            await self._session.change(opcodes.UNLOCK_DIRECTION, client.direction_set(value))
-        else:
-            await self._session.change(opcodes.SETTING, client.number_set(which, value))
+
+async def _set(session, name, value):
+    _, kind, which = _TABLE[name]
+    change = session.change
+    if kind == "sound":
+        plain = client.sound_set(True, value) if name == "volume" else client.sound_set(value)
+        client.changed(await change(opcodes.SOUND, plain))
+    elif kind == "screen":
+        client.changed(await change(opcodes.PASSCODE_DISPLAY, client.screen_set(value)))
+    elif kind == "switches":
+        await change(opcodes.SWITCHES, client.switch_set(which, value))
+    elif kind == "lamp":
+        await change(opcodes.LAMP, client.lamp_set(value))
+    elif kind == "direction":
+        await change(opcodes.UNLOCK_DIRECTION, client.direction_set(value))
+    else:
+        await change(opcodes.SETTING, client.number_set(which, value))
+
+
+# --- with operations of their own
+
+
+async def autolock_get(job, session):
+    """Seconds until the lock locks itself, 0 for never."""
+    battery, seconds, low, high = client.auto_lock(await session.ask_as_admin(opcodes.AUTO_LOCK, client.query()))
+    job.context.registry.note_auto_lock(session.lock, seconds, battery)
+    return {"seconds": seconds, "min": low, "max": high}
+
+
+async def autolock_set(job, session):
+    """Change them, and read them back."""
+    client.changed(await session.change(opcodes.AUTO_LOCK, client.auto_lock_set(job.args["seconds"])))
+    return await autolock_get(job, session)
+
+
+async def freeze(job, session):
+    """A frozen lock opens for nobody and changes nothing."""
+    wanted = job.op == "freeze"
+    client.changed(await session.change(opcodes.FREEZE, client.freeze(wanted)))
+    battery, is_frozen = client.frozen(await session.ask_as_admin(opcodes.FREEZE, client.query()))
+    if is_frozen != wanted:
+        raise LockRefused("the lock said yes, and did not")
+    job.context.registry.note_settings(session.lock, {"frozen": is_frozen}, battery)
+    return {"frozen": is_frozen}
+
+
+unfreeze = freeze
+
+
+async def name_set(job, session):
+    """The name that the lock advertises. The same again changes nothing."""
+    client.named(await session.change(opcodes.LOCK_NAME, client.name(job.args["name"])))
+    return {"name": job.args["name"]}

@@ -1,9 +1,11 @@
-"""What can be asked of a lock over MQTT: the module that does it, and the rules that hold for it. Owns no behaviour.
+"""What can be asked of a lock over MQTT: which module does it, by which rules, and the way that every operation goes:
+checked before the radio is touched, and once more when the lock is known. Owns no behaviour.
 
-A module of operations has `check(op, args)`, which returns the arguments or raises BadRequest before the radio is
-touched, and `async run(job, session)`, which returns the `data` of the result. Where more can be told from what is
-known of the lock it has `judge(op, args, lock)`, which raises, too. It is imported when first asked for.
-Source: DESIGN 4; security.md CMD-9: unsigned requests may lock and query, the rest only if the owner allowed it.
+A module of operations has `check(op, args)`, which returns the arguments or raises BadRequest, and for each of its
+operations an async function of that name, which takes job and session and returns the `data` of the result. Where more
+can be told from what is known of the lock it has `judge(op, args, lock)`, which raises, too.
+Source: docs/spec/mqtt.md 1; security.md CMD-9: unsigned requests may lock and query, the rest only if the owner
+allowed it.
 """
 
 import sys
@@ -11,134 +13,190 @@ import sys
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, Unsupported
 
-VOLATILE = const(1)  # never queued beyond `exp`, never repeated
-GUARDED = const(2)  # needs the setting unsigned_unlock
-NEEDS_CLOCK = const(4)
-DURABLE = const(8)  # idempotent, and kept on flash until it is done
-LONG = const(16)  # takes more than the half minute of the others: somebody at the door takes part, or all is read
-LOCAL = const(64)  # answered at once from what the gateway knows, by `answer(jobs, lock, op, args)` of its module
-SEALED = const(32)  # takes sealed arguments only, on any broker
+VOLATILE = const(1)  # V: never queued beyond `exp`, never repeated
+GUARDED = const(2)  # G: needs the setting unsigned_unlock
+NEEDS_CLOCK = const(4)  # C
+DURABLE = const(8)  # D: idempotent, and kept on flash until it is done
+LONG = const(16)  # L: takes more than the half minute of the others: somebody at the door takes part, or all is read
+SEALED = const(32)  # S: takes sealed arguments only, on any broker
+LOCAL = const(64)  # H: answered here and at once, by `answer(jobs, lock, op, args)` of its module
+UNKNOWN = const(128)  # U: of use before the lock is known
 
-# Feature bits of domain.md 3.12 by operation, or by the word it begins with
-_FEATURES = {
-    "unlock": 10,
-    "lock": 8,
-    "passcode": 0,
-    "card": 1,
-    "fingerprint": 2,
-    "autolock": 4,
-    "passage": 22,
-    "freeze": 11,
-    "unfreeze": 11,
-    "emergency": 10,
-    "fob": 41,
-}
+_LETTERS = "VGCDLSHU"
 
-_LOCK_OPS = {
-    "unlock": ("motion", VOLATILE | GUARDED),
-    "lock": ("motion", VOLATILE),
-    "state": ("queries", 0),
-    "info": ("queries", 0),
-    "time_get": ("times", 0),
-    "time_sync": ("times", NEEDS_CLOCK | DURABLE),
-    "zone_set": ("times", NEEDS_CLOCK | GUARDED | DURABLE),
-    "name_set": ("naming", GUARDED | DURABLE),
-    "records_read": ("history", LONG),
-    "upload": ("upload", LONG),
-    "diagnosis": ("diagnosis", 0),
-    "jobs": ("waiting", LOCAL),
-    "cancel": ("waiting", LOCAL | GUARDED),
-    "passcode_add": ("passcodes", GUARDED | DURABLE),
-    "passcode_change": ("passcodes", GUARDED | DURABLE),
-    "passcode_delete": ("passcodes", GUARDED | DURABLE),
-    "passcode_clear": ("passcodes", GUARDED | DURABLE),
-    "passcode_reset": ("passcodes", GUARDED | SEALED | DURABLE),
-    "passcode_count": ("passcodes", 0),
-    "passcode_list": ("passcodes", 0),
-    "card_add": ("cards", GUARDED | DURABLE),
-    "card_enrol": ("cards", GUARDED | LONG),
-    "card_change": ("cards", GUARDED | DURABLE | LONG),
-    "card_delete": ("cards", GUARDED | DURABLE),
-    "card_clear": ("cards", GUARDED | DURABLE),
-    "card_lost": ("cards", GUARDED | DURABLE),
-    "card_list": ("cards", 0),
-    "fingerprint_enrol": ("fingerprints", GUARDED | LONG),
-    "fingerprint_add": ("fingerprints", GUARDED),
-    "fingerprint_change": ("fingerprints", GUARDED | DURABLE),
-    "fingerprint_delete": ("fingerprints", GUARDED | DURABLE),
-    "fingerprint_clear": ("fingerprints", GUARDED | DURABLE),
-    "fingerprint_list": ("fingerprints", 0),
-    "fob_change": ("fobs", GUARDED | DURABLE),
-    "fob_delete": ("fobs", GUARDED | DURABLE),
-    "fob_clear": ("fobs", GUARDED | DURABLE),
-    "fob_list": ("fobs", 0),
-    "ekey_list": ("ekeys", 0),
-    "ekey_add": ("ekeys", GUARDED | SEALED | DURABLE),
-    "ekey_change": ("ekeys", GUARDED | DURABLE),
-    "ekey_freeze": ("ekeys", GUARDED | DURABLE),
-    "ekey_unfreeze": ("ekeys", GUARDED | DURABLE),
-    "ekey_delete": ("ekeys", GUARDED | DURABLE),
-    "ekey_reset": ("ekeys", GUARDED | DURABLE),
-    "autolock_get": ("autolock", 0),
-    "autolock_set": ("autolock", GUARDED | DURABLE),
-    "setting_get": ("settings", 0),
-    "setting_set": ("settings", GUARDED | DURABLE),
-    "passage_list": ("passage", 0),
-    "passage_add": ("passage", GUARDED | DURABLE),
-    "passage_delete": ("passage", GUARDED | DURABLE),
-    "passage_clear": ("passage", GUARDED | DURABLE),
-    "freeze": ("freeze", GUARDED | DURABLE),
-    "unfreeze": ("freeze", GUARDED | DURABLE),
-    "emergency_unlock": ("emergency", VOLATILE | GUARDED),
-}
-_GATEWAY_OPS = {
-    "ping": 0,
-    "info": 0,
-    "locks": 0,
-    "import": 0,
-    "forget": GUARDED,
-}
+# A line for each operation: its module, and the letters of what holds for it. A text takes a fraction of a dict's room.
+_LOCK_OPS = """
+unlock motion VG
+lock motion V
+emergency_unlock motion VG
+state queries
+info queries
+time_get times
+time_sync times CD
+zone_set times CGD
+name_set settings GD
+records_read history L
+upload history L
+diagnosis queries U
+jobs queries H
+cancel queries HG
+passcode_add passcodes GD
+passcode_change passcodes GD
+passcode_delete passcodes GD
+passcode_clear passcodes GD
+passcode_reset passcodes GSD
+passcode_count passcodes
+passcode_list passcodes
+card_add cards GD
+card_enrol cards GL
+card_change cards GDL
+card_delete cards GD
+card_clear cards GD
+card_lost cards GD
+card_list cards
+fingerprint_enrol numbered GL
+fingerprint_add numbered G
+fingerprint_change numbered GD
+fingerprint_delete numbered GD
+fingerprint_clear numbered GD
+fingerprint_list numbered
+fob_change numbered GD
+fob_delete numbered GD
+fob_clear numbered GD
+fob_list numbered
+ekey_list ekeys
+ekey_add ekeys GSD
+ekey_change ekeys GD
+ekey_freeze ekeys GD
+ekey_unfreeze ekeys GD
+ekey_delete ekeys GD
+ekey_reset ekeys GD
+autolock_get settings
+autolock_set settings GD
+setting_get settings
+setting_set settings GD
+passage_list passage
+passage_add passage GD
+passage_delete passage GD
+passage_clear passage GD
+freeze settings GD
+unfreeze settings GD
+"""
+_GATEWAY_OPS = {"ping": 0, "info": 0, "locks": 0, "import": 0, "forget": GUARDED}
+
+_ABSENT = ("face_", "palm_", "qr_")  # credentials that the open platform names, and no lock here takes (domain.md 3.12)
+
+_OPERATIONS = "firmware.gateway.operations."
+_MESSAGES = "firmware.lib.messages."
 
 
-_ABSENT = ("face_", "palm_", "qr_")  # kinds of credentials that are known, and fitted to no lock here
+def lock_operations():
+    """The names of all that can be asked of a lock."""
+    return [line.split(" ")[0] for line in _LOCK_OPS.strip().split("\n")]
 
 
-def _lock_op(op):
-    return ("absent", 0) if op.startswith(_ABSENT) else _LOCK_OPS.get(op)
+def _row(op):
+    """The line of an operation as a list, or None."""
+    at = _LOCK_OPS.find("\n%s " % op) + 1
+    row = _LOCK_OPS[at : _LOCK_OPS.find("\n", at)].split(" ") if at else None
+    return row if row and row[0] == op else None
 
 
 def rules(op, is_lock_op):
     """The flags of an operation, or None when there is none of that name on that topic."""
-    if is_lock_op:
-        found = _lock_op(op)
-        return None if found is None else found[1]
-    return _GATEWAY_OPS.get(op)
-
-
-def lock_operations():
-    """Names of what can be asked of a lock."""
-    return _LOCK_OPS.keys()
+    if not is_lock_op:
+        return _GATEWAY_OPS.get(op)
+    if op.startswith(_ABSENT):
+        return 0
+    row = _row(op)
+    if row is None:
+        return None
+    return sum([1 << _LETTERS.find(letter) for letter in "".join(row[2:])])
 
 
 def module(op):
     """The module that does a lock's operation."""
-    name = "firmware.gateway.operations." + _lock_op(op)[0]
+    name = _OPERATIONS + _row(op)[1]
     __import__(name)
     return sys.modules[name]
+
+
+def _loaded(op):
+    """The modules that come with an operation and go with it, as far as they are there; None for an operation that is
+    volatile: a movement must not wait for the flash, so that its modules stay."""
+    if rules(op, True) & VOLATILE:
+        return None
+    return [
+        name
+        for name in sys.modules
+        if name.startswith(_OPERATIONS) or (name.startswith(_MESSAGES) and name.endswith("_client"))
+    ]
+
+
+def _unload(before, op):
+    """Let go of what has come since `before`: a board has no room for all operations at once. Only one operation runs
+    at a time; what it needs was there before another is checked.
+    """
+    for name in _loaded(op) or ():
+        if name not in before:
+            parent, _, leaf = name.rpartition(".")
+            del sys.modules[name]
+            if hasattr(sys.modules[parent], leaf):
+                delattr(sys.modules[parent], leaf)
+
+
+def _demand(op, lock):
+    """Raise Unsupported when a feature bit that the lock has told is 0."""
+    for what in (op, op.split("_")[0]):
+        if lock.lacks(what):
+            raise Unsupported("the lock lacks %s" % what)
+
+
+def _judge(does, op, args, lock):
+    if hasattr(does, "judge"):
+        does.judge(op, args, lock)
 
 
 def admit(command, lock):
     """Check a command for `lock` as far as that needs no radio; its arguments are then the checked ones.
 
-    Raises BadRequest; Unsupported when a feature bit that the lock has told is 0; what the module's `judge` raises.
+    Raises BadRequest; Unsupported; what the module's `judge` raises.
     """
     op = command.op
+    if op.startswith(_ABSENT):
+        raise Unsupported("no lock here takes a %s" % op.split("_")[0])
     if rules(op, True) & SEALED and command.sealed is None:
         raise BadRequest("%s takes sealed arguments only" % op)
-    bit = _FEATURES.get(op, _FEATURES.get(op.split("_")[0]))
-    if bit is not None and lock.has_feature(bit) is False:
-        raise Unsupported("the lock lacks feature %d" % bit)
-    does = module(op)
-    command.args = does.check(op, command.args)
-    if hasattr(does, "judge"):
-        does.judge(op, command.args, lock)
+    _demand(op, lock)
+    before = _loaded(op)
+    try:
+        does = module(op)
+        command.args = does.check(op, command.args)
+        _judge(does, op, command.args, lock)
+    finally:
+        _unload(before, op)
+
+
+def answer(jobs, lock, op, args):
+    """`data` of the result of a LOCAL operation."""
+    before = _loaded(op)
+    try:
+        return module(op).answer(jobs, lock, op, args)
+    finally:
+        _unload(before, op)
+
+
+async def run(job, session):
+    """Carry out a job's operation over a link -> `data` of its result. What may have been done is not judged anew."""
+    op = job.op
+    before = _loaded(op)
+    try:
+        does = module(op)
+        if not rules(op, True) & UNKNOWN:
+            await session.get_to_know()
+        if not job.was_sent:
+            _demand(op, session.lock)
+            _judge(does, op, job.args, session.lock)
+        return await getattr(does, op)(job, session)
+    finally:
+        _unload(before, op)

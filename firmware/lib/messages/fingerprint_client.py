@@ -1,13 +1,14 @@
-"""Fingerprints: requests to a lock and its answers. Command 0x06; key fobs have the same layout (`accessory_client`).
+"""Fingerprints and key fobs: requests to a lock and its answers. Commands 0x06 and 0xe3 with one layout; 0x74.
 
 A fingerprint is named by a number of six bytes: a counter of four, the place of the template in two; a fob by its
-address. Source: lock-ble-commands.md 5, 8.1; vectors k_fr_*, r_fr_*, r_t_fr_*, cap_fr_*, x_face_*.
+address in the order of the air. Source: lock-ble-commands.md 5, 6.7, 8.1; vectors k_fr_*, r_fr_*, r_t_fr_*, cap_fr_*,
+x_face_*, d_accessory_battery_fob, r_accessory_battery.
 """
 
 from firmware.lib import dates
 from firmware.lib.compat import const
 from firmware.lib.errors import ProtocolError
-from firmware.lib.messages.common import check_length, decode_number, decode_percent, encode_date, number
+from firmware.lib.messages.common import bad_request, check_length, decode_number, decode_percent, encode_date, number
 
 ADD = 2
 DELETE = 3
@@ -19,8 +20,12 @@ ADDED = 1  # states of an addition
 READY = 2
 PRESSED = 3
 
+FOB = 4  # kinds of accessories that 0x74 is asked about
+ONLINE = 1
+
 _END = const(0xFFFF)
 _ID_LEN = const(6)
+_FLAGS = const(3)
 
 
 class Entry:
@@ -99,3 +104,54 @@ def entry(data):
         return None, None
     listed = Entry(decode_number(data, 4, _ID_LEN), dates.decode5(data, 10), dates.decode5(data, 15))
     return (None if after in (0, _END) else after), listed
+
+
+# --- key fobs: what differs
+
+
+class Fob(Entry):
+    """A line of the list; `number` is the address, little-endian, `battery` per cent, `flags`: ONLINE, 2 door open."""
+
+    def __init__(self, entry, battery, flags):
+        super().__init__(entry.number, entry.start, entry.end)
+        self.battery = battery
+        self.flags = flags
+
+
+def bind(address):
+    """Let a device in whose address is known (six bytes, the first as it is written first); answered by `added`."""
+    if len(address) != _ID_LEN:
+        raise bad_request("an address has six bytes")
+    return bytes((ADD,)) + bytes(reversed(address))
+
+
+def address_of(number):
+    """The number of an answer -> address, the first byte as it is written first."""
+    return number.to_bytes(_ID_LEN, "little")
+
+
+def number_of(address):
+    """An address -> the number by which delete and modify name the device."""
+    return int.from_bytes(address, "little")
+
+
+def fob_entry(data):
+    """Answer to list -> (index to ask for next, Fob), as `entry`."""
+    if len(data) != 22:
+        check_length(data, 4)
+        return entry(data)
+    after, listed = entry(data[:20])
+    if data[21] > _FLAGS:
+        raise ProtocolError("flags of an accessory")
+    return after, Fob(listed, decode_percent(data, 20), data[21])
+
+
+def battery_request(kind):
+    """Ask for the battery of the accessories of a kind; answered by `battery`."""
+    return number(kind, 1)
+
+
+def battery(data):
+    """Answer -> (kind, level in per cent)."""
+    check_length(data, 2)
+    return data[0], decode_percent(data, 1)

@@ -1,12 +1,16 @@
-"""Login, unlock and lock, clock, status, features, device info: requests to a lock and its answers.
+"""What a gateway asks of every lock: login, unlock and lock, clock, status, features, device info, the remote-unlock
+switch, the operation log. Requests and answers.
 
-Commands 0x41, 0x55, 0x30, 0x47, 0x58, 0x14, 0x01, 0x34, 0x43, 0x90. Source: lock-ble-link.md 8.4-8.12.
+Commands 0x41, 0x55, 0x30, 0x47, 0x58, 0x14, 0x01, 0x34, 0x43, 0x90, 0x37 (query only: the change is not for a gateway,
+security.md 3.7), 0x25 (what a record means: `records`). Source: lock-ble-link.md 8.4-8.12, 9.1; lock-ble-commands.md
+6.4.
 """
 
 from firmware.lib import dates, opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import ProtocolError
 from firmware.lib.messages.common import (
+    QUERY,
     SCIENER,
     bad_request,
     check_length,
@@ -14,6 +18,7 @@ from firmware.lib.messages.common import (
     decode_percent,
     encode_date,
     number,
+    take,
 )
 
 PERMANENT_START = (2000, 1, 31, 14, 0)  # what every public client sends, in the decimal form (lock-ble-link.md 8.5)
@@ -161,3 +166,41 @@ def device_address(data):
 def device_clock(data):
     """Answer to 0x90, item 6 -> date6."""
     return clock(data)
+
+
+def remote_unlock_query():
+    """0x37, answered by `remote_unlock`."""
+    return bytes((QUERY,))
+
+
+def remote_unlock(data):
+    """Answer to the query of 0x37 -> (battery, is_allowed)."""
+    check_length(data, 3)
+    if data[1] != QUERY or data[2] > 1:
+        raise ProtocolError("answer to another operation")
+    return decode_percent(data), data[2] == 1
+
+
+def log_request(cursor):
+    """0x25: the record with this number, or the oldest above it."""
+    return number(cursor, 2)
+
+
+def log_page(data):
+    """Answer to 0x25 -> (cursor to ask for next, list of raw records); (None, []) when there is none.
+
+    The declared length counts what follows it; a peer that counts two bytes more is accepted too (lock-ble-link.md
+    9.1).
+    """
+    total = decode_number(data, 0, 2)
+    if total == 0 and len(data) == 2:
+        return None, []
+    if total not in (len(data) - 2, len(data)) or len(data) < 5:
+        raise ProtocolError("log page of %d bytes" % len(data))
+    cursor = decode_number(data, 2, 2)
+    listed = []
+    at = 4
+    while at < len(data):
+        record, at = take(data, at)
+        listed.append(record)
+    return cursor, listed

@@ -16,7 +16,6 @@ from firmware.lock import access, bolt
 from firmware.lock.commands.session import sum_refusal
 from firmware.lock.commands.table import LATER
 
-_GATEWAY_UID = const(0x47415445)
 _FAILED = const(0x13)
 _BY_APP = const(1)
 _LOCKED_BY_APP = const(26)
@@ -63,7 +62,7 @@ def _proved(challenge, kept):
         return kept
     proved = credentials.Credential()  # its period was judged with the claim, before the challenge
     proved.is_admin = is_admin
-    proved.is_remote = challenge.uid == _GATEWAY_UID
+    proved.is_remote = challenge.uid == records.GATEWAY_UID
     return proved
 
 
@@ -93,7 +92,7 @@ def _operate(engine, request, command, target):
     kind = _LOCKED_BY_APP
     if command == opcodes.UNLOCK:
         is_for = challenge.opcode == opcodes.CHECK_ADMIN and ekey_lock.FIRST_UID <= uid <= ekey_lock.LAST_UID
-        kind = _BY_GATEWAY if is_for or uid == _GATEWAY_UID else _BY_APP
+        kind = _BY_GATEWAY if is_for or uid == records.GATEWAY_UID else _BY_APP
 
     def done(arrived):
         if not arrived:

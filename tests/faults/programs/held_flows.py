@@ -1,7 +1,7 @@
 """Flows of what is held to the lock: fingers, fobs, and the hours of both. A part of `lock_flows`."""
 
 from firmware.lib import opcodes
-from firmware.lib.messages import accessory_client, cyclic_client
+from firmware.lib.messages import cyclic_client
 from firmware.lib.messages import fingerprint_client as prints
 
 FINGER, OTHER, NEW = b"\0\0\0\0\0\0\0\x07", b"\0\0\0\0\0\0\0\x08", b"\0\0\0\0\0\0\0\x09"
@@ -89,7 +89,7 @@ def fobs_are_right(states):
 def steps(step, as_admin):
     """(steps with fingers, steps with fobs)."""
     finger, fob, hours = opcodes.FINGERPRINT, opcodes.KEY_FOB, opcodes.CYCLIC
-    number = accessory_client.number_of(MAC)
+    number = prints.number_of(MAC)
     first = _FIRST.to_bytes(6, "big")
     return (
         (
@@ -101,7 +101,7 @@ def steps(step, as_admin):
             as_admin("fingers clear", finger, prints.clear()),
         ),
         (
-            as_admin("fob bind", fob, accessory_client.bind(NEW_MAC)),
+            as_admin("fob bind", fob, prints.bind(NEW_MAC)),
             as_admin("fob hours", hours, cyclic_client.clear(cyclic_client.FOB, FOB)),
             as_admin("fob period", fob, prints.modify(number, _START, _END)),
             step("fob", _pressed(FOB)),

@@ -5,12 +5,10 @@ from firmware.lib.messages import (
     card_client,
     cyclic_client,
     ekey_client,
-    log_client,
     passage_client,
     passcode_client,
     session_client,
     settings_client,
-    switches_client,
 )
 from firmware.lib.messages import pairing_client as pairing
 from firmware.system import store
@@ -160,7 +158,7 @@ def _walk(world):
     world.connect()
     for _ in range(_WALKED):
         world.wait(2100, 100)  # the same bytes sooner would be taken for a repeat
-        after, _ = log_client.page(world.ask(opcodes.LOG, log_client.request(0xFFFF)))
+        after, _ = session_client.log_page(world.ask(opcodes.LOG, session_client.log_request(0xFFFF)))
         if after is None:  # done again, it comes to the end
             break
         world.delivered = after - 1
@@ -460,7 +458,7 @@ def _are_set(**wanted):
 
 
 def _switches():
-    client = switches_client
+    client = settings_client
     return (
         _as_admin("two switches", opcodes.SWITCHES, b"\x02\x03\x03"),
         _as_admin("lamp", opcodes.LAMP, client.lamp_set(5)),
