@@ -11,8 +11,7 @@ from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout, ProtocolError, from_ble
 from firmware.lib.frame import Reassembler
 from firmware.lib.messages import common
-from firmware.system.timing import remaining_ms, ticks_add, ticks_ms, wait_for_ms
-from firmware.system.turn import Turn
+from firmware.system.timing import Turn, remaining_ms, ticks_add, ticks_ms, wait_for_ms
 
 _PROTOCOL = const(5)
 _VERSION = const(3)

@@ -25,8 +25,7 @@ from firmware.ble.server import Server
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.inbox import Inbox
-from firmware.system.timing import ticks_diff, ticks_ms
-from firmware.system.turn import Turn
+from firmware.system.timing import Turn, ticks_diff, ticks_ms
 
 _IRQ_SCAN_RESULT = const(5)
 _IRQ_SCAN_DONE = const(6)

@@ -114,10 +114,10 @@ class Gateway:
         from firmware.lib.topics import Topics
         from firmware.net.clock import Clock
         from firmware.net.mqtt import Mqtt
-        from firmware.net.resolver import Resolver
+        from firmware.net.udp import Resolver
         from firmware.net.wifi import Wifi
         from firmware.system.journal import Journal
-        from firmware.system.uptime import Uptime
+        from firmware.system.timing import Uptime
         from firmware.system.vault import Vault
 
         self._facts = dict(facts, name=values.name)

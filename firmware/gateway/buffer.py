@@ -8,8 +8,8 @@ import hashlib
 import struct
 
 from firmware.lib.compat import const
-from firmware.system.cell import Cell
 from firmware.system.journal import Journal
+from firmware.system.store import Cell
 
 _HEAD = ">HHI"  # epoch, number, records lost before this one; the top bit of the last: a WHO follows
 _HEAD_LEN = const(8)

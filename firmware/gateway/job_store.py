@@ -17,7 +17,7 @@ import json
 from firmware.gateway.requests import Request
 from firmware.lib import commands, crypto
 from firmware.lib.compat import const
-from firmware.system.cell import Cell
+from firmware.system.store import Cell
 from firmware.system.timing import ticks_ms
 from firmware.system.vault import Vault
 

@@ -18,8 +18,7 @@ from firmware.lock.build import TABLE, Hardware, Identity, Lock
 from firmware.system import config
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
-from firmware.system.timing import sleep_ms
-from firmware.system.uptime import Uptime
+from firmware.system.timing import Uptime, sleep_ms
 from firmware.version import VERSION
 
 _FOLDER = "/data"

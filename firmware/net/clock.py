@@ -9,8 +9,8 @@ from firmware.lib.backoff import jittered_ms, next_pause
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError, ProtocolError
 from firmware.lib.timekeeper import TRUSTED, Timekeeper
-from firmware.net.datagram import ask
-from firmware.system.timing import ticks_diff, ticks_ms
+from firmware.net.udp import ask
+from firmware.system.timing import Uptime, ticks_diff, ticks_ms
 
 _ANSWER_MS = const(2000)
 _ASKING_MS = const(15000)  # the name first
@@ -32,8 +32,7 @@ class Clock:
         self._host = host
         self._port = port
         self._log = log.area("clock")
-        self._ticks = ticks_ms()
-        self._mono_ms = 0
+        self._mono_ms = Uptime().now_ms
         stored = board.nvs_get(_SPACE, _KEY)
         floor_s = max(_BUILD_UNIX, int.from_bytes(stored, "big") if stored else 0)
         self._keeper = Timekeeper(floor_s * 1000)
@@ -59,7 +58,7 @@ class Clock:
 
     def now_ms(self):
         """Unix milliseconds, else as `now`."""
-        return self._keeper.now_ms(self._mono())
+        return self._keeper.now_ms(self._mono_ms())
 
     def now(self):
         """Unix seconds; not below the floor, and only to be relied on while `trusted`."""
@@ -71,7 +70,7 @@ class Clock:
         while True:
             try:
                 lease.renew(_ASKING_MS)
-                moved_ms = self._keeper.sample(await self._ask(), self._mono())
+                moved_ms = self._keeper.sample(await self._ask(), self._mono_ms())
                 pause_s = 0
             except (NetError, ProtocolError) as err:
                 pause_s = next_pause(pause_s, 0, _BETWEEN_S)
@@ -92,7 +91,7 @@ class Clock:
         word = "synced" if -5000 <= moved_ms <= 5000 else "jumped"
         self._log.info(word, unix=now_s, moved_ms=moved_ms)
         self._board.set_rtc(now_s)
-        floor_ms = self._keeper.floor_to_keep(self._mono())
+        floor_ms = self._keeper.floor_to_keep(self._mono_ms())
         if floor_ms is not None:
             self._board.nvs_set(_SPACE, _KEY, (floor_ms // 1000).to_bytes(8, "big"))
             self._log.info("floor", unix=floor_ms // 1000)
@@ -104,9 +103,3 @@ class Clock:
         sent_ms = ticks_ms()
         reply = await ask(address, self._port, sntp.encode_request(token), _ANSWER_MS, 64)
         return sntp.decode_reply(reply, token) + ticks_diff(ticks_ms(), sent_ms) // 2
-
-    def _mono(self):
-        ticks = ticks_ms()
-        self._mono_ms += ticks_diff(ticks, self._ticks)
-        self._ticks = ticks
-        return self._mono_ms

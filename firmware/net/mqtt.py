@@ -1,5 +1,5 @@
-"""The broker link of a gateway. Owns opening, keepalive and reconnecting (`mqtt_session` is one connection, `outbox`
-what waits in it to go out); what topics and payloads mean is for the gateway.
+"""The broker link of a gateway. Owns opening, keepalive and reconnecting (`mqtt_session` is one connection); what
+topics and payloads mean is for the gateway.
 
 umqtt.simple (frozen into every ESP32 build) gives constructor, last will, QoS 0 publish, ping, callback and exception.
 Its `connect`, `subscribe`, `wait_msg` and QoS 1 block, hide the retain flag and read any declared size, so these are
@@ -15,7 +15,6 @@ from firmware.lib import mqtt_packet
 from firmware.lib.backoff import jittered_ms, next_pause
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError, NetError, ProtocolError
-from firmware.net import tls
 from firmware.net.mqtt_session import Session
 from firmware.system.timing import ticks_diff, ticks_ms
 
@@ -142,7 +141,7 @@ class Mqtt(MQTTClient):
         ssl = None
         try:
             if self._ca is not None:
-                ssl = tls.context(self._ca)
+                ssl = _tls_context(self._ca)
             address = await self._resolve(self.server) if self._resolve else self.server
             opening = asyncio.open_connection(address, self.port, ssl=ssl, server_hostname=self.server if ssl else None)
             streams: tuple = await asyncio.wait_for(opening, _CONNECT_S)
@@ -254,3 +253,14 @@ async def _guarded(session, job):
         session.end(NetError("%s: %s" % (type(err).__name__, err)))
     except Exception as err:  # NetError, or a fault of ours that `run` hands to the supervisor
         session.end(err)
+
+
+def _tls_context(ca):
+    """TLS 1.2 or newer is all that MicroPython's mbedtls offers; verification against the DER certificate `ca` is set,
+    not assumed (security.md TLS-1). Raises ValueError for what is no certificate."""
+    import ssl
+
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.verify_mode = ssl.CERT_REQUIRED  # type: ignore[attr-defined]
+    made.load_verify_locations(cadata=ca)
+    return made

@@ -1,14 +1,129 @@
-"""One connection to a broker: its stream, the packets read from it, and why it ended."""
+"""One connection to a broker. `Session` owns its stream, the packets read from it, and why it ended; `Outbox` what it
+still has to send, packet ids, bounds, and the QoS 1 messages whose PUBACK it awaits.
+"""
 
 import asyncio
 
 from firmware.lib import mqtt_packet
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError
-from firmware.net.outbox import Outbox
-from firmware.system.timing import ticks_ms
+from firmware.system.timing import ticks_diff, ticks_ms
 
 _READ = const(256)
+_MAX_BYTES = const(6144)  # waiting to be written; one packet may exceed it when nothing else waits
+_MAX_STUCK = const(16384)  # above it the broker counts as dead; nothing else limits acknowledgements and pings
+_MAX_UNACKED = const(8)
+
+
+class _Unacked:
+    """One publisher that waits."""
+
+    def __init__(self):
+        self.done = asyncio.Event()
+        self.arrived = False
+        self.since_ms = ticks_ms()
+
+
+class Outbox:
+    """Lives as long as its session. Every waiter gets NetError when `close` is called."""
+
+    def __init__(self):
+        self._queue = []
+        self._bytes = 0
+        self._writing_ms = None  # tick since which the packets taken last are being written
+        self._filled = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._unacked = {}
+        self._pid = 0
+        self._closed = False
+
+    def next_pid(self):
+        """The next packet id that is not in use, 1 to 65535 (MQTT 2.3.1)."""
+        while True:
+            self._pid = self._pid % 0xFFFF + 1
+            if self._pid not in self._unacked:
+                return self._pid
+
+    def put(self, packet):
+        """Queue one encoded packet, without waiting. Raises NetError when the broker has long stopped reading."""
+        if self._bytes > _MAX_STUCK:
+            raise NetError("broker does not read")
+        self._queue.append(packet)
+        self._bytes += len(packet)
+        self._filled.set()
+
+    async def publish(self, topic, payload, retain):
+        """Queue a QoS 1 message and wait for its PUBACK. Raises NetError when the session ends first."""
+        await self._until(lambda: len(self._unacked) < _MAX_UNACKED and self._bytes < _MAX_BYTES)
+        pid = self.next_pid()
+        waiter = _Unacked()
+        packet = mqtt_packet.encode_publish(topic, payload, retain, 1, pid)
+        self._unacked[pid] = waiter
+        try:
+            self.put(packet)
+            await waiter.done.wait()
+        finally:
+            self._unacked.pop(pid, None)
+            self._changed.set()
+        if not waiter.arrived:
+            raise NetError("session ended before the PUBACK")
+
+    async def room(self):
+        """Wait until a QoS 0 message may be queued."""
+        await self._until(lambda: self._bytes < _MAX_BYTES)
+
+    async def flushed(self):
+        """Wait until all that was queued has been handed to the network."""
+        await self._until(lambda: not self._queue and self._writing_ms is None)
+
+    async def _until(self, condition):
+        while True:
+            if self._closed:
+                raise NetError("session ended")
+            if condition():
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def wait(self):
+        """Wait until there is something to send; for the session's one sender."""
+        while not self._queue:
+            self._filled.clear()
+            await self._filled.wait()
+
+    def pop_all(self):
+        """All queued packets, which the caller is about to write."""
+        taken, self._queue = self._queue, []
+        self._bytes = 0
+        self._writing_ms = ticks_ms() if taken else None
+        return taken
+
+    def sent(self):
+        """The packets taken last have been written."""
+        self._writing_ms = None
+        self._changed.set()
+
+    def acknowledge(self, pid):
+        """A PUBACK. One for an id that nobody awaits (its publisher was cancelled) is ignored."""
+        waiter = self._unacked.get(pid)
+        if waiter:
+            waiter.arrived = True
+            waiter.done.set()
+
+    def oldest_ms(self):
+        """For how long something has waited for its PUBACK or to be written, 0 if nothing does."""
+        now_ms = ticks_ms()
+        since = [waiter.since_ms for waiter in self._unacked.values()]
+        if self._writing_ms is not None:
+            since.append(self._writing_ms)
+        return max([ticks_diff(now_ms, at_ms) for at_ms in since] or [0])
+
+    def close(self):
+        """The session is over."""
+        self._closed = True
+        for waiter in self._unacked.values():
+            waiter.done.set()
+        self._changed.set()
 
 
 class Session:

@@ -11,8 +11,7 @@ the board is of no use; ten healthy minutes, or a loss of power, lead back to al
 import gc
 
 from firmware.lib.compat import const
-from firmware.system.restarts import Restarts
-from firmware.system.slots import Slot
+from firmware.system.restarts import Restarts, Slot
 from firmware.system.supervisor import Supervisor
 from firmware.system.timing import sleep_ms, ticks_diff, ticks_ms
 

@@ -4,9 +4,16 @@ but not a loss of power; it lies behind the four bytes that boot.py and main.py 
 Layout: mark "GH2"; starts in a row that did not last a minute (main.py adds one, `healthy` clears them, boot.py
 and main.py judge them); index of the word that says why the board is about to be reset, and 12 bytes that say what
 about it (padded with zeros); one 16-bit count per word of WORDS, big-endian.
+
+Owns also the word in /slot, which boot.py reads: `a` or `b`, the slot to start; `b??` is b on trial. boot.py turns that
+into `b?` and starts b once; unless the application has by then written `b`, the next start, whatever led to it, writes
+`a` and runs what ran before. A word is replaced in one step, so that a power cut leaves one or the other (security.md
+OTA-2, `T-OTA-4`).
 """
 
+import os
 import struct
+import sys
 
 from firmware.lib.compat import const
 
@@ -34,6 +41,7 @@ _WHAT_AT = const(5)
 _WHAT_LEN = const(12)
 _COUNTS_AT = const(17)
 _SIZE = const(47)
+_SLOT = "/slot"
 
 
 class Restarts:
@@ -103,3 +111,23 @@ class Restarts:
 
     def _write(self):
         self._set_memory(bytes(self._note))
+
+
+class Slot:
+    """The slot that this firmware runs from: `name` is "a" or "b"; `is_on_trial` until `keep`."""
+
+    def __init__(self, path=_SLOT, folders=sys.path):
+        self._path = path
+        self.name = "b" if "/b" in folders else "a"
+        try:
+            with open(path) as file:
+                self.is_on_trial = file.read().strip() == self.name + "?"
+        except OSError:
+            self.is_on_trial = False
+
+    def keep(self):
+        """The firmware in this slot works: start it from now on. Raises OSError, and the trial goes on."""
+        with open(self._path + ".new", "w") as file:
+            file.write(self.name)
+        os.rename(self._path + ".new", self._path)
+        self.is_on_trial = False

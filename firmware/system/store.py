@@ -1,13 +1,20 @@
-"""Small state as whole files: a JSON text and a checksum, replaced in one step. Owns the files it is given.
+"""Small state on flash. Owns the files it is given.
 
-A save writes a sibling, closes it (only that is durable on littlefs), reads it back and renames it over the old file,
-so a power cut leaves the old content or the new one, never a mixture (security.md 4.3 rule 3). A save with `twin` then
-does the same with a second copy, which stands in for a file that is damaged later.
+Whole files (`load`, `save`): a JSON text and a checksum, replaced in one step. A save
+writes a sibling, closes it (only that is durable on littlefs), reads it back and renames it over the old file, so a
+power cut leaves the old content or the new one, never a mixture (security.md 4.3 rule 3). A save with `twin` then does
+the same with a second copy, which stands in for a file that is damaged later.
+
+A `Cell`, for what changes often, such as a counter or a cursor: two alternating copies, each u32 number, payload, u32
+CRC-32 over both, little-endian. A save writes the copy that is not the newest, so the only good one is never
+overwritten (security.md 4.3 rule 2). With at most 120 bytes of payload a copy stays inside its folder's metadata on
+littlefs, and a save is one program operation there.
 """
 
 import binascii
 import json
 import os
+import struct
 
 from firmware.lib.compat import const
 
@@ -16,6 +23,7 @@ _BAK = ".bak"
 _SMALL = const(120)  # stays within the folder, and takes at least as much of its block each time
 _FILLS = const(36)
 _PIECE = const(256)
+_AROUND = const(8)  # number and checksum of a cell's copy
 
 
 def exists(path):
@@ -130,3 +138,52 @@ def remove(path):
             os.remove(name)
         except OSError:
             pass
+
+
+class Cell:
+    """`path` without an ending; the copies are `path`.0 and `path`.1."""
+
+    def __init__(self, path):
+        self._path = path
+        self._number = None
+        self.is_damaged = False  # after `load`: something was stored, and none of it can be read
+
+    def load(self):
+        """The payload saved last, else the one before it, else None."""
+        newest = None
+        self.is_damaged = False
+        self._number = 0
+        for which in (0, 1):
+            raw = read("%s.%d" % (self._path, which)) or b""
+            if len(raw) < _AROUND or raw[-4:] != _sum(raw[:-4]):
+                self.is_damaged = self.is_damaged or len(raw) > 0
+                continue
+            number = struct.unpack_from("<I", raw)[0]
+            if newest is None or number > self._number:
+                newest = raw[4:-4]
+                self._number = number
+        self.is_damaged = self.is_damaged and newest is None
+        return newest
+
+    def save(self, payload):
+        """Store `payload` (bytes), durably. Raises OSError when the flash refuses; the old state then stands."""
+        if self._number is None:
+            self.load()
+        number = self._number + 1
+        raw = struct.pack("<I", number) + payload
+        path = "%s.%d" % (self._path, number & 1)
+        try:
+            out = open(path, "wb")
+        except OSError:
+            folder = path[: path.rfind("/")]
+            if exists(folder):
+                raise
+            make_folder(folder)
+            out = open(path, "wb")
+        with out:
+            out.write(raw + _sum(raw))
+        self._number = number
+
+
+def _sum(raw):
+    return struct.pack("<I", binascii.crc32(raw) & 0xFFFFFFFF)

@@ -2,8 +2,8 @@
 back by itself if it does not work. Keys, credentials, settings and records stay as they are.
 
 Owns the order of writing: files of the slot that is not in use, their check, then the word in /slot (see
-firmware/system/slots.py). Until that word is written, whatever is cut off leaves the board as it was. boot.py, main.py
-and libraries lie beside both slots: firmware that needs others is flashed (`flash`), not updated.
+firmware/system/restarts.py). Until that word is written, whatever is cut off leaves the board as it was. boot.py,
+main.py and libraries lie beside both slots: firmware that needs others is flashed (`flash`), not updated.
 """
 
 import tempfile

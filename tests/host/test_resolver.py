@@ -1,4 +1,4 @@
-"""`net/resolver` on MicroPython against a name server on a socket."""
+"""`net/udp`'s resolver on MicroPython against a name server on a socket."""
 
 import os
 import subprocess

@@ -313,7 +313,7 @@ class TestReader(CardCase):
         self.assertTrue(self.tap(CARD))
 
     def test_counters_of_firmware_that_counted_no_cards_are_kept(self):
-        from firmware.system.cell import Cell
+        from firmware.system.store import Cell
 
         Cell(FOLDER + "/state/limits").save(b"\x01\x02\x00\x00\x03\x04")
         self.rig.start()

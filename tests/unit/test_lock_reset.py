@@ -9,8 +9,8 @@ import unittest
 
 from firmware.lock.stores.bank import Bank, Store
 from firmware.lock.stores.stores import Stores
-from firmware.system.cell import Cell
 from firmware.system.journal import Journal
+from firmware.system.store import Cell
 from firmware.system.vault import Vault
 from tests.scratch import scratch
 from tests.unit.lock_rig import START_S, Rig

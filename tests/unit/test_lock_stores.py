@@ -7,8 +7,8 @@ from firmware.lock import authority
 from firmware.lock.stores.limits import Limits
 from firmware.lock.stores.ring import NEXT_UNREAD, Ring
 from firmware.system import store
-from firmware.system.cell import Cell
 from firmware.system.journal import Journal
+from firmware.system.store import Cell
 from firmware.system.vault import Vault
 from tests.scratch import scratch
 from tests.unit.fake_nvs import Nvs

@@ -182,7 +182,7 @@ class Counters:
 
 
 class Limits(Store):
-    """`cell` and `ekeys_cell` are each a system.cell.Cell; persons' ekeys have guards of their own, by slot
+    """`cell` and `ekeys_cell` are each a system.store.Cell; persons' ekeys have guards of their own, by slot
     (security.md LIM-2). A reset and a roll-back leave both as they are.
     """
 

@@ -32,7 +32,7 @@ _LAZY = const(16)  # cursor moves between two writes: a power cut delivers up to
 class Ring(Store):
     """Records by number. `append` returns when the record is durable.
 
-    `journal` is a system.journal.Journal, `cursor` a system.cell.Cell; `vault` has wrap(bytes) and unwrap(bytes).
+    `journal` is a system.journal.Journal, `cursor` a system.store.Cell; `vault` has wrap(bytes) and unwrap(bytes).
     """
 
     def __init__(self, journal, cursor, vault):
@@ -153,7 +153,7 @@ class Ring(Store):
 
 
 class Intent(Store):
-    """`cell` is a system.cell.Cell, `ring` the record store, `vault` has wrap and unwrap."""
+    """`cell` is a system.store.Cell, `ring` the record store, `vault` has wrap and unwrap."""
 
     def __init__(self, cell, ring, vault):
         self._cell = cell

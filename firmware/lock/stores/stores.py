@@ -19,8 +19,8 @@ from firmware.lock.stores.passage import Passage
 from firmware.lock.stores.passcodes import Passcodes
 from firmware.lock.stores.ring import Intent, Ring
 from firmware.system import store
-from firmware.system.cell import Cell
 from firmware.system.journal import Journal
+from firmware.system.store import Cell
 from firmware.system.vault import Vault
 
 

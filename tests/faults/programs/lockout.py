@@ -10,7 +10,7 @@ import score
 
 from firmware.lib import opcodes, records
 from firmware.lib.messages import pairing_client, passcode_client, session_client
-from firmware.system.uptime import Uptime
+from firmware.system.timing import Uptime
 from tests.unit.lock_rig import Refused, Rig, erase
 
 WHAT, SEED, N = score.arguments()

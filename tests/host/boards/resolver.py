@@ -1,11 +1,11 @@
-"""Runs `net/resolver` on MicroPython for test_resolver.py: `resolver.py PORT HOST`. Prints the address or the failure,
-and the longest time for which the loop stood still meanwhile."""
+"""Runs `net/udp`'s resolver on MicroPython for test_resolver.py: `resolver.py PORT HOST`. Prints the address or the
+failure, and the longest time for which the loop stood still meanwhile."""
 
 import asyncio
 import sys
 
 from firmware.lib.errors import NetError
-from firmware.net.resolver import Resolver
+from firmware.net.udp import Resolver
 from firmware.system.timing import sleep_ms, ticks_diff, ticks_ms
 
 

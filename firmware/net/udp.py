@@ -1,21 +1,51 @@
-"""Names to addresses. Owns the questions; nothing is kept.
+"""Questions by UDP, and what only they answer: the addresses of names. Owns each socket for as long as its question;
+nothing is kept.
 
 Not `socket.getaddrinfo`: on an ESP32 it blocks the loop for seven seconds per name server that does not answer (lwIP:
-four questions, one, one, two and three seconds apart), and the watchdog would reset the board.
+four questions, one, one, two and three seconds apart), so that the watchdog resets the board.
 """
 
+import asyncio
 import os
+import socket
 
 from firmware.lib import dns_packet
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError, ProtocolError
-from firmware.net.datagram import ask
+from firmware.system.timing import wait_for_ms
 
 _PORT = const(53)
 _MULTICAST = "224.0.0.251"
 _MULTICAST_PORT = const(5353)
 _ANSWER_MS = const(2000)
 _TRIES = const(3)
+
+
+async def ask(address, port, request, timeout_ms, max_bytes=512, from_anybody=False):
+    """Send `request` to the IPv4 `address` and return the first answer, at most `max_bytes` long. Raises NetError.
+
+    Only datagrams from there are seen, unless `from_anybody`, as for a multicast.
+    """
+    sock = None
+    try:
+        where = socket.getaddrinfo(address, port, 0, socket.SOCK_DGRAM)[0][-1]
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        if from_anybody:
+            sock.sendto(request, where)
+        else:
+            sock.connect(where)
+            sock.send(request)
+        stream = asyncio.StreamReader(sock)  # type: ignore[arg-type]
+        reply: bytes = await wait_for_ms(stream.read(max_bytes), timeout_ms)
+        return reply or b""
+    except asyncio.TimeoutError:
+        raise NetError("no answer in %d ms" % timeout_ms)
+    except OSError as err:
+        raise NetError("cannot ask: %s" % err)
+    finally:
+        if sock:
+            sock.close()
 
 
 class Resolver:

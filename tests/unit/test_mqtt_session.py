@@ -2,7 +2,7 @@ import asyncio
 import unittest
 
 from firmware.lib.errors import NetError
-from firmware.net.outbox import Outbox
+from firmware.net.mqtt_session import Outbox
 from firmware.system.timing import sleep_ms
 from tests.unit.tasks import cancel
 
