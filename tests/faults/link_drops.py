@@ -213,7 +213,7 @@ class FirstUnlock(Motion):
         gateway = self.post.gateway
         seen = len(gateway.lines)
         await gateway.restart()
-        await gateway.wait_line("mqtt connected", 30, after=seen)
+        await gateway.wait_line("mqtt connected", after=seen)
         await super().prepare()
 
 

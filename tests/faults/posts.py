@@ -12,7 +12,7 @@ from host_tools.owner.keybook import Entry
 from host_tools.sim.air.air import Air, LinkRecord
 from host_tools.sim.air.faults import SIDES
 from host_tools.sim.site import owner
-from tests.system.bench import Bench, Message
+from tests.system.bench import HANG_S, Bench, Message
 
 _VALUE_AT = 7  # behind the headers of L2CAP and ATT
 _VALUES = (0x52, 0x1B)  # Write Command, Notification
@@ -48,13 +48,13 @@ class Post:
         """Pair, hand over, and wait for a clock that `exp` can be judged by."""
         self.entry = await self.bench.pair(self.lock)
         await owner.hand_over(self.bench.site, self.gateway, self.entry)
-        await self.gateway.wait_line("clock synced", 30)
+        await self.gateway.wait_line("clock synced")
         return self
 
     def topic(self, leaf: str) -> str:
         return "gatehouse/%s/lock/%s/%s" % (self.gateway.id, self.lock.id, leaf)
 
-    async def ask(self, op: str, args: dict | None = None, timeout_s: float = 60, **more) -> dict:
+    async def ask(self, op: str, args: dict | None = None, timeout_s: float = HANG_S, **more) -> dict:
         """Send a command and return its one result."""
         ident = more.pop("id", None) or secrets.token_hex(6)
         request = {"id": ident, "op": op} | ({"args": args} if args is not None else {}) | more
@@ -114,7 +114,7 @@ class Post:
         await self.lock.panel({"do": "keys", "digits": self.entry.admin_passcode + "#"})
         await self.bench.until(lambda: len(self.lock.movements) > moved, "opened at the keypad")
 
-    async def until(self, true: Callable[[], object], what: str, timeout_s: float = 30) -> bool:
+    async def until(self, true: Callable[[], object], what: str, timeout_s: float = HANG_S) -> bool:
         """Wait for something; False when it did not come."""
         try:
             await self.bench.until(true, what, timeout_s)
@@ -126,7 +126,7 @@ class Post:
         """Wait until the lock has been without a link for a moment: nobody has anything left to do with it."""
         loop = asyncio.get_running_loop()
         since_s = loop.time()
-        until_s = since_s + 60
+        until_s = since_s + HANG_S
         while loop.time() - since_s < for_s:
             if self.is_linked:
                 since_s = loop.time()

@@ -39,7 +39,7 @@ async def _one(bench: Bench, row: Row, number: int, took_ms: list[int]) -> bool:
     result = await bench.ask("unlock", id=ident, exp=expires_s)
     # an unlock that is still on its way moves the bolt now, and the lock locks again a second later
     await asyncio.sleep(1.0)
-    await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock", 60)
+    await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
     await bench.until_linkless()
     moves = bench.lock.movements[before:]
     opened = [move for move in moves if move.after == "unlocked"]

@@ -72,7 +72,7 @@ async def _open_by_code(bench: Bench, row: Row) -> None:
 async def _all_records(bench: Bench, row: Row) -> None:
     total = (await bench.lock.panel({"do": "state"}))["records"]
     try:
-        await bench.until(lambda: len({item["rec"] for item in bench.records()}) >= total, "all records", 120)
+        await bench.until(lambda: len({item["rec"] for item in bench.records()}) >= total, "all records")
     except AssertionError as err:
         row.check(False, str(err))
     row.check(not [item for item in bench.records() if item["gap"]], "records told as lost")
@@ -86,4 +86,4 @@ async def _take_over(bench: Bench) -> None:
         async with aiomqtt.Client(host, port, identifier="gatehouse-" + bench.gateway.id):
             await asyncio.sleep(1)
     # a connection that did not last counts as a failure: the pause may have grown to its full minute
-    await bench.gateway.wait_line("mqtt connected", 100, after)
+    await bench.gateway.wait_line("mqtt connected", after=after)

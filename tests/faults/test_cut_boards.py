@@ -22,7 +22,7 @@ async def _started(board: Board) -> float:
     seen = len(board.lines)
     began = time.monotonic()
     await board.start()
-    await board.wait_line(r" started ", 60, after=seen)
+    await board.wait_line(r" started ", after=seen)
     return time.monotonic() - began
 
 
@@ -32,14 +32,9 @@ async def _cut(board: Board, at: int, draw: random.Random) -> None:
 
 async def _opens(bench: Bench, digits: str) -> bool:
     """Type a code; True if the bolt moves."""
-    before = len(bench.lock.movements)
-    await bench.lock.panel({"do": "keys", "digits": digits + "#"})
-    try:
-        await bench.until(lambda: bench.lock.bolt == "unlocked", "opened", 4)
-    except AssertionError:
+    if not await bench.opens({"do": "keys", "digits": digits + "#"}):
         return False
-    assert len(bench.lock.movements) > before
-    await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock", 20)
+    await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
     return True
 
 
@@ -67,7 +62,7 @@ def test_lock_that_loses_its_power_while_it_stores_a_code_keeps_what_it_told(row
             await bench.until_linkless()
             await _cut(bench.lock, draw.randrange(changes), draw)
             asked = asyncio.create_task(bench.ask("passcode_add", {"code": _CODE}, timeout_s=90))
-            await bench.lock.wait_off(60)
+            await bench.lock.wait_off()
             worst = max(worst, await _started(bench.lock))
             told = (await asked)["code"]
             row.check(told in _FATES, "answered %s" % told)
@@ -96,10 +91,10 @@ def test_gateway_that_loses_its_power_while_it_unlocks_does_not_unlock_again(row
             await bench.until_linkless()
             await _cut(bench.gateway, draw.randrange(changes), draw)
             await bench.mqtt.publish(bench.topic("cmd"), {"id": ident, "op": "unlock"})
-            await bench.gateway.wait_off(60)
+            await bench.gateway.wait_off()
             seen = len(bench.gateway.lines)
             worst = max(worst, await _started(bench.gateway))
-            await bench.gateway.wait_line("clock synced", 60, after=seen)
+            await bench.gateway.wait_line("clock synced", after=seen)
             acted = [move for move in bench.moves(since=moves) if move[1] == "unlocked"]
             told = [each["code"] for each in bench.results(ident)]
             again = (await bench.ask("unlock", id=ident, timeout_s=90))["code"]

@@ -105,7 +105,7 @@ async def flood_to_the_gateway(bench: Bench, entry: Entry, row: Row) -> None:
     row.tried(flood.frames)
     row.figure("flood", flood.frames)
     await bench.lock.start()
-    await bench.lock.wait_line("lock started", 20)
+    await bench.lock.wait_line("lock started")
     before = len(bench.lock.movements)
     deadline = time.monotonic() + 60
     while not (said := await bench.ask("unlock"))["ok"] and time.monotonic() < deadline:

@@ -128,5 +128,5 @@ async def _flows(bench: Bench, code: str, wrong: str, other: str, entry: Entry, 
     for part in queries.PARTS:
         assert (await bench.ask("diagnosis", {"part": part}))["code"] == "ok", part
     total = (await bench.lock.panel({"do": "state"}))["records"]
-    await bench.until(lambda: len({item["rec"] for item in bench.records()}) >= total, "all records", 60)
+    await bench.until(lambda: len({item["rec"] for item in bench.records()}) >= total, "all records")
     assert {item["method"] for item in bench.records() if item["who"]} >= {"passcode", "card"}

@@ -37,7 +37,7 @@ async def _owner(bench: Bench, entry) -> float:
 async def _tries(bench: Bench, entry, squatter: Squatter, number: int) -> list[float]:
     took_s = []
     for _ in range(number):
-        await bench.until(lambda: squatter.is_connected, "somebody squats", 30)
+        await bench.until(lambda: squatter.is_connected, "somebody squats")
         took_s.append(await _owner(bench, entry))
         if not took_s[-1] < OWNER_WORST_S:
             break
@@ -54,7 +54,7 @@ def test_owner_gets_past_a_squatter(tmp_path, row):
             for name, per_min, number in (("silent", None, row.count(0, 15)), ("100_per_min", 100, row.count(2, 30))):
                 squatter = await Squatter(air, bench.lock.mac, per_min=per_min).start()
                 took_s = await _tries(bench, entry, squatter, number)
-                await bench.until(lambda squatter=squatter: squatter.stays_s, "thrown out", 40)
+                await bench.until(lambda squatter=squatter: squatter.stays_s, "thrown out")
                 await squatter.stop()
                 await bench.until_linkless()
                 for each_s in took_s:

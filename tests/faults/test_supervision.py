@@ -91,7 +91,7 @@ def test_probe_knows_every_job(tmp_path) -> None:
         async with Bench(tmp_path) as bench:
             for board, names in ((bench.gateway, _GATEWAY), (bench.lock, _LOCK)):
                 after = await _start(board)
-                await board.wait_line("lifeline started", 30, after)
+                await board.wait_line("lifeline started", after=after)
                 found = {line.split()[2] for line in list(board.lines)[after:] if line.startswith("probe job")}
                 assert found == set(names), found ^ set(names)
 
@@ -117,7 +117,7 @@ def test_a_job_is_started_again_within_five_seconds(row: Row, tmp_path) -> None:
             await _start(bench.gateway)
             assert await _answers(bench)
             total = (await bench.lock.panel({"do": "state"}))["records"]
-            await bench.until(lambda: len({i["rec"] for i in bench.records()}) >= total, "all records", 60)
+            await bench.until(lambda: len({i["rec"] for i in bench.records()}) >= total, "all records")
             row.figure("records_lost", total - len({item["rec"] for item in bench.records()}))
 
     asyncio.run(story())
@@ -141,12 +141,12 @@ def test_hopeless_jobs_reset_the_board(row: Row, tmp_path) -> None:
 async def _reset_latency(row: Row, board: Board, job: str, how: str, why: str) -> None:
     """From the moment of the fault to the next start of the process; the reason is told at that start."""
     after = await _start(board, job, how)
-    await board.wait_line("^probe %s" % how, 40, after)
+    await board.wait_line("^probe %s" % how, after=after)
     began, starts = time.monotonic(), board.starts
     while board.starts == starts and time.monotonic() - began < 40:
         await asyncio.sleep(0.05)
     took_s = time.monotonic() - began
-    line = await board.wait_line("lifeline started .*quick=2", 30, after)
+    line = await board.wait_line("lifeline started .*quick=2", after=after)
     row.check(took_s <= _RESET_S, "%s of %s: reset after %.1f s" % (how, job, took_s))
     row.check(re.search(why, line), "%s of %s: %s" % (how, job, line))
     _worst(row, "worst_reset_s", round(took_s, 1))
@@ -179,7 +179,7 @@ def test_five_quick_resets_lead_to_minimal_mode(row: Row, tmp_path) -> None:
             for board, name in [(bench.gateway, job) for job in jobs] + [(bench.lock, "console")]:
                 starts = board.starts
                 after = await _start(board, name, "raise", times=1000, always=True)
-                await board.wait_line("lifeline started .*minimal=True", 150, after)
+                await board.wait_line("lifeline started .*minimal=True", 300, after)
                 quick = board.starts - starts
                 row.check(quick == 6, "minimal after %d starts" % quick)
                 await asyncio.sleep(12)
@@ -227,7 +227,7 @@ def test_the_ladder_heals_the_radio_or_resets_the_board(row: Row, tmp_path) -> N
             await bench.until_linkless()
             after = await _start(bench.gateway, "", "deaf")
             for rung in ("rescan", "radio_cycle"):
-                line = await bench.gateway.wait_line("ladder %s" % rung, 30, after)
+                line = await bench.gateway.wait_line("ladder %s" % rung, after=after)
                 row.check("why=scan_refused" in line, line)
                 await bench.site.leap(25)
             row.check(await _answers(bench), "the radio does not work after it was switched off and on")
@@ -236,10 +236,10 @@ def test_the_ladder_heals_the_radio_or_resets_the_board(row: Row, tmp_path) -> N
             await bench.until_linkless()
             after = await _start(bench.gateway, "", "deafer")
             for rung in ("rescan", "radio_cycle", "soft_reset"):
-                await bench.gateway.wait_line("ladder %s" % rung, 60, after)
+                await bench.gateway.wait_line("ladder %s" % rung, after=after)
                 if rung != "soft_reset":
                     await bench.site.leap(35)
-            line = await bench.gateway.wait_line("lifeline started .*why=radio", 60, after)
+            line = await bench.gateway.wait_line("lifeline started .*why=radio", after=after)
             row.check("what=scan_refused" in line, line)
             row.check(await _answers(bench), "no service after the soft reset")
             hello = await bench.gateway.ask({"do": "hello"})

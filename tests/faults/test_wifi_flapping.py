@@ -125,7 +125,7 @@ class Story:
         gateway = self.post.gateway
         seen = len(gateway.lines)
         gateway.post("heap", "cycle")
-        line = await gateway.wait_line(r"\*heap\* cycle", 30, seen)
+        line = await gateway.wait_line(r"\*heap\* cycle", after=seen)
         self.heap.append((number, int(line.split()[2])))
 
     def pauses_s(self) -> list[int]:
