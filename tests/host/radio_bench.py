@@ -16,6 +16,7 @@ from host_tools.boards.stage import find_aioble
 from host_tools.sim.ble.radio import Radio
 from tests.micropython import ROOT, interpreter, interpreters
 
+HANG_S = 120.0  # no wait takes so long, however busy the machine is
 SHIMS = ROOT / "host_tools/sim/shims"
 RADIO_SHIMS = ("bluetooth.py", "_bluetooth_uuid.py", "_bluetooth_values.py", "_air_stream.py")
 PROGRAMS = ROOT / "tests/host"
@@ -89,7 +90,7 @@ class Board:
         )
         return self
 
-    async def line(self, word: str, timeout_s: float = 15.0) -> list[str]:
+    async def line(self, word: str, timeout_s: float = HANG_S) -> list[str]:
         """Wait for the line that begins with `word`."""
         async with asyncio.timeout(timeout_s):
             while raw := await self._process.stdout.readline():
@@ -149,7 +150,7 @@ class Remote(Board):
     async def do(self, line: str):
         """Run one line on the board -> its value. Raises Refused(number), and AssertionError for anything else."""
         self._process.stdin.write(line.encode() + b"\n")
-        text = await asyncio.wait_for(self._answers.get(), 15)
+        text = await asyncio.wait_for(self._answers.get(), HANG_S)
         if text.startswith("! "):
             raise Refused(ast.literal_eval(text[2:]))
         assert text.startswith("= "), f"{line}: {text}\n{self.lines[-20:]}"
@@ -166,9 +167,9 @@ class Remote(Board):
     async def fails(self, line: str) -> str:
         """Kind and text of the exception, not an OSError, that this line raises."""
         self._process.stdin.write(line.encode() + b"\n")
-        return (await asyncio.wait_for(self._answers.get(), 15))[2:]
+        return (await asyncio.wait_for(self._answers.get(), HANG_S))[2:]
 
-    async def event(self, number: int, timeout_s: float = 8.0) -> list:
+    async def event(self, number: int, timeout_s: float = HANG_S) -> list:
         """The arguments of the next event of this kind; earlier ones of other kinds stay."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -216,7 +217,7 @@ async def air(profile: str = "ideal", seed: int = 1):
         await radio.stop()
 
 
-async def eventually(check, timeout_s: float = 5.0) -> None:
+async def eventually(check, timeout_s: float = HANG_S) -> None:
     """Wait until `check()` holds."""
     async with asyncio.timeout(timeout_s):
         while not check():

@@ -69,7 +69,7 @@ class Talk:
         return self.air.history[-1]
 
 
-async def eventually(check: Callable[[], object], timeout_s: float = 5.0) -> None:
+async def eventually(check: Callable[[], object], timeout_s: float = 120.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not check():
             await asyncio.sleep(0.005)
@@ -122,13 +122,17 @@ def test_profiles_lose_as_many_packets_as_they_say(profile: str, chance: float) 
 def test_advertisers_keep_to_their_schedule_when_the_process_is_late() -> None:
     async def story() -> None:
         loop = asyncio.get_running_loop()
-        lock = await AirHost(Air(1, "ideal"), LOCK).start()
+        air = Air(1, "ideal")
+        lock = await AirHost(air, LOCK).start()
         await lock.advertise(200)
         began_s = loop.time()
         for _ in range(25):
             time.sleep(0.12)  # nothing on this loop is on time meanwhile
             await asyncio.sleep(0.01)
         due = (loop.time() - began_s) / 0.205  # the interval, and advDelay on average
+        due -= (
+            sum(max(0.0, late_s - 0.2) for late_s in air.late_s) / 0.205
+        )  # later than to the next one: those are gone
         assert lock.chip.adverts >= due - 1.5
 
     asyncio.run(story())
@@ -243,7 +247,7 @@ def test_edge_of_the_range_loses_packets() -> None:
             air.place(parse_address(PHONE), 95, 0)  # -94.4 dBm on average
             for number in range(40):
                 await talk.write(b"%d" % number)
-            await eventually(lambda: len(talk.at_lock) == 40, 20)
+            await eventually(lambda: len(talk.at_lock) == 40)
             assert talk.record.lost[CENTRAL] > 8
 
     asyncio.run(story())
@@ -398,12 +402,12 @@ def test_squatter_takes_the_only_connection_again_and_again(per_min: float | Non
         lock = await AirHost(air, LOCK).start()
         await lock.advertise(20)
         squatter = await Squatter(air, LOCK, per_min=per_min).start()
-        for _ in range(40):
-            await asyncio.sleep(0.05)
-            if per_min is None:  # thrown out by the lock
-                for link in tuple(lock.device.connections.values()):
-                    await link.disconnect()
-        assert len(squatter.stays_s) >= least
+        async with asyncio.timeout(120):
+            while len(squatter.stays_s) < least:
+                await asyncio.sleep(0.05)
+                if per_min is None:  # thrown out by the lock
+                    for link in tuple(lock.device.connections.values()):
+                        await link.disconnect()
         assert all(each.central == squatter.mac for each in air.history)
         await squatter.stop()
 

@@ -193,7 +193,7 @@ def site():
 
         def run(*arguments, input="", status=0):
             done = subprocess.run(
-                [*tool, *arguments], input=input, capture_output=True, text=True, env=env, timeout=60, cwd=Path.cwd()
+                [*tool, *arguments], input=input, capture_output=True, text=True, env=env, timeout=300, cwd=Path.cwd()
             )
             assert done.returncode == status, done.stdout + done.stderr
             return done.stdout + done.stderr

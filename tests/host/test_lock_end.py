@@ -25,7 +25,7 @@ def test_lock_serves_the_next_central_and_forgets_the_last(scenario: str, stack:
         env={**os.environ, "MICROPYPATH": f".frozen:{tmp_path}:{ROOT}"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     lines = done.stdout.splitlines()

@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import time
 from importlib.metadata import version
 
 import pytest
@@ -18,8 +17,8 @@ from tests.host.radio_bench import GATEWAY, LOCK, LOCK_ADDRESS, Board, air, even
 VALUE = "00000000-1111-2222-3333-444444444444"
 
 
-@pytest.mark.parametrize("profile, least_per_s", [("ideal", 300), ("home", 100)])
-def test_two_boards_find_connect_discover_and_exchange(profile: str, least_per_s: int) -> None:
+@pytest.mark.parametrize("profile, lost_pct", [("ideal", (0, 0)), ("home", (1, 15))])
+def test_two_boards_find_connect_discover_and_exchange(profile: str, lost_pct: tuple[int, int]) -> None:
     async def story() -> None:
         async with air(profile, seed=7) as radio, Board(radio, LOCK, "radio_peripheral.py", "echo") as lock:
             assert await lock.line("up") == [LOCK_ADDRESS.replace(":", "")]
@@ -30,7 +29,12 @@ def test_two_boards_find_connect_discover_and_exchange(profile: str, least_per_s
                 await gateway.line("timeout")
                 in_order, rate = await gateway.line("flood")
                 assert in_order == "True"
-                assert int(rate) >= least_per_s
+                print("%s packets per second" % rate)
+                (link,) = radio.links()
+                lost = (
+                    100 * sum(link.lost.values()) / sum(link.packets.values())
+                )  # each is sent again, once more at most
+                assert sum(link.packets.values()) > 300 and lost_pct[0] <= lost <= lost_pct[1]
                 assert await gateway.line("connected") == ["False"]
             await lock.line("disconnected")
             assert radio.links_up() == 0
@@ -46,11 +50,13 @@ def test_killed_board_is_noticed_by_supervision_timeout_and_comes_back_with_its_
                 await gateway.line("staying")
                 assert radio.links_up() == 1
                 await lock.kill()
-                began_s = time.monotonic()
+                began_s = asyncio.get_running_loop().time()
                 async with Board(radio, LOCK, "radio_peripheral.py", "echo") as reborn:
                     await reborn.line("up")
                     await gateway.line("lost")
-                    assert 2.0 < time.monotonic() - began_s < 4.0
+                    (link,) = [each for each in radio.links() if each.ended_s]
+                    assert link.ended_s - began_s >= 1.9  # of 2 s, which began with the end of the streams
+                    assert link.reason == hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
                     await gateway.line("back")
                     await reborn.line("connected")
 

@@ -22,6 +22,7 @@ from tests.host.radio_bench import (
     CENTRAL_CONNECT,
     CENTRAL_DISCONNECT,
     CONNECTION_UPDATE,
+    HANG_S,
     PERIPHERAL_CONNECT,
     PERIPHERAL_DISCONNECT,
     SCAN_DONE,
@@ -319,7 +320,7 @@ def test_central_updates_the_connection(port: str, tmp_path: Path) -> None:
                     connection_interval_min=30, connection_interval_max=30, supervision_timeout=3000
                 )
                 peer = Address(address()[::-1], Address.PUBLIC_DEVICE_ADDRESS)
-                link = await device.connect_le(peer, {Phy.LE_1M: wishes}, timeout=5)
+                link = await device.connect_le(peer, {Phy.LE_1M: wishes}, timeout=HANG_S)
                 handle = (await one.event(CENTRAL_CONNECT))[0]
                 await link.update_parameters(15, 15, 2, 4000)
                 assert await one.event(CONNECTION_UPDATE) == [handle, 12, 2, 400, 0]

@@ -20,6 +20,7 @@ from tests.host.radio_bench import (
     DESCRIPTOR_RESULT,
     GATTS_READ_REQUEST,
     GATTS_WRITE,
+    HANG_S,
     INDICATE,
     INDICATE_DONE,
     MTU_EXCHANGED,
@@ -61,7 +62,7 @@ async def host(radio):
     async with await open_transport(f"tcp-client:127.0.0.1:{radio.hci_port}") as transport:
         device = Device.with_hci("host", Address("F0:F1:F2:F3:F4:F5"), transport.source, transport.sink)
         await device.power_on()
-        link = await device.connect_le(Address(address()[::-1], Address.PUBLIC_DEVICE_ADDRESS), timeout=5)
+        link = await device.connect_le(Address(address()[::-1], Address.PUBLIC_DEVICE_ADDRESS), timeout=HANG_S)
         yield link.gatt_client
         await link.disconnect()
 

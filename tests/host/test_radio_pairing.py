@@ -14,6 +14,7 @@ from tests.host.radio_bench import (
     ENCRYPTION_UPDATE,
     GATTS_READ_REQUEST,
     GET_SECRET,
+    HANG_S,
     PASSKEY_ACTION,
     PERIPHERAL_CONNECT,
     PERIPHERAL_DISCONNECT,
@@ -432,7 +433,7 @@ def test_program_without_room_loses_its_oldest_bond(port: str, tmp_path: Path) -
                 await settled(other)
                 await part(hub, other, link)
                 wanted = [[kind, b"\0" + address(number)[::-1]] for kind in (OUR_SEC, PEER_SEC)]
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(HANG_S):
                     while [each[:2] for each in await secrets_of(hub, OUR_SEC, PEER_SEC)] != wanted:
                         await asyncio.sleep(0.05)
 

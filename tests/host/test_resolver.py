@@ -22,7 +22,7 @@ def resolve(serve: Reply, host: str = "broker.home") -> list[str]:
             env=dict(os.environ, MICROPYPATH=".frozen:%s:%s" % (ROOT, LIBRARY)),
             capture_output=True,
             text=True,
-            timeout=40,
+            timeout=300,
             check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr

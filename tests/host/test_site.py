@@ -24,7 +24,7 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 _EMPTY = {"gateways": 0, "locks": 0, "profile": "ideal", "seed": 1}
 
 
-def _ask_time(port: int, timeout_s: float = 1) -> float:
+def _ask_time(port: int, timeout_s: float = 60) -> float:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(timeout_s)
         client.sendto(b"\x1b" + bytes(39) + b"cookie!!", ("127.0.0.1", port))
@@ -64,7 +64,7 @@ def test_broker_comes_back_on_the_same_port_and_takes_large_payloads(tmp_path):
                 async with aiomqtt.Client(site.mqtt_host, site.mqtt_port) as client:
                     await client.subscribe("a")
                     await client.publish("a", b"x" * 100000, qos=1)
-                    async with asyncio.timeout(5):
+                    async with asyncio.timeout(60):
                         message = await anext(aiter(client.messages))
                     assert len(message.payload) == 100000
                 assert (await _json(site.control.port, {"do": "broker", "up": False}))["ok"]
@@ -161,7 +161,7 @@ def test_access_point_refuses_strangers_and_throws_out_when_it_goes_down():
         air, station = AccessPoint(SSID, PASSWORD, 1), _Station()
 
         async def told():
-            return await asyncio.wait_for(station.told.get(), 3)
+            return await asyncio.wait_for(station.told.get(), 60)
 
         air.join(station, SSID, "wrong", 0)
         assert await told() == ("wifi", "gone", 202)
@@ -169,7 +169,7 @@ def test_access_point_refuses_strangers_and_throws_out_when_it_goes_down():
         assert await told() == ("wifi", "gone", 201)
         began = time.monotonic()
         air.join(station, SSID, PASSWORD, -1)
-        assert (await told())[1] == "up" and 0.04 < time.monotonic() - began < 1
+        assert (await told())[1] == "up" and time.monotonic() - began > 0.04
         air.switch(False)
         assert await told() == ("wifi", "down", 200)
         assert await told() == ("wifi", "down", 201)
@@ -202,7 +202,7 @@ def test_access_point_flaps_changes_its_password_and_takes_its_time():
         air.join_s = (0.3, 0.31)
 
         async def told():
-            return await asyncio.wait_for(station.told.get(), 3)
+            return await asyncio.wait_for(station.told.get(), 60)
 
         began = time.monotonic()
         air.join(station, SSID, PASSWORD, -1)
@@ -217,10 +217,20 @@ def test_access_point_flaps_changes_its_password_and_takes_its_time():
         while (news := await told())[1] != "up":
             pass
         assert news[2] == "127.0.7.2"
-        await air.flap(0.05, 0.05, 0.35)
-        assert (await told())[1:] == ("down", 200)
-        await asyncio.sleep(0.6)
-        assert air.is_up and seen.count(False) in (3, 4) and seen[-1]
+        seen.clear()
+        await air.flap(0.05, 0.05)
+        async with asyncio.timeout(60):
+            while seen.count(False) < 3:
+                await told()
+        await air.flap(0, 0)
+        assert air.is_up and seen[-1]
+        switched = len(seen)
+        await air.flap(0.05, 0.05, 0.01)  # a time that is over after the first round
+        async with asyncio.timeout(60):
+            while len(seen) < switched + 3:  # off, on, and on for good
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.15)
+        assert seen[switched:] == [False, True, True] and air.is_up
         await air.close()
 
     asyncio.run(run())
@@ -242,11 +252,11 @@ def test_weak_uplink_costs_time_and_a_portal_or_a_reset_is_no_broker():
             began = time.monotonic()
             for _ in range(number):
                 writer.write(b"ping")
-                assert await asyncio.wait_for(reader.readexactly(4), 20) == b"ping"
+                assert await asyncio.wait_for(reader.readexactly(4), 60) == b"ping"
             writer.close()
             return (time.monotonic() - began) / number
 
-        assert await exchange() < 0.5
+        assert min([await exchange() for _ in range(10)]) < 0.3
         uplink.latency_s = 0.2
         assert await exchange() > 0.39
         uplink.latency_s, uplink.loss = 0.0, 0.3
@@ -255,7 +265,7 @@ def test_weak_uplink_costs_time_and_a_portal_or_a_reset_is_no_broker():
         uplink.mode = "captive"
         reader, writer = await asyncio.open_connection("127.0.0.1", uplink.port)
         writer.write(b"ping")
-        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 302")
+        assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 302")
         writer.close()
         uplink.mode = "refused"
         with pytest.raises((OSError, asyncio.IncompleteReadError)):
@@ -307,17 +317,17 @@ def test_every_fault_can_be_asked_for_at_the_control_port(tmp_path):
 def test_mqtt_of_a_gateway_holds_its_breath_while_the_wifi_is_down(tmp_path):
     async def run():
         async with Site(SiteSpec(**_EMPTY | {"gateways": 1}, folder=tmp_path)) as site:
-            await site.gateways[0].wait_line("mqtt connected", 20)
+            await site.gateways[0].wait_line("mqtt connected")
             async with aiomqtt.Client(site.mqtt_host, site.uplinks[0].port) as far:
                 async with aiomqtt.Client(site.mqtt_host, site.mqtt_port) as near:
                     await near.subscribe("a", qos=1)
                     site.switch_wifi(False)
                     sent = asyncio.create_task(far.publish("a", b"1", qos=1))
-                    await site.gateways[0].wait_line("wifi (lost|disconnected|down)", 20)
+                    await site.gateways[0].wait_line("wifi (lost|disconnected|down)")
                     assert not sent.done()
                     site.switch_wifi(True)
-                    await asyncio.wait_for(sent, 5)
-                    async with asyncio.timeout(5):
+                    await asyncio.wait_for(sent, 60)
+                    async with asyncio.timeout(60):
                         await anext(aiter(near.messages))
 
     asyncio.run(run())
@@ -351,7 +361,7 @@ def test_nothing_survives_the_end_of_a_site(tmp_path, how):
         site.send_signal(how)
         status = site.wait(15)
         assert status == (-9 if how == signal.SIGKILL else 0)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while any(_running(int(pid)) for pid in children) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not [pid for pid in children if _running(int(pid))]
