@@ -4,6 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 JOBS ?= 3
+WORKERS ?= 6
 
 .PHONY: demo test frozen soak faults mutate sim lint bench clean setup
 
@@ -22,9 +23,9 @@ $(STAMP): requirements.lock requirements-stubs.lock pyproject.toml host_tools/bo
 demo: $(STAMP)
 	@$(PY) -m host_tools.demo $(if $(ONCE),--once)
 
-# Most of a system test's time is time on the air, so several share a core
+# Most of a system test's time is time on the air, so several share a core; tests/conftest.py says what runs when
 test: lint
-	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile
+	@$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 # MicroPython with the firmware frozen in, 32 bits wide: system tests and heap stories on it
 FROZEN_TESTS := tests/system/test_unlock.py tests/system/test_jobs.py tests/system/test_records.py \

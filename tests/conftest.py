@@ -52,6 +52,47 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()  # the firmware collects garbage often: what pytest itself has loaded need not be looked at each time
 
 
+# The longest tests, first to last: begun first, so that no worker is left alone with one. A hint that costs nothing
+# when it is out of date.
+_LONG = (
+    "test_lock_outlives_a_power_cut_at_every_flash_operation",
+    "test_passcodes.py",
+    "test_cards.py",
+    "test_ekeys.py",
+    "test_update.py",
+    "test_demo.py",
+    "test_heap.py",
+    "test_gateway_outlives_a_power_cut_at_every_flash_operation",
+    "test_on_micropython.py",
+    "tests/faults/",
+    "tests/system/",
+    "tests/host/",
+)
+_ALONE = ("faults", "system", "host")  # folders whose tests each have a site of their own, unless a fixture shares it
+
+
+def _rank(item: pytest.Item) -> int:
+    return next((rank for rank, part in enumerate(_LONG) if part in item.nodeid), len(_LONG))
+
+
+def _shares(item: pytest.Item) -> bool:
+    """Whether it runs with the other tests of its file: one of its fixtures is the module's, or it is a quick one."""
+    if item.path.parent.name not in _ALONE:
+        return True
+    fixtures = getattr(item, "_fixtureinfo", None)
+    defined = (each[-1] for each in fixtures.name2fixturedefs.values()) if fixtures else ()
+    return any(each.scope == "module" for each in defined)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What one worker runs at a stretch with `--dist loadgroup`, and in which order it is begun."""
+    items.sort(key=_rank)
+    for item in items:
+        if _shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # for many small files
     folder = os.environ["GATEHOUSE_SCRATCH"] = tempfile.mkdtemp(prefix="gatehouse-test-", dir=memory)
