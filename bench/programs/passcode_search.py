@@ -6,17 +6,17 @@ import time
 
 sys.path.insert(0, ".")
 
-from firmware.lib import code_algorithm
+from firmware.lib import offline_codes
 
 _NOW = 231014  # a Monday in 2026, 14:00
 _SORTS = (("one-time, this hour", 1, 0), ("permanent, 23 h ago", 2, 23), ("permanent, 40 h ago", 2, 40))
 
 
 def _run(what, digits, times):
-    secret = code_algorithm.secret(bytes(range(61)))
+    secret = offline_codes.secret(bytes(range(61)))
     total = longest = 0
     for _ in range(times):
-        search = code_algorithm.Search(secret, _NOW, digits)
+        search = offline_codes.Search(secret, _NOW, digits)
         began = before = time.ticks_us()
         for _ in search.steps():
             now = time.ticks_us()
@@ -28,9 +28,9 @@ def _run(what, digits, times):
 
 
 def main(times):
-    secret = code_algorithm.secret(bytes(range(61)))
+    secret = offline_codes.secret(bytes(range(61)))
     for what, kind, back in _SORTS:
-        _run(what, code_algorithm.digits(secret, kind, _NOW - back, 1), times)
+        _run(what, offline_codes.digits(secret, kind, _NOW - back, 1), times)
     _run("nobody's", "000000001", times)
 
 

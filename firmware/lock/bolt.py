@@ -2,7 +2,6 @@
 
 Knows no cause of a movement and writes no record. `pins` is the board's: `motor` with `drive(1)` to throw the
 bolt, `drive(-1)` to draw it, `drive(0)`; `switch_locked`, `switch_unlocked` with `is_active()`.
-States: DESIGN.md names (locked, unlocked, locking, unlocking, jammed).
 """
 
 from firmware.lib.compat import const
@@ -23,7 +22,7 @@ class Bolt:
 
     def __init__(self, pins, travel_ms=600):
         self._pins = pins
-        self._limit_ms = travel_ms * 3 // 2  # worn gears may be half as slow again before we call it a jam
+        self._limit_ms = travel_ms * 3 // 2  # worn gears may take half as long again
         self._deadline_ms = 0
         self._turned_ms = None
         self.state = JAMMED
@@ -58,7 +57,7 @@ class Bolt:
         self._pins.motor.drive(0)
 
     def give_up(self):
-        """Stop the motor now, wherever the bolt is. True if it was moving; the state is then found out anew."""
+        """Stop the motor now, wherever the bolt is. True if it was moving; the switches then say where it is."""
         self._stop()
         if not self.is_moving:
             return False
@@ -66,11 +65,11 @@ class Bolt:
         return True
 
     def is_overdue(self, now_ms):
-        """True when `poll` should have ended a movement long ago: whoever calls it does so no more."""
+        """True when `poll` should have ended a movement long ago: it is not called any more."""
         return self.is_moving and now_ms >= self._deadline_ms + _OVERDUE_MS
 
     def poll(self, now_ms):
-        """Look at the switches. Returns None, or what happened: "arrived", "jammed", "turned" (moved by hand)."""
+        """Read the switches. Returns None, or what happened: "arrived", "jammed", "turned" (moved by hand)."""
         at_locked = self._pins.switch_locked.is_active()
         at_unlocked = self._pins.switch_unlocked.is_active()
         if self.is_moving:
@@ -84,13 +83,13 @@ class Bolt:
                 self.state = JAMMED
                 return "jammed"
             return None
-        seen = LOCKED if at_locked and not at_unlocked else UNLOCKED if at_unlocked and not at_locked else None
-        if seen is None or seen == self.state:
+        place = LOCKED if at_locked and not at_unlocked else UNLOCKED if at_unlocked and not at_locked else None
+        if place is None or place == self.state:
             self._turned_ms = None
         elif self._turned_ms is None:
             self._turned_ms = now_ms
         elif now_ms - self._turned_ms >= _SETTLE_MS:
             self._turned_ms = None
-            self.state = seen
+            self.state = place
             return "turned"
         return None

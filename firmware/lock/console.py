@@ -3,7 +3,6 @@
 `{"do":"hello"}`, `{"do":"settings"}`, `{"do":"set","settings":{key: value}}` (null: the default; takes effect after the
 restart that `{"do":"reboot"}` asks for); the gateway has the same four. The panel's words are understood only with the
 setting `panel`; what acts on pins (button, door, tamper, battery) is the simulator's own business.
-Source: lib/README.md; decisions.md.
 """
 
 from firmware.system import config

@@ -4,7 +4,7 @@ Owns the order of the steps, so that no power cut leaves a code that opens after
 should (security.md DEL-1, DEL-3). Source: domain.md 2 (key feature 2), 3.1; records 8, 10.
 """
 
-from firmware.lib import code_algorithm, dates, offline_codes, records
+from firmware.lib import dates, offline_codes, records
 from firmware.lib.compat import const
 from firmware.lib.credentials import CYCLIC, PERIOD, PERMANENT
 from firmware.lib.errors import ProtocolError
@@ -30,8 +30,8 @@ def _row(made, digits):
     if kind == offline_codes.PERMANENT:
         return passcodes.used(PERMANENT, digits, begins)
     if kind == offline_codes.PERIOD:
-        return passcodes.used(PERIOD, digits, begins + _date5(60 * (start + code_algorithm.DURATIONS_H[number])))
-    schedule = _FIRST_SCHEDULE + 24 * (kind - code_algorithm.FIRST_RECURRING) + number
+        return passcodes.used(PERIOD, digits, begins + _date5(60 * (start + offline_codes.DURATIONS_H[number])))
+    schedule = _FIRST_SCHEDULE + 24 * (kind - offline_codes.FIRST_RECURRING) + number
     return passcodes.used(CYCLIC, digits, begins + schedule.to_bytes(2, "big"))
 
 

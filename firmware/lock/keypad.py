@@ -101,7 +101,7 @@ class Entry:
         self._device = device
         self._stores = device.stores
         self._motion = motion
-        self._search = None  # (digits, code_algorithm.Search, its steps, resets of the device at its start)
+        self._search = None  # (digits, offline_codes.Search, its steps, resets of the device at its start)
 
     @property
     def is_busy(self):
@@ -120,9 +120,9 @@ class Entry:
             first_use.retry(self._device)
         kind, credential = self._look_up(digits)
         if credential is None and len(digits) == _MADE_LENGTH and stores.offline.has_seeds:
-            from firmware.lib import code_algorithm
+            from firmware.lib import offline_codes
 
-            search = code_algorithm.Search(stores.offline.secret(), stores.clock.seconds() // 3600, digits)
+            search = offline_codes.Search(stores.offline.secret(), stores.clock.seconds() // 3600, digits)
             self._search = digits, search, search.steps(), self._device.resets
             return
         self._judge(digits, kind, credential, None, now_ms)
@@ -158,11 +158,11 @@ class Entry:
         """`made` is the code made without the lock, (kind, start, number), or None."""
         credential = None
         if made is not None:
-            from firmware.lib import code_algorithm, offline_codes
+            from firmware.lib import offline_codes
 
             is_used = self._stores.offline.is_used(*made)
             if not is_used or made[0] == offline_codes.ONCE:  # others are stored codes after their first use, or gone
-                credential = code_algorithm.credential(made[0], made[1], made[2], is_used)
+                credential = offline_codes.credential(made[0], made[1], made[2], is_used)
         self._judge(digits, _BY_PASSCODE, credential, made, now_ms)
 
     def _judge(self, digits, kind, credential, made, now_ms, is_locked_out=False):

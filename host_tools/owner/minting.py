@@ -1,14 +1,14 @@
 """Passcodes made without the lock and without any gateway: which may still be made, and the text to hand over.
 
 Owns the limits of issue (domain.md 3.1) and the note of what was issued, in the lock's key book entry; the digits are
-`firmware.lib.code_algorithm`'s. Times are Unix seconds here, and hours of the lock's own clock in the note.
+`firmware.lib.offline_codes`'s. Times are Unix seconds here, and hours of the lock's own clock in the note.
 """
 
 import secrets
 import time
 from dataclasses import dataclass
 
-from firmware.lib import code_algorithm, marks, offline_codes
+from firmware.lib import marks, offline_codes
 from host_tools.errors import HostError
 from host_tools.owner import names
 from host_tools.owner.codes import is_trivial
@@ -58,7 +58,7 @@ def secret_of(entry: Entry) -> bytes:
     if not entry.seeds or entry.next_seeds:
         text = "the reset of its passcodes was cut off" if entry.next_seeds else "the key book has no passcode data"
         raise HostError("refused", text, "run `gatehouse passcode reset %s`" % entry.name, ttlock=NO_SEEDS)
-    return code_algorithm.secret(bytes.fromhex(entry.seeds))
+    return offline_codes.secret(bytes.fromhex(entry.seeds))
 
 
 def _hour(entry: Entry, unix_s: int) -> int:
@@ -74,18 +74,18 @@ def _timed_number(hours: int) -> int:
         raise HostError("bad_request", "the end must lie an hour or more after the start; both are cut to the hour")
     if hours > _YEAR_H:
         raise HostError("bad_request", "a timed code lasts a year at most")
-    if hours not in code_algorithm.DURATIONS_H:
-        near = min(code_algorithm.DURATIONS_H, key=lambda each: abs(each - hours))
+    if hours not in offline_codes.DURATIONS_H:
+        near = min(offline_codes.DURATIONS_H, key=lambda each: abs(each - hours))
         todo = "1 to 24 hours, whole days to 31, then 35, 42, 49, 56, 60, 90, 120, 180, 240, 270, 365, 366; or add one"
         raise HostError("bad_request", "no code lasts %d h; the nearest: %d h" % (hours, near), todo)
-    return code_algorithm.DURATIONS_H.index(hours)
+    return offline_codes.DURATIONS_H.index(hours)
 
 
 def _window(kind: str, start: int, hours: int) -> int:
     """The first hour from `start` on that begins a window of this kind."""
     if not 0 < hours <= 24 - start % 24:
         raise HostError("bad_request", "the hours must end after they begin, on the same day")
-    while not code_algorithm.count(KINDS[kind], start):
+    while not offline_codes.count(KINDS[kind], start):
         start += 24
     return start
 
@@ -104,10 +104,10 @@ def _number(entry: Entry, secret: bytes, kind: str, start: int, hours: int) -> i
                 "refused", "a code for these hours was issued before", "choose other hours", ttlock=ALREADY_ISSUED
             )
         return number
-    for number in range(code_algorithm.count(KINDS[kind], start)):
-        if number not in issued and not is_trivial(code_algorithm.digits(secret, KINDS[kind], start, number)):
+    for number in range(offline_codes.count(KINDS[kind], start)):
+        if number not in issued and not is_trivial(offline_codes.digits(secret, KINDS[kind], start, number)):
             return number
-    most = code_algorithm.count(KINDS[kind], start)
+    most = offline_codes.count(KINDS[kind], start)
     raise HostError("refused", "%d codes were issued for this hour" % most, "choose another hour")
 
 
@@ -134,8 +134,8 @@ def mint(
         if until <= _hour(entry, now):
             raise HostError("bad_request", "a code that starts then could not be used any more", "give a later start")
         number = _number(entry, secret, kind, first, hours)
-        code = code_algorithm.digits(secret, KINDS[kind], first, number)
-        limits = code_algorithm.credential(KINDS[kind], first, number)
+        code = offline_codes.digits(secret, KINDS[kind], first, number)
+        limits = offline_codes.credential(KINDS[kind], first, number)
         last = None if limits.end_min is None else _unix(entry, limits.end_min // 60)
         if kind in RECURRING:
             last = _unix(entry, first + hours)
@@ -158,7 +158,7 @@ def find(entry: Entry, code: str) -> Minted | None:
     for row in entry.minted:
         if row["who"] == who:
             kind = words[row["kind"]]
-            limits = code_algorithm.credential(row["kind"], row["start"], row["number"])
+            limits = offline_codes.credential(row["kind"], row["start"], row["number"])
             end = row["start"] + row["number"] + 1 if kind in RECURRING else (limits.end_min or 0) // 60
             until = row["start"] + _FIRST_USE_H.get(kind, 24)
             start = _unix(entry, row["start"])

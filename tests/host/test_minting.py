@@ -2,7 +2,7 @@
 
 import pytest
 
-from firmware.lib import code_algorithm
+from firmware.lib import offline_codes
 from host_tools.errors import HostError
 from host_tools.owner import bundles, minting, names
 from host_tools.owner.keybook import Entry, KeyBook
@@ -49,9 +49,9 @@ def test_the_lock_finds_what_the_host_made(book):
     now = (NOW - 946684800 + 60 * OFFSET_MIN) // 3600
     for kind in ("once", "permanent", "erase", "daily", "mon", "workday"):
         made = mint(book, kind, NOW, NOW + 3 * HOUR)
-        assert code_algorithm.Search(secret, now, made.code).run()[0] == minting.KINDS[kind]
+        assert offline_codes.Search(secret, now, made.code).run()[0] == minting.KINDS[kind]
         assert made.start == NOW - NOW % HOUR
-    assert code_algorithm.Search(secret, now, mint(book, "timed", NOW, NOW + 48 * HOUR).code).run() == (3, now, 24)
+    assert offline_codes.Search(secret, now, mint(book, "timed", NOW, NOW + 48 * HOUR).code).run() == (3, now, 24)
 
 
 def test_limits_of_issue(book):

@@ -3,7 +3,7 @@
 import unittest
 
 from firmware.gateway.operations import passcodes
-from firmware.lib import code_algorithm, opcodes
+from firmware.lib import offline_codes, opcodes
 from firmware.lib.errors import BadRequest, LinkError, from_ble
 from tests.scratch import scratch
 from tests.unit.command_rig import Rig
@@ -112,7 +112,7 @@ class PasscodesTest(unittest.TestCase):
         for seeds in (None, 7, "00", "x" * 122):
             self.assertRaises(BadRequest, passcodes.check, "passcode_reset", {"seeds": seeds})
         self.assertEqual(passcodes.check("passcode_reset", {"seeds": SEEDS.hex()}), {"seeds": SEEDS.hex()})
-        self.assertEqual(len(SEEDS), code_algorithm.SEEDS_LEN)
+        self.assertEqual(len(SEEDS), offline_codes.SEEDS_LEN)
 
     def test_arguments(self):
         cyclic = {"code": "864201", "type": "cyclic", "days": "mon", "from_min": 0, "hours": 9}

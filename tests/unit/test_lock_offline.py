@@ -2,7 +2,7 @@
 
 import unittest
 
-from firmware.lib import code_algorithm, dates, opcodes, records
+from firmware.lib import dates, offline_codes, opcodes, records
 from firmware.lib.messages import pairing_client
 from firmware.lib.messages import passcode_client as codes
 from firmware.lock.stores import passcodes
@@ -11,7 +11,7 @@ from tests.unit.lock_rig import Refused, Rig, erase
 
 FOLDER = scratch("lock-offline")
 SEEDS = pairing_client.init_passwords(2026, [(100 + n, 123456789 + n) for n in range(10)])
-SECRET = code_algorithm.secret(SEEDS)
+SECRET = offline_codes.secret(SEEDS)
 HOUR_S = 3600
 NOON = (2026, 5, 11, 12, 0, 0)  # a Monday
 ONCE, PERMANENT, PERIOD, ERASE, DAILY = 1, 2, 3, 4, 6
@@ -40,7 +40,7 @@ class OfflineCase(unittest.TestCase):
             rig.disconnect()
 
     def code(self, kind, back=0, number=0, secret=SECRET):
-        return code_algorithm.digits(secret, kind, self.now - back, number)
+        return offline_codes.digits(secret, kind, self.now - back, number)
 
     def opens(self, digits):
         """Type a code; True if the bolt moved. It is locked again afterwards."""
@@ -81,7 +81,7 @@ class TestKinds(OfflineCase):
         self.assertTrue(self.opens(self.code(ONCE, 0, 43)))
         self.assertEqual(len(self.rig.device.stores.passcodes), 0)
         self.leap(30)
-        self.assertTrue(self.opens(code_algorithm.digits(SECRET, ONCE, self.now + 30, 0)))  # drops the old marks
+        self.assertTrue(self.opens(offline_codes.digits(SECRET, ONCE, self.now + 30, 0)))  # drops the old marks
         self.leap(-31)
         self.assertFalse(self.opens(code))
         self.assertFalse(self.opens(self.code(ONCE, 5, 1)))  # its day was over once
@@ -94,7 +94,7 @@ class TestKinds(OfflineCase):
         self.leap(24 * 400)
         self.rig.start(False)
         self.assertTrue(self.opens(code))
-        self.assertFalse(self.opens(code_algorithm.digits(SECRET, PERMANENT, self.now + 24 * 399, 0)))
+        self.assertFalse(self.opens(offline_codes.digits(SECRET, PERMANENT, self.now + 24 * 399, 0)))
         self.assertEqual(self.types(1), [11])
 
     def test_timed(self):
@@ -110,7 +110,7 @@ class TestKinds(OfflineCase):
         self.assertEqual(self.types(2), [11, 11])
 
     def test_recurring(self):
-        code = code_algorithm.digits(SECRET, DAILY, self.now - 2, 3)  # 10 to 14
+        code = offline_codes.digits(SECRET, DAILY, self.now - 2, 3)  # 10 to 14
         self.assertTrue(self.opens(code))
         self.assertEqual((self.listed().kind, self.listed().schedule), (4, 1024 + 3))
         self.leap(2)
@@ -197,7 +197,7 @@ class TestDead(OfflineCase):
         other = SEEDS[:-1] + b"\x05"
         self.assertEqual(self.ask(opcodes.INIT_PASSWORDS, other), b"")
         self.assertFalse(self.opens(unused))
-        secret = code_algorithm.secret(other)
+        secret = offline_codes.secret(other)
         self.assertTrue(self.opens(self.code(ONCE, 0, 3, secret)))
         self.assertFalse(self.opens(self.code(ONCE, 0, 3, secret)))
 

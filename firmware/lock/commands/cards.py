@@ -47,11 +47,11 @@ def _clear(device):
 
 
 def _listing(device, op, index):
-    found = device.stores.cards.at(index, op == card_lock.LIST_LOST)
-    if found is None:
+    stored = device.stores.cards.at(index, op == card_lock.LIST_LOST)
+    if stored is None:
         data = card_lock.encode_list(device.battery_pct, op, None)
     else:
-        slot, row = found
+        slot, row = stored
         data = card_lock.encode_list(device.battery_pct, op, slot + 1, cards.id_of(row), cards.limits_of(row))
     return common.success(opcodes.CARD, data)
 

@@ -12,7 +12,7 @@ from firmware.lib.messages import common, session_lock
 
 _STORES = ("passcodes", "cards", "fingerprints", "fobs", "ekeys")
 _GUARDS = ("user", "admin", "keypad", "cards", "fingers")
-# What may be told of the settings: an allow-list, for others may come that hold a secret
+# The settings that are reported: an allow-list, since a later setting may hold a secret
 _OPTIONS = ("autolock_s", "sound", "volume", "remote_unlock", "passcode_display", "tamper", "privacy", "reset_button")
 _OPTIONS += ("passage_auto_unlock", "door_alarm_s", "lamp_s", "direction", "language", "frozen", "double_locked")
 _OPTIONS += ("wrong_limit", "lockout_s")
@@ -32,30 +32,25 @@ def page(engine, number):
 
 def _report(engine):
     device = engine.device
-    found = device.about() if device.about else {}
+    stores = engine.stores
+    report = device.about() if device.about else {}
     identity = engine.identity
-    found["model"] = identity.model
-    found["firmware"] = identity.firmware
-    found["features"] = "%x" % engine.features
-    found["battery"] = device.battery_pct
-    found["bolt"] = device.bolt.state
-    found["movements"] = device.bolt.movements
-    found["clock"] = "%04d-%02d-%02dT%02d:%02d:%02d" % device.stores.clock.date6()
-    found["clock_trusted"] = device.stores.clock.is_trusted
-    ring = device.stores.ring
-    found["records"] = {"kept": len(ring), "next": ring.next_number, "unread": ring.has_unread}
-    found["refused_by_flash"] = {"records": device.unrecorded, "counters": device.stores.limits.unsaved}
-    found["stores"] = {}
-    for name in _STORES:
-        store = getattr(engine.stores, name)
-        if hasattr(store, "__len__"):
-            found["stores"][name] = len(store)
-    found["wrong"] = {}  # in a row, in 24 hours, seconds to wait
+    report["model"] = identity.model
+    report["firmware"] = identity.firmware
+    report["features"] = "%x" % engine.features
+    report["battery"] = device.battery_pct
+    report["bolt"] = device.bolt.state
+    report["movements"] = device.bolt.movements
+    report["clock"] = "%04d-%02d-%02dT%02d:%02d:%02d" % stores.clock.date6()
+    report["clock_trusted"] = stores.clock.is_trusted
+    ring = stores.ring
+    report["records"] = {"kept": len(ring), "next": ring.next_number, "unread": ring.has_unread}
+    report["refused_by_flash"] = {"records": device.unrecorded, "counters": stores.limits.unsaved}
+    report["stores"] = {name: len(getattr(stores, name)) for name in _STORES}
+    report["wrong"] = {}  # in a row, in 24 hours, seconds to wait
     for name in _GUARDS:
-        guard = getattr(device.stores.limits, name, None)
-        if guard is not None:
-            wait_s = (guard.wait_ms(engine.now_ms) + 999) // 1000
-            found["wrong"][name] = [guard.consecutive, guard.spent, wait_s]
-    options = device.stores.options
-    found["options"] = {name: getattr(options, name) for name in _OPTIONS if hasattr(options, name)}
-    return found
+        guard = getattr(stores.limits, name)
+        wait_s = (guard.wait_ms(engine.now_ms) + 999) // 1000
+        report["wrong"][name] = [guard.consecutive, guard.spent, wait_s]
+    report["options"] = {name: getattr(stores.options, name) for name in _OPTIONS}
+    return report

@@ -14,10 +14,10 @@ def _add(device, uid, key, limits):
 
 
 def _listed(device, index):
-    found = device.stores.ekeys.at(index)
-    if found is None:
+    stored = device.stores.ekeys.at(index)
+    if stored is None:
         return ekey_lock.encode_list(device.battery_pct, None)
-    slot, uid, limits = found
+    slot, uid, limits = stored
     return ekey_lock.encode_list(device.battery_pct, slot + 1, uid, limits)
 
 

@@ -21,16 +21,16 @@ _EXISTS = const(0x19)
 _UNKNOWN = const(0x1A)
 _MISSING = const(0x1F)
 
-_PRESSES = const(4)  # told one by one; the next is the success
+_PRESSES = const(4)  # reported one by one; the next is the success
 _FINGER_WAIT_MS = const(8000)
 _FOB_WAIT_MS = const(30000)
-_UNKNOWN_PCT = const(100)  # battery of a fob whose address was given: until its radio tells
+_UNKNOWN_PCT = const(100)  # battery of a fob that was added by its address, until its radio sends it
 _FOB = const(4)  # kind of accessory
 _WINDOW_LEN = const(7)
 
 
 class _Enrolling:
-    """The presses of one enrolment, all of the same finger; another one is a bad press, which is not told."""
+    """The presses of one enrolment, all of the same finger; another one is a bad press, which is not reported."""
 
     def __init__(self, device):
         self._device = device

@@ -45,8 +45,8 @@ def _modify(engine, old, new, start, end):
     device = engine.device
     if _is_special(engine, new):
         return _IS_SPECIAL
-    found = device.stores.passcodes.find(old)
-    if found is not None and passcodes.kind_of(found[1]) in _WITH_END and end <= start:
+    stored = device.stores.passcodes.find(old)
+    if stored is not None and passcodes.kind_of(stored[1]) in _WITH_END and end <= start:
         return _BAD_VALUE
     error = device.stores.passcodes.modify(old, new, start, end)
     if error is None:
@@ -72,7 +72,7 @@ def _clear(engine):
 def manage(engine, request):
     """0x03: clear, add, delete, modify, recover; each durable before its answer."""
     op = request[0]
-    if engine.stores.offline.promise:  # an erasure that is not finished would take along what is added
+    if engine.stores.offline.promise:  # an erasure that is not finished would remove what is added
         from firmware.lock import first_use
 
         first_use.finish(engine.device)
@@ -91,8 +91,8 @@ def manage(engine, request):
 
 def listing(engine, cursor):
     """0x07: one entry per answer; the cursor is the slot behind it."""
-    found = engine.stores.passcodes.at(cursor)
-    cursor, item = (0, None) if found is None else (found[0] + 1, found[1])
+    stored = engine.stores.passcodes.at(cursor)
+    cursor, item = (0, None) if stored is None else (stored[0] + 1, stored[1])
     return common.success(opcodes.PASSCODE_LIST, passcode_lock.encode_list(cursor, item))
 
 

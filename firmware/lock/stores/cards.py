@@ -70,11 +70,11 @@ class Cards(Store):
 
     def credential(self, card):
         """What the lock knows of a card, for `validity`; None: nothing."""
-        found = self._bank.find(card)
+        stored = self._bank.find(card)
         is_lost = len(self._lost) and self._lost.find(card) is not None
-        if found is None and not is_lost:
+        if stored is None and not is_lost:
             return None
-        row = b"\x00" if found is None else found[1]
+        row = b"\x00" if stored is None else stored[1]
         limits = limits_of(row)
         made = credentials.dated(limits[:5], limits[5:], windows_of(row))
         made.is_lost = bool(is_lost)
@@ -82,8 +82,8 @@ class Cards(Store):
 
     def is_stored(self, card, limits):
         """True if `add` would change nothing."""
-        found = self._bank.find(card)
-        return found is not None and found[1] == _row(card, limits)
+        stored = self._bank.find(card)
+        return stored is not None and stored[1] == _row(card, limits)
 
     def add(self, card, limits=None):
         """With the period `limits`, and no hours, whatever the card had before; None: one that is there stays as it is,
@@ -97,10 +97,10 @@ class Cards(Store):
 
     def modify(self, card, limits):
         """Another period; the hours stay. 0x18: unknown."""
-        found = self._bank.find(card)
-        if found is None:
+        stored = self._bank.find(card)
+        if stored is None:
             return _UNKNOWN
-        self._bank.put(card, _row(card, limits) + windows_of(found[1]))
+        self._bank.put(card, _row(card, limits) + windows_of(stored[1]))
         return None
 
     def delete(self, card):
@@ -123,17 +123,17 @@ class Cards(Store):
 
     def windows(self, card):
         """The windows of a card, one after the other, or None: unknown."""
-        found = self._bank.find(card)
-        return None if found is None else windows_of(found[1])
+        stored = self._bank.find(card)
+        return None if stored is None else windows_of(stored[1])
 
     def set_windows(self, card, packed):
         """Replace them. 0x18: unknown, 0x04: more than eight."""
-        found = self._bank.find(card)
-        if found is None:
+        stored = self._bank.find(card)
+        if stored is None:
             return _UNKNOWN
         if len(packed) > _MAX_WINDOWS * _WINDOW_LEN:
             return _FULL
-        self._bank.put(card, _row(card, limits_of(found[1])) + packed)
+        self._bank.put(card, _row(card, limits_of(stored[1])) + packed)
         return None
 
 

@@ -1,8 +1,8 @@
 """The ekeys of persons: each has an unlock key of its own, a window and a uid by which the lock finds it. In the vault.
 
 Owns who may still open (security.md CRED-4, CVE-2023-6960): a uid is given out once, in ascending order; one that was
-given out and has no entry any more is revoked for ever, which costs a number and no list. One class of the vault holds
-all of it, so that a revocation and a reset are one save each. Fifty entries are under 1 KiB: one class, read once.
+given out and has no entry any more is revoked for good, which takes one number and no list. One class of the vault
+holds all of it, so that a revocation and a reset are one save each. Fifty entries are under 1 KiB, read once.
 
 Layout: flag position u24, serial of the next uid u24, then per slot: uid u32 (0: free), unlock key u32, start5, end5,
 flags (1 frozen, 2 may open through a gateway, 4 opens once). Errors: lock-ble-commands.md 1.5.
@@ -78,13 +78,13 @@ class Ekeys(Store):
 
         For clients that show uid 0 whatever their bundle says, as public ones do (lock-ble-commands.md 10.3).
         """
-        found = None
+        person = None
         wanted = given.to_bytes(4, "big")
         for row in self._rows:
             total = (challenge + int.from_bytes(row[4:8], "big")) & 0xFFFFFFFF
             if crypto.equal(total.to_bytes(4, "big"), wanted) and _is_used(row):
-                found = int.from_bytes(row[:4], "big")
-        return found
+                person = int.from_bytes(row[:4], "big")
+        return person
 
     def credential(self, uid):
         """What the lock itself knows of `uid`, for `validity`; None for a uid that is nobody's: the owner's keys."""
@@ -92,15 +92,15 @@ class Ekeys(Store):
         if slot is None:
             if not FIRST_UID <= uid <= LAST_UID:
                 return None
-            found = credentials.Credential()
-            found.is_revoked = True
-            return found
+            revoked = credentials.Credential()
+            revoked.is_revoked = True
+            return revoked
         row = self._rows[slot]
-        found = credentials.dated(row[8:13], row[13:18])
-        found.is_frozen = bool(row[18] & FROZEN)
-        found.has_remote_right = bool(row[18] & REMOTE)
-        found.is_once = bool(row[18] & ONCE)
-        return found
+        ekey = credentials.dated(row[8:13], row[13:18])
+        ekey.is_frozen = bool(row[18] & FROZEN)
+        ekey.has_remote_right = bool(row[18] & REMOTE)
+        ekey.is_once = bool(row[18] & ONCE)
+        return ekey
 
     def add(self, uid, key, limits):
         """`limits`: start5, end5, flags. The same again: success without change; 0x0D: it was given out before."""

@@ -4,7 +4,7 @@ Owns storing and finding; whether one of them opens now is `validity`'s. Row: a 
 bytes (0x70). The head of a fingerprint is the template, eight bytes, and a counter, four, which never comes back: with
 the slot it makes the number by which clients name the finger. The sensor of this lock recognises a finger as itself,
 which is all that a template of eight bytes says. The head of a fob is its address, as on the air, and the battery when
-it was added; what its radio has told since is kept in RAM.
+it was added; what its radio sent since then is kept in RAM.
 Source: lock-ble-commands.md 4.6, 5, 8.1; domain.md 2 (key feature 8), 3.2, 3.3.
 """
 

@@ -1,14 +1,14 @@
 """Codes made without the lock: which were used up or taken away, and up to when all are barred. In the vault.
 
-Owns what keeps such a code dead (security.md DEL-1), for its digits can be worked out again at any time: a mark for
-each that has opened once, which from then on is an entry of `passcodes` or, one-time, nothing; and the moment of the
-last erasure. Marks count for the seeds they were made under. They are dropped when the day of their start is over, and
-from then on every code that starts so early is dead, whatever the clock is set to.
+Owns what keeps such a code from opening again (security.md DEL-1), for its digits can be derived at any time: a mark
+for each that has opened once (from then on it is an entry of `passcodes`, but for a one-time code), and the moment of
+the last erasure. Marks count for the seeds they were made under. They are dropped when the day of their start is over,
+and from then on no code that starts so early opens, whatever the clock is set to.
 
 What takes two saves (a first use, an erasure) is promised here with the first, and finished at the next start when
 power goes in between. Layout: tag of the seeds 4, barred u32 (minutes; 0 none), open u8, floor u24, number of rows u8,
 rows of kind u8, start u24, 25 bytes of bits; then the promise: b"", 1 and a row of `passcodes`, or 2 and what the
-erasure needs. Hours and minutes as in `code_algorithm`.
+erasure needs. Hours and minutes as in `offline_codes`.
 """
 
 from firmware.lib import crypto
@@ -66,9 +66,9 @@ class Offline(Store):
 
     def secret(self):
         """The secret of the codes, of a lock that has seeds."""
-        from firmware.lib import code_algorithm
+        from firmware.lib import offline_codes
 
-        return code_algorithm.secret(self._vault.load(SEEDS))
+        return offline_codes.secret(self._vault.load(SEEDS))
 
     def is_used(self, kind, start, number):
         """True for a code that has opened once, or is too old to open for the first time."""
@@ -79,7 +79,7 @@ class Offline(Store):
         return start <= self._floor
 
     def use(self, kind, start, number, now_min, row=b""):
-        """It has been shown, at a trusted time. `row`: what `passcodes` is to keep of it, promised with this."""
+        """A code was typed, at a trusted time. `row`: what `passcodes` is to keep of it, promised with this."""
         head = _row_head(kind, start)
         bits = bytearray(_ROW - _ROW_HEAD)
         rows = []
@@ -97,7 +97,7 @@ class Offline(Store):
         self._keep(self._barred, self._is_open, floor, rows, bytes((KEEP,)) + row if row else b"")
 
     def barred_min(self, now_min, is_trusted):
-        """Codes that start up to then are dead; None: no erasure."""
+        """Codes that start up to then do not open; None: no erasure."""
         if self._is_open:
             if not is_trusted:
                 return _FOR_EVER
@@ -108,8 +108,8 @@ class Offline(Store):
         return self._barred or None
 
     def erase(self, now_min, is_trusted, promise):
-        """All that start up to now are dead, from here on; `promise` is what is left to do. A lock that does not know
-        the time bars every one until it does.
+        """No code that starts up to now opens from here on; `promise` is what is left to do. A lock that does not know
+        the time bars every code until it does.
         """
         barred = max(self._barred, now_min) if is_trusted else self._barred
         self._keep(barred, not is_trusted, self._floor, self._rows, bytes((ERASE,)) + promise)

@@ -13,7 +13,7 @@ from firmware.lock.stores.bank import Bank, Store
 CAPACITY = 250
 
 _BANK = "codes"
-_BEFORE = "passcodes"  # one class with all entries, of boards in use; taken over at start
+_BEFORE = "passcodes"  # one class with all entries, of boards in use; moved to the bank at start
 _OFFLINE = const(0x80)
 _EXISTS = const(0x14)
 _UNKNOWN = const(0x15)
@@ -68,10 +68,10 @@ class Passcodes(Store):
 
     def load(self):
         self.bank.load()
-        self._take_over()
+        self._convert()
 
-    def _take_over(self):
-        """Entries of firmware that kept them in one class; a power cut in between begins again."""
+    def _convert(self):
+        """Move the entries of firmware that kept them in one class to the bank; a power cut in between begins again."""
         packed = self._vault.load(_BEFORE)
         if packed is None:
             return
@@ -98,9 +98,9 @@ class Passcodes(Store):
 
     def add(self, kind, digits, trailer):
         """Identical repeat: success without change; same digits otherwise 0x14; 0x16 when full."""
-        found = self.bank.find(digits)
-        if found is not None:
-            same = kind_of(found[1]) == kind and trailer_of(found[1]) == trailer
+        stored = self.bank.find(digits)
+        if stored is not None:
+            same = kind_of(stored[1]) == kind and trailer_of(stored[1]) == trailer
             return None if same else _EXISTS
         return _FULL if self.bank.put(digits, entry(kind, digits, digits, trailer)) is None else None
 
@@ -110,10 +110,10 @@ class Passcodes(Store):
 
     def modify(self, old, new, start, end):
         """New digits and dates, kind and slot kept. 0x15 old unknown, 0x14 new belongs to another entry."""
-        found = self.bank.find(old)
-        if found is None:
+        stored = self.bank.find(old)
+        if stored is None:
             return _UNKNOWN
-        slot, row = found
+        slot, row = stored
         other = self.bank.find(new)
         if other is not None and other[0] != slot:
             return _EXISTS
@@ -137,8 +137,8 @@ class Passcodes(Store):
 
     def at(self, cursor):
         """The first entry in or above slot `cursor`: (slot, entry), or None at the end."""
-        found = self.bank.at(cursor)
-        if found is None:
+        stored = self.bank.at(cursor)
+        if stored is None:
             return None
-        slot, row = found
+        slot, row = stored
         return slot, bytes((kind_of(row),)) + row[1:]

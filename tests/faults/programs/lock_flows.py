@@ -1,6 +1,6 @@
 """Every flow of the lock that stores something, each from an image in which there is something to lose."""
 
-from firmware.lib import code_algorithm, crypto, dates, opcodes, records
+from firmware.lib import crypto, dates, offline_codes, opcodes, records
 from firmware.lib.messages import (
     card_client,
     cyclic_client,
@@ -24,9 +24,9 @@ WRONG = "000111#"
 EKEY = ekey_client.FIRST_UID  # of a person with EKEY_SECRET; the next one opens once, with the same
 EKEY_SECRET = 1357913579
 _SEEDS = pairing.init_passwords(2026, [(n, n + 7) for n in range(10)])
-_SECRET = code_algorithm.secret(_SEEDS)
+_SECRET = offline_codes.secret(_SEEDS)
 _HOUR = dates.to_minutes((2026, 5, 11, 14, 0)) // 60  # in which the lock is paired
-MADE, MADE_ONCE, MADE_ERASE = (code_algorithm.digits(_SECRET, kind, _HOUR, 0) for kind in (2, 1, 4))
+MADE, MADE_ONCE, MADE_ERASE = (offline_codes.digits(_SECRET, kind, _HOUR, 0) for kind in (2, 1, 4))
 ERASE_CODE = "9753102"
 CARD, LONG_CARD, LOST = b"\xda\x3c\xbc\x66", b"\x00\x04\x11\x22\x33\x44\x55\x66", b"\x00\x00\x10\x01"
 _HOURS = cyclic_client.window(cyclic_client.WEEKLY, 1, 480, 1020)

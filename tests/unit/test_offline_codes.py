@@ -2,8 +2,8 @@
 
 import unittest
 
-from firmware.lib import code_algorithm as codes
-from firmware.lib import crypto, dates, offline_codes
+from firmware.lib import crypto, dates
+from firmware.lib import offline_codes as codes
 
 SEEDS = bytes(range(61))
 SECRET = codes.secret(SEEDS)
@@ -90,7 +90,7 @@ class TestSearch(unittest.TestCase):
         found = codes.credential(8, NOW, 2, True)
         self.assertEqual(found.windows[0][3:], (14 * 60, 180))
         self.assertTrue(found.is_used and found.is_offline)
-        self.assertEqual(offline_codes.ERASE, ERASE)
+        self.assertEqual(codes.ERASE, ERASE)
 
 
 if __name__ == "__main__":
