@@ -12,6 +12,7 @@ from firmware.lib.errors import ProtocolError
 from firmware.lib.messages.common import decode_number, number, take
 
 GATEWAY_UID = 0x47415445  # with which a gateway moves the bolt of our own lock: a label, no right (domain.md 3.4)
+NEXT_UNREAD = 0xFFFF  # cursor for the first record that no walk with this cursor has delivered (lock-ble-link.md 9.1)
 
 _HEADER_LEN = const(8)
 _STAR = const(0x2A)

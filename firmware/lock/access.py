@@ -3,9 +3,8 @@
 Decides nothing. Source of the bytes: lock-ble-link.md 6.1, 8.5; of the records: domain.md 3.2, 4.
 """
 
-from firmware.lib import credentials, validity
+from firmware.lib import validity
 from firmware.lib.compat import const
-from firmware.lock.stores import passcodes
 
 _MIN_BATTERY_PCT = const(5)  # below it the motor is not started
 
@@ -41,15 +40,6 @@ def situation(device):
     now.flag_pos = stores.ekeys.flag_pos
     now.barred_min = stores.offline.barred_min(now.now_min, now.is_clock_trusted)
     return now
-
-
-def of_passcode(entry):
-    """The stored passcode `entry` as a credential."""
-    is_offline = passcodes.is_offline(entry)
-    made = credentials.passcode(passcodes.kind_of(entry), passcodes.trailer_of(entry), is_offline)
-    made.is_offline = is_offline
-    made.is_used = is_offline
-    return made
 
 
 def error_byte(why):

@@ -132,12 +132,12 @@ class Entry:
         stores = self._stores
         is_admin = crypto.equal(stores.keys.admin_passcode, digits)
         is_eraser = crypto.equal(stores.keys.erase_code, digits)
-        stored = None if stores.offline.is_erasing else stores.passcodes.find(digits)
+        stored = None if stores.offline.is_erasing else stores.passcodes.credential(digits)
         if is_admin:
             return _BY_ADMIN_PASSCODE, credentials.admin()
         if is_eraser:
             return None, credentials.erase()
-        return _BY_PASSCODE, access.of_passcode(stored[1]) if stored else None
+        return _BY_PASSCODE, stored
 
     def poll(self, now_ms):
         """Search on, and decide when it is done."""

@@ -5,10 +5,9 @@ Source: security.md PAR-1, SES-1, SES-2, SES-3, ORC-1, RND-1, LIM-3; lock-ble-li
 lock-ble-commands.md 1.4.
 """
 
-from firmware.lib import crypto, opcodes
+from firmware.lib import crypto, opcodes, records
 from firmware.lib.compat import const
 from firmware.lib.frame import Reassembler
-from firmware.lock.stores.ring import NEXT_UNREAD
 
 _MAX_CHALLENGE = const(0x7FFFFFFF)  # from 1: clients that cannot wrap the sum never have to (lock-ble-link.md 8.4)
 _CHALLENGE_MS = const(10000)
@@ -144,7 +143,7 @@ class Session:
     def keep_answer(self, command, request, raw, answer, now_ms):
         """`answer` was just given to `raw`."""
         if command in _ANSWERING:
-            if command == opcodes.LOG and request != NEXT_UNREAD:
+            if command == opcodes.LOG and request != records.NEXT_UNREAD:
                 return
             self._repeat_until_ms = now_ms + _REPEAT_MS
         elif command in _CHANGING:

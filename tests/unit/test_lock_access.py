@@ -2,6 +2,7 @@ import unittest
 
 from firmware.lib import credentials, validity
 from firmware.lock import access
+from firmware.lock.stores import passcodes
 
 
 class Part:
@@ -71,8 +72,8 @@ class TestAccess(unittest.TestCase):
 
     def test_stored_passcode(self):
         entry = b"\x02\x04" + b"1234" + b"\x04" + b"1234" + b"\x00\x01\x01\x00\x00\x63\x01\x01\x00\x00"
-        verdict = validity.decide(access.of_passcode(entry), validity.Situation(10000))
+        verdict = validity.decide(passcodes.credential_of(entry), validity.Situation(10000))
         self.assertEqual((verdict.opens, verdict.then), (True, validity.USE_UP))
         entry = bytes((credentials.CYCLIC,)) + entry[1:11] + b"\x00\x01\x01\x08\x00\x04\x00"  # 1024: daily, 8 to 9
         for now_min, opens in ((479, False), (480, True), (539, True), (540, False)):
-            self.assertEqual(validity.decide(access.of_passcode(entry), validity.Situation(now_min)).opens, opens)
+            self.assertEqual(validity.decide(passcodes.credential_of(entry), validity.Situation(now_min)).opens, opens)

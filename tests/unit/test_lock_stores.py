@@ -3,9 +3,10 @@
 import os
 import unittest
 
+from firmware.lib.records import NEXT_UNREAD
 from firmware.lock import authority
 from firmware.lock.stores.limits import Limits
-from firmware.lock.stores.ring import NEXT_UNREAD, Ring
+from firmware.lock.stores.ring import Ring
 from firmware.system import store
 from firmware.system.journal import Journal
 from firmware.system.store import Cell

@@ -12,7 +12,6 @@ Layout: head class `name`: generation u32. Page class `name.NN` (hex): generatio
 length 0 is a free slot. The hash is taken with a random number of this start: nobody can choose keys that collide.
 """
 
-import gc
 import hashlib
 
 from firmware.lib import crypto
@@ -89,7 +88,6 @@ class Bank:
         known = self._known()
         self._generation = self._stored_generation(known)
         for page in known:
-            gc.collect()  # opening a page takes several times its size
             packed = self._vault.load(self._class(page))
             if packed is None:
                 continue

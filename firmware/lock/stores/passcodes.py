@@ -6,6 +6,7 @@ digits, length, digits as created, trailer (start; start, end; start, schedule).
 kind has bit 7 set if it is a code of the algorithm in use, as it was made. Source: lock-ble-commands.md 3.1-3.3.
 """
 
+from firmware.lib import credentials
 from firmware.lib.compat import const
 from firmware.lib.credentials import CYCLIC, PERMANENT
 from firmware.lock.stores.bank import Bank, Store
@@ -42,9 +43,13 @@ def kind_of(row):
     return row[0] & ~_OFFLINE
 
 
-def is_offline(row):
-    """True for a code of the algorithm that is in use."""
-    return bool(row[0] & _OFFLINE)
+def credential_of(row):
+    """What a stored code may do, for `validity`."""
+    is_offline = bool(row[0] & _OFFLINE)  # a code of the algorithm that is in use
+    made = credentials.passcode(kind_of(row), trailer_of(row), is_offline)
+    made.is_offline = is_offline
+    made.is_used = is_offline
+    return made
 
 
 def entry(kind, digits, created, trailer):
@@ -95,6 +100,11 @@ class Passcodes(Store):
     def find(self, digits):
         """(slot, row) of the code `digits`, whole entries only, or None."""
         return self.bank.find(digits)
+
+    def credential(self, digits):
+        """What the lock knows of the code `digits`, for `validity`; None: nothing."""
+        stored = self.bank.find(digits)
+        return None if stored is None else credential_of(stored[1])
 
     def add(self, kind, digits, trailer):
         """Identical repeat: success without change; same digits otherwise 0x14; 0x16 when full."""

@@ -19,7 +19,6 @@ from firmware.lock import bolt
 from firmware.lock.stores.bank import Store
 
 CAPACITY = 500
-NEXT_UNREAD = 0xFFFF  # "the first record not yet delivered to such a walk"
 
 _NUMBERS = const(65534)
 _WRAP_CURSOR = const(0xFFFE)
@@ -117,7 +116,7 @@ class Ring(Store):
 
     def read(self, cursor):
         """The record a page for `cursor` delivers: (number, record), or None. Moves the read cursor past it."""
-        if cursor == NEXT_UNREAD:
+        if cursor == records.NEXT_UNREAD:
             seq = max(self._cursor, self._first())
             if seq >= self._journal.next_seq:
                 seq = None

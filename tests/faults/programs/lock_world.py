@@ -2,7 +2,6 @@
 
 from firmware.lib import records
 from firmware.lock.stores.options import OPTIONS
-from firmware.lock.stores.ring import NEXT_UNREAD
 from tests.faults.programs import cuts, held_flows
 from tests.faults.programs.cuts import DATA, differences, misfits
 from tests.unit.lock_rig import START_S, Pin, Pins, Refused, Rig
@@ -124,7 +123,7 @@ class LockWorld(Rig):
     def _unread(self):
         if self.delivered is None:
             return None
-        page = self.device.stores.ring.read(NEXT_UNREAD)
+        page = self.device.stores.ring.read(records.NEXT_UNREAD)
         return None if page is None else page[0]
 
     def state(self):
