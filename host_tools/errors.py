@@ -16,3 +16,13 @@ class HostError(Exception):
         """The one line that a command prints."""
         text = "%s: %s" % (self.code, self)
         return "%s; %s" % (text, self.todo) if self.todo else text
+
+
+class Pending(HostError):
+    """The gateway keeps the request and will carry it out: `ident` names it for `gatehouse jobs` and `cancel`,
+    `message` is what the gateway said when it took it."""
+
+    def __init__(self, message: dict, text: str) -> None:
+        self.message = message
+        self.ident = str(message.get("id"))
+        super().__init__("pending", "%s; the gateway keeps it as %s" % (text, self.ident), "see `gatehouse jobs LOCK`")

@@ -19,15 +19,13 @@ from rich.table import Table
 
 from firmware.lib.errors import FirmwareError
 from host_tools.errors import HostError
-from host_tools.owner.keybook import KeyBook
+from host_tools.owner.keybook import Entry, KeyBook
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 Lock = Annotated[str, typer.Argument(help="Name, address or id of the lock, as in `gatehouse keys list`")]
-Broker = Annotated[str, typer.Option("--broker", help="host[:port]; default $GATEHOUSE_MQTT, else localhost")]
-Base = Annotated[str, typer.Option("--base", help="First level of the topics")]
-Gateway = Annotated[str, typer.Option("--gateway", help="Id of the gateway; needed only where several could serve")]
+Near = Annotated[bool, typer.Option("--beside", help="Over Bluetooth from this computer, not through a gateway")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
 
 
@@ -90,6 +88,12 @@ def go_near() -> None:
 def key_book() -> KeyBook:
     """The owner's key book; its passphrase comes from $GATEHOUSE_PASSPHRASE_FILE or is asked for."""
     return KeyBook(passphrase=_passphrase)
+
+
+def entry_of(lock: str) -> Entry:
+    """The lock's entry in the key book. An error ends the command."""
+    with reporting():
+        return key_book().find(lock)
 
 
 def _passphrase(again: bool) -> str:

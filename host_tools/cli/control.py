@@ -1,65 +1,52 @@
-"""Commands that a gateway carries out on a lock: unlock, lock, state, clock, auto-lock, passcodes; and its `info`."""
+"""What a gateway does at a lock (unlock, lock, state, clock, auto-lock), what it keeps for later (`jobs`, `cancel`),
+what it says of itself (`info`), and the live view `monitor`."""
 
+import time
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from host_tools.cli import common
-from host_tools.cli.asking import ask, done
-from host_tools.cli.common import run
-from host_tools.gateway import client as gateway_client
+from host_tools.cli.common import out, run
+from host_tools.cli.options import App
+from host_tools.cli.reach import Broker, Change, Gateway, done
+from host_tools.errors import HostError
+from host_tools.gateway.monitor import Monitor
+from host_tools.owner import names
 
-time_app = typer.Typer(no_args_is_help=True, help="The lock's clock.")
-autolock_app = typer.Typer(no_args_is_help=True, help="How long a lock stays open.")
+time_app = App(no_args_is_help=True, help="The lock's clock.")
+autolock_app = App(no_args_is_help=True, help="How long a lock stays open.")
 
 
-def unlock(
-    lock: common.Lock,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
-    as_json: common.Json = False,
-) -> None:
+def unlock(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Open a door."""
-    name, result = ask(lock, broker, base, gateway, "unlock")
+    name, result = via.ask(lock, "unlock")
     done(name, "unlocked", result, as_json)
 
 
-def lock(
-    lock: common.Lock,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
-    as_json: common.Json = False,
-) -> None:
+def lock(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Lock a door."""
-    name, result = ask(lock, broker, base, gateway, "lock")
+    name, result = via.ask(lock, "lock")
     done(name, "locked", result, as_json)
 
 
-def state(
-    lock: common.Lock,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
-    as_json: common.Json = False,
-) -> None:
-    """Ask the lock itself what state it is in."""
-    name, result = ask(lock, broker, base, gateway, "state")
+def _show(lock: str, via: Gateway, op: str, as_json: bool) -> None:
+    name, result = via.ask(lock, op)
     common.show(name, result if as_json else result.get("data") or {}, as_json)
 
 
-def info(
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
-    as_json: common.Json = False,
-) -> None:
+def state(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
+    """Ask the lock itself what state it is in."""
+    _show(lock, via, "state", as_json)
+
+
+def info(via: Gateway, as_json: common.Json = False) -> None:
     """What a gateway says of itself, and which locks it serves."""
 
     async def work() -> dict:
-        async with gateway_client.connect(broker, base) as gateways:
-            chosen = await gateways.choose(gateway)
+        async with via.connect() as gateways:
+            chosen = await gateways.choose(via.gateway)
             result = await gateways.command(chosen, None, "info")
             return result.get("data") or gateways.info[chosen]
 
@@ -67,53 +54,81 @@ def info(
 
 
 @time_app.command("get")
-def time_get(
-    lock: common.Lock,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
-    as_json: common.Json = False,
-) -> None:
+def time_get(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Read the lock's clock."""
-    name, result = ask(lock, broker, base, gateway, "time_get")
-    common.show(name, result if as_json else result.get("data") or {}, as_json)
+    _show(lock, via, "time_get", as_json)
 
 
 @time_app.command("sync")
-def time_sync(
-    lock: common.Lock,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
-    as_json: common.Json = False,
-) -> None:
+def time_sync(lock: common.Lock, via: Change, as_json: common.Json = False) -> None:
     """Set the lock's clock right."""
-    name, result = ask(lock, broker, base, gateway, "time_sync")
+    name, result = via.ask(lock, "time_sync")
     done(name, "has the right time", result, as_json)
 
 
 @autolock_app.command("get")
-def autolock_get(
-    lock: common.Lock,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
-    as_json: common.Json = False,
-) -> None:
+def autolock_get(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Read after how many seconds the lock locks itself."""
-    name, result = ask(lock, broker, base, gateway, "autolock_get")
-    common.show(name, result if as_json else result.get("data") or {}, as_json)
+    _show(lock, via, "autolock_get", as_json)
 
 
 @autolock_app.command("set")
 def autolock_set(
     lock: common.Lock,
     seconds: Annotated[int, typer.Argument(help="0 turns auto-lock off", min=0, max=900)],
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    via: Change,
     as_json: common.Json = False,
 ) -> None:
     """Set after how many seconds the lock locks itself."""
-    name, result = ask(lock, broker, base, gateway, "autolock_set", {"seconds": seconds})
+    name, result = via.ask(lock, "autolock_set", {"seconds": seconds})
     done(name, "auto-lock set", result, as_json)
+
+
+def jobs(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
+    """What waits to be done at a lock."""
+    name, items = via.items(lock, "jobs")
+    if as_json:
+        out.print_json(data=items)
+        return
+    table = Table("id", "operation", "state", "for", "attempts", "last", title=name, title_justify="left")
+    for item in items:
+        state = str(item.get("state")) + (", may have been done" if item.get("sent") else "")
+        age = "%d s" % item["age_s"] if isinstance(item.get("age_s"), int) else ""
+        table.add_row(str(item.get("id")), str(item.get("op")), state, age, str(item.get("attempts")), item.get("last"))
+    out.print(table if items else "nothing waits for %s" % name)
+
+
+def cancel(
+    lock: common.Lock,
+    ident: Annotated[str, typer.Argument(metavar="ID", help="Which one, as `gatehouse jobs` names it")],
+    via: Gateway,
+    as_json: common.Json = False,
+) -> None:
+    """Withdraw what waits to be done at a lock."""
+    name, result = via.ask(lock, "cancel", {"id": ident})
+    told = result.get("data") or {}
+    if as_json:
+        out.print_json(data=result)
+    elif told.get("cancelled"):
+        out.print("%s: %s is withdrawn" % (name, ident))
+    elif told.get("running"):
+        out.print("%s: %s is being done this moment; its result will tell" % (name, ident))
+    else:
+        out.print("%s: %s is given up, but it may have been done already: look at the lock" % (name, ident))
+
+
+def monitor(via: Broker, seconds: Annotated[float, typer.Option("--seconds", help="End by itself")] = 0) -> None:
+    """Live table of all locks and a line per event; Ctrl-C ends it."""
+    try:
+        entries = common.key_book().entries()
+    except HostError:
+        entries = []  # without the key book, locks have the names that the gateway gives them
+
+    async def work() -> None:
+        async with via.connect() as gateways:
+            whose = {each.id: names.Names(each) for each in entries}
+            view = Monitor(gateways, {each.id: each.name for each in entries}, whose)
+            await gateways.watch(("availability", "state", "event"), view.heard)
+            await view.show(out, time.monotonic() + seconds if seconds else None)
+
+    run(work())

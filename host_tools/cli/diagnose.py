@@ -12,10 +12,9 @@ import typer
 
 from firmware.version import VERSION
 from host_tools.cli import common
-from host_tools.cli.asking import target
 from host_tools.cli.common import out, run
+from host_tools.cli.reach import Gateway, target
 from host_tools.errors import HostError
-from host_tools.gateway import client as gateway_client
 from host_tools.gateway.records_store import Choice, RecordStore
 
 _PARTS = ("errors", "lock", "report", "stores", "settings", "gateway")  # the errors before our own asking adds some
@@ -25,16 +24,14 @@ _NEWEST = 20
 
 def diagnose(
     lock: common.Lock,
+    via: Gateway,
     to: Annotated[str, typer.Option("--to", help="File to write; default diagnosis-LOCK-TIME.json")] = "",
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
 ) -> None:
     """Write a file to send to whoever helps: versions, settings, clock, battery, what went wrong; no keys or codes."""
     with common.reporting():
         ident, name = target(lock)
         found: dict = {"id": ident, "made": common.when(time.time()), "host": host(ident)}
-        found |= run(_ask(ident, name, broker, base, gateway))
+        found |= run(_ask(ident, name, via))
         path = Path(to or "diagnosis-%s-%s.json" % (ident, time.strftime("%Y%m%d-%H%M%S")))
         try:
             path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
@@ -77,16 +74,14 @@ def _version(package: str) -> str | None:
         return None
 
 
-async def _ask(ident: str, name: str, broker: str, base: str, gateway: str) -> dict:
+async def _ask(ident: str, name: str, via: Gateway) -> dict:
     found: dict = {"missing": {}}
-    async with gateway_client.connect(broker, base) as gateways:
-        chosen = await gateways.choose(gateway, ident)
+    async with via.serving(ident) as served:
         with common.progress("%s: asking lock and gateway ..." % name) as step:
             for part in _PARTS:
                 step("%s: %s ..." % (name, part))
                 try:
-                    result = await gateways.command(chosen, ident, "diagnosis", {"part": part})
-                    found[part] = (result.get("data") or {}).get("found")
+                    found[part] = ((await served.command("diagnosis", {"part": part})).get("data") or {}).get("found")
                 except HostError as err:  # half a diagnosis is better than none
                     found["missing"][part] = err.code
                     found[part] = None

@@ -1,22 +1,21 @@
 """`gatehouse ekey`: give people keys of their own for their phones, change them, take them away; open with one."""
 
-import contextlib
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from firmware.lib import opcodes
-from host_tools.cli import common, recurring
+from host_tools.cli import common, times
 from host_tools.cli.common import key_book, out, progress, reporting, run
-from host_tools.cli.moments import read_moment
+from host_tools.cli.options import App
+from host_tools.cli.reach import Change, Gateway, done, is_kept
 from host_tools.errors import HostError
-from host_tools.gateway import client as gateway_client
 from host_tools.gateway.ekeys import GatewayEkeys
 from host_tools.near import holder
 from host_tools.near.ekeys import LocalEkeys
@@ -25,38 +24,35 @@ from host_tools.owner import ekeys
 from host_tools.owner.ekeys import EkeyStore
 from host_tools.owner.keybook import Entry, KeyBook
 
-app = typer.Typer(no_args_is_help=True, help="Keys for other people's phones.")
+app = App(no_args_is_help=True, help="Keys for other people's phones.")
 
 Person = Annotated[str, typer.Argument(help="Whose ekey: any name")]
-Near = Annotated[bool, typer.Option("--beside", help="Over Bluetooth from this computer, not through a gateway")]
 Remote = Annotated[bool | None, typer.Option("--remote/--no-remote", help="May open through a gateway")]
 
 
-@contextlib.asynccontextmanager
-async def _way(entry: Entry, near: bool, broker: str, base: str, gateway: str) -> AsyncIterator[EkeyStore]:
-    if near:
-        common.go_near()
-        async with local_link(entry) as link:
-            yield LocalEkeys(link, entry)
-        return
-    async with gateway_client.connect(broker, base) as gateways:
-        yield GatewayEkeys(gateways, await gateways.choose(gateway, entry.id), entry)
-
-
 def _do(
-    lock: str, near: bool, broker: str, base: str, gateway: str, work: Callable[[KeyBook, Entry, EkeyStore], Awaitable]
-) -> tuple[Entry, object]:
-    """Find the lock in the key book and run `work` with a way to it."""
-    with reporting():
-        book = key_book()
-        entry = book.find(lock)
+    lock: str, near: bool, via: Gateway, work: Callable[[KeyBook, Entry, EkeyStore], Awaitable]
+) -> tuple[Entry, Any]:
+    """Run `work` with what reaches the lock's ekeys -> (the lock's entry, what `work` returns)."""
+    book, entry = key_book(), common.entry_of(lock)
+    if not near:
+        return entry, via.use(entry.id, "its ekeys", lambda served, _: work(book, entry, GatewayEkeys(served)))[1]
 
-    async def all_of_it():
+    async def whole() -> Any:
+        common.go_near()
         with progress("%s: asking the lock ..." % entry.name):
-            async with _way(entry, near, broker, base, gateway) as way:
-                return await work(book, entry, way)
+            async with local_link(entry) as link:
+                return await work(book, entry, LocalEkeys(link, entry))
 
-    return entry, run(all_of_it())
+    return entry, run(whole())
+
+
+def _tell(entry: Entry, result: Any, text: str) -> None:
+    """What was done, or that the gateway keeps it for later."""
+    if isinstance(result, dict) and is_kept(result):
+        done(entry.name, "", result)
+    else:
+        out.print(text)
 
 
 def _period(kind: str, start: str, end: str) -> tuple[int | None, int | None]:
@@ -64,15 +60,15 @@ def _period(kind: str, start: str, end: str) -> tuple[int | None, int | None]:
         return None, None
     if kind == ekeys.PERMANENT:
         raise HostError("bad_request", "a permanent ekey has no period")
-    begin = read_moment(start or "now")
     if not end:
         raise HostError("bad_request", "the end must lie after the start", "give --until")
-    return begin, read_moment(end, begin)
+    begin = times.read_moment(start or "now")
+    return begin, times.read_moment(end, begin)
 
 
 def _hours(days: str, hours: str) -> dict | None:
     """As bundles have them: days 1 = Sunday."""
-    found = recurring.on_days(days, hours)
+    found = times.on_days(days, hours)
     if not found:
         return None
     return {"days": sorted(day % 7 + 1 for day in found["days"]), "from": found["from_min"], "to": found["to_min"]}
@@ -81,19 +77,17 @@ def _hours(days: str, hours: str) -> dict | None:
 @app.command("send")
 def send(
     lock: common.Lock,
+    via: Change,
     person: Person,
-    start: recurring.From = "",
-    end: recurring.Until = "",
+    start: times.From = "",
+    end: times.Until = "",
     once: Annotated[bool, typer.Option("--once", help="Opens one time")] = False,
-    days: recurring.Days = "",
-    hours: recurring.Hours = "",
+    days: times.Days = "",
+    hours: times.Hours = "",
     remote: Remote = None,
     to: Annotated[str, typer.Option("--to", help="New file for the bundle; default LOCK.PERSON.json")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Also where it can be taken back by pairing anew only")] = False,
-    near: Near = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    near: common.Near = False,
 ) -> None:
     """Give a person an ekey; a second one takes the place of the first. Without a period it is permanent."""
     with reporting():
@@ -115,21 +109,20 @@ def send(
                 raise HostError("refused", "not sent", "add --yes, or give a passcode instead: gatehouse passcode add")
         with reporting():
             ekeys.send_shared(key_book(), entry, ekey, path)
+        result = None
     else:
-        _do(lock, near, broker, base, gateway, lambda book, found, way: ekeys.send(book, found, way, ekey, path))
-    out.print("%s has a %s ekey of %s" % (person, kind, entry.name))
+        _, result = _do(lock, near, via, lambda book, entry, store: ekeys.send(book, entry, store, ekey, path))
+    _tell(entry, result, "%s has a %s ekey of %s" % (person, kind, entry.name))
     common.err.print("wrote %s: hand it over privately; whoever reads it can open the lock" % path)
 
 
 @app.command("list")
 def list_(
     lock: common.Lock,
+    via: Gateway,
     check: Annotated[bool, typer.Option("--check", help="Compare with what the lock holds")] = False,
     hide_days: Annotated[int, typer.Option("--hide", help="Hide what has been invalid for so many days")] = 0,
-    near: Near = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    near: common.Near = False,
     as_json: common.Json = False,
 ) -> None:
     """Who has an ekey, and until when. Shows no secret."""
@@ -138,12 +131,15 @@ def list_(
         known = ekeys.ekeys_of(entry)
     in_lock = None
     if check:
-        in_lock = _do(lock, near, broker, base, gateway, lambda book, found, way: way.all())[1]
+        in_lock = _do(lock, near, via, lambda book, entry, store: store.all())[1]
+        with reporting():
+            ekeys.check_against(key_book(), entry, in_lock)
+            known = ekeys.ekeys_of(entry)
     now_s = time.time()
     rows = []
     for each in known:
         state = each.word(now_s)
-        if in_lock is not None and each.is_live and each.uid and each.uid not in in_lock:  # type: ignore[operator]
+        if in_lock is not None and each.is_live and each.uid and each.uid not in in_lock:
             state = "used" if each.kind == ekeys.ONCE else "not in the lock"
         if hide_days and state == "expired" and now_s - (each.end or 0) > hide_days * 86400:
             continue
@@ -160,54 +156,48 @@ def list_(
     out.print(table if rows else "nobody has an ekey of %s" % entry.name)
 
 
-def _freeze(lock: str, person: str, state: str, near: bool, broker: str, base: str, gateway: str) -> None:
-    async def work(book: KeyBook, entry: Entry, way: EkeyStore) -> None:
+def _freeze(lock: str, person: str, state: str, near: bool, via: Gateway) -> None:
+    async def work(book: KeyBook, entry: Entry, store: EkeyStore) -> None:
         ekey = ekeys.live(entry, person)
         ekey.state = state
-        await ekeys.change(book, entry, way, ekey)
+        await ekeys.change(book, entry, store, ekey)
 
-    entry, _ = _do(lock, near, broker, base, gateway, work)
-    out.print("the ekey of %s for %s is %s" % (person, entry.name, state))
+    entry, result = _do(lock, near, via, work)
+    _tell(entry, result, "the ekey of %s for %s is %s" % (person, entry.name, state))
 
 
 @app.command("freeze")
 def freeze(
     lock: common.Lock,
+    via: Change,
     person: Person,
-    near: Near = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    near: common.Near = False,
 ) -> None:
     """Suspend a person's ekey."""
-    _freeze(lock, person, ekeys.FROZEN, near, broker, base, gateway)
+    _freeze(lock, person, ekeys.FROZEN, near, via)
 
 
 @app.command("unfreeze")
 def unfreeze(
     lock: common.Lock,
+    via: Change,
     person: Person,
-    near: Near = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    near: common.Near = False,
 ) -> None:
     """Let a suspended ekey open again."""
-    _freeze(lock, person, ekeys.NORMAL, near, broker, base, gateway)
+    _freeze(lock, person, ekeys.NORMAL, near, via)
 
 
 @app.command("change")
 def change(
     lock: common.Lock,
+    via: Change,
     person: Person,
-    start: recurring.From = "",
-    end: recurring.Until = "",
+    start: times.From = "",
+    end: times.Until = "",
     permanent: Annotated[bool, typer.Option("--permanent", help="No period any more")] = False,
     remote: Remote = None,
-    near: Near = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    near: common.Near = False,
 ) -> None:
     """Change the period or the right to open through a gateway. The person's file stays as it is."""
     with reporting():
@@ -215,7 +205,7 @@ def change(
         if permanent and period:
             raise HostError("bad_request", "a permanent ekey has no period")
 
-    async def work(book: KeyBook, entry: Entry, way: EkeyStore) -> None:
+    async def work(book: KeyBook, entry: Entry, store: EkeyStore) -> None:
         ekey = ekeys.live(entry, person)
         if (permanent or period) and ekey.kind not in (ekeys.PERMANENT, ekeys.TIMED):
             text = "the period of a %s ekey cannot be changed (-2023)" % ekey.kind
@@ -225,40 +215,36 @@ def change(
             ekey.start, ekey.end = period or (None, None)
         ekey.remote = ekey.remote if remote is None else remote
         ekeys.check(person, ekey)
-        await ekeys.change(book, entry, way, ekey)
+        await ekeys.change(book, entry, store, ekey)
 
-    entry, _ = _do(lock, near, broker, base, gateway, work)
-    out.print("the ekey of %s for %s is changed" % (person, entry.name))
+    entry, result = _do(lock, near, via, work)
+    _tell(entry, result, "the ekey of %s for %s is changed" % (person, entry.name))
 
 
 @app.command("delete")
 def delete(
     lock: common.Lock,
+    via: Change,
     person: Person,
-    near: Near = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    near: common.Near = False,
 ) -> None:
     """Take a person's ekey away, for ever, whatever copies there are."""
-    entry, _ = _do(lock, near, broker, base, gateway, lambda book, found, way: ekeys.delete(book, found, way, person))
-    out.print("%s has no ekey of %s any more" % (person, entry.name))
+    entry, result = _do(lock, near, via, lambda book, entry, store: ekeys.delete(book, entry, store, person))
+    _tell(entry, result, "%s has no ekey of %s any more" % (person, entry.name))
 
 
 @app.command("reset")
 def reset(
     lock: common.Lock,
+    via: Change,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
-    near: Near = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    near: common.Near = False,
 ) -> None:
     """Take all ekeys away, and void all copies of your own bundle but for its administrator's part."""
     if not yes and not typer.confirm("end every ekey of %s?" % lock):
         raise typer.Exit(1)
-    entry, _ = _do(lock, near, broker, base, gateway, ekeys.reset)
-    out.print("nobody has an ekey of %s any more" % entry.name)
+    entry, result = _do(lock, near, via, ekeys.reset)
+    _tell(entry, result, "nobody has an ekey of %s any more" % entry.name)
 
 
 @app.command("open")

@@ -1,6 +1,5 @@
 """`gatehouse pair`, `import`, `forget`, `remote-unlock`: whose keys are where, and what only its owner may switch."""
 
-import asyncio
 import sys
 from typing import Annotated
 
@@ -8,8 +7,8 @@ import typer
 
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, progress, run
+from host_tools.cli.reach import Gateway
 from host_tools.errors import HostError
-from host_tools.gateway import client as gateway_client
 from host_tools.near import pairing, sightings
 from host_tools.owner.keybook import Entry, KeyBook, lock_id
 
@@ -17,6 +16,7 @@ _TOUCH_S = 60
 
 
 def pair(
+    via: Gateway,
     name: Annotated[str, typer.Option("--name", help="What you call the lock")] = "",
     mac: Annotated[str, typer.Option("--mac", help="Pair with this one; else with the first that was touched")] = "",
     remote: Annotated[
@@ -26,9 +26,6 @@ def pair(
         bool | None, typer.Option("--import/--no-import", help="Hand the keys to a gateway, or do not ask")
     ] = None,
     confirm: Annotated[bool, typer.Option("--confirm", help="Ask a lock whether it kept a cut-off pairing")] = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
 ) -> None:
     """Pair with a lock beside this computer and keep its keys in the key book."""
     asks = sys.stdin.isatty()
@@ -43,7 +40,7 @@ def pair(
     if hand_over is None and asks:
         hand_over = typer.confirm("hand the keys to a gateway now?", default=True)
     if hand_over:
-        run(_import(entry, broker, base, gateway))
+        run(_import(entry, via))
     else:
         out.print("next: gatehouse import '%s'" % entry.name)
 
@@ -92,17 +89,15 @@ async def _confirm(mac: str) -> None:
 
 def hand_over(
     lock: common.Lock,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    via: Gateway,
 ) -> None:
     """Hand a lock's keys to a gateway, sealed so that only this gateway can read them."""
-    run(_import(entry_of(lock), broker, base, gateway))
+    run(_import(common.entry_of(lock), via))
 
 
-async def _import(entry: Entry, broker: str, base: str, gateway: str) -> None:
-    async with gateway_client.connect(broker, base) as gateways:
-        chosen = await gateways.choose(gateway)
+async def _import(entry: Entry, via: Gateway) -> None:
+    async with via.connect() as gateways:
+        chosen = await gateways.choose(via.gateway)
         with progress("gateway %s is checking the keys at the lock ..." % chosen):
             result = await gateways.hand_over(chosen, entry)
     common.show("gateway %s has the keys of %s" % (chosen, entry.name), result.get("data") or {})
@@ -110,16 +105,14 @@ async def _import(entry: Entry, broker: str, base: str, gateway: str) -> None:
 
 def forget(
     lock: common.Lock,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    via: Gateway,
 ) -> None:
     """Make a gateway forget a lock. The lock and your key book keep their keys."""
-    entry = entry_of(lock)
+    entry = common.entry_of(lock)
 
     async def work() -> str:
-        async with gateway_client.connect(broker, base) as gateways:
-            chosen = await gateways.choose(gateway, entry.id)
+        async with via.connect() as gateways:
+            chosen = await gateways.choose(via.gateway, entry.id)
             await gateways.forget(chosen, entry)
             return chosen
 
@@ -131,7 +124,7 @@ def remote_unlock(
     on: Annotated[bool, typer.Option("--on/--off", help="Allow or forbid unlocking through a gateway")],
 ) -> None:
     """Change a lock's remote-unlock switch, beside the lock: no gateway can do this."""
-    entry = entry_of(lock)
+    entry = common.entry_of(lock)
 
     async def work() -> bool:
         common.go_near()
@@ -139,10 +132,3 @@ def remote_unlock(
             return await pairing.set_remote_unlock(entry, on)
 
     out.print("remote unlock of %s is %s" % (entry.name, "on" if run(work()) else "off"))
-
-
-def entry_of(lock: str) -> Entry:
-    async def find() -> Entry:
-        return await asyncio.to_thread(key_book().find, lock)
-
-    return run(find())

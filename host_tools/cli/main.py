@@ -7,24 +7,20 @@ import typer
 from firmware.version import VERSION
 from host_tools.cli import (
     boards,
-    cards,
     control,
+    credentials,
     diagnose,
     ekeys,
-    fingerprints,
-    fobs,
     keys,
     locks,
     ownership,
     passcodes,
     records,
     settings,
-    upload,
-    waiting,
-    watch,
 )
+from host_tools.cli.options import App
 
-app = typer.Typer(
+app = App(
     name="gatehouse",
     no_args_is_help=True,
     add_completion=False,
@@ -76,18 +72,18 @@ app.add_typer(control.autolock_app, name="autolock")
 app.add_typer(passcodes.app, name="passcode")
 app.add_typer(passcodes.admin_app, name="admin-code")
 app.command("erase-code")(passcodes.erase_code)
-app.add_typer(fingerprints.app, name="fingerprint")
-app.add_typer(fobs.app, name="fob")
-app.add_typer(cards.app, name="card")
+app.add_typer(credentials.fingerprint_app, name="fingerprint")
+app.add_typer(credentials.fob_app, name="fob")
+app.add_typer(credentials.card_app, name="card")
 app.add_typer(settings.setting_app, name="setting")
 app.add_typer(settings.passage_app, name="passage")
 app.add_typer(ekeys.app, name="ekey")
-app.command("jobs")(waiting.jobs)
-app.command("cancel")(waiting.cancel)
+app.command("jobs")(control.jobs)
+app.command("cancel")(control.cancel)
 app.command("records")(records.records)
-app.command("upload")(upload.upload)
+app.command("upload")(records.upload)
 app.command("diagnose")(diagnose.diagnose)
-app.command("monitor")(watch.monitor)
+app.command("monitor")(control.monitor)
 app.command("provision")(boards.provision)
 app.command("flash")(boards.flash)
 app.command("update")(boards.update)

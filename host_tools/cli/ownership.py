@@ -2,7 +2,8 @@
 
 import contextlib
 import sys
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -10,28 +11,20 @@ from rich.table import Table
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, progress, reporting, run
 from host_tools.cli.control import time_app
+from host_tools.cli.reach import Broker, Change, Gateway, done, is_kept
 from host_tools.errors import HostError
-from host_tools.gateway import client as gateway_client
 from host_tools.near import ownership, pairing, sightings, transfer
 from host_tools.owner.keybook import Entry
-
-Near = Annotated[bool, typer.Option("--beside", help="Over Bluetooth from this computer, not through a gateway")]
-
-
-def _entry(lock: str) -> Entry:
-    with reporting():
-        return key_book().find(lock)
 
 
 def delete(
     lock: common.Lock,
+    via: Broker,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
     no_gateway: Annotated[bool, typer.Option("--no-gateway", help="No gateway has its keys")] = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
 ) -> None:
     """Give a lock up, beside it: it forgets you and everybody, then the gateways and your key book forget it."""
-    entry = _entry(lock)
+    entry = common.entry_of(lock)
     if not yes and not typer.confirm("erase %s (%s) with all codes, cards and records?" % (entry.name, entry.mac)):
         raise typer.Exit(1)
     with reporting():
@@ -45,7 +38,7 @@ def delete(
             gateways: list[str] = []
             if not no_gateway:
                 step("telling the gateways ...")
-                async with gateway_client.connect(broker, base) as reach:
+                async with via.connect() as reach:
                     with contextlib.suppress(HostError):  # no gateway, or several: what matters is who is there
                         await reach.choose()
                     gateways = await reach.forget_everywhere(entry)
@@ -61,31 +54,35 @@ def delete(
 def name(
     lock: common.Lock,
     text: Annotated[str, typer.Argument(help="What the lock is to advertise, at most 20 bytes")],
-    near: Near = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    via: Change,
+    near: common.Near = False,
 ) -> None:
     """Change the name that the lock itself shows over Bluetooth. (Your own name for it: `rename`.)"""
-    entry = _entry(lock)
-
-    async def work() -> None:
-        with progress("%s: naming it ..." % entry.name):
-            if near:
-                common.go_near()
-                await ownership.set_name(entry, text)
-                return
-            async with gateway_client.connect(broker, base) as gateways:
-                chosen = await gateways.choose(gateway, entry.id)
-                await gateways.command(chosen, entry.id, "name_set", {"name": text})
-
-    run(work())
+    entry = common.entry_of(lock)
+    if near:
+        _locally(entry, "naming it", ownership.set_name(entry, text))
+    else:
+        _, result = via.ask(entry.id, "name_set", {"name": text})
+        if is_kept(result):
+            done(entry.name, "", result)
+            return
     out.print("%s advertises as %s" % (entry.name, text))
+
+
+def _locally(entry: Entry, what: str, work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine that uses the local link."""
+
+    async def whole() -> Any:
+        common.go_near()
+        with progress("%s: %s ..." % (entry.name, what)):
+            return await work
+
+    return run(whole())
 
 
 def rename(lock: common.Lock, alias: Annotated[str, typer.Argument(help="What you call it")]) -> None:
     """Call a lock otherwise in your key book."""
-    entry = _entry(lock)
+    entry = common.entry_of(lock)
     with reporting():
         ownership.rename(key_book(), entry, alias)
     out.print("%s is called %s" % (entry.mac, alias.strip()))
@@ -93,62 +90,50 @@ def rename(lock: common.Lock, alias: Annotated[str, typer.Argument(help="What yo
 
 def basics(
     lock: common.Lock,
+    via: Gateway,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show the admin passcode")] = False,
-    near: Near = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    near: common.Near = False,
     as_json: common.Json = False,
 ) -> None:
     """What a lock is: number, address, battery, validity, name, features, admin passcode."""
-    entry = _entry(lock)
+    entry = common.entry_of(lock)
     if reveal and not sys.stdout.isatty():
         with reporting():
             raise HostError("bad_request", "--reveal shows a secret on a terminal only")
 
-    async def work() -> dict:
-        with progress("%s: asking it ..." % entry.name):
-            if near:
-                common.go_near()
-                return await ownership.ask_basics(entry)
-            async with gateway_client.connect(broker, base) as gateways:
-                chosen = await gateways.choose(gateway, entry.id)
-                return (await gateways.command(chosen, entry.id, "info")).get("data") or {}
-
-    common.show(entry.name, ownership.basics(entry, run(work()), reveal), as_json)
+    if near:
+        told = _locally(entry, "asking it", ownership.ask_basics(entry))
+    else:
+        told = via.ask(entry.id, "info")[1].get("data") or {}
+    common.show(entry.name, ownership.basics(entry, told, reveal), as_json)
 
 
 @time_app.command("zone")
 def zone(
     lock: common.Lock,
+    via: Change,
     offset: Annotated[int | None, typer.Option("--utc-offset", help="Minutes ahead of UTC", min=-960, max=960)] = None,
     here: Annotated[bool, typer.Option("--from-computer", help="As this computer's clock shows it today")] = False,
-    near: Near = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    near: common.Near = False,
     as_json: common.Json = False,
 ) -> None:
     """Tell a lock which local time it is to show, such as when daylight saving begins or ends."""
-    entry = _entry(lock)
+    entry = common.entry_of(lock)
     with reporting():
         if (offset is None) == (not here):
             raise HostError("bad_request", "which zone?", "give --utc-offset MINUTES or --from-computer")
         minutes = pairing.offset_min() if offset is None else offset
         book = key_book()
-
-    async def work() -> dict:
-        with progress("%s: setting its clock ..." % entry.name):
-            if near:
-                common.go_near()
-                return await ownership.set_clock(book, entry, minutes)
-            async with gateway_client.connect(broker, base) as gateways:
-                chosen = await gateways.choose(gateway, entry.id)
-                told = await gateways.command(chosen, entry.id, "zone_set", {"utc_offset_min": minutes})
+    if near:
+        told = _locally(entry, "setting its clock", ownership.set_clock(book, entry, minutes))
+    else:
+        _, result = via.ask(entry.id, "zone_set", {"utc_offset_min": minutes})
+        if is_kept(result):
+            done(entry.name, "", result, as_json)
+            return
         ownership.keep_zone(book, entry, minutes)
-        return told.get("data") or {}
-
-    common.show("%s shows the time of UTC%+d min" % (entry.name, minutes), run(work()), as_json)
+        told = result.get("data") or {}
+    common.show("%s shows the time of UTC%+d min" % (entry.name, minutes), told, as_json)
 
 
 def import_credentials(
@@ -157,7 +142,7 @@ def import_credentials(
     as_json: common.Json = False,
 ) -> None:
     """Let in at one lock who is let in at another, beside both. Does nothing twice: run it again if it was cut off."""
-    first, second = _entry(source), _entry(target)
+    first, second = common.entry_of(source), common.entry_of(target)
 
     async def work() -> list[transfer.Item]:
         common.go_near()
@@ -207,7 +192,7 @@ def touch(
     wait: Annotated[float, typer.Option("--for", help="Wait so many seconds for a touch", min=1)] = 60,
 ) -> None:
     """Open when the lock is touched while this computer is near it."""
-    entry = _entry(lock)
+    entry = common.entry_of(lock)
 
     async def work() -> None:
         common.go_near()

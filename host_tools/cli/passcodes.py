@@ -7,22 +7,19 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from host_tools.cli import common
-from host_tools.cli.asking import done, target
+from host_tools.cli import common, times
 from host_tools.cli.common import err, key_book, out, progress, reporting, run
-from host_tools.cli.moments import read_moment
-from host_tools.errors import HostError
-from host_tools.gateway import client as gateway_client
-from host_tools.gateway import passcodes
+from host_tools.cli.options import App
+from host_tools.cli.reach import Change, Gateway, done, target
+from host_tools.errors import HostError, Pending
+from host_tools.gateway.credentials import Passcodes, issued_unused, prefix_clash
 from host_tools.near import local_codes
 from host_tools.owner import codes, minting, names
 from host_tools.owner.keybook import Entry
 
-app = typer.Typer(no_args_is_help=True, help="Codes for the keypad.")
-admin_app = typer.Typer(no_args_is_help=True, help="The administrator's passcode, beside the lock.")
+app = App(no_args_is_help=True, help="Codes for the keypad.")
+admin_app = App(no_args_is_help=True, help="The administrator's passcode, beside the lock.")
 
-Start = Annotated[str, typer.Option("--from", help="Valid from: 2026-05-01T15:00 or now")]
-End = Annotated[str, typer.Option("--until", help="Valid until: 2026-05-03T11:00 or +2d, +12h")]
 Named = Annotated[str, typer.Option("--name", help="Whose code it is")]
 Generate = Annotated[int, typer.Option("--generate", help="Make up a code of so many digits and show it")]
 Short = Annotated[bool, typer.Option("--short", help="Allow 4 or 5 digits")]
@@ -47,48 +44,26 @@ def _entry(lock: str) -> Entry | None:
         return None
 
 
-def _do(
-    lock: str,
-    broker: str,
-    base: str,
-    gateway: str,
-    what: str,
-    work: Callable[[passcodes.Passcodes], Awaitable[Any]],
-) -> tuple[str, Any]:
+def _do(lock: str, via: Gateway, what: str, work: Callable[[Passcodes], Awaitable[Any]]) -> tuple[str, Any]:
     """(name of the lock, what `work` returns). Errors end the command."""
     with reporting():
-        ident, name = target(lock)
         entry = _entry(lock)
-
-    async def all_of_it() -> Any:
-        async with gateway_client.connect(broker, base) as gateways:
-            with progress("%s: %s ..." % (name, what)):
-                chosen = await gateways.choose(gateway, ident)
-                return await work(passcodes.Passcodes(gateways, chosen, ident, key_book(), entry))
-
-    return name, run(all_of_it())
-
-
-def _period(start: str, end: str) -> tuple[int, int]:
-    begin = read_moment(start or "now")
-    until = read_moment(end, begin) if end else None
-    if until is None or until <= begin:
-        raise HostError("bad_request", "the end must lie after the start", "give --until")
-    return begin, until
+    return via.use(lock, what, lambda served, step: work(Passcodes(served, key_book(), entry)))
 
 
 def _minutes(text: str) -> int:
-    hours, _, minutes = text.partition(":")
-    if not (hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
+    minutes = times.read_time_of_day(text)
+    if minutes is None or minutes == 1440:
         raise HostError("bad_request", "%r is no time of day" % text, "write 08:00")
-    return 60 * int(hours) + int(minutes)
+    return minutes
 
 
 @app.command("add")
 def add(
     lock: common.Lock,
-    start: Start = "",
-    end: End = "",
+    via: Change,
+    start: times.From = "",
+    end: times.Until = "",
     once: Annotated[bool, typer.Option("--once", help="Opens one time, until its end")] = False,
     days: Annotated[str, typer.Option("--days", help="Recurring: weekend, daily, workday, mon ... sun")] = "",
     opens: Annotated[str, typer.Option("--at", help="Recurring: opens at, such as 08:00")] = "",
@@ -96,9 +71,6 @@ def add(
     name: Named = "",
     generate: Generate = 0,
     short: Short = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
 ) -> None:
     """Add a passcode; it is asked for, made up (--generate), or read from standard input."""
     with reporting():
@@ -108,31 +80,39 @@ def add(
                 raise HostError("bad_request", "a recurring code needs --days, --at and --hours")
             args.update(type="cyclic", days=days, from_min=_minutes(opens), hours=hours)
         elif end or start or once:
-            begin, until = _period(start, end)
+            begin, until = times.read_period(start, end)
             args.update(type="once" if once else "period", start=begin, end=until)
         entry = _entry(lock)
-        if entry is not None and passcodes.prefix_clash(entry, args["code"]):
+        if entry is not None and prefix_clash(entry, args["code"]):
             warning = (
                 "warning: it is the beginning of another code, or goes on from one; the keypad may take the shorter"
             )
             err.print(warning, style="yellow")
-    title, result = _do(lock, broker, base, gateway, "adding a passcode", lambda asked: asked.add(args, name))
-    done(title, "knows the passcode", result, False)
-    if generate:
-        out.print("passcode: [bold]%s[/]" % args["code"])
+
+    async def work(asked: Passcodes) -> dict:
+        is_known = True
+        try:
+            return await asked.add(args, name)
+        except HostError as error:
+            is_known = isinstance(error, Pending)  # the gateway goes on with it
+            raise
+        finally:
+            if generate and is_known:
+                out.print("passcode: [bold]%s[/]" % args["code"])
+
+    title, result = _do(lock, via, "adding a passcode", work)
+    done(title, "knows the passcode", result)
 
 
 @app.command("change")
 def change(
     lock: common.Lock,
+    via: Change,
     new: Annotated[bool, typer.Option("--new", help="Also other digits: a second line of standard input")] = False,
-    start: Start = "",
-    end: End = "",
+    start: times.From = "",
+    end: times.Until = "",
     name: Named = "",
     short: Short = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
 ) -> None:
     """Change digits, period (both --from and --until) or name of a passcode, which is asked for."""
     with reporting():
@@ -142,7 +122,7 @@ def change(
         if bool(start) != bool(end):
             raise HostError("bad_request", "a period needs both start and end", "give --from and --until")
         if end:
-            args["start"], args["end"] = _period(start, end)
+            args["start"], args["end"] = times.read_period(start, end)
         if len(args) == 1 and not name:
             raise HostError("bad_request", "nothing to change", "give --new, --from and --until, or --name")
     if len(args) == 1:
@@ -151,24 +131,22 @@ def change(
             names.note(key_book(), ident, "passcode", None, name, args["code"])
         out.print("%s: the passcode is %s's" % (title, name))
         return
-    title, result = _do(lock, broker, base, gateway, "changing a passcode", lambda asked: asked.change(args, name))
-    done(title, "changed the passcode", result, False)
+    title, result = _do(lock, via, "changing a passcode", lambda asked: asked.change(args, name))
+    done(title, "changed the passcode", result)
 
 
 @app.command("delete")
 def delete(
     lock: common.Lock,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
+    via: Change,
 ) -> None:
     """Delete a passcode, which is asked for or read from standard input."""
     with reporting():
         code = common.secret("passcode to delete")
         entry = _entry(lock)
         unused = entry is not None and minting.find(entry, code) is not None
-    name, result = _do(lock, broker, base, gateway, "deleting a passcode", lambda asked: asked.delete(code))
-    done(name, "no longer takes the passcode", result, False)
+    name, result = _do(lock, via, "deleting a passcode", lambda asked: asked.delete(code))
+    done(name, "no longer takes the passcode", result)
     if unused:
         err.print("if it was never used, the lock does not know it: a `passcode reset` or an erase code kills it")
 
@@ -176,41 +154,35 @@ def delete(
 @app.command("clear")
 def clear(
     lock: common.Lock,
+    via: Change,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
 ) -> None:
     """Delete all passcodes that the lock holds. Codes that were made without it and never used stay good."""
     if not yes:
         typer.confirm("delete all passcodes of this lock?", abort=True)
-    name, result = _do(lock, broker, base, gateway, "deleting all passcodes", lambda asked: asked.clear())
-    done(name, "has no passcodes", result, False)
+    name, result = _do(lock, via, "deleting all passcodes", lambda asked: asked.clear())
+    done(name, "has no passcodes", result)
 
 
 @app.command("reset")
 def reset(
     lock: common.Lock,
+    via: Change,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
 ) -> None:
     """Delete all passcodes and make every code that was ever made without the lock dead. The admin passcode stays."""
     if not yes:
         typer.confirm("reset all passcodes of this lock?", abort=True)
-    name, result = _do(lock, broker, base, gateway, "resetting the passcodes", lambda asked: asked.reset())
-    done(name, "has no passcodes, and no old one will do", result, False)
+    name, result = _do(lock, via, "resetting the passcodes", lambda asked: asked.reset())
+    done(name, "has no passcodes, and no old one will do", result)
 
 
 @app.command("list")
 def list_(
     lock: common.Lock,
+    via: Gateway,
     name: Annotated[str, typer.Option("--name", help="Only those whose name holds this")] = "",
     code: Annotated[bool, typer.Option("--code", help="Only the code that is asked for")] = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
     as_json: common.Json = False,
 ) -> None:
     """Passcodes in the lock, masked, and those that were made without it and not used yet."""
@@ -221,11 +193,11 @@ def list_(
             if entry is None:
                 raise HostError("unknown_lock", "a code is searched for with the key book's keys only")
             who = names.who_of(entry.aes, "passcode", None, common.secret("passcode to search for"))
-    title, found = _do(lock, broker, base, gateway, "reading its passcodes", lambda asked: asked.list())
+    title, found = _do(lock, via, "reading its passcodes", lambda asked: asked.list())
     for each in found:
         each.setdefault("state", "in the lock")
     if entry is not None:
-        found += passcodes.issued_unused(entry, found)
+        found += issued_unused(common.entry_of(entry.id), found)
     found = [each for each in found if name.lower() in str(each.get("name", "")).lower()]
     if who is not None:
         found = [each for each in found if each.get("who") == who]
@@ -247,8 +219,8 @@ def list_(
 def mint(
     lock: common.Lock,
     kind: Annotated[str, typer.Option("--type", help=_KINDS_HELP)],
-    start: Start = "",
-    end: End = "",
+    start: times.From = "",
+    end: times.Until = "",
     name: Named = "",
 ) -> None:
     """Make a passcode of nine digits that the lock knows by itself: no gateway, no link. Prints the text to hand over.
@@ -261,8 +233,8 @@ def mint(
         if kind not in minting.KINDS:
             raise HostError("bad_request", "no such type", _KINDS_HELP)
         needs_end = kind == minting.TIMED or kind in minting.RECURRING
-        begin = read_moment(start or "now")
-        until = read_moment(end, begin) if end else None
+        begin = times.read_moment(start or "now")
+        until = times.read_moment(end, begin) if end else None
         if needs_end != (until is not None):
             raise HostError("bad_request", "this type %s --until" % ("needs" if needs_end else "has no"))
         book = key_book()
@@ -286,16 +258,16 @@ def _stored(entry: Entry, code: str) -> minting.Minted:
     who = names.who_of(entry.aes, "passcode", None, code)
     for each in names.Names(entry).credentials:
         if each.kind == "passcode" and who in each.who and not each.gone:
+            if each.pending:
+                err.print("warning: it waits at a gateway as %s, the lock does not know it yet" % each.pending)
             return minting.Minted(code, minting.STORED, each.start or 0, each.end, 0, each.name)
     raise HostError(
         "refused", "the key book does not know this code", "see `gatehouse passcode list`", "not_found", -2009
     )
 
 
-def _beside(lock: str, which: str, code: str) -> str:
-    with reporting():
-        book = key_book()
-        entry = book.find(lock)
+def _set_code(lock: str, which: str, code: str) -> str:
+    book, entry = key_book(), common.entry_of(lock)
 
     async def work() -> None:
         common.go_near()
@@ -311,7 +283,7 @@ def admin_set(lock: common.Lock, generate: Generate = 0, short: Short = False) -
     """Give the lock another administrator's passcode; it opens always, also a door that is locked from inside."""
     with reporting():
         code = _read_code(generate, short, "admin passcode")
-    out.print("%s has another admin passcode" % _beside(lock, local_codes.ADMIN, code))
+    out.print("%s has another admin passcode" % _set_code(lock, local_codes.ADMIN, code))
 
 
 @admin_app.command("show")
@@ -344,7 +316,7 @@ def erase_code(
     """Set, beside the lock, the code that removes all passcodes when it is typed; cards and fingers stay."""
     with reporting():
         code = "" if remove else local_codes.check_erase_code(_read_code(generate, False, "erase code"))
-    name = _beside(lock, local_codes.ERASE, code)
+    name = _set_code(lock, local_codes.ERASE, code)
     out.print("%s has %s erase code" % (name, "no" if remove else "another"))
     if generate:
         out.print("erase code: [bold]%s[/]" % code)

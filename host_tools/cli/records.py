@@ -1,4 +1,5 @@
-"""`gatehouse records`: what happened at a lock, and by whom; fetched, chosen, shown, exported, deleted."""
+"""`gatehouse records`: what happened at a lock, and by whom; fetched, chosen, shown, exported, deleted. `gatehouse
+upload` reads a whole log once more."""
 
 import time
 from pathlib import Path
@@ -7,12 +8,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from host_tools.cli import common
-from host_tools.cli.asking import target
+from host_tools.cli import common, times
 from host_tools.cli.common import err, out, run
-from host_tools.cli.moments import read_moment
+from host_tools.cli.reach import Gateway, target
 from host_tools.errors import HostError
-from host_tools.gateway import client as gateway_client
 from host_tools.gateway import records_export
 from host_tools.gateway.record_words import is_alarm, words
 from host_tools.gateway.records_inflow import QUIET_S, Inflow
@@ -21,6 +20,8 @@ from host_tools.owner import names
 from host_tools.owner.keybook import Entry
 
 _LONG_S = 130  # the gateway gives a whole log two minutes
+_MAX_ROUNDS = 50
+_BETWEEN_S = 0.2
 
 # What people call it -> methods of records
 _KINDS: dict[str, tuple[str, ...]] = {
@@ -34,6 +35,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
 
 def records(
     lock: common.Lock,
+    via: Gateway,
     stored: Annotated[bool, typer.Option("--stored", help="Show what is kept here; do not ask the lock")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Stay, and show records as they arrive")] = False,
     size: Annotated[int, typer.Option("--last", "--size", help="Records on a page", min=1, max=200)] = 20,
@@ -50,9 +52,6 @@ def records(
     delete: Annotated[str, typer.Option("--delete", help="Delete here: the number of a record, or epoch/number")] = "",
     clear: Annotated[bool, typer.Option("--clear", help="Delete here all that are chosen")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting")] = False,
-    broker: common.Broker = "",
-    base: common.Base = "gatehouse",
-    gateway: common.Gateway = "",
     as_json: common.Json = False,
 ) -> None:
     """Fetch a lock's records through its gateway, keep them on this computer, show who opened with what."""
@@ -67,7 +66,7 @@ def records(
                 _delete(store, ident, name, entry, choice, delete, yes)
                 return
             if not stored:
-                run(_fetch(store, ident, name, whose, broker, base, gateway, follow))
+                run(_fetch(store, ident, name, whose, via, follow))
             if export:
                 rows = (
                     records_export.row(each, ident, name, whose.of(each["method"], each["who"]))
@@ -104,9 +103,9 @@ def _choice(
         choice.until = int(time.time()) + 1
         choice.since = records_export.six_months_before(choice.until - 1)
     if since:
-        choice.since = read_moment(since)
+        choice.since = times.read_moment(since)
     if until:
-        choice.until = read_moment(until)
+        choice.until = times.read_moment(until)
     if kind:
         if kind not in _KINDS:
             raise HostError("bad_request", "no such kind: %s" % kind, "one of: " + ", ".join(_KINDS))
@@ -148,17 +147,54 @@ def _show(found: list[dict], name: str, total: int, size: int, page: int) -> Non
     out.print(table if found else "no such records of %s" % name)
 
 
-async def _fetch(
-    store: RecordStore, ident: str, name: str, whose: names.Names, broker: str, base: str, gateway: str, follow: bool
-) -> None:
-    async with gateway_client.connect(broker, base) as gateways:
+async def _fetch(store: RecordStore, ident: str, name: str, whose: names.Names, via: Gateway, follow: bool) -> None:
+    async with via.connect() as gateways:
         inflow = Inflow(store, gateways, ident)
         await inflow.start()
-        chosen = await gateways.choose(gateway, ident)
+        served = await gateways.serving(ident, via.gateway)
         with common.progress("reading the records of %s ..." % name):
-            await gateways.command(chosen, ident, "records_read", wait_s=_LONG_S)
+            await served.command("records_read", wait_s=_LONG_S)
             await inflow.keep(QUIET_S)
         if follow:
             async for item in inflow.items():
                 who = whose.of(item.get("method"), item.get("who"))
                 out.print("%s  %s  %s  %s" % (common.local(str(item.get("ts"))), name, words(item.get("type")), who))
+
+
+def upload(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
+    """Read every record that the lock holds once more, also those that were fetched before."""
+    with common.reporting():
+        ident, name = target(lock)
+        with RecordStore() as store:
+            read, new = run(_upload(store, ident, name, via))
+            total = store.count(ident, Choice())
+    if as_json:
+        out.print_json(data={"lock": ident, "read": read, "new": new, "kept": total})
+        return
+    out.print("%s: %d records read, %d of them new here; %d are kept" % (name, read, new, total))
+
+
+async def _upload(store: RecordStore, ident: str, name: str, via: Gateway) -> tuple[int, int]:
+    async with via.connect() as gateways:
+        inflow = Inflow(store, gateways, ident)
+        await inflow.start()
+        served = await gateways.serving(ident, via.gateway)
+        read = at = 0
+        with common.progress("%s: reading all its records ..." % name) as step:
+
+            def told(data: dict) -> None:
+                if isinstance(data.get("done"), int):
+                    step("%s: %d records, %d of %s ..." % (name, read, data["done"], data.get("total")))
+
+            for _ in range(_MAX_ROUNDS):
+                result = await served.command("upload", {"from": at} if at else None, False, _LONG_S, told)
+                data = result.get("data") or {}
+                read += int(data.get("read") or 0) + int(data.get("new") or 0)
+                await inflow.keep(_BETWEEN_S)
+                if data.get("next") is None:
+                    break
+                at = int(data["next"])
+            else:
+                raise HostError("busy", "the gateway did not come to the end of the log", "try again later")
+            await inflow.keep(QUIET_S)
+        return read, inflow.new

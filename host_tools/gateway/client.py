@@ -11,13 +11,14 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 import aiomqtt
 
 from firmware.lib import sealed
 from firmware.lib.errors import ProtocolError
 from firmware.lib.topics import Topics, parse
-from host_tools.errors import HostError
+from host_tools.errors import HostError, Pending
 from host_tools.owner.keybook import Entry
 
 ENVIRONMENT = "GATEHOUSE_MQTT"
@@ -57,20 +58,12 @@ Watcher = Callable[[str, str, str, str], None]
 Progress = Callable[[dict], None]
 
 
-class Pending(HostError):
-    """The gateway keeps the request and will carry it out: `ident` names it for `jobs` and `cancel`."""
-
-    def __init__(self, ident: str, text: str) -> None:
-        super().__init__("pending", "%s; the gateway keeps it as %s" % (text, ident), "see `gatehouse jobs LOCK`")
-        self.ident = ident
-
-
 class _Waiter:
     """For the messages about one request."""
 
     def __init__(self, on_progress: Progress | None, is_patient: bool) -> None:
         self.final: asyncio.Future[dict] = asyncio.get_running_loop().create_future()
-        self.is_stored = False  # the gateway keeps it, however long it takes
+        self.kept: dict | None = None  # the first message that says that the gateway keeps the request
         self._on_progress = on_progress
         self._is_patient = is_patient
 
@@ -80,14 +73,15 @@ class _Waiter:
         if "ok" in value:
             self.final.set_result(value)
             return
-        found = value.get("data")
-        if not isinstance(found, dict):
+        data = value.get("data")
+        if not isinstance(data, dict):
             return
-        self.is_stored = self.is_stored or "job_state" in found
+        if "job_state" in data and self.kept is None:
+            self.kept = value
         if self._on_progress:
-            self._on_progress(found)
-        if self.is_stored and not self._is_patient:
-            self.final.set_result(value)
+            self._on_progress(data)
+        if self.kept is not None and not self._is_patient:
+            self.final.set_exception(Pending(self.kept, "not waited for"))
 
 
 class Gateways:
@@ -184,9 +178,8 @@ class Gateways:
     ) -> dict:
         """Send one command and return its result; `secret` seals the arguments. HostError unless the result is ok.
 
-        `on_progress` hears the data of messages on the way. A request that the gateway keeps until the lock is near
-        ends with Pending when its result does not come in time; unless `is_patient`, the first message that says so is
-        returned (`code` is `progress`).
+        `on_progress` gets the data of messages on the way. Raises Pending for a request that the gateway keeps until
+        the lock is near: when its result does not come in time, or at once unless `is_patient`.
         """
         ident = secrets.token_hex(8)
         request: dict = {"id": ident, "op": op}
@@ -206,20 +199,24 @@ class Gateways:
             await self._client.publish(topic, json.dumps(request), qos=1)
             result = await asyncio.wait_for(waiter.final, wait_s)
         except TimeoutError:
-            if waiter.is_stored:
-                raise Pending(ident, "the lock was not reached in %d s" % wait_s)
+            if waiter.kept is not None:
+                raise Pending(waiter.kept, "the lock was not reached in %d s" % wait_s)
             raise HostError("outcome_unknown", "no result in %d s" % wait_s, "look at `gatehouse state`")
         except asyncio.CancelledError:  # the user waits no longer
-            if waiter.is_stored:
-                raise Pending(ident, "no longer waited for")
+            if waiter.kept is not None:
+                raise Pending(waiter.kept, "no longer waited for")
             raise
         except aiomqtt.MqttError as err:
             raise HostError("net", "broker: %s" % err, "is it still running?")
         finally:
             del self._waiting[ident]
-        if "ok" in result and not result["ok"]:
+        if not result["ok"]:
             raise _refusal(result, op)
         return result
+
+    async def serving(self, lock: str, gateway: str = "", is_patient: bool = True) -> "ServedLock":
+        """A lock (an id) at the gateway asked for, or at the one that knows it. Raises as `choose`."""
+        return ServedLock(self, await self.choose(gateway, lock), lock, is_patient)
 
     async def hand_over(self, gateway: str, entry: Entry) -> dict:
         """Import a lock's keys, sealed, into the gateway; its result tells what the lock said."""
@@ -235,6 +232,45 @@ class Gateways:
         for gateway in serving:
             await self.forget(gateway, entry)
         return serving
+
+
+@dataclass
+class ServedLock:
+    """A lock as one gateway serves it; `is_patient` as for `Gateways.command`."""
+
+    gateways: Gateways
+    gateway: str
+    ident: str
+    is_patient: bool = True
+
+    async def command(
+        self,
+        op: str,
+        args: dict | None = None,
+        secret: bool = False,
+        wait_s: float = _WAIT_S,
+        on_progress: Progress | None = None,
+    ) -> dict:
+        """As `Gateways.command`."""
+        return await self.gateways.command(
+            self.gateway, self.ident, op, args, secret, wait_s, on_progress, self.is_patient
+        )
+
+    async def items(
+        self, op: str, args: dict | None = None, on_page: Callable[[int], None] = lambda count: None
+    ) -> list[dict]:
+        """Every item of a list that comes page by page; `on_page` gets the number of those read so far."""
+        items: list[dict] = []
+        cursor: int | None = 0
+        while cursor is not None:
+            page = (await self.command(op, {"cursor": cursor, **(args or {})} if cursor else args)).get("data") or {}
+            items += page.get("items") or []
+            on_page(len(items))
+            after = page.get("next")
+            if after is not None and after <= cursor:
+                raise HostError("protocol", "the list has no end", "look at the gateway's log")
+            cursor = after
+        return items
 
 
 def import_args(entry: Entry) -> dict:

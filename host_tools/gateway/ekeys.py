@@ -2,22 +2,19 @@
 
 from datetime import datetime
 
-from host_tools.errors import HostError
-from host_tools.gateway.client import Gateways
+from host_tools.errors import Pending
+from host_tools.gateway.client import ServedLock
 from host_tools.owner.ekeys import Limits
-from host_tools.owner.keybook import Entry
 
 
 class GatewayEkeys:
-    """Through the gateway `gateway`."""
+    """As `owner.ekeys.EkeyStore` says. Raises HostError, Pending among them."""
 
-    def __init__(self, gateways: Gateways, gateway: str, entry: Entry) -> None:
-        self._gateways = gateways
-        self._gateway = gateway
-        self._entry = entry
+    def __init__(self, served: ServedLock) -> None:
+        self._served = served
 
     async def _ask(self, op: str, args: dict | None = None, secret: bool = False) -> dict:
-        return (await self._gateways.command(self._gateway, self._entry.id, op, args, secret)).get("data") or {}
+        return (await self._served.command(op, args, secret)).get("data") or {}
 
     async def status(self) -> tuple[int, int]:
         found = await self._ask("ekey_list")
@@ -30,8 +27,16 @@ class GatewayEkeys:
         args = _args(limits)
         if limits.start is None:
             args["permanent"] = True
-        await self._ask("ekey_change", {"uid": uid, **args})
+        kept = None
+        try:
+            await self._ask("ekey_change", {"uid": uid, **args})
+        except Pending as pending:
+            if self._served.is_patient:
+                raise
+            kept = pending  # the next request waits behind it
         await self._ask("ekey_freeze" if limits.frozen else "ekey_unfreeze", {"uid": uid})
+        if kept is not None:
+            raise kept
 
     async def revoke(self, uid: int) -> None:
         await self._ask("ekey_delete", {"uid": uid})
@@ -40,19 +45,12 @@ class GatewayEkeys:
         return (await self._ask("ekey_reset"))["flag_pos"]
 
     async def all(self) -> dict[int, Limits]:
-        found = {}
-        cursor: int | None = 0
-        while cursor is not None:
-            page = await self._ask("ekey_list", {"cursor": cursor} if cursor else None)
-            for item in page.get("items") or []:
-                limits = Limits(_at(item.get("start")), _at(item.get("end")), item["remote"], item["once"])
-                limits.frozen = item["state"] == "frozen"
-                found[item["uid"]] = limits
-            after = page.get("next")
-            if after is not None and after <= cursor:
-                raise HostError("protocol", "the list of ekeys has no end", "look at the gateway's log")
-            cursor = after
-        return found
+        return {
+            item["uid"]: Limits(
+                _at(item.get("start")), _at(item.get("end")), item["remote"], item["once"], item["state"] == "frozen"
+            )
+            for item in await self._served.items("ekey_list")
+        }
 
 
 def _at(text: str | None) -> int | None:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from firmware.lib import crypto
 from firmware.lib.errors import FirmwareError
-from host_tools.errors import HostError
+from host_tools.errors import HostError, Pending
 from host_tools.owner import bundles, names
 from host_tools.owner.keybook import Entry, KeyBook
 
@@ -154,6 +154,8 @@ async def send(book: KeyBook, entry: Entry, store: EkeyStore, ekey: Ekey, path: 
     _keep(book, entry, ekey)
     try:
         await store.add(ekey.uid, secret, ekey.limits)
+    except Pending:  # it stays "sending", and the bundle waits for it; see `check_against`
+        raise
     except (HostError, FirmwareError) as err:
         path.unlink(missing_ok=True)  # it may be in the lock, with a secret that nobody has any more
         if getattr(err, "sent", True) is False or err.code in ("refused", "bad_request", "unsupported", "not_near"):
@@ -209,6 +211,19 @@ async def change(book: KeyBook, entry: Entry, store: EkeyStore, ekey: Ekey) -> N
         raise HostError("unsupported", "%s shares the key of everybody" % ekey.person, "pair the lock anew to end it")
     await store.change(ekey.uid, ekey.limits)
     _keep(book, entry, ekey)
+
+
+def check_against(book: KeyBook, entry: Entry, in_lock: dict[int, Limits]) -> None:
+    """Take over from the lock what became of ekeys whose sending or change was not waited for."""
+    for ekey in ekeys_of(entry):
+        limits = in_lock.get(ekey.uid)
+        if limits is None or not ekey.is_live or (ekey.state != SENDING and ekey.limits == limits):
+            continue
+        ekey.start, ekey.end, ekey.remote = limits.start, limits.end, limits.remote
+        ekey.state = FROZEN if limits.frozen else NORMAL
+        if ekey.kind in (PERMANENT, TIMED):
+            ekey.kind = PERMANENT if limits.end is None else TIMED
+        _keep(book, entry, ekey)
 
 
 async def reset(book: KeyBook, entry: Entry, store: EkeyStore) -> int:

@@ -1,12 +1,14 @@
 """Whose is which credential: names of passcodes, cards, fingerprints, fobs and ekeys, in the lock's key book entry.
 
-Commands that add or change a credential call `note` once the lock has said yes, those that delete one `gone`. Digits,
-card numbers and addresses are not kept: only their marks (`firmware.lib.marks`), by which records and lists name them.
-A credential that is gone keeps its name, for its records stay.
+Commands that add or change a credential call `note` once the lock has accepted it, those that delete one `gone`. Where
+a gateway keeps the request, both are told its id: until then the credential is pending, and a later list of what the
+lock holds settles it. Digits, card numbers and addresses are not kept: only their marks (`firmware.lib.marks`), by
+which records and lists name them. A credential that is gone keeps its name, for its records stay.
 """
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from firmware.lib import marks, records
 from host_tools.errors import HostError
@@ -23,7 +25,8 @@ _KIND_OF = {method: kind for kind, methods in METHODS.items() for method in meth
 @dataclass
 class Credential:
     """One credential. `number` is its number or slot in the lock, where it has one; `who` are the numbers that records
-    give it, the newest last; `start` and `end` Unix seconds or None; `gone` when it was deleted, or None."""
+    give it, the newest last; `start` and `end` Unix seconds or None; `gone` when it was deleted, or None; `pending` the
+    id of the request that a gateway keeps and that adds, changes or deletes it, or ""."""
 
     kind: str
     name: str
@@ -32,6 +35,7 @@ class Credential:
     start: int | None = None
     end: int | None = None
     gone: int | None = None
+    pending: str = ""
 
 
 def who_of(aes: str, kind: str, number: int | None = None, secret: str = "") -> int | None:
@@ -74,8 +78,11 @@ def note(
     start: int | None = None,
     end: int | None = None,
     who: int | None = None,
+    pending: str = "",
 ) -> bool:
     """Keep whose credential this is, after the lock has taken it; False when the key book does not know the lock.
+
+    With `pending` the lock has not taken it yet: a new credential is kept as such, a known one keeps its period.
 
     `lock` is an address or id; `kind` one of KINDS; `number` the fingerprint's number, the card's slot, the ekey's uid,
     or None. `secret` is what the lock's log knows it by: the code's digits, the card's decimal number, the fob's
@@ -93,7 +100,9 @@ def note(
             known.append(before)
         before.name = name or before.name
         before.number = number if number is not None else before.number
-        before.start, before.end = start, end
+        if not pending or not before.who:
+            before.start, before.end = start, end
+        before.pending = pending
         if mark is not None:
             before.who = [each for each in before.who if each != mark] + [mark]
         entry.credentials = [vars(each) for each in known]
@@ -101,8 +110,9 @@ def note(
     return book.update(lock, change)
 
 
-def gone(book: KeyBook, lock: str, kind: str, number: int | None = None, secret: str = "") -> bool:
-    """The lock no longer has this credential, or none of its kind when neither number nor secret is given."""
+def gone(book: KeyBook, lock: str, kind: str, number: int | None = None, secret: str = "", pending: str = "") -> bool:
+    """The lock no longer has this credential, or none of its kind when neither number nor secret is given; with
+    `pending` it still has."""
 
     def change(entry: Entry) -> None:
         known = _read(entry)
@@ -112,10 +122,43 @@ def gone(book: KeyBook, lock: str, kind: str, number: int | None = None, secret:
             found = _find(known, kind, number, [who_of(entry.aes, kind, number, secret)])
             leaving = [found] if found else []
         for each in leaving:
-            each.gone = int(time.time())
+            each.gone = None if pending else int(time.time())
+            each.pending = pending
         entry.credentials = [vars(each) for each in known]
 
     return book.update(lock, change)
+
+
+def settle(book: KeyBook, lock: str, kind: str, items: list[dict], waiting: set[str]) -> bool:
+    """Learn from `items`, all that the lock holds of a kind, what became of pending requests that no longer wait."""
+
+    def change(entry: Entry) -> None:
+        known = _read(entry)
+        listed: dict[int | None, dict] = {}
+        for item in items:
+            who = item["who"] if "who" in item else who_of(entry.aes, kind, item.get("number"), item.get("mac", ""))
+            listed[who] = item
+        for each in known:
+            if each.kind != kind or not each.pending or each.pending in waiting:
+                continue
+            each.pending = ""
+            items_of = [listed[who] for who in each.who if who in listed]
+            if items_of:
+                each.start, each.end = (_unix_of(items_of[-1].get(key)) for key in ("start", "end"))
+            else:
+                each.gone = int(time.time())
+        entry.credentials = [vars(each) for each in known]
+
+    return book.update(lock, change)
+
+
+def pending_of(entry: Entry | None, kind: str) -> list[Credential]:
+    """Credentials of a kind that a request waits for."""
+    return [each for each in _read(entry) if each.kind == kind and each.pending] if entry else []
+
+
+def _unix_of(text: str | None) -> int | None:
+    return int(datetime.fromisoformat(text).timestamp()) if text else None
 
 
 class Names:

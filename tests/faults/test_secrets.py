@@ -86,7 +86,7 @@ async def _give_an_ekey(bench: Bench, secrets: canaries.Canaries, path) -> None:
     """A person's own unlock key, through the gateway into the lock."""
     entry = bench.book.entries()[0]
     async with gateway_client.connect("%s:%d" % (bench.site.mqtt_host, bench.site.mqtt_port)) as gateways:
-        way = GatewayEkeys(gateways, await gateways.choose(bench.gateway.id), entry)
+        way = GatewayEkeys(await gateways.serving(entry.id, bench.gateway.id))
         ekey = await ekeys.send(bench.book, entry, way, ekeys.Ekey(0, "Guest", ekeys.PERMANENT, remote=True), path)
     secrets.plant("ekey", canaries.of_number(int(json.loads(path.read_text())["unlockKey"])))
     assert (await bench.ask("unlock", {"ekey": ekey.uid}))["code"] == "ok"

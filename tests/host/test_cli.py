@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from firmware.version import VERSION
-from host_tools.cli import moments
+from host_tools.cli import times
 from host_tools.cli.main import app
 from host_tools.errors import HostError
 from host_tools.gateway.client import import_args
@@ -157,12 +157,12 @@ def test_batches_that_cannot_be_read_are_refused(text):
 
 
 def test_moments():
-    assert moments.read_moment("+2d", 1000) == 1000 + 2 * 86400
-    assert abs(moments.read_moment("now") - time.time()) < 5
-    assert moments.read_moment("2026-05-01T15:00:00+00:00") == 1777647600
+    assert times.read_moment("+2d", 1000) == 1000 + 2 * 86400
+    assert abs(times.read_moment("now") - time.time()) < 5
+    assert times.read_moment("2026-05-01T15:00:00+00:00") == 1777647600
     for text in ("", "tomorrow", "+5y", "2026-13-01"):
         with pytest.raises(HostError):
-            moments.read_moment(text)
+            times.read_moment(text)
 
 
 def test_codes_that_are_easy_to_guess_are_refused():

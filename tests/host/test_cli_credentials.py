@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from host_tools.cli import cards, ekeys, fingerprints, fobs, recurring, settings
+from host_tools.cli import ekeys, reach, times
 from host_tools.cli.main import app
 from host_tools.errors import HostError
 from host_tools.owner import names
@@ -24,21 +24,22 @@ def book(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def asked(monkeypatch, book):
     """What the commands would ask a gateway for: [(op, args)]; each is told yes."""
     found = []
 
-    def ask(lock, broker, base, gateway, op, args=None, secret=False, is_patient=True):
+    def ask(self, lock, op, args=None, secret=False, note=None):
         items = []
         if op == "card_list" and args:  # which card is in a slot
             items = [{"slot": args["cursor"], "who": 77}]
         else:
             found.append((op, args))
         data = {"number": 5, "who": 77, "items": items}
+        if note:
+            note(book, ENTRY.id, data, "")
         return "Front door", {"ok": True, "code": "ok", "ms": 1, "attempts": 1, "data": data}
 
-    for module in (cards, fingerprints, fobs, settings):
-        monkeypatch.setattr(module, "ask", ask)
+    monkeypatch.setattr(reach.Gateway, "ask", ask)
     return found
 
 
@@ -116,6 +117,6 @@ def test_a_card_number_is_no_argument(book, asked):
 
 
 def test_days():
-    assert recurring.read_days("mon-fri, sun") == [1, 2, 3, 4, 5, 7]
-    assert recurring.read_days("sat-mon") == [1, 6, 7]
-    assert recurring.read_days("daily") == [1, 2, 3, 4, 5, 6, 7]
+    assert times.read_days("mon-fri, sun") == [1, 2, 3, 4, 5, 7]
+    assert times.read_days("sat-mon") == [1, 6, 7]
+    assert times.read_days("daily") == [1, 2, 3, 4, 5, 6, 7]

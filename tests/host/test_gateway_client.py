@@ -8,7 +8,7 @@ import aiomqtt
 import pytest
 
 from firmware.lib import sealed, x25519
-from host_tools.errors import HostError
+from host_tools.errors import HostError, Pending
 from host_tools.gateway import client as gateway_client
 from host_tools.owner.keybook import Entry
 from host_tools.sim.site.broker import Broker
@@ -161,12 +161,15 @@ def test_a_request_that_the_gateway_keeps_is_told_by_its_id():
         chosen = await gateways.choose()
         err = await refusal(gateways.command(chosen, LOCK, "passcode_add", wait_s=1, on_progress=heard.append))
         await telling
-        assert isinstance(err, gateway_client.Pending) and err.ident == asked[0][1]["id"]
+        assert isinstance(err, Pending) and err.ident == asked[0][1]["id"]
         assert heard == [{"press": 1}, {"state": "adding", "job_state": 4}]
         asked.clear()
         telling = asyncio.create_task(on_the_way())
-        result = await gateways.command(chosen, LOCK, "passcode_add", is_patient=False)
+        began_s = asyncio.get_running_loop().time()
+        err = await refusal(gateways.command(chosen, LOCK, "passcode_add", is_patient=False))
         await telling
-        assert (result["code"], result["id"]) == ("progress", asked[0][1]["id"])
+        assert asyncio.get_running_loop().time() - began_s < 20, "it was waited for"
+        assert isinstance(err, Pending) and err.ident == asked[0][1]["id"]
+        assert (err.message["code"], err.message["id"]) == ("progress", asked[0][1]["id"])
 
     with_gateway(work, lambda request: None)

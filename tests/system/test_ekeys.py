@@ -37,7 +37,7 @@ async def through(bench, work):
     """Run `work(entry, way)` with the way through the gateway."""
     entry = bench.book.entries()[0]
     async with connect("%s:%d" % (bench.site.mqtt_host, bench.site.mqtt_port)) as gateways:
-        return await work(entry, GatewayEkeys(gateways, await gateways.choose(bench.gateway.id), entry))
+        return await work(entry, GatewayEkeys(await gateways.serving(entry.id, bench.gateway.id)))
 
 
 async def near(bench, work):

@@ -8,7 +8,7 @@ import pytest
 from firmware.lib import opcodes, records
 from firmware.lib.messages import card_client, passcode_client, session_client, settings_client
 from host_tools.errors import HostError
-from host_tools.gateway import passcodes
+from host_tools.gateway import credentials
 from host_tools.gateway.client import connect
 from host_tools.near import local_codes
 from host_tools.owner import minting, names
@@ -85,8 +85,8 @@ async def through(bench, work):
     """Run `work(passcodes)` through the gateway."""
     entry = entry_of(bench)
     async with connect("%s:%d" % (bench.site.mqtt_host, bench.site.mqtt_port)) as gateways:
-        chosen = await gateways.choose(bench.gateway.id)
-        return await work(passcodes.Passcodes(gateways, chosen, entry.id, bench.book, entry))
+        served = await gateways.serving(entry.id, bench.gateway.id)
+        return await work(credentials.Passcodes(served, bench.book, entry))
 
 
 async def number(work):
@@ -260,7 +260,7 @@ def test_f078_f080_codes_are_listed_with_name_state_and_validity_and_shared_as_t
         listed = await through(bench, lambda asked: asked.list())
         assert [(each["name"], each["type"], each["code"]) for each in listed] == [("Anna", "permanent", "******")]
         assert listed[0]["who"] == names.who_of(entry.aes, "passcode", None, "482915")
-        waiting = passcodes.issued_unused(entry, listed)
+        waiting = credentials.issued_unused(entry, listed)
         assert [(each["name"], each["state"]) for each in waiting] == [("Post", "not used yet")]
         text = minting.share_text(entry, made)
         assert entry.name in text and made.code in text and "once" in text

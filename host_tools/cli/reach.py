@@ -1,0 +1,170 @@
+"""How a command reaches a lock through a gateway: the options that say where, the request, how its end is told.
+
+A command says `via: Gateway` or `via: Change` and has the options --broker, --base, --gateway (and --no-wait).
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from host_tools.cli import common
+from host_tools.cli.common import out, progress, run
+from host_tools.cli.options import OptionGroup
+from host_tools.errors import HostError, Pending
+from host_tools.gateway import client
+from host_tools.gateway.client import ServedLock
+from host_tools.owner.keybook import KeyBook, lock_id
+
+
+@dataclass
+class Broker(OptionGroup):
+    """Options of a command that needs the broker only."""
+
+    broker: Annotated[str, typer.Option("--broker", help="host[:port]; default $GATEHOUSE_MQTT, else localhost")] = ""
+    base: Annotated[str, typer.Option("--base", help="First level of the topics")] = "gatehouse"
+
+    def connect(self) -> contextlib.AbstractAsyncContextManager[client.Gateways]:
+        """`async with via.connect() as gateways`."""
+        return client.connect(self.broker, self.base)
+
+
+@dataclass
+class Gateway(Broker):
+    """Options of a command that asks one gateway."""
+
+    gateway: Annotated[
+        str, typer.Option("--gateway", help="Id of the gateway; needed only where several could serve")
+    ] = ""
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether the command waits for a lock that is away."""
+        return True
+
+    @contextlib.asynccontextmanager
+    async def serving(self, ident: str) -> AsyncIterator[ServedLock]:
+        """The lock of this id at the gateway that serves it."""
+        async with self.connect() as gateways:
+            yield await gateways.serving(ident, self.gateway, self.is_patient)
+
+    def use(
+        self, lock: str, what: str, work: Callable[[ServedLock, Callable[[str], None]], Awaitable[Any]]
+    ) -> tuple[str, Any]:
+        """Run `work(served lock, step)` -> (the lock's name, what it returns). Errors end the command.
+
+        Unless the command waits, a request that the gateway keeps gives its message in place of a result.
+        """
+        with common.reporting():
+            ident, name = target(lock)
+
+        async def whole() -> Any:
+            async with self.serving(ident) as served:
+                with progress("%s: %s ..." % (name, what)) as step:
+                    try:
+                        return await work(served, lambda text: step("%s: %s" % (name, text)))
+                    except Pending as kept:
+                        if self.is_patient:
+                            raise
+                        return kept.message
+
+        return name, run(whole())
+
+    def ask(
+        self,
+        lock: str,
+        op: str,
+        args: dict | None = None,
+        secret: bool = False,
+        note: Callable[[KeyBook, str, dict, str], Any] | None = None,
+    ) -> tuple[str, dict]:
+        """Run one operation on one lock -> (the lock's name, the result). Steps on the way are shown.
+
+        `note(key book, id of the lock, data, pending)` keeps what is so now: `data` of the result; or, with the id of
+        a request that the gateway keeps, what is so later.
+        """
+        what = op.replace("_", " ")
+
+        async def work(served: ServedLock, step: Callable[[str], None]) -> dict:
+            try:
+                result = await served.command(
+                    op, args, secret, on_progress=lambda data: step("%s: %s" % (what, in_words(data)))
+                )
+            except Pending as kept:
+                if note:
+                    note(common.key_book(), served.ident, {}, kept.ident)
+                raise
+            if note:
+                note(common.key_book(), served.ident, result.get("data") or {}, "")
+            return result
+
+        return self.use(lock, what, work)
+
+    def items(self, lock: str, op: str, args: dict | None = None) -> tuple[str, list[dict]]:
+        """Every item of a list that comes page by page -> (the lock's name, the items)."""
+        what = op.replace("_", " ")
+
+        async def work(served: ServedLock, step: Callable[[str], None]) -> list[dict]:
+            return await served.items(op, args, lambda count: step("%s: %d so far ..." % (what, count)))
+
+        return self.use(lock, what, work)
+
+
+@dataclass
+class Change(Gateway):
+    """Options of a command whose request a gateway may keep until the lock is near."""
+
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Leave what the gateway keeps until the lock is near (gatehouse jobs)")
+    ] = False
+
+    @property
+    def is_patient(self) -> bool:
+        return not self.no_wait
+
+
+def target(lock: str) -> tuple[str, str]:
+    """(id, name) of a lock; one that is not in the key book may be given by its id or address."""
+    digits = lock_id(lock)
+    try:
+        entry = common.key_book().find(lock)
+    except HostError:
+        if len(digits) == 12 and all(sign in "0123456789abcdef" for sign in digits):
+            return digits, digits
+        raise
+    return entry.id, entry.name
+
+
+def in_words(data: dict) -> str:
+    """Data of a message on the way to a result, in a few words."""
+    parts = [str(data["state"]).replace("_", " ")] if data.get("state") else []
+    for key, total in (("press", "total"), ("done", "total")):
+        if key in data:
+            whole = " of %s" % data[total] if isinstance(data.get(total), int) and data[total] > 0 else ""
+            parts.append("%s %s%s" % ("press" if key == "press" else "", data[key], whole))
+    if data.get("last"):
+        parts.append("(%s)" % data["last"])
+    return " ".join(" ".join(parts).split()) or "..."
+
+
+def is_kept(result: dict) -> bool:
+    """Whether `result` only says that the gateway keeps the request."""
+    return "ok" not in result
+
+
+def done(name: str, what: str, result: dict, as_json: bool = False) -> None:
+    """Show the result of an operation that did something: `what` says what, as in "front door unlocked"."""
+    if as_json:
+        out.print_json(data=result)
+        return
+    if is_kept(result):
+        out.print("%s: the gateway keeps it as %s until the lock is near" % (name, result.get("id")))
+        out.print("how it stands: gatehouse jobs '%s'" % name)
+        return
+    attempts = result.get("attempts") or 1
+    more = ", %d attempts" % attempts if attempts > 1 else ""
+    out.print("%s %s (%s ms%s)" % (name, what, result.get("ms"), more))
+    if result.get("data"):
+        common.show("", result["data"])

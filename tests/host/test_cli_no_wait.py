@@ -1,0 +1,177 @@
+"""`--no-wait` over a real broker with a scripted gateway: the command ends at once, and the key book claims nothing."""
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from dataclasses import replace
+
+import aiomqtt
+import pytest
+
+from firmware.lib import x25519
+from host_tools.owner import names
+from host_tools.sim.site.broker import Broker
+from tests.host.test_cli import ENTRY, book, gatehouse  # noqa: F401
+
+GATEWAY = "240ac4a00000"
+SECRET = bytes(range(1, 33))
+KEPT = {"code": "progress", "data": {"state": "adding", "job_state": 4, "near": False}}
+
+
+class ScriptedGateway:
+    """`answers` maps an operation to the body of its message; {"ok": ...} ends a request. In a thread of its own."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, dict] = {}
+        self.asked: list[dict] = []
+        self.broker = Broker()
+        self._ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+        self._thread.start()
+        assert self._ready.wait(20)
+
+    @property
+    def at(self) -> tuple[str, str]:
+        return "--broker", "%s:%d" % (self.broker.host, self.broker.port)
+
+    async def _serve(self) -> None:
+        await self.broker.start()
+        self._task = asyncio.current_task()
+        with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
+            async with aiomqtt.Client(self.broker.host, self.broker.port) as client:
+                await client.subscribe("gatehouse/%s/#" % GATEWAY, qos=1)
+                info = {"id": GATEWAY, "x25519": x25519.public_key(SECRET).hex(), "locks": [{"mac": ENTRY.id}]}
+                await client.publish("gatehouse/%s/status" % GATEWAY, "online", qos=1, retain=True)
+                await client.publish("gatehouse/%s/info" % GATEWAY, json.dumps(info), qos=1, retain=True)
+                self._ready.set()
+                async for message in client.messages:
+                    topic = str(message.topic)
+                    if not topic.endswith("/cmd"):
+                        continue
+                    request = json.loads(message.payload)
+                    self.asked.append(request)
+                    body = self.answers.get(request["op"], {"ok": True, "code": "ok", "ms": 1})
+                    text = json.dumps({"id": request["id"], "op": request["op"]} | body)
+                    await client.publish(topic[:-3] + "rsp", text, qos=1)
+        await self.broker.stop()
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join(20)
+
+
+@pytest.fixture
+def gateway(book):  # noqa: F811
+    book.put(replace(ENTRY, model="GATEHOUSE-L1"))
+    gateway = ScriptedGateway()
+    yield gateway
+    gateway.close()
+
+
+def known(book, kind):  # noqa: F811
+    return [each for each in names.Names(book.find("front")).credentials if each.kind == kind]
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_what_the_gateway_keeps_is_told_at_once_and_noted_as_pending(book, gateway, where):  # noqa: F811
+    gateway.answers["passcode_add"] = KEPT
+    command = ["passcode", "add", "front", "--name", "Ada", "--generate", "6", *gateway.at]
+    began_s = time.monotonic()
+    result = gatehouse(*(["--no-wait", *command] if where == "before" else [*command, "--no-wait"]))
+    assert result.exit_code == 0, result.output
+    assert time.monotonic() - began_s < 20, "it was waited for"
+    ident = gateway.asked[-1]["id"]
+    assert "the gateway keeps it as %s" % ident in result.stdout and "gatehouse jobs" in result.stdout
+    assert "knows the passcode" not in result.stdout
+    assert "passcode: " in result.stdout, "digits that were made up are known to nobody else"
+    (credential,) = known(book, "passcode")
+    assert (credential.name, credential.pending, credential.gone) == ("Ada", ident, None)
+
+    gateway.answers["passcode_list"] = {"ok": True, "code": "ok", "data": {"items": []}}
+    gateway.answers["jobs"] = {"ok": True, "code": "ok", "data": {"items": [{"id": ident, "state": "adding"}]}}
+    assert "waits as %s" % ident in gatehouse("passcode", "list", "front", *gateway.at).stdout
+    assert known(book, "passcode")[0].pending == ident, "it still waits"
+
+
+def _add(gateway):
+    gateway.answers["passcode_add"] = KEPT
+    result = gatehouse("passcode", "add", "front", "--name", "Ada", "--no-wait", *gateway.at, input="739105\n")
+    assert result.exit_code == 0, result.output
+    gateway.answers["jobs"] = {"ok": True, "code": "ok", "data": {"items": []}}
+
+
+def test_a_pending_code_that_the_lock_lists_later_is_there(book, gateway):  # noqa: F811
+    _add(gateway)
+    (credential,) = known(book, "passcode")
+    item = {"code": "******", "type": "period", "who": credential.who[0], "start": "2026-01-01T00:00:00+00:00"}
+    item["end"] = "2026-01-02T00:00:00+00:00"
+    gateway.answers["passcode_list"] = {"ok": True, "code": "ok", "data": {"items": [item]}}
+    listed = gatehouse("passcode", "list", "front", *gateway.at).stdout
+    assert "Ada" in listed and "waits" not in listed
+    (credential,) = known(book, "passcode")
+    assert (credential.pending, credential.gone) == ("", None)
+    assert (credential.start, credential.end) == (1767225600, 1767312000)
+
+
+def test_a_pending_code_that_came_to_nothing_is_gone(book, gateway):  # noqa: F811
+    _add(gateway)
+    gateway.answers["passcode_list"] = {"ok": True, "code": "ok", "data": {"items": []}}
+    assert "no passcodes" in gatehouse("passcode", "list", "front", *gateway.at).stdout
+    (credential,) = known(book, "passcode")
+    assert credential.pending == "" and credential.gone
+
+
+def test_a_refusal_ends_the_command_and_notes_nothing(book, gateway):  # noqa: F811
+    gateway.answers["passcode_add"] = {"ok": False, "code": "refused", "data": {"reason": "full"}}
+    result = gatehouse("passcode", "add", "front", "--name", "Ada", "--no-wait", *gateway.at, input="739105\n")
+    assert result.exit_code == 1 and result.stderr.startswith("error refused: "), result.output
+    assert known(book, "passcode") == []
+
+
+def test_a_deletion_that_waits_leaves_the_credential(book, gateway):  # noqa: F811
+    assert gatehouse("card", "add", "front", "--name", "Ada", *gateway.at, input="123456\n").exit_code == 0
+    assert known(book, "card")[0].pending == ""
+    gateway.answers["card_delete"] = KEPT
+    result = gatehouse("card", "delete", "front", "--no-wait", "--json", *gateway.at, input="123456\n")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["code"], told["id"]) == ("progress", gateway.asked[-1]["id"])
+    (card,) = known(book, "card")
+    assert (card.pending, card.gone) == (told["id"], None)
+    gateway.answers["jobs"] = {"ok": True, "code": "ok", "data": {"items": []}}
+    gateway.answers["card_list"] = {"ok": True, "code": "ok", "data": {"items": []}}
+    assert "has no cards" in gatehouse("card", "list", "front", *gateway.at).stdout
+    assert known(book, "card")[0].gone
+
+
+def test_an_ekey_that_waits_keeps_its_bundle_until_the_lock_has_it(book, gateway, tmp_path):  # noqa: F811
+    gateway.answers["ekey_list"] = {"ok": True, "code": "ok", "data": {"flag_pos": 0, "next_uid": 77, "items": []}}
+    gateway.answers["ekey_add"] = KEPT
+    result = gatehouse("ekey", "send", "front", "Mia", "--no-wait", "--to", "mia.json", *gateway.at)
+    assert result.exit_code == 0 and "keeps it as" in result.stdout, result.output
+    assert (tmp_path / "mia.json").exists()
+    assert [each["state"] for each in book.find("front").ekeys] == ["sending"]
+    item = {"uid": 77, "start": None, "end": None, "remote": False, "once": False, "state": "normal"}
+    gateway.answers["ekey_list"] = {"ok": True, "code": "ok", "data": {"items": [item]}}
+    assert "normal" in gatehouse("ekey", "list", "front", "--check", *gateway.at).stdout
+    assert [each["state"] for each in book.find("front").ekeys] == ["normal"]
+
+
+def test_a_change_of_an_ekey_that_waits_is_sent_whole(book, gateway):  # noqa: F811
+    ekey = {"uid": 77, "person": "Mia", "kind": "permanent", "start": None, "end": None, "remote": False}
+    book.put(replace(ENTRY, ekeys=[{**ekey, "state": "normal", "sent": 1, "hours": None}]))
+    for op in ("ekey_change", "ekey_freeze"):
+        gateway.answers[op] = KEPT
+    result = gatehouse("ekey", "freeze", "front", "Mia", "--no-wait", *gateway.at)
+    assert result.exit_code == 0 and "is frozen" not in result.stdout, result.output
+    assert [each["op"] for each in gateway.asked] == ["ekey_change", "ekey_freeze"]
+    assert book.find("front").ekeys[0]["state"] == "normal"
+
+
+def test_names_are_kept_also_of_a_lock_that_is_given_by_its_name(book, gateway):  # noqa: F811
+    gateway.answers["fingerprint_enrol"] = {"ok": True, "code": "ok", "ms": 1, "data": {"number": 5}}
+    assert gatehouse("fingerprint", "enrol", "front", "--name", "Ada", *gateway.at).exit_code == 0
+    assert [(each.name, each.number) for each in known(book, "fingerprint")] == [("Ada", 5)]
