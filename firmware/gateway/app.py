@@ -8,7 +8,7 @@ import os
 import sys
 
 from firmware import board
-from firmware.gateway import identity, light, provisioning, settings
+from firmware.gateway import diagnostics, provisioning
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError
 from firmware.system import config
@@ -43,27 +43,27 @@ class App:
             "version": VERSION,
             "board": getattr(sys.implementation, "_machine", sys.platform),
             "micropython": ".".join(str(part) for part in sys.implementation.version[:3]),
-            "boot": identity.boot_number(board),
+            "boot": provisioning.boot_number(board),
             "reset": board.reset_cause(),
         }
         gateway = None
-        word = light.FAULT if is_minimal else light.UNPROVISIONED
+        word = "fault" if is_minimal else "unprovisioned"
         try:
             if is_minimal:
                 raise ConfigError("minimal mode")
-            gateway = Gateway(config.load(settings.PATH, settings.table()), self._facts, lifeline, log)
+            gateway = Gateway(config.load(provisioning.PATH, provisioning.table()), self._facts, lifeline, log)
         except ConfigError as err:
             self._log.error("settings_unusable", err=err)
         self._gateway = gateway
-        self._light = light.Light(board.Light(_LIGHT), gateway.light_word if gateway else lambda: word)
+        self._light = diagnostics.Light(board.Light(_LIGHT), gateway.light_word if gateway else lambda: word)
         self._steps = 0
         lifeline.tick = self._tick
-        lifeline.tick_ms = light.STEP_MS
-        lifeline.is_fit = lambda: gateway is not None or not exists(settings.PATH)
+        lifeline.tick_ms = diagnostics.STEP_MS
+        lifeline.is_fit = lambda: gateway is not None or not exists(provisioning.PATH)
         console = provisioning.Provisioning(
             self._facts["id"],
             lifeline.ask_reboot,
-            settings.PATH,
+            provisioning.PATH,
             gateway and gateway.about,
             gateway and gateway.forget,
             lifeline.told,
@@ -92,24 +92,20 @@ class Gateway:
         from firmware.ble.central import Central
         from firmware.ble.radio import Radio
         from firmware.ble.scanner import Scanner
+        from firmware.gateway.admission import Ids, Rates
         from firmware.gateway.background import Background
         from firmware.gateway.bridge import Bridge
         from firmware.gateway.clocks import Clocks
-        from firmware.gateway.dedupe import Dedupe
-        from firmware.gateway.diagnostics import Failures, Metrics
         from firmware.gateway.gateway_ops import GatewayOps
-        from firmware.gateway.healing import Healing
+        from firmware.gateway.healing import Healing, RadioWatch
         from firmware.gateway.job_store import JobStore
         from firmware.gateway.jobs import Jobs
         from firmware.gateway.links import Links
-        from firmware.gateway.outgoing import Outgoing
-        from firmware.gateway.radio_watch import RadioWatch
-        from firmware.gateway.rates import Rates
+        from firmware.gateway.outgoing import Outgoing, States
         from firmware.gateway.records import Records
         from firmware.gateway.registry import Registry
         from firmware.gateway.requests import Answers, Context
         from firmware.gateway.scheduler import Scheduler
-        from firmware.gateway.states import States
         from firmware.gateway.uploads import Uploads
         from firmware.lib.topics import Topics
         from firmware.net.clock import Clock
@@ -132,7 +128,7 @@ class Gateway:
         self._nonce = ""
         self._look_s = _LOOK_S
         self._metrics_s = _METRICS_S
-        keys = identity.own_key(board)
+        keys = provisioning.own_key(board)
         self._public = keys[1]
         now_s = self._uptime.seconds
 
@@ -149,7 +145,7 @@ class Gateway:
             values.mqtt_user or None,
             values.mqtt_password or None,
             values.keepalive_s,
-            identity.authority(values.mqtt_ca),
+            provisioning.authority(values.mqtt_ca),
             values.insecure_broker,
             resolve,
         )
@@ -175,9 +171,9 @@ class Gateway:
         self._watch = RadioWatch(radio.health, registry, healing.ladder.trouble, lambda: scheduler.linked is not None)
 
         # Requests
-        self._metrics = metrics = Metrics()
-        failures = Failures(clock)
-        self._ids = Dedupe(Journal(_IDS, _IDS_SEGMENT, _IDS_SEGMENTS), now_s)
+        self._metrics = metrics = diagnostics.Metrics()
+        failures = diagnostics.Failures(clock)
+        self._ids = Ids(Journal(_IDS, _IDS_SEGMENT, _IDS_SEGMENTS), now_s)
         rates = Rates(values.unlock_per_min, values.unlock_per_h, values.other_per_min)
         answers = Answers(self._ids, metrics, failures, outgoing, topics, log)
         context = Context(
@@ -267,10 +263,10 @@ class Gateway:
     def light_word(self):
         """What the light shall say."""
         if not self._wifi.is_up:
-            return light.JOINING
+            return "joining"
         if not self._mqtt.is_up:
-            return light.NO_BROKER
-        return light.BUSY if self._scheduler.current else light.ONLINE
+            return "no_broker"
+        return "busy" if self._scheduler.current else "online"
 
     def _suspect(self, lock, why):
         """Somebody seems to pass for a lock; why, is in the log."""
@@ -278,10 +274,9 @@ class Gateway:
 
     def _alarm(self, lock, method, **members):
         """Tell of something suspicious on the lock's `…/event`."""
-        from firmware.gateway.diagnostics import time_text
         from firmware.lib import reports
 
-        payload = reports.event(event_type="alarm", method=method, ts=time_text(self._clock), **members)
+        payload = reports.event(event_type="alarm", method=method, ts=diagnostics.time_text(self._clock), **members)
         self._outgoing.put(self._topics.lock(lock.id, "event"), payload)
 
     def _publish_info(self, lock=None):
@@ -317,8 +312,6 @@ class Gateway:
 
     def _gather(self):
         """Members of `metrics` that no Metrics counts."""
-        from firmware.gateway.diagnostics import time_text
-
         return {
             "uptime_s": self._uptime.seconds(),
             "boot": self._facts["boot"],
@@ -334,7 +327,7 @@ class Gateway:
                 "ids": self._ids.dropped,
             },
             "restarts": self._lifeline.restarts.counts(),
-            "ts": time_text(self._clock),
+            "ts": diagnostics.time_text(self._clock),
         }
 
 

@@ -10,10 +10,9 @@ import asyncio
 import gc
 import json
 
+from firmware.gateway.admission import Rate, Refusal
 from firmware.gateway.clocks import NoClock
 from firmware.gateway.operations import table
-from firmware.gateway.rates import Rate
-from firmware.gateway.refusals import Busy, Conflict, Forbidden, RateLimited, Retained, UnknownLock
 from firmware.gateway.requests import CommandJob, Request
 from firmware.gateway.scheduler import Expired, Unknown
 from firmware.lib import commands
@@ -27,6 +26,7 @@ _LONG_S = const(120)  # reading a whole log, enrolling a finger
 _VOLATILE_MAX_S = const(30)  # security.md CMD-3: however late `exp` is
 _MAX_S = const(120)
 _ALARMS_PER_MIN = const(4)
+_FORGOTTEN = ("busy", "rate_limited")  # codes of results that are not kept: the id may come again
 _ADMIT_MS = const(20000)  # opening sealed arguments takes seconds on a board
 
 
@@ -84,7 +84,7 @@ class Bridge:
         leaf, lock_id = self._answers.topics.parse_obeyed(topic) or (None, None)
         if leaf in ("cmd", "set") and payload:
             request, err = self._read(leaf, lock_id, payload, retained, ticks_ms())
-            request.refuse(err or Busy("too many requests at once"), True)
+            request.refuse(err or Refusal("busy", "too many requests at once"), True)
 
     def _read(self, leaf, lock_id, payload, retained, at_ms):
         """(request, None), or (what could be read of it, why it is refused)."""
@@ -95,7 +95,7 @@ class Bridge:
             command = commands.Command(getattr(bad, "id", None), None, {})
             err = bad
         if retained:
-            err = Retained("the message was retained")
+            err = Refusal("retained", "the message was retained")
             self._alarm(lock_id)
         return Request(command, lock_id, at_ms, self._answers), err
 
@@ -145,14 +145,14 @@ class Bridge:
                     raise
             except asyncio.CancelledError:
                 if request and request.is_open:
-                    request.refuse(Busy("the gateway starts its jobs anew"))
+                    request.refuse(Refusal("busy", "the gateway starts its jobs anew"))
                 raise
 
     async def _deal_with(self, request, err, lease):
         try:
             if err is not None:
                 if isinstance(err, BadRequest) and not self._rates.take(None, None, self._now_s()):
-                    err = RateLimited("too many requests")
+                    err = Refusal("rate_limited", "too many requests")
                 raise err
             if not self._is_new(request):
                 return
@@ -164,15 +164,15 @@ class Bridge:
             await self._admit(request)
         except MemoryError:
             raise
-        except Exception as err:  # every request gets its result, also one that meets a fault of ours
-            if not isinstance(err, FirmwareError):
-                self._log.crash("request_failed", err, op=request.command.op)
+        except Exception as fault:  # every request gets its result, also one that meets a fault of ours
+            if not isinstance(fault, FirmwareError):
+                self._log.crash("request_failed", fault, op=request.command.op)
             if not request.is_open:
                 return  # whoever has accepted it answers it
-            if isinstance(err, (Busy, RateLimited)):
-                request.refuse(err)
+            if isinstance(fault, Refusal) and fault.code in _FORGOTTEN:
+                request.refuse(fault)
             else:
-                request.answer(err=err)
+                request.answer(err=fault)
 
     def _is_new(self, request):
         """Take the id. False when this request needs nothing more: it runs, or its result was sent again."""
@@ -180,7 +180,7 @@ class Bridge:
         if is_same is None:
             return request.begin()
         if not is_same:  # it waits for its lock, for longer than ids are remembered
-            raise Conflict("the id was used for another request")
+            raise Refusal("conflict", "the id was used for another request")
         return False
 
     async def _admit(self, request):
@@ -191,18 +191,18 @@ class Bridge:
         lock = self._context.registry.by_id(request.lock_id) if request.lock_id is not None else None
         is_real = rules is not None and (lock is not None or request.lock_id is None)
         if not self._rates.take(command.op if is_real else None, request.lock_id, self._now_s()):
-            raise RateLimited("too many requests")
+            raise Refusal("rate_limited", "too many requests")
         if rules is None:
             raise BadRequest("no such operation here")
         request.is_volatile = bool(rules & table.VOLATILE)
         deadline_ms = self._deadline(request, rules)
         if rules & table.GUARDED and not self._is_unsigned_allowed:
-            raise Forbidden("unsigned_unlock is off")
+            raise Refusal("forbidden", "unsigned_unlock is off")
         if request.lock_id is None:
             await self._gateway_ops.run(request, deadline_ms)
             return
         if lock is None:
-            raise UnknownLock("no keys for this lock")
+            raise Refusal("unknown_lock", "no keys for this lock")
         if command.sealed is not None:
             command.args = await self._gateway_ops.unseal(command)
         table.admit(command, lock)
@@ -215,7 +215,7 @@ class Bridge:
         elif self._scheduler.submit(CommandJob(lock, deadline_ms, request, self._context)):
             request.hand_on()
         else:
-            raise Busy("the queue is full")
+            raise Refusal("busy", "the queue is full")
 
     def _deadline(self, request, rules):
         """Tick until which the request may be worked on. Raises NoClock, Expired."""

@@ -1,5 +1,6 @@
-"""How the gateway fares: counts and times of what it does, and the last failures of each lock. Owns the numbers, and a
-few lines of RAM with codes and times, never a text; `reports` owns the names.
+"""How the gateway fares: what its light says (domain.md 6.1), counts and times of what it does, the last failures of
+each lock. Owns the light's patterns, the numbers, and a few lines of RAM with codes and times, never a text; the lamps
+are the board's, the names are those of `reports`.
 """
 
 from firmware.lib import reports
@@ -10,6 +11,17 @@ _KEPT = const(32)  # durations per operation
 _OPS = const(16)
 _FAILURES = const(8)  # of each lock
 _LOCKS = const(32)
+
+STEP_MS = 125
+
+_PATTERNS = {  # red, blue or dark in each step of an eighth of a second
+    "unprovisioned": "rrrrbbbb",
+    "joining": "rr--",
+    "no_broker": "bb--",
+    "online": "b",
+    "busy": "b-",
+    "fault": "r",
+}
 
 
 def time_text(clock):
@@ -95,3 +107,28 @@ class Metrics:
             "unlock_p50_ms": self.percentile("unlock", 50),
             "unlock_p95_ms": self.percentile("unlock", 95),
         }
+
+
+def colour(state, step):
+    """(red, green, blue) to show in step number `step` of a state."""
+    pattern = _PATTERNS[state]
+    sign = pattern[step % len(pattern)]
+    return sign == "r", False, sign == "b"
+
+
+class Light:
+    """`lamp` has `show(red, green, blue)`; `state()` returns one of the words above."""
+
+    def __init__(self, lamp, state):
+        self._lamp = lamp
+        self._state = state
+        self._step = 0
+        self._shown = None
+
+    def step(self):
+        """Show the state, every STEP_MS; the pins are touched only when the colour changes."""
+        wanted = colour(self._state(), self._step)
+        if wanted != self._shown:
+            self._lamp.show(*wanted)
+            self._shown = wanted
+        self._step += 1

@@ -3,8 +3,8 @@ arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
 """
 
 from firmware.gateway import lock as locks
+from firmware.gateway.admission import Refusal
 from firmware.gateway.operations.arguments import only
-from firmware.gateway.refusals import Busy, Cancelled, Full
 from firmware.gateway.registry import MAX_LOCKS
 from firmware.gateway.scheduler import COMMAND, Job
 from firmware.lib import commands
@@ -97,7 +97,7 @@ class GatewayOps:
         registry = self._context.registry
         lock = registry.get(locks.address_of(only(args, "mac")))
         if lock is not None:
-            self._jobs.cancel_all(lock, Cancelled("the lock was removed from this gateway"))
+            self._jobs.cancel_all(lock, Refusal("cancelled", "the lock was removed from this gateway"))
             registry.remove(lock)
 
     # --- import
@@ -110,9 +110,9 @@ class GatewayOps:
         lock = locks.from_bundle(await self.unseal(command))
         known = registry.get(lock.address)
         if known is None and len(registry) >= self._max_locks:
-            raise Full("this gateway serves %d locks already" % len(registry))
+            raise Refusal("refused", "this gateway serves %d locks already" % len(registry), "full")
         if self._is_importing:
-            raise Busy("another lock is being imported")
+            raise Refusal("busy", "another lock is being imported")
         if known:
             lock.seen_s = known.seen_s
             lock.addr_type = known.addr_type
@@ -120,7 +120,7 @@ class GatewayOps:
         until_ms = ticks_add(ticks_ms(), min(_IMPORT_MS, remaining_ms(deadline_ms)))
         if not self._scheduler.submit(ImportJob(lock, until_ms, request, self.end_import)):
             registry.listen_for(None)
-            raise Busy("the queue is full")
+            raise Refusal("busy", "the queue is full")
         self._is_importing = True
         request.hand_on()
 
@@ -135,7 +135,7 @@ class GatewayOps:
             return err
         known = registry.get(lock.address)
         if known:
-            self._jobs.cancel_all(known, Cancelled("the lock was imported anew"))
+            self._jobs.cancel_all(known, Refusal("cancelled", "the lock was imported anew"))
             lock.seq = known.seq
         registry.add(lock)
         context.records.renew(lock)

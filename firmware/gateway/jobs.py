@@ -10,9 +10,9 @@ else in seconds since the gateway started.
 Source: mqtt.md 1; domain.md 3.2 (states), 6.7; security.md CMD-4, CMD-5, DEL-1.
 """
 
+from firmware.gateway.admission import Refusal
 from firmware.gateway.job_store import MAX_JOBS, NORMAL, DurableRequest
 from firmware.gateway.operations import table
-from firmware.gateway.refusals import Busy, Cancelled
 from firmware.gateway.requests import CommandJob
 from firmware.gateway.scheduler import Expired, Unknown
 from firmware.lib.compat import const
@@ -113,7 +113,7 @@ class Jobs:
                 request.publish(payload)
                 self._remove(request)
             elif self._lock(request) is None:
-                self._stop(request, Cancelled("the lock was removed from this gateway"))
+                self._stop(request, Refusal("cancelled", "the lock was removed from this gateway"))
         if self._waiting:
             self._log.info("jobs_wait", count=len(self._waiting))
 
@@ -123,9 +123,9 @@ class Jobs:
     # --- coming in
 
     def accept(self, request, lock):
-        """Keep a checked request of a durable operation, and begin. Raises Busy."""
+        """Keep a checked request of a durable operation, and begin. Raises Refusal."""
         if len(self._waiting) >= MAX_JOBS:
-            raise Busy("%d operations wait for their locks already" % MAX_JOBS)
+            raise Refusal("busy", "%d operations wait for their locks already" % MAX_JOBS)
         command = request.command
         clock = self._context.clock
         life_s = _LIFE_S if command.exp is None else min(_LIFE_S, command.exp - clock.now())
@@ -143,7 +143,7 @@ class Jobs:
             slot = self._store.add(kept)
         except OSError as err:
             self._log.crash("job_not_kept", err)
-            raise Busy("the gateway's flash has no room to keep it")
+            raise Refusal("busy", "the gateway's flash has no room to keep it")
         try:
             later = DurableRequest(slot, kept, self._now_s(), self._answers)
             self._waiting.append(later)
@@ -164,7 +164,7 @@ class Jobs:
                 continue
             if request.is_pointless(later):
                 self._withdraw(request)
-                self._stop(request, Cancelled("a later request made it pointless"))
+                self._stop(request, Refusal("cancelled", "a later request made it pointless"))
 
     def repeated(self, request):
         """A request with an id that waits: None when there is none, else whether the content is the same; the asker is
@@ -276,9 +276,9 @@ class Jobs:
         request.last = err.code if isinstance(err, FirmwareError) else "internal"
         request.job_number, request.job_kept = job.number, job.kept
         if self._lock(request) is not job.lock:
-            self._stop(request, Cancelled("the lock was imported anew"))
+            self._stop(request, Refusal("cancelled", "the lock was imported anew"))
         elif request.is_withdrawn:
-            self._stop(request, Cancelled("withdrawn"))
+            self._stop(request, Refusal("cancelled", "withdrawn"))
         elif self._is_over(request):
             self._stop(request, Expired("the lock could not be reached in time"))
         else:
@@ -366,7 +366,7 @@ class Jobs:
             request.is_withdrawn = True
             return False, True
         was_sent = request.was_sent
-        self._stop(request, Cancelled("withdrawn by the owner"))
+        self._stop(request, Refusal("cancelled", "withdrawn by the owner"))
         return not was_sent, False
 
     def _cancel_other(self, lock, id):
@@ -378,7 +378,7 @@ class Jobs:
                 if job.was_sent:
                     job.finish(None, Unknown("withdrawn after it may have arrived"))
                 else:
-                    job.finish(None, Cancelled("withdrawn by the owner"))
+                    job.finish(None, Refusal("cancelled", "withdrawn by the owner"))
                 return not job.was_sent, False
         job = scheduler.current
         if job and job.lock is lock and job.request and job.request.command.id == id:

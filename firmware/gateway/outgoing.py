@@ -1,16 +1,22 @@
-"""Messages on their way to the broker: results and events. Owns a short queue that outlives a lost connection.
+"""What goes out to the broker: results and events in a short queue that outlives a lost connection, the known state of
+each lock, `…/state` and `…/availability`, retained. Owns the queue and when something is published; what is known is
+the registry's.
 
 Results are few, because commands come over the same broker; when there are too many the oldest are dropped and counted.
+A change of a lock waits only for the broker: several meanwhile become one message.
 """
 
 import asyncio
 
+from firmware.gateway.diagnostics import time_text
+from firmware.lib import reports
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError
 
 _DEPTH = const(32)
 _PAUSE_MS = const(250)
 _PUBLISH_MS = const(60000)  # the connection ends an unacknowledged message well before
+_GRACE_S = const(30)  # after a start: a lock that has not been heard yet need not be away
 
 
 class Outgoing:
@@ -55,3 +61,105 @@ class Outgoing:
                 continue
             if self._queue and self._queue[0] is item:
                 self._queue.pop(0)
+
+
+class States:
+    """`clock` has `now()` and `trusted`; `topics` is a lib.topics.Topics."""
+
+    def __init__(self, registry, topics, mqtt, clock, now_s):
+        self._registry = registry
+        self._topics = topics
+        self._mqtt = mqtt
+        self._clock = clock
+        self._now_s = now_s
+        self._dirty = set()  # ids of locks whose state is to be published
+        self._shown = {}  # id -> availability published last
+        self._gone = set()
+        self._woken = asyncio.Event()
+
+    def mark(self, lock):
+        """The lock's state is news. Before the lock was heard there is none to tell."""
+        if lock.seen_s is not None:
+            self._dirty.add(lock.id)
+            self._woken.set()
+
+    def mark_all(self):
+        """The broker may have lost what it kept: publish again all that is known."""
+        self._shown.clear()
+        for lock in self._registry.all():
+            if lock.seen_s is not None:
+                self._dirty.add(lock.id)
+        self._woken.set()
+
+    def withdraw(self, lock):
+        """Take back what is retained for a lock that is served no more."""
+        self._dirty.discard(lock.id)
+        self._shown.pop(lock.id, None)
+        self._gone.add(lock.id)
+        self._woken.set()
+
+    def wake(self):
+        """Time has passed: a lock may have become absent."""
+        self._woken.set()
+
+    async def run(self, lease):
+        """Publish for ever."""
+        while True:
+            try:
+                await self.publish(lease)
+            except NetError:
+                await lease.sleep_ms(_PAUSE_MS)
+                continue
+            self._woken.clear()
+            if self._dirty or self._gone:
+                continue
+            await lease.wait(self._woken)
+
+    async def publish(self, lease):
+        """One round. Raises NetError while there is no broker; what was not sent stays news."""
+        while self._gone:
+            id = next(iter(self._gone))
+            for leaf in ("state", "availability"):
+                await self._send(id, leaf, b"", lease)
+            self._gone.discard(id)
+        for lock in self._registry.all():
+            word = "online" if self._registry.is_present(lock) else "offline"
+            is_sure = lock.seen_s is not None or self._now_s() >= _GRACE_S
+            if self._shown.get(lock.id) != word and is_sure:
+                await self._send(lock.id, "availability", word, lease)
+                self._shown[lock.id] = word
+            if lock.id in self._dirty:
+                self._dirty.discard(lock.id)
+                try:
+                    await self._send(lock.id, "state", self._payload(lock), lease)
+                except NetError:
+                    self._dirty.add(lock.id)
+                    raise
+
+    async def _send(self, lock_id, leaf, payload, lease):
+        lease.renew(_PUBLISH_MS)
+        await self._mqtt.publish(self._topics.lock(lock_id, leaf), payload, True, 1)
+
+    def _payload(self, lock):
+        members = {
+            "lock": lock.word(),
+            "door": lock.door,
+            "battery": lock.battery,
+            "rssi": lock.rssi_dbm,
+            "tamper": None if lock.tampered is None else "on" if lock.tampered else "off",
+            "auto_lock_s": lock.auto_lock_s,
+            "sound": None if "sound" not in lock.settings else "on" if lock.settings["sound"] else "off",
+            "settings": self._settings(lock),
+            "last": lock.last,
+            "src": lock.src,
+            "seq": lock.seq,
+            "ts": time_text(self._clock),
+        }
+        return reports.state(**members)
+
+    @staticmethod
+    def _settings(lock):
+        found = {key: lock.settings[key] for key in lock.settings if key != "sound"}
+        if lock.switch is not None:
+            found["remote_unlock"] = lock.switch
+        return found

@@ -1,5 +1,5 @@
 """The locks this gateway serves. Owns their entries in a vault, one class per lock, and what is known of each from
-advertisements, pushes and answers.
+advertisements, pushes and answers, and the signs that somebody passes for one of them.
 
 An advertisement tells state, battery, strength and unread records without a connection (lock-ble-link.md 2). Locks of
 other owners are not kept and not reported (domain.md 6.2).
@@ -10,16 +10,19 @@ import hashlib
 import json
 
 from firmware.gateway import lock as locks
-from firmware.gateway.twins import Twins
 from firmware.lib import advert, opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import ProtocolError
 from firmware.lib.messages import session_client
+from firmware.system.timing import ticks_add, ticks_diff, ticks_ms
 
 MAX_LOCKS = const(64)
 _NEAR_S = const(1800)  # a lock unseen for longer is "not near" (domain.md 6.2)
 _RSSI_STEP_DBM = const(8)  # a change of strength below this is no news
 _ALARM_S = const(60)  # the same alarm about a lock again after this time only
+_SETTLE_MS = const(300)  # advertisements of the moment before the link may still come out of a queue
+_FLIPS = const(12)  # more than anybody turns a key; two advertisers make twice as many in the time
+_WITHIN_MS = const(15000)
 
 
 class Registry:
@@ -285,3 +288,58 @@ class Registry:
         lock.changed_s = self._now_s()
         if self._locks.get(lock.address) is lock:
             self._emit("changed", lock)
+
+
+class Twins:
+    """Two radios that advertise under one address: a lock, and somebody who passes for it (security.md 2.1).
+
+    A lock that serves a client is silent, so what advertises while the lock goes on answering is another. And a lock
+    changes what it advertises at the pace of people; two of them, heard in turns, seem to change back and forth all the
+    time. Remembers one link, and of each address the last two contents; entries beyond `max_count` are dropped.
+    """
+
+    def __init__(self, max_count=64):
+        self._max_count = max_count
+        self._heard = {}  # address -> [content, content before, flips, tick of the first]
+        self._address = None
+        self._since_ms = 0
+        self._is_doubled = False
+
+    def linked(self, address, since_ms=0):
+        """A link to `address` has begun, so many milliseconds from now; None: it has ended."""
+        self._address = address
+        self._since_ms = ticks_add(ticks_ms(), since_ms)
+        self._is_doubled = False
+
+    def answered(self, address):
+        """The lock has answered on its link. True when somebody advertised in its name after the link had begun."""
+        found = address == self._address and self._is_doubled
+        self._is_doubled = False
+        return found
+
+    def heard(self, address, content):
+        """An advertisement. True when its content has gone back and forth too often."""
+        now_ms = ticks_ms()
+        if address == self._address and ticks_diff(now_ms, self._since_ms) > _SETTLE_MS:
+            self._is_doubled = True
+        entry = self._heard.get(address)
+        if entry is None:
+            if len(self._heard) >= self._max_count:
+                self._heard.pop(next(iter(self._heard)))
+            self._heard[address] = [content, None, 0, now_ms]
+            return False
+        if content == entry[0]:
+            return False
+        if content != entry[1]:
+            entry[2] = 0
+        elif not entry[2] or ticks_diff(now_ms, entry[3]) > _WITHIN_MS:
+            entry[2] = 1
+            entry[3] = now_ms
+        else:
+            entry[2] += 1
+        entry[1] = entry[0]
+        entry[0] = content
+        if entry[2] < _FLIPS:
+            return False
+        entry[2] = 0
+        return True

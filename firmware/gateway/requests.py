@@ -7,9 +7,9 @@ Whoever holds a request answers it, once. Source: mqtt.md 1 (exactly one final `
 import gc
 import json
 
-from firmware.gateway import dedupe
+from firmware.gateway import admission
+from firmware.gateway.admission import Refusal
 from firmware.gateway.operations import table
-from firmware.gateway.refusals import Conflict
 from firmware.gateway.scheduler import COMMAND, URGENT, Job, Unknown
 from firmware.lib import reports
 from firmware.lib.compat import const
@@ -52,18 +52,18 @@ class Request:
 
     def begin(self):
         """Take the id -> True. False for a repeat that needs nothing more: the request is at work, or its result has
-        been published again. Raises Conflict, and Unknown where the result of the first cannot be read any more."""
+        been published again. Raises Refusal, and Unknown where the result of the first cannot be read any more."""
         if self.command.id is None:
             self.is_open = True
             return True
         known, payload = self._answers.ids.look(self.command.id, self.digest)
-        if known == dedupe.CONFLICT:
-            raise Conflict("the id was used for another request")
-        if known == dedupe.LOST:
+        if known == admission.CONFLICT:
+            raise Refusal("conflict", "the id was used for another request")
+        if known == admission.LOST:
             raise Unknown("the request was worked on, and its result cannot be read any more")
-        if known == dedupe.KNOWN:
+        if known == admission.KNOWN:
             self.publish(payload)
-        self.is_open = known == dedupe.NEW
+        self.is_open = known == admission.NEW
         return self.is_open
 
     def hand_on(self):

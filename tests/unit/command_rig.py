@@ -3,20 +3,19 @@
 import asyncio
 import json
 
+from firmware.gateway.admission import Ids, Rates
 from firmware.gateway.bridge import Bridge
 from firmware.gateway.clocks import Clocks
-from firmware.gateway.dedupe import Dedupe
 from firmware.gateway.diagnostics import Failures, Metrics, time_text
 from firmware.gateway.gateway_ops import GatewayOps
 from firmware.gateway.job_store import JobStore
 from firmware.gateway.jobs import Jobs
-from firmware.gateway.rates import Rates
+from firmware.gateway.outgoing import States
 from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
 from firmware.gateway.requests import Answers, Context
 from firmware.gateway.scheduler import Scheduler
 from firmware.gateway.session import Session
-from firmware.gateway.states import States
 from firmware.gateway.uploads import Uploads
 from firmware.lib import reports, x25519
 from firmware.lib.errors import LinkError
@@ -79,7 +78,7 @@ class Rig:
         failures = Failures(self.clock)
         self.vault = vault(self.folder + "/locks")
         self.registry = registry = Registry(self.vault, self.now, log)
-        self.ids = Dedupe(Journal(self.folder + "/ids", 64, 8), self.now)
+        self.ids = Ids(Journal(self.folder + "/ids", 64, 8), self.now)
         self.rates = rates or Rates(6, 60, 30)
         clocks = Clocks(self.clock, registry, log)
         self.records = Records(

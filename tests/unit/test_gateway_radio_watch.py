@@ -1,7 +1,7 @@
 import unittest
 
 from firmware.ble.health import Health
-from firmware.gateway.radio_watch import RadioWatch
+from firmware.gateway.healing import RadioWatch
 
 
 class Signs(Health):

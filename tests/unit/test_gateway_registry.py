@@ -3,8 +3,8 @@
 import json
 import unittest
 
+from firmware.gateway.outgoing import States
 from firmware.gateway.registry import Registry
-from firmware.gateway.states import States
 from firmware.lib import advert, opcodes
 from firmware.lib.topics import Topics
 from firmware.system.supervisor import Lease

@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from firmware.gateway.refusals import Busy
+from firmware.gateway.admission import Refusal
 from firmware.gateway.requests import Request
 from firmware.lib import commands
 from firmware.system.timing import ticks_ms
@@ -24,7 +24,7 @@ class RequestTest(unittest.TestCase):
         request = _request(rig)
         self.assertTrue(request.begin())
         request.answer({"lock": "LOCKED"})
-        request.answer(err=Busy("late"))
+        request.answer(err=Refusal("busy", "late"))
         request.answer({"lock": "UNLOCKED"})
         self.assertEqual(_told(rig), [("one", "ok")])
         self.assertEqual(rig.metrics.codes, {"ok": 1})
@@ -36,7 +36,7 @@ class RequestTest(unittest.TestCase):
         request = _request(rig)
         request.begin()
         self.assertFalse(_request(rig).begin())  # it is at work
-        request.refuse(Busy("no room"))
+        request.refuse(Refusal("busy", "no room"))
         self.assertEqual(_told(rig), [("one", "busy")])
         self.assertTrue(_request(rig).begin())
 
@@ -46,7 +46,7 @@ class RequestTest(unittest.TestCase):
         first.begin()
         second = _request(rig)
         self.assertFalse(second.begin())
-        second.refuse(Busy("no room"))
+        second.refuse(Refusal("busy", "no room"))
         second.release()
         self.assertFalse(_request(rig).begin())
 

@@ -2,11 +2,10 @@
 
 import unittest
 
-from firmware.gateway import dedupe, light
-from firmware.gateway.dedupe import Dedupe
+from firmware.gateway import admission, diagnostics
+from firmware.gateway.admission import Ids, Rates
 from firmware.gateway.lock import from_bundle, from_dict
 from firmware.gateway.provisioning import Provisioning
-from firmware.gateway.rates import Rates
 from firmware.lib.errors import BadRequest, ConfigError
 from firmware.system.journal import Journal
 from tests.scratch import scratch
@@ -46,34 +45,34 @@ class RatesTest(unittest.TestCase):
         self.assertEqual(sum(rates.take("state", "ab"[turn % 2], 5) for turn in range(40)), 30)
 
 
-class DedupeTest(unittest.TestCase):
+class IdsTest(unittest.TestCase):
     def open(self, name, now, slots=320):
-        return Dedupe(Journal(scratch("gateway/" + name), 16, 40), now, slots)
+        return Ids(Journal(scratch("gateway/" + name), 16, 40), now, slots)
 
     def test_a_result_is_kept_for_ten_minutes(self):
         fresh_folder("ids")
         now = Now()
         ids = self.open("ids", now)
-        self.assertEqual(ids.look("one", b"digest-1"), (dedupe.NEW, None))
-        self.assertEqual(ids.look("one", b"digest-1"), (dedupe.RUNNING, None))
+        self.assertEqual(ids.look("one", b"digest-1"), (admission.NEW, None))
+        self.assertEqual(ids.look("one", b"digest-1"), (admission.RUNNING, None))
         ids.done("one", b"digest-1", b"{}")
-        self.assertEqual(ids.look("one", b"digest-1"), (dedupe.KNOWN, b"{}"))
-        self.assertEqual(ids.look("one", b"digest-2"), (dedupe.CONFLICT, None))
+        self.assertEqual(ids.look("one", b"digest-1"), (admission.KNOWN, b"{}"))
+        self.assertEqual(ids.look("one", b"digest-2"), (admission.CONFLICT, None))
         now.s += 601
-        self.assertEqual(ids.look("one", b"digest-2"), (dedupe.NEW, None))
+        self.assertEqual(ids.look("one", b"digest-2"), (admission.NEW, None))
 
     def test_a_result_that_cannot_be_read_does_not_make_the_request_new(self):
         fresh_folder("ids6")
         journal = Journal(scratch("gateway/ids6"), 16, 40)
         now = Now()
-        ids = Dedupe(journal, now)
+        ids = Ids(journal, now)
         ids.look("one", b"digest-1")
         ids.done("one", b"digest-1", b"{}")
         journal.clear()  # flash damage
-        self.assertEqual(ids.look("one", b"digest-1"), (dedupe.LOST, None))
-        self.assertEqual(ids.look("one", b"digest-2"), (dedupe.CONFLICT, None))
+        self.assertEqual(ids.look("one", b"digest-1"), (admission.LOST, None))
+        self.assertEqual(ids.look("one", b"digest-2"), (admission.CONFLICT, None))
         now.s += 601
-        self.assertEqual(ids.look("one", b"digest-1"), (dedupe.NEW, None))
+        self.assertEqual(ids.look("one", b"digest-1"), (admission.NEW, None))
 
     def test_an_id_at_work_keeps_its_place_and_one_lost_early_is_counted(self):
         fresh_folder("ids5")
@@ -87,7 +86,7 @@ class DedupeTest(unittest.TestCase):
         for number in range(3, 9):
             ids.look("id%d" % number, b"digest-1")
             ids.done("id%d" % number, b"digest-1", b"{}")
-        self.assertEqual(ids.look("working", b"digest-1"), (dedupe.RUNNING, None))
+        self.assertEqual(ids.look("working", b"digest-1"), (admission.RUNNING, None))
         self.assertEqual(ids.dropped, 6)
         now.s += 601
         ids.look("late", b"digest-1")
@@ -101,18 +100,18 @@ class DedupeTest(unittest.TestCase):
             ids.start(name, b"digest-1", name.encode())
         ids.done("done", b"digest-1", b"{}")
         ids = self.open("ids2", Now(0))
-        self.assertEqual(ids.look("done", b"digest-1"), (dedupe.KNOWN, b"{}"))
-        self.assertEqual(ids.look("begun", b"digest-1"), (dedupe.RUNNING, None))
+        self.assertEqual(ids.look("done", b"digest-1"), (admission.KNOWN, b"{}"))
+        self.assertEqual(ids.look("begun", b"digest-1"), (admission.RUNNING, None))
         self.assertEqual(ids.interrupted(), [(b"digest-1", b"begun")])
         self.assertEqual(ids.interrupted(), [])
-        self.assertEqual(ids.look("begun", b"digest-9"), (dedupe.CONFLICT, None))
+        self.assertEqual(ids.look("begun", b"digest-9"), (admission.CONFLICT, None))
         ids.done("begun", b"digest-1", b"unknown")
-        self.assertEqual(ids.look("begun", b"digest-1"), (dedupe.KNOWN, b"unknown"))
+        self.assertEqual(ids.look("begun", b"digest-1"), (admission.KNOWN, b"unknown"))
 
     def test_a_result_too_long_to_keep_is_asked_for_again(self):
         fresh_folder("ids4")
         ids = self.open("ids4", Now())
-        for size, known in ((1007, dedupe.KNOWN), (1008, dedupe.NEW), (5000, dedupe.NEW)):
+        for size, known in ((1007, admission.KNOWN), (1008, admission.NEW), (5000, admission.NEW)):
             ids.look("id%d" % size, b"digest-1")
             ids.done("id%d" % size, b"digest-1", b"x" * size)
             self.assertEqual(ids.look("id%d" % size, b"digest-1")[0], known)
@@ -123,16 +122,22 @@ class DedupeTest(unittest.TestCase):
         for number in range(50):
             ids.look("id%d" % number, b"digest-1")
             ids.done("id%d" % number, b"digest-1", b"%d" % number)
-        self.assertEqual(ids.look("id49", b"digest-1"), (dedupe.KNOWN, b"49"))
-        self.assertEqual(ids.look("id31", b"digest-1"), (dedupe.KNOWN, b"31"))
-        self.assertEqual(ids.look("id0", b"digest-1"), (dedupe.NEW, None))
+        self.assertEqual(ids.look("id49", b"digest-1"), (admission.KNOWN, b"49"))
+        self.assertEqual(ids.look("id31", b"digest-1"), (admission.KNOWN, b"31"))
+        self.assertEqual(ids.look("id0", b"digest-1"), (admission.NEW, None))
 
 
 class LightTest(unittest.TestCase):
     def test_every_state_shows_a_colour_at_every_step(self):
-        for state in (light.UNPROVISIONED, light.JOINING, light.NO_BROKER, light.ONLINE, light.BUSY):
-            shown = {light.colour(state, step) for step in range(16)}
-            self.assertEqual(len(shown), 1 if state == light.ONLINE else 2)
+        for state in (
+            "unprovisioned",
+            "joining",
+            "no_broker",
+            "online",
+            "busy",
+        ):
+            shown = {diagnostics.colour(state, step) for step in range(16)}
+            self.assertEqual(len(shown), 1 if state == "online" else 2)
 
 
 class BundleTest(unittest.TestCase):

@@ -1,6 +1,6 @@
 import unittest
 
-from firmware.gateway.twins import Twins
+from firmware.gateway.registry import Twins
 
 _LOCK = bytes(6)
 _OTHER = bytes(range(6))

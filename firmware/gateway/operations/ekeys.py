@@ -6,9 +6,9 @@ judged before the radio is touched (domain.md, key feature 1); windows are the l
 Unix seconds. Every operation may be done again: the lock takes the same twice.
 """
 
+from firmware.gateway.admission import Refusal
 from firmware.gateway.operations import limits
 from firmware.gateway.operations.arguments import moment, number, only, switch
-from firmware.gateway.refusals import Forbidden
 from firmware.lib import opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import AuthError, BadRequest, LockRefused, ProtocolError, Unsupported
@@ -82,10 +82,10 @@ def _remember(job, lock, uid, flags):
 
 
 def may_unlock(lock, uid):
-    """Whether a person has the right to unlock through a gateway. Raises Forbidden, LockRefused (frozen)."""
+    """Whether a person has the right to unlock through a gateway. Raises Refusal, LockRefused (frozen)."""
     flags = rights(lock, uid)
     if flags is None:
-        raise Forbidden("no such ekey; ekey_list reads them anew")
+        raise Refusal("forbidden", "no such ekey; ekey_list reads them anew")
     if flags & ekey_client.FROZEN:
         raise LockRefused("the ekey is frozen", _FROZEN, "frozen")
     return bool(flags & ekey_client.REMOTE)

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from firmware.gateway import dedupe
+from firmware.gateway import admission
 from tests.faults.programs.gateway_flows import reading_image
 from tests.faults.programs.gateway_world import GatewayWorld
 
@@ -49,7 +49,7 @@ def _state(world):
     answers = []
     for number in range(_IDS):
         known, payload = world.ids.look("old-%d" % number, bytes(8))
-        answers.append(payload if known == dedupe.KNOWN else None)
+        answers.append(payload if known == admission.KNOWN else None)
     found["answers"] = answers
     found["entries"] = []
     if world.lock is not None:

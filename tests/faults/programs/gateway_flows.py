@@ -2,7 +2,7 @@
 
 import asyncio
 
-from firmware.gateway import identity, settings
+from firmware.gateway import provisioning
 from firmware.gateway.gateway_ops import ImportJob
 from firmware.gateway.requests import Request
 from firmware.lib import commands, dates, records
@@ -138,14 +138,14 @@ def _upload(world):
 
 def _settings(changes):
     def run(world):
-        config.write(SETTINGS, settings.table(), changes)
+        config.write(SETTINGS, provisioning.table(), changes)
         world.ack()
 
     return "settings", run
 
 
 def _own_key(world):
-    identity.own_key(board)
+    provisioning.own_key(board)
     world.ack()
 
 
@@ -193,7 +193,7 @@ def _image(chip, count, is_sent):
     world.start()
     world.registry.add(known_lock())
     board.nvs_set("gatehouse", "last_time", (_NOW - 3600).to_bytes(8, "big"))
-    config.write(SETTINGS, settings.table(), _OWNER)
+    config.write(SETTINGS, provisioning.table(), _OWNER)
     for number in range(40):
         world.ids.done("old-%d" % number, bytes(8), b'{"code":"ok"}')
     world.start()

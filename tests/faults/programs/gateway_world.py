@@ -5,21 +5,20 @@ does. Fakes are at the outer seams: the link to a lock, the broker, the network'
 import asyncio
 import json
 
-from firmware.gateway import identity, settings
+from firmware.gateway import provisioning
+from firmware.gateway.admission import Ids, Rates
 from firmware.gateway.bridge import Bridge
 from firmware.gateway.clocks import Clocks
-from firmware.gateway.dedupe import Dedupe
 from firmware.gateway.diagnostics import Failures, Metrics
 from firmware.gateway.gateway_ops import GatewayOps
 from firmware.gateway.job_store import JobStore
 from firmware.gateway.jobs import Jobs
-from firmware.gateway.rates import Rates
+from firmware.gateway.outgoing import States
 from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
 from firmware.gateway.requests import Answers, Context
 from firmware.gateway.scheduler import Scheduler
 from firmware.gateway.session import Session
-from firmware.gateway.states import States
 from firmware.gateway.uploads import Uploads
 from firmware.lib import sealed, x25519
 from firmware.lib.errors import ConfigError
@@ -89,7 +88,7 @@ class GatewayWorld:
         log = quiet_log()
         now = self.now = Now()
         clock = UnixClock()
-        boot = identity.boot_number(board)
+        boot = provisioning.boot_number(board)
         if boot <= self.boot:
             self.wrong.append("boot number %d after %d" % (boot, self.boot))
         self.boot = boot
@@ -98,7 +97,7 @@ class GatewayWorld:
         failures = Failures(clock)
         self.out = out = Outbox()
         self.registry = registry = Registry(Vault(DATA + "/locks", self._nvs), now, log)
-        self.ids = Dedupe(Journal(DATA + "/ids", 64, 11), now)
+        self.ids = Ids(Journal(DATA + "/ids", 64, 11), now)
         rates = Rates(10000, 10000, 10000)
         clocks = Clocks(clock, registry, log)
         self.records = Records(DATA + "/records", registry, clocks, clock, out, topics, now, log)
@@ -192,7 +191,7 @@ class GatewayWorld:
     def state(self):
         registry = self.registry
         try:
-            kept = config.load(SETTINGS, settings.table()).as_dict()
+            kept = config.load(SETTINGS, provisioning.table()).as_dict()
         except ConfigError:
             kept = None
         floor = board.nvs_get("gatehouse", "last_time")

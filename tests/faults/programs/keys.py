@@ -5,7 +5,7 @@ Link key, storage key and the gateway's secret are made by the code that ships; 
 
 import score
 
-from firmware.gateway import identity
+from firmware.gateway import provisioning
 from firmware.lib import crypto
 from firmware.lib.messages import pairing_client
 from firmware.system import store
@@ -83,7 +83,7 @@ def main():
         store.make_folder(folder)
         Vault(folder, nvs).save("keys", b"x")
         storages.add(nvs.get("gatehouse", "dsk"))
-        secrets.add(identity.own_key(Board())[0])
+        secrets.add(provisioning.own_key(Board())[0])
     judge("link", links, result)
     judge("storage", storages, result)
     judge("gateway", secrets, result)

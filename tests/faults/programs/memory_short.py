@@ -42,7 +42,7 @@ class Failing:
 
 
 def _gateway(failing):
-    from firmware.gateway.rates import Rates
+    from firmware.gateway.admission import Rates
     from firmware.gateway.requests import Request
     from tests.unit.command_rig import Rig
 

@@ -11,8 +11,8 @@ import json
 import random
 import sys
 
+from firmware.gateway.admission import Rates
 from firmware.gateway.operations import table
-from firmware.gateway.rates import Rates
 from firmware.gateway.uploads import Uploads
 from firmware.lib import mqtt_packet
 from firmware.lib.errors import ProtocolError

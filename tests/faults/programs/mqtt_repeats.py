@@ -9,7 +9,7 @@ import json
 import random
 import sys
 
-from firmware.gateway.rates import Rates
+from firmware.gateway.admission import Rates
 from tests.unit.command_rig import Rig
 
 _OPEN_S = 10

@@ -1,15 +1,12 @@
-"""Request ids seen before, with their results: each id acts once, also across a reset (security.md CMD-4, CMD-5).
-
-Owns a journal of "started" and "done" entries and a table of fixed size over it. An entry of the journal is one kind
-byte, 8 bytes of the id's hash, 8 bytes of the content's hash, then what is to be known of the request if it is cut off
-(when started) or the result's payload (when done). What the journal holds at start is remembered for another ten
-minutes from then on, because the age of an entry dies with the ticks.
+"""Whether a request may act: ids seen before, with their results; how many come in a span of time; and what is refused.
+Owns the journal of ids, a table of fixed size over it, and the counting; leaves the order of the checks to the bridge.
 """
 
 import hashlib
 import struct
 
 from firmware.lib.compat import const
+from firmware.lib.errors import FirmwareError
 
 _STARTED = const(1)
 _DONE = const(2)
@@ -27,8 +24,24 @@ CONFLICT = const(3)
 LOST = const(4)  # its result cannot be read any more
 
 
-class Dedupe:
-    """`journal` is a `system.journal.Journal` that keeps at least 320 entries; `now_s` a clock that only rises."""
+class Refusal(FirmwareError):
+    """What the gateway itself refuses, before anything is sent to a lock. `code` is a word of domain.md 5.5; `reason`,
+    of `refused`, too."""
+
+    def __init__(self, code, text, reason=None):
+        super().__init__(text)
+        self.code = code
+        self.reason = reason
+
+
+class Ids:
+    """Request ids seen before, with their results: each id acts once, also across a reset (security.md CMD-4, CMD-5).
+
+    An entry of the journal is one kind byte, 8 bytes of the id's hash, 8 bytes of the content's hash, then what is to
+    be known of the request if it is cut off (when started) or the result's payload (when done). What the journal holds
+    at start is remembered for another ten minutes from then on, because the age of an entry dies with the ticks.
+
+    `journal` is a `system.journal.Journal` that keeps at least 320 entries; `now_s` a clock that only rises."""
 
     def __init__(self, journal, now_s, slots=_SLOTS):
         self._journal = journal
@@ -136,3 +149,60 @@ class Dedupe:
 
 def _hash(id):
     return hashlib.sha256(id.encode()).digest()[:8]
+
+
+class Rate:
+    """At most `count` in `span_s` seconds, and never more than that in a row."""
+
+    def __init__(self, count, span_s):
+        self._count = count
+        self._span_s = span_s
+        self._left = count * span_s  # in parts of a request, so that whole numbers do
+        self._at_s = None
+
+    def _refill(self, now_s):
+        if self._at_s is not None:
+            self._left = min(self._count * self._span_s, self._left + (now_s - self._at_s) * self._count)
+        self._at_s = now_s
+
+    def allows(self, now_s):
+        """True if one more would be taken at `now_s` (seconds of a clock that only rises)."""
+        self._refill(now_s)
+        return self._left >= self._span_s
+
+    def take(self):
+        """Count one request; after `allows`."""
+        self._left -= self._span_s
+
+
+class Rates:
+    """The limits of one gateway: unlock per lock, everything else together, and what means nothing apart from both."""
+
+    def __init__(self, unlock_per_min, unlock_per_h, other_per_min):
+        self._unlock_per_min = unlock_per_min
+        self._unlock_per_h = unlock_per_h
+        self._unlocks = {}
+        self._other = Rate(other_per_min, 60)
+        self._unmeant = Rate(other_per_min, 60)
+
+    def take(self, op, lock_id, now_s):
+        """Count a request for operation `op`; None is one that does not exist, or on a lock that we do not serve.
+        False when over the limit."""
+        if op is None:
+            limits = (self._unmeant,)
+        elif op not in ("unlock", "emergency_unlock"):
+            limits = (self._other,)
+        else:
+            if lock_id not in self._unlocks:
+                self._unlocks[lock_id] = (Rate(self._unlock_per_min, 60), Rate(self._unlock_per_h, 3600))
+            limits = self._unlocks[lock_id]
+        for limit in limits:
+            if not limit.allows(now_s):
+                return False
+        for limit in limits:
+            limit.take()
+        return True
+
+    def forget(self, lock):
+        """Drop the counters of a lock that is no longer served."""
+        self._unlocks.pop(lock.id, None)
