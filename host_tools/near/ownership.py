@@ -81,7 +81,7 @@ def keep_zone(book: KeyBook, entry: Entry, utc_offset_min: int) -> None:
 async def open_when_touched(entry: Entry, limit_dbm: int = TOUCH_DBM, timeout_s: float = 60) -> None:
     """Wait until somebody touches the lock while this computer is near it, then unlock. HostError `not_near` else.
 
-    Only for who asks for it: a lock nearby proves nothing about who touches it (domain.md 6.2).
+    Only for who asks for it: a lock nearby proves nothing about who touches it (feature-table.md F041).
     """
     sighting = await sightings.scan(
         lambda each: each.mac == entry.mac and each.advert.touched and each.rssi_dbm >= limit_dbm, timeout_s

@@ -22,7 +22,7 @@ from host_tools.owner.keybook import Entry, KeyBook
 
 FEATURE_PASSCODES = 0
 FEATURE_AUTO_LOCK, FEATURE_SCREEN, FEATURE_REMOTE_UNLOCK, FEATURE_SOUND, FEATURE_ADMIN_CODE = 4, 9, 14, 15, 18
-# What this protocol cannot hide (security.md PAIR-4): shown to whoever is about to pair.
+# What this protocol cannot hide (security.md 0 item 2): shown to whoever is about to pair.
 SNIFFING_WARNING = (
     "pairing sends the lock's key over the air under a key that everybody knows: whoever records these seconds within"
     " radio range can open the lock until it is reset and paired again. Pair only where nobody unknown listens."

@@ -1,7 +1,8 @@
 """Import from another lock: the passcodes and cards of one lock let in at another, and what cannot move is listed.
 
 Reads lock A and writes lock B as their administrator, beside each in turn. What B has already stays as it is, so that
-a run that was cut off is simply done again. Fingerprints belong to A's sensor, ekeys to A's keys (domain.md 2).
+a run that was cut off is simply done again. Fingerprints belong to A's sensor, ekeys to A's keys (domain.md key feature
+11).
 """
 
 from collections.abc import AsyncIterator, Callable
