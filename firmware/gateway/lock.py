@@ -13,7 +13,7 @@ UNLOCKED = session_client.STATE_UNLOCKED
 UNKNOWN = session_client.STATE_UNKNOWN
 WORDS = ("LOCKED", "UNLOCKED", None, "LOCKED")  # by state byte of 0x14; dead-locked is a way of being locked
 DOORS = ("open", "closed", None)
-OWN_MODEL = "GATEHOUSE-"  # what device info item 1 of our own lock begins with (domain.md 3.4)
+OWN_MODEL = "GATEHOUSE-"  # what device info item 1 of our own lock begins with (lock-ble-commands.md 8.1)
 
 # Feature bits (domain.md 3.12) by what needs them: an operation or the word it begins with, recurring hours, the
 # remote-unlock switch, a setting
@@ -99,7 +99,8 @@ class Lock:
 
     @property
     def pin(self):
-        """The scene that its answers and advertisements must carry: known once the lock has proven itself (DWN-1)."""
+        """The scene that its answers and advertisements must carry: known once the lock has proven itself
+        (security.md DWN-1)."""
         return self.scene if self.verified else None
 
     def next_operation(self, unix_s):

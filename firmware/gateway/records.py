@@ -9,7 +9,7 @@ from firmware.lib import dates, records, reports
 from firmware.lib.compat import const
 
 _POWERED_ON = const(14)
-_FRESH_S = const(60)  # older records are no events (DESIGN 4)
+_FRESH_S = const(60)  # older records are no events (mqtt.md 1)
 _MOST_KEPT = const(4096)  # of all locks together: about 200 KiB of flash
 _TELL = const(10)  # records that make a batch
 _DOORS = {30: "closed", 31: "open"}

@@ -169,7 +169,7 @@ class Registry:
             self._emit("records", lock)
 
     def _is_its_own(self, lock, seen):
-        """Whether an advertisement of protocol 5.3 is of this lock, and of its scene (DWN-1)."""
+        """Whether an advertisement of protocol 5.3 is of this lock, and of its scene (security.md DWN-1)."""
         if seen is None or not seen.is_stated or seen.address != lock.address:
             return False
         return lock.pin is None or seen.scene == lock.pin

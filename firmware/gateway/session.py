@@ -223,8 +223,8 @@ class Session:
         """The remote-unlock switch as True, False, or None when it cannot be known (security.md 3.7).
 
         Asked once on each link and believed for as long as it is up: a lock serves one client at a time, so nobody can
-        have changed it meanwhile. (REM-3 would allow a day; but who switches it off beside the door expects it to
-        count at once.) A lock without the switch's feature bit has none to consult.
+        have changed it meanwhile. (security.md REM-3 would allow a day; but who switches it off beside the door expects
+        it to count at once.) A lock without the switch's feature bit has none to consult.
         """
         lock = self.lock
         if lock.lacks("remote_unlock"):

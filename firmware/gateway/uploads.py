@@ -17,7 +17,7 @@ _PUBLISH_MS = const(60000)  # the connection ends an unacknowledged message well
 
 
 class Uploads:
-    """`by_consumer`: a consumer's `…/records/ack` moves the cursor, else the broker's PUBACK does (DESIGN 4)."""
+    """`by_consumer`: a consumer's `…/records/ack` moves the cursor, else the broker's PUBACK does (mqtt.md 1)."""
 
     def __init__(self, registry, keeper, topics, mqtt, now_s, log, by_consumer=False):
         self._registry = registry

@@ -1,7 +1,7 @@
 """The lock as others see it: what it records, what it shows and advertises, and whose it is at present.
 
 Owns the state that is not on flash. Moves nothing (`motion`), and does not decide who may move it: the link's commands
-and the panel do. Source: domain.md 3.4; lock-ble-link.md 2.4, 8.4.
+and the panel do. Source: domain.md 3.4; lock-ble-link.md 2.4, 8.8.
 """
 
 from firmware.lib import advert, records

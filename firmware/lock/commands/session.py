@@ -60,7 +60,8 @@ def check_user(engine, request):
 
 
 def sum_refusal(engine, challenge, given):
-    """Judge the answer `given` to `challenge`: None, or the error byte. Counts it before looking at it (LIM-1).
+    """Judge the answer `given` to `challenge`: None, or the error byte. Counts it before looking at it
+    (security.md LIM-1).
 
     Whose secret it takes says the uid of 0x55: a person's own, if that person has an ekey, else the owner's. Public
     clients show uid 0 for everybody: then any person's secret will do, and names the person.

@@ -1,7 +1,7 @@
 """What clients set over the air and the vault keeps, so that a reset takes it along: the options and the lock's name.
 
 Owns their defaults and ranges; what the lock does by them is its parts' own business.
-Source of the defaults: decisions.md; lock-ble-commands.md 6; security.md REM-1.
+Source of the defaults: decisions.md DEC-12, DEC-24; lock-ble-commands.md 6; security.md REM-1.
 """
 
 import json
