@@ -257,9 +257,11 @@ async def _guarded(session, job):
 
 def _tls_context(ca):
     """TLS 1.2 or newer is all that MicroPython's mbedtls offers; verification against the DER certificate `ca` is set,
-    not assumed (security.md TLS-1). Raises ValueError for what is no certificate."""
-    import ssl
-
+    not assumed (security.md TLS-1). Raises ValueError for what is no certificate, and on a build without TLS."""
+    try:
+        import ssl
+    except ImportError:
+        raise ValueError("this build has no TLS")
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.verify_mode = ssl.CERT_REQUIRED  # type: ignore[attr-defined]
     made.load_verify_locations(cadata=ca)

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from firmware.lib import mqtt_packet
+from host_tools.boards import frozen
+from host_tools.boards.debian import Unavailable
 from tests.micropython import LIBRARY, ROOT, interpreter
 
 Signed = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]
@@ -79,12 +81,19 @@ class TlsBroker:
         self._listener.close()
 
 
-def run_board(broker: TlsBroker, authority: x509.Certificate, directory: Path) -> str:
+def run_board(broker: TlsBroker, authority: x509.Certificate, directory: Path, on: str | None = None) -> str:
     """What the client prints until it has acknowledged the message, or has given up its first connection."""
     path = directory / "ca.der"
     path.write_bytes(authority.public_bytes(Encoding.DER))
     env = dict(os.environ, MICROPYPATH=".frozen:%s:%s" % (ROOT, LIBRARY))
-    command = [interpreter(), str(ROOT / "tests/host/boards/mqtt_client.py"), str(broker.port), "30", "0", str(path)]
+    command = [
+        on or interpreter(),
+        str(ROOT / "tests/host/boards/mqtt_client.py"),
+        str(broker.port),
+        "30",
+        "0",
+        str(path),
+    ]
     client = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert client.stdout
     printed = ""
@@ -117,3 +126,16 @@ def test_only_the_right_broker_is_talked_to(case: str, tmp_path: Path) -> None:
         assert "UP" not in out
         assert "disconnected" in out
         assert not broker.heard
+
+
+def test_a_build_without_tls_says_so(tmp_path: Path) -> None:
+    try:
+        without = frozen.build()
+    except Unavailable as err:
+        pytest.skip(str(err))
+    authority = certificate("authority")
+    broker = TlsBroker(*certificate("localhost", authority), tmp_path)
+    out = run_board(broker, authority[1], tmp_path, str(without))
+    broker.close()
+    assert "this build has no TLS" in out
+    assert not broker.heard
