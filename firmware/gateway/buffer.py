@@ -18,10 +18,12 @@ _WHO_LEN = const(6)
 _WHO_FOLLOWS = const(0x80000000)
 _STATE = ">II6s"  # epoch, sequence acknowledged last, fingerprint of the key
 _STATE_LEN = const(14)
+_PACKED = ">IIIHHB"  # sequence acknowledged last, offered last, how many wait, epoch, cursor, has begun
+_PACKED_LEN = const(17)
 _NUMBERS = const(65534)  # 0 to 65533 (lock-ble-link.md 9.1)
 _SEGMENT = const(64)
 _SEGMENTS = const(34)
-_FULL = const(2048)  # security.md R-04: at least 2000 wait for a broker; about 100 KiB of flash
+FULL = const(2048)  # records with which reading waits (security.md R-04): about 100 KiB of flash
 
 
 class Entry:
@@ -43,11 +45,21 @@ class Entry:
             self.raw = stored[_HEAD_LEN:]
 
 
-class Buffer:
-    """Lives in `folder`. `key` is the lock's AES key, of which a fingerprint tells whether the lock was paired anew."""
+def waiting_in(packed):
+    """(how many records wait to be acknowledged, whether some of them are offered), of a buffer that is packed."""
+    sent, offered, waiting = struct.unpack_from(_PACKED, packed)[:3]
+    return waiting, offered > sent
 
-    def __init__(self, folder, key):
-        self._journal = Journal(folder, _SEGMENT, _SEGMENTS)
+
+class Buffer:
+    """Lives in `folder`. `key` is the lock's AES key, of which a fingerprint tells whether the lock was paired anew.
+
+    An open buffer needs some 450 bytes. `pack` gives what one that is made later needs to go on without reading the
+    journal, and whatever was not yet acknowledged stays as it was offered.
+    """
+
+    def __init__(self, folder, key, packed=None):
+        self._journal = Journal(folder, _SEGMENT, _SEGMENTS, packed=packed and packed[_PACKED_LEN:])
         self._cell = Cell(folder + "/state")
         kept = self._cell.load()
         self._key = None
@@ -57,12 +69,21 @@ class Buffer:
             self.epoch, self.sent = 0, self._journal.first_seq - 1
         self.cursor = 0
         self._begun = False  # a record of this epoch is known, so that what is missing after it is a gap
+        if packed:
+            self.sent, self.offered, _, self.epoch, self.cursor, begun = struct.unpack_from(_PACKED, packed)
+            self._begun = bool(begun)
+            return
         last = self._last()
         if last and last.epoch >= self.epoch:
             self.epoch = last.epoch
             self._set_cursor(last.number)
         self.rekey(key)
         self.offered = self.sent  # given to the broker, not necessarily acknowledged by the consumer
+
+    def pack(self):
+        """This buffer as bytes, for the next one on the same folder; this one must not be used any more."""
+        head = self.sent, self.offered, self.pending(), self.epoch, self.cursor, self._begun
+        return struct.pack(_PACKED, *head) + self._journal.pack()
 
     def rekey(self, key):
         """The lock has this key from now on; a new one begins a new epoch."""
@@ -89,14 +110,9 @@ class Buffer:
 
     def _save(self):
         packed = struct.pack(_STATE, self.epoch, self.sent, self._key)
-        for _ in range(
-            2
-        ):  # both copies: what is behind `sent` may be dropped next, so an older one would tell of a gap
+        # Both copies: what is behind `sent` may be dropped next, so that an older one would tell of a gap
+        for _ in range(2):
             self._cell.save(packed)
-
-    def is_full(self):
-        """True when reading must wait: the lock keeps records better than we do."""
-        return self._journal.next_seq - 1 - self.sent >= _FULL
 
     def pending(self):
         """How many records wait to be acknowledged."""

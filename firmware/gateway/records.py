@@ -3,15 +3,16 @@
 Asks by number from its own cursor, so that a phone's walk and ours do not disturb each other (lock-ble-link.md 9.1).
 """
 
-from firmware.gateway.buffer import Buffer
+from firmware.gateway.buffer import FULL, Buffer, waiting_in
 from firmware.gateway.pages import Pages
 from firmware.lib import dates, records, reports
 from firmware.lib.compat import const
 
 _POWERED_ON = const(14)
 _FRESH_S = const(60)  # older records are no events (mqtt.md 1)
-_MOST_KEPT = const(4096)  # of all locks together: about 200 KiB of flash
-_TELL = const(10)  # records that make a batch
+_MAX_KEPT = const(4096)  # of all locks together: about 200 KiB of flash
+_MAX_OPEN = const(2)
+BATCH = const(3)  # records of which a batch is made: seldom do more fit
 _DOORS = {30: "closed", 31: "open"}
 _TAMPERED = const(44)
 _RETRY_S = const(2)
@@ -20,14 +21,13 @@ _IDLE_S = const(60)
 _IDLE_MAX_S = const(3600)
 
 
-class _Wish:
+class _Plan:
     """That a lock's log be read, not before `due_s`."""
 
-    def __init__(self):
-        self.is_wanted = False
-        self.due_s = 0
-        self.failures = 0
-        self.in_vain = 0  # walks that found nothing, although the lock had advertised unread records
+    is_wanted = False
+    due_s = 0
+    failures = 0
+    fruitless = 0  # walks that read nothing, although the lock had advertised unread records
 
 
 class Records:
@@ -43,52 +43,72 @@ class Records:
         self._topics = topics
         self._now_s = now_s
         self._log = log.area("records")
-        self._buffers = {}
-        self._wishes = {}
+        self._open = []  # (id of the lock, its buffer), the one used last at the end
+        self._packed = {}  # the others, by the id of their lock
+        self._plans = {}
         self.reading = None  # the lock whose log is being read: more of its records are about to come
         self.on_stored = self.on_wanted = None
 
     def buffer(self, lock):
-        """The buffer of a lock, opened when first asked for."""
-        found = self._buffers.get(lock.id)
-        if found is None:
-            found = self._buffers[lock.id] = Buffer(self._folder + "/" + lock.id, lock.aes)
-        return found
+        """The buffer of a lock. Two are open at a time; who awaits asks for it anew, but for a lock that is read."""
+        for pair in self._open:
+            if pair[0] == lock.id:
+                self._open.remove(pair)
+                break
+        else:
+            pair = lock.id, Buffer(self._folder + "/" + lock.id, lock.aes, self._packed.pop(lock.id, None))
+        self._open.append(pair)
+        if len(self._open) > _MAX_OPEN:
+            oldest = self._open.pop(1 if self.reading and self._open[0][0] == self.reading.id else 0)
+            self._packed[oldest[0]] = oldest[1].pack()
+        return pair[1]
 
-    def _is_full(self, buffer):
+    def waiting(self, lock):
+        """(how many of its records wait to be acknowledged, whether some of them are offered)."""
+        packed = self._packed.get(lock.id)
+        if packed:
+            return waiting_in(packed)
+        buffer = self.buffer(lock)
+        return buffer.pending(), buffer.offered > buffer.sent
+
+    def _is_full(self, lock):
         """True when reading must wait: the locks keep their records better than a full flash."""
-        return buffer.is_full() or sum(each.pending() for each in self._buffers.values()) >= _MOST_KEPT
+        if self.waiting(lock)[0] >= FULL:
+            return True
+        count = sum([buffer.pending() for _, buffer in self._open])
+        return count + sum([waiting_in(packed)[0] for packed in self._packed.values()]) >= _MAX_KEPT
 
     def close(self, lock):
         """The lock is served no more."""
-        self._buffers.pop(lock.id, None)
-        self._wishes.pop(lock.id, None)
+        self._open = [pair for pair in self._open if pair[0] != lock.id]
+        self._packed.pop(lock.id, None)
+        self._plans.pop(lock.id, None)
 
     def renew(self, lock):
-        """The lock was imported anew. An open buffer stays the only one: a batch of it may be on its way."""
-        self._wishes.pop(lock.id, None)
+        """The lock was imported anew. What is open or packed of its buffer stays: a batch of it may be on its way."""
+        self._plans.pop(lock.id, None)
         self.buffer(lock).rekey(lock.aes)
 
     # --- when
 
-    def _wish(self, lock):
-        found = self._wishes.get(lock.id)
+    def _plan(self, lock):
+        found = self._plans.get(lock.id)
         if found is None:
-            found = self._wishes[lock.id] = _Wish()
+            found = self._plans[lock.id] = _Plan()
         return found
 
     def want(self, lock):
         """Read this lock's log as soon as it may be."""
-        self._wish(lock).is_wanted = True
+        self._plan(lock).is_wanted = True
         self._wanted()
 
     def flagged(self, lock):
         """The lock advertises unread records."""
-        wish = self._wish(lock)
-        if not wish.is_wanted:
-            wish.is_wanted = True
-            if wish.in_vain:
-                wish.due_s = self._now_s() + min(_IDLE_S << min(wish.in_vain - 1, 6), _IDLE_MAX_S)
+        plan = self._plan(lock)
+        if not plan.is_wanted:
+            plan.is_wanted = True
+            if plan.fruitless:
+                plan.due_s = self._now_s() + min(_IDLE_S << min(plan.fruitless - 1, 6), _IDLE_MAX_S)
             self._wanted()
 
     def _wanted(self):
@@ -97,17 +117,17 @@ class Records:
 
     def is_due(self, lock):
         """True when the log should be read now."""
-        wish = self._wishes.get(lock.id)
-        if wish is None or not wish.is_wanted or self._now_s() < wish.due_s:
+        plan = self._plans.get(lock.id)
+        if plan is None or not plan.is_wanted or self._now_s() < plan.due_s:
             return False
-        return not self._is_full(self.buffer(lock))
+        return not self._is_full(lock)
 
     def failed(self, lock):
         """A walk broke off: try again after a pause that doubles."""
-        wish = self._wish(lock)
-        wish.is_wanted = True
-        wish.due_s = self._now_s() + min(_RETRY_S << min(wish.failures, 8), _RETRY_MAX_S)
-        wish.failures += 1
+        plan = self._plan(lock)
+        plan.is_wanted = True
+        plan.due_s = self._now_s() + min(_RETRY_S << min(plan.failures, 8), _RETRY_MAX_S)
+        plan.failures += 1
 
     # --- how far
 
@@ -118,7 +138,7 @@ class Records:
         """
         lock = session.lock
         buffer = self.buffer(lock)
-        wish = self._wish(lock)
+        plan = self._plan(lock)
         was_flagged = lock.has_records
         count = 0
         more = False
@@ -127,7 +147,7 @@ class Records:
         self.reading = lock
         try:
             while True:
-                if must_yield() or self._is_full(buffer):
+                if must_yield() or self._is_full(lock):
                     more = True
                     break
                 found = await pages.at(buffer.cursor)
@@ -141,7 +161,7 @@ class Records:
                 last = self._news(lock, number, raw, who) or last
                 door = _DOORS.get(raw[0], door)
                 tampered = raw[0] == _TAMPERED or (tampered if records.meaning(raw[0])[0] != "unlock" else False)
-                if buffer.pending() % _TELL == 0:
+                if buffer.pending() % BATCH == 0:
                     self._tell(lock)
         finally:
             self.reading = None
@@ -150,10 +170,10 @@ class Records:
                 self._log.info("read", addr=lock.address, count=count, next=buffer.cursor, epoch=buffer.epoch)
             if last:
                 self._registry.note_last(lock, last)
-        wish.failures = 0
-        wish.is_wanted = more
+        plan.failures = 0
+        plan.is_wanted = more
         if not more:
-            wish.in_vain = 0 if count or not was_flagged else wish.in_vain + 1
+            plan.fruitless = 0 if count or not was_flagged else plan.fruitless + 1
             lock.has_records = False
             self._registry.note_recorded(lock, door, bool(tampered) if lock.tampered is None else tampered)
         return {"read": count, "epoch": buffer.epoch, "cursor": buffer.cursor, "more": more}

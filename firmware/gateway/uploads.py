@@ -4,13 +4,13 @@ consumer tells repeats by (lock, epoch, rec).
 
 import asyncio
 
+from firmware.gateway.records import BATCH
 from firmware.lib import reports
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkTimeout, NetError, ProtocolError
 from firmware.lib.strict_json import Reader
 from firmware.system.timing import remaining_ms, sleep_ms
 
-_BATCH = const(10)  # more entries never fit 1 KiB
 _RESEND_S = const(30)
 _PAUSE_MS = const(250)
 _PUBLISH_MS = const(60000)  # the connection ends an unacknowledged message well before
@@ -72,21 +72,26 @@ class Uploads:
 
     async def offer(self, lock):
         """Send the next batch of a lock; True if there may be more to send."""
-        buffer = self._keeper.buffer(lock)
-        pending = buffer.pending()
-        if not pending or (pending < _BATCH and self._keeper.reading is lock):
+        keeper = self._keeper
+        waiting, is_offered = keeper.waiting(lock)
+        if not waiting or (waiting < BATCH and keeper.reading is lock):
             return False
-        if self._by_consumer and buffer.offered > buffer.sent:
-            if self._now_s() - self._offered_s.get(lock.id, 0) < _RESEND_S:
-                return False
+        is_offered = is_offered and self._by_consumer
+        if is_offered and self._now_s() - self._offered_s.get(lock.id, 0) < _RESEND_S:
+            return False
+        buffer = keeper.buffer(lock)
+        if is_offered:
             buffer.offered = buffer.sent  # nobody acknowledged it: offer it again
         entries = self._next(buffer)
         if not entries:
             return False
-        items = [self._item(lock, entry) for entry in entries]
+        items = [keeper.item(lock, entry.number, entry.raw, entry.who) for entry in entries]
         payload, count = reports.batch(entries[0].epoch, items, entries[0].gap)
         last = entries[count - 1].seq
         await self._mqtt.publish(self._topics.lock(lock.id, "records"), payload, False, 1)
+        if self._registry.by_id(lock.id) is None:
+            return False
+        buffer = keeper.buffer(lock)  # another object, if others were opened meanwhile
         if self._by_consumer:
             buffer.offered = max(buffer.offered, last)
             self._offered_s[lock.id] = self._now_s()
@@ -116,9 +121,6 @@ class Uploads:
             if entries and (entry.gap or entry.epoch != entries[0].epoch):
                 break
             entries.append(entry)
-            if len(entries) == _BATCH:
+            if len(entries) == BATCH:
                 break
         return entries
-
-    def _item(self, lock, entry):
-        return self._keeper.item(lock, entry.number, entry.raw, entry.who)

@@ -10,7 +10,8 @@ from firmware.lib import dates, records
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError, ProtocolError
 
-_MAX_BATCH = const(1023)  # "batches below 1 KiB"
+_BATCH = const(512)  # bytes of a batch of several records: what a board has at hand in one piece
+_MAX_BATCH = const(1023)  # of one with a single long record; "batches below 1 KiB" (docs/spec/mqtt.md 1)
 _MAX_TEXT = const(120)
 _UNIX_2000 = const(946684800)
 
@@ -187,7 +188,7 @@ def record_item(number, record, unix_s, who):
 
 
 def batch(epoch, items, gap=0):
-    """Payload of `…/records` with as many of `items` from the first on as fit below 1 KiB -> (payload, how many).
+    """Payload of `…/records` with as many of `items` from the first on as fit 512 bytes -> (payload, how many).
 
     Items are dicts as `record_item` makes them, in order, at least one; `gap` is how many records before the first are
     lost for good. Raises ProtocolError if not even one fits.
@@ -197,7 +198,7 @@ def batch(epoch, items, gap=0):
     for item in items:
         text = _dump(_allow(item, _ITEM))
         size += len(text.encode()) + 1
-        if size > _MAX_BATCH:
+        if size > (_BATCH if texts else _MAX_BATCH):
             break
         texts.append(text)
     if not texts:

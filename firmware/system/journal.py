@@ -15,6 +15,7 @@ checksum tell torn records on other volumes. Segments are read back before the s
 """
 
 import os
+import struct
 
 from firmware.lib.compat import const
 from firmware.system import journal_frame
@@ -25,6 +26,9 @@ _TAIL = "tail."
 _SLOTS = const(8)
 _SMALL = const(128)
 _NO_SPACE = const(28)
+_ROW = "<IIIHBB"  # of what is kept of a file: first, next, size, count, slot, is_full
+_ROW_LEN = const(16)
+_SEGMENT = const(0xFF)  # in place of a slot
 
 
 class _File:
@@ -42,17 +46,34 @@ class _File:
 class Journal:
     """Records of bytes under `path`, at most `keep_segments` segments of at least `segment_records` records each.
 
-    `torn` counts the files with damaged bytes found when it was opened.
+    `torn` counts the files with damaged bytes found when it was opened. With `packed`, of an object that was the last
+    to write here, the files need not be read to open it.
     """
 
-    def __init__(self, path, segment_records=64, keep_segments=8, first_seq=1):
+    def __init__(self, path, segment_records=64, keep_segments=8, first_seq=1, packed=None):
         self._path = path
         self._segment_records = segment_records
         self._keep = keep_segments
         self._files = []  # segments, then the small files in use, both in order of their numbers
         self._at = None  # (file, number, offset) just behind the record read last
         self.torn = 0
-        self._open(first_seq)
+        if packed is None:
+            self._open(first_seq)
+            return
+        for at in range(0, len(packed), _ROW_LEN):
+            first, following, size, count, slot, is_full = struct.unpack_from(_ROW, packed, at)
+            file = _File(first, None if slot == _SEGMENT else slot)
+            file.next, file.size, file.count, file.is_full = following, size, count, bool(is_full)
+            self._files.append(file)
+
+    def pack(self):
+        """What an object that is made later must know of the files, as bytes; this one must write no more then."""
+        rows = bytearray(len(self._files) * _ROW_LEN)
+        for place, file in enumerate(self._files):
+            slot = _SEGMENT if file.slot is None else file.slot
+            row = file.first, file.next, file.size, file.count, slot, file.is_full
+            struct.pack_into(_ROW, rows, place * _ROW_LEN, *row)
+        return bytes(rows)
 
     @property
     def first_seq(self):

@@ -328,6 +328,51 @@ class UploadTest(unittest.TestCase):
         rig.uploads.acknowledged(rig.lock, b'{"epoch":0,"to":2}')
         self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 0)
 
+    def test_two_buffers_are_open_and_the_others_go_on_where_they_were(self):
+        rig = Rig("packed", by_consumer=True)
+        locks = [rig.lock] + [known_lock(b"\xaa\xbb\xcc\x11\x22" + bytes((n,))) for n in range(4)]
+        for lock in locks[1:]:
+            rig.registry.add(lock)
+        rig.far.records = [unlocked(number) for number in range(40)]
+        for lock in locks:
+            rig.lock = lock
+            rig.read()
+        first = rig.keeper.buffer(locks[0])
+        first.append(40, unlocked(40))
+        for lock in locks:
+            rig.lock = lock
+            self.assertEqual(run(rig.uploads.offer(lock)), True)
+            self.assertEqual(run(rig.uploads.offer(lock)), False)  # one batch is out
+        self.assertFalse(rig.keeper.buffer(locks[0]) is first)
+        self.assertEqual([rig.keeper.waiting(lock) for lock in locks], [(41, True)] + [(40, True)] * 4)
+        for lock in locks:
+            last = json.loads(rig.broker.sent[locks.index(lock)][1])["to"]
+            rig.uploads.acknowledged(lock, b'{"epoch":0,"to":%d}' % last)
+            rig.lock = lock
+            rig.upload()
+            again = Buffer(rig.folder + "/" + lock.id, lock.aes)  # as a restart does it
+            kept = rig.keeper.buffer(lock)
+            self.assertEqual((kept.sent, kept.cursor, kept.epoch), (again.sent, again.cursor, again.epoch))
+            self.assertEqual(kept.pending(), again.pending())
+        rig.keeper.buffer(locks[0]).append(45, unlocked(45))
+        self.assertEqual([entry.gap for entry in rig.keeper.buffer(locks[0]).unsent(0)][-1], 4)
+
+    def test_the_buffer_of_the_lock_that_is_read_stays_open(self):
+        rig = Rig("reading")
+        locks = [known_lock(b"\xaa\xbb\xcc\x11\x22" + bytes((n,))) for n in range(4)]
+        for lock in locks:
+            rig.registry.add(lock)
+        rig.far.records = [unlocked(number) for number in range(20)]
+
+        def others_come():
+            for lock in locks:
+                rig.keeper.buffer(lock)
+            return False
+
+        rig.read(others_come)
+        self.assertEqual(rig.keeper.waiting(rig.lock), (20, False))
+        self.assertEqual(Buffer(rig.folder + "/" + rig.lock.id, rig.lock.aes).cursor, 20)
+
 
 class ClocksTest(unittest.TestCase):
     def test_a_clock_is_set_only_when_it_is_off(self):

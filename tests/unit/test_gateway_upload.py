@@ -49,7 +49,7 @@ class UploadOperation(unittest.TestCase):
         found = run(history.upload(job, rig.session()))
         self.assertEqual(found, {"read": 33, "new": 0, "total": 33, "next": None})
         self.assertEqual(sorted(items(rig)), sorted(first))
-        self.assertEqual(job.steps, [(10, 33), (20, 33), (30, 33), (33, 33)])
+        self.assertEqual(job.steps, [(done, 33) for done in range(3, 34, 3)])
         self.assertEqual(rig.keeper.buffer(rig.lock).cursor, 53)
 
     def test_it_gives_way_and_goes_on(self):

@@ -9,10 +9,10 @@ Source: domain.md key features 10, 11; lock-ble-link.md 9.1.
 
 from firmware.gateway.operations.arguments import number, only
 from firmware.gateway.pages import Pages
+from firmware.gateway.records import BATCH
 from firmware.gateway.scheduler import COMMAND
 from firmware.lib.compat import const
 
-_BATCH = const(10)
 _NUMBERS = const(65534)
 _HALF = const(32767)
 
@@ -73,7 +73,7 @@ class _Walk:
             self._count(found[0])
             self._items.append(records.item(lock, *found))
             self.at = found[0] + 1
-            if len(self._items) >= _BATCH:
+            if len(self._items) >= BATCH:
                 await self._send(self._is_older)
         await self._send(self._is_older)
 
