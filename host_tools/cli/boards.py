@@ -103,7 +103,7 @@ def up(
     """Start a site (broker, virtual radio, gateways, locks) and stay until Ctrl-C."""
     from host_tools.sim.air.air import PROFILES
     from host_tools.sim.site import site_file
-    from host_tools.sim.site.site import run_site
+    from host_tools.sim.site.run import run_site
 
     with reporting():
         spec, file_pairs = site_file.load(file) if file else (None, False)

@@ -344,7 +344,7 @@ def _running(pid: int) -> bool:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_survives_the_end_of_a_site(tmp_path, how):
     code = (
-        "from host_tools.sim.site.site import run_site; run_site(json_out=True, seed=1, gateways=1, locks=1, folder=%r)"
+        "from host_tools.sim.site.run import run_site; run_site(json_out=True, seed=1, gateways=1, locks=1, folder=%r)"
     )
     site = subprocess.Popen([sys.executable, "-c", code % str(tmp_path)], cwd=_ROOT, stdout=subprocess.PIPE, text=True)
     try:

@@ -113,6 +113,17 @@ class BadRequest(SimError):
     """The request makes no sense."""
 
 
+async def answer(site: "Site", request: dict) -> dict:
+    """The control port's answer to a request; failures have `ok` false, a `code` and a `msg`."""
+    try:
+        result = await perform(site, request)
+    except BadRequest as err:
+        return {"ok": False, "code": "bad_request", "msg": str(err)}
+    except SimError as err:
+        return {"ok": False, "code": "refused", "msg": str(err)}
+    return {"ok": True, **result}
+
+
 # --- the site as a whole
 
 

@@ -8,14 +8,11 @@ Everything listens on 127.0.0.1 and on free ports. Boards' logs and flash images
 """
 
 import asyncio
-import json
 import random
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from pathlib import Path
 
 from host_tools.sim.air.squatter import Squatter
@@ -25,7 +22,7 @@ from host_tools.sim.board.board import Board, BoardSpec
 from host_tools.sim.board.board_line import BoardLines
 from host_tools.sim.board.interpreter import SimError
 from host_tools.sim.board.panel import JsonPort
-from host_tools.sim.site import control
+from host_tools.sim.site import actions
 from host_tools.sim.site.broker import HOST, Broker
 from host_tools.sim.site.ntp import NtpServer
 from host_tools.sim.site.site_plan import PASSWORD, SSID, SiteSpec
@@ -55,7 +52,7 @@ class Site:
         self.broker = Broker(self.spec.broker)
         self.ntp = NtpServer(self.now)
         self.radio = Radio(self.seed, self.spec.profile)
-        self.control = JsonPort(lambda request: control.perform(self, request))
+        self.control = JsonPort(lambda request: actions.answer(self, request))
         self.squatters: dict[str, Squatter] = {}  # by the Bluetooth address of their lock
         self.timeline = Timeline(self, self.spec.events)
         self._jobs: set[asyncio.Task] = set()
@@ -295,57 +292,3 @@ class Site:
         board = Board(spec, index, self.folder, lambda: self.leap_s, self.wifi)
         board.env = {"SIM_BOARD": "%s:%d" % (HOST, self._lines.port), "SIM_RADIO": "%s:%d" % (HOST, self.radio.port)}
         return board
-
-
-def run_site(json_out: bool = False, paired: bool = False, spec: SiteSpec | None = None, **options) -> None:
-    """Start a site, say how to reach it, stay until SIGINT or SIGTERM. `options`: fields of SiteSpec, over `spec`.
-
-    `paired`: pair the locks and hand their keys to the first gateway before anything is said.
-    """
-    asyncio.run(_run(replace(spec or SiteSpec(), **options), json_out, paired))
-
-
-async def _run(spec: SiteSpec, json_out: bool, paired: bool) -> None:
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, ended.set)
-    async with Site(spec) as site:
-        if paired:
-            from host_tools.sim.site.owner import adopt_all
-
-            await adopt_all(site)
-        facts = site.describe()
-        if json_out:
-            print(json.dumps(facts), flush=True)
-        else:
-            _print_facts(site, facts)
-
-        def report(text: str) -> None:
-            print(json.dumps({"event_failed": text}) if json_out else "event failed: " + text, flush=True)
-
-        site.start_events(report)
-        reported = 0
-        while not ended.is_set():
-            crashes = [
-                "%s: %s; see %s" % (each.name, text, each.log_path) for each in site.boards for text in each.crashes
-            ]
-            for text in crashes[reported:]:
-                print(json.dumps({"crash": text}) if json_out else "board crashed: " + text, flush=True)
-            reported = len(crashes)
-            try:
-                await asyncio.wait_for(ended.wait(), 0.5)
-            except TimeoutError:
-                continue
-
-
-def _print_facts(site: Site, facts: dict) -> None:
-    print("broker    %(host)s:%(port)d" % facts["mqtt"])
-    print("air       %s" % facts["air"]["hci"])
-    for gateway, told in zip(site.gateways, facts["gateways"], strict=True):
-        print("gateway   %s  topic %s  console %s" % (gateway.name, told["topic"], told["console"]))
-    for told in facts["locks"]:
-        print("lock      %(name)s  %(mac)s  panel %(panel)s  console %(console)s" % told)
-    print("key book  %(keybook)s" % facts)
-    print("control   %(control)s\nlogs      %(logs)s\nseed      %(seed)d" % facts)
-    print("Ctrl-C ends the site.", flush=True)
