@@ -16,6 +16,7 @@ import iotcore
 import paho.mqtt.client as paho
 import pytest
 
+from host_tools.sim.site.broker import reserve_port
 from tests.micropython import LIBRARY, ROOT, interpreter
 
 BOARD = ROOT / "tests/host/boards/mqtt_client.py"
@@ -23,17 +24,12 @@ BROKERS = ["iotcore", "mosquitto"]
 WAIT_S = 120.0  # no wait takes so long, however busy the machine is
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Broker:
     """A broker that can be stopped and started again on its port."""
 
     def __init__(self, kind: str, directory: Path) -> None:
-        self.port = free_port()
+        self.reserved = reserve_port()
+        self.port = self.reserved.getsockname()[1]
         self._kind = kind
         self._directory = directory
         self._running: iotcore.Broker | subprocess.Popen | None = None
@@ -135,6 +131,7 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
     one.start()
     yield one
     one.stop()
+    one.reserved.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The site's MQTT broker: iotcore's, or mosquitto when asked for. On 127.0.0.1 only; nothing is kept on disk."""
 
 import asyncio
+import random
 import shutil
 import socket
 import subprocess
@@ -15,27 +16,41 @@ from host_tools.sim.board.interpreter import SimError
 
 HOST = "127.0.0.1"
 _MAX_PAYLOAD = 1024 * 1024
-_READY_S = 10
+_READY_S = 60
+_PORTS = 20000, 32000
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
+def reserve_port() -> socket.socket:
+    """A TCP port that is ours until the socket is closed; a broker can listen on it as often as it likes.
+
+    It lies below those that systems give to outgoing connections: while no broker listens, nobody else gets it, and no
+    client that tries to connect meets itself there.
+    """
+    while True:
+        reserved = socket.socket()
+        try:
+            reserved.bind((HOST, random.SystemRandom().randrange(*_PORTS)))
+        except OSError:
+            reserved.close()
+            continue
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # from here on: the broker sets it, too
+        return reserved
 
 
 class Broker:
-    """`stop` and `start` keep the port, so clients meet the same broker again; what it retained is forgotten."""
+    """`stop` and `start` keep the port, so clients meet the same broker again; what it retained is forgotten. `close`
+    gives it back.
+    """
 
-    def __init__(self, kind: str = "iotcore", port: int = 0) -> None:
+    def __init__(self, kind: str = "iotcore") -> None:
         if kind not in ("iotcore", "mosquitto"):
             raise SimError("no broker %r; choose iotcore or mosquitto" % kind)
         if kind == "mosquitto" and not _mosquitto():
             raise SimError("mosquitto is not installed; use the embedded broker, or install Debian's package")
         self.kind = kind
         self.host = HOST
-        self.port = port or free_port()
+        self._reserved = reserve_port()
+        self.port = self._reserved.getsockname()[1]
         self._embedded: Embedded | None = None
         self._process: subprocess.Popen | None = None
         self._folder: tempfile.TemporaryDirectory | None = None
@@ -53,6 +68,11 @@ class Broker:
     async def stop(self) -> None:
         """End it as a power cut would; connections break."""
         await asyncio.to_thread(self._stop)
+
+    async def close(self) -> None:
+        """End it for good."""
+        await self.stop()
+        self._reserved.close()
 
     def _start(self) -> None:
         if self.kind == "mosquitto":

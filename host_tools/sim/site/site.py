@@ -281,7 +281,7 @@ class Site:
             await uplink.stop()
         await self.radio.stop()
         self.ntp.stop()
-        await self.broker.stop()
+        await self.broker.close()
         if self._is_temporary and not self.spec.keep_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
