@@ -11,7 +11,7 @@ _PAGES = ("docs/architecture.md", "CONTRIBUTING.md", "docs/spec/README.md", "REA
 _NAMED = re.compile(r"`([\w./-]+(?:\.(?:py|md|toml|json|sh|ini|yaml|tsv)|/))`")
 _LINKED = re.compile(r"\]\(([^)#]+)\)")
 _MADE = ("bench.json", "settings.json")  # on a board, or made by a run
-_ROOTS = (".", "docs", "docs/spec", "firmware", "host_tools", "tests")
+_ROOTS = (".", "docs", "docs/spec", "firmware", "firmware/gateway", "host_tools", "host_tools/sim", "tests")
 
 
 def missing(page: str, text: str) -> list[str]:
