@@ -155,10 +155,11 @@ class Watchdog:
     anew changes its time (ESP-IDF reconfigures its one task watchdog). Boards without one get none: `is_there`."""
 
     def __init__(self, timeout_ms):
+        self._wdt = None
         try:
             self._wdt = machine.WDT(timeout=timeout_ms)
         except (AttributeError, OSError):
-            self._wdt = None
+            pass
 
     @property
     def is_there(self):

@@ -85,7 +85,7 @@ class Peripheral:
     """`identity` has device_name, manufacturer, model, hardware and firmware, all texts. The radio has been started."""
 
     def __init__(self, radio, identity, log):
-        self._server = radio.server
+        self._server = radio.serve()
         self._log = log.area("peripheral")
         self._adv = b""
         self._resp = b""

@@ -21,7 +21,6 @@ except ImportError:  # a frozen build leaves it out
 from firmware.ble import peer
 from firmware.ble.health import Health
 from firmware.ble.peer import Peer
-from firmware.ble.server import Server
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.inbox import Inbox
@@ -91,7 +90,7 @@ class Radio:
         self._peers = {}
         self._name = None
         self.health = Health()
-        self.server = Server(self._stack, self._log)
+        self.server = None
 
     def start(self, name=None):
         """Switch the radio on; `name` is the GAP device name, which must not be empty (lock-ble-link.md 3.1)."""
@@ -109,7 +108,8 @@ class Radio:
         if self._opening is not None:
             self._opened.put(False)
         self._cancelled_ms = None
-        self.server.stop()
+        if self.server:
+            self.server.stop()
 
     def restart(self):
         """Off and on: links end, an attempt to connect fails, a scan ends."""
@@ -121,6 +121,13 @@ class Radio:
     def address(self):
         """Our own address, six bytes in printed order."""
         return bytes(self._ble.config("mac")[1])
+
+    def serve(self):
+        """The lock's end; a board that is no lock never loads it."""
+        from firmware.ble.server import Server
+
+        self.server = Server(self._stack, self._log)
+        return self.server
 
     # --- turns: whoever connects acquires the radio, and scanning pauses until its release
 
@@ -159,10 +166,10 @@ class Radio:
 
     # --- scanning
 
-    def start_scan(self, active=False):
-        """Report every advertisement until `stop_scan`; `active` asks for scan responses too. Raises LinkError."""
+    def start_scan(self):
+        """Report every advertisement until `stop_scan`. Raises LinkError."""
         try:
-            self._ble.gap_scan(0, _SCAN_INTERVAL_US, _SCAN_WINDOW_US, active)
+            self._ble.gap_scan(0, _SCAN_INTERVAL_US, _SCAN_WINDOW_US, False)
         except OSError as err:
             raise LinkError("scan refused: %s" % err)
         self._is_scanning = True
@@ -253,7 +260,7 @@ class Radio:
                     rest = rest[:-1] + (bytes(rest[-1]),)
                 link.on_event(event, rest)
         else:
-            return self.server.irq(event, args)
+            return (self.server or self._stack).irq(event, args)
         return None
 
     def _connected(self, handle, address):

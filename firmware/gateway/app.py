@@ -12,7 +12,7 @@ from firmware.gateway import diagnostics, provisioning
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError
 from firmware.system import config
-from firmware.system.console import Console
+from firmware.system.console import serve
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
 from firmware.system.store import exists
@@ -29,6 +29,7 @@ _IDS_SEGMENTS = const(11)
 _SECOND = const(8)  # steps of the light
 _LOOK_S = const(5)
 _METRICS_S = const(60)
+_SCAN_S = const(60)
 
 
 class App:
@@ -68,7 +69,7 @@ class App:
             gateway and gateway.forget,
             lifeline.told,
         )
-        lifeline.supervisor.add("console", lambda lease: Console().serve(console.handle, lease))
+        lifeline.supervisor.add("console", lambda lease: serve(console.handle, lease))
 
     async def run(self):
         """All jobs, for ever."""
@@ -128,6 +129,7 @@ class Gateway:
         self._nonce = ""
         self._look_s = _LOOK_S
         self._metrics_s = _METRICS_S
+        self._scan_s = _SCAN_S
         keys = provisioning.own_key(board)
         self._public = keys[1]
         now_s = self._uptime.seconds
@@ -247,6 +249,9 @@ class Gateway:
         if now_s >= self._look_s:
             self._look_s = now_s + _LOOK_S
             self._watch.look()
+        if now_s >= self._scan_s:
+            self._scan_s = now_s + _SCAN_S
+            self._scanner.renew()
         if now_s >= self._metrics_s and self._mqtt.is_up:
             self._metrics_s = now_s + _METRICS_S
             self._publish_metrics()

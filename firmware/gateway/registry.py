@@ -136,7 +136,7 @@ class Registry:
         """The lock was heard by other means than an advertisement: a link to it is up."""
         lock.seen_s = self._now_s()
 
-    def sighting(self, address, addr_type, rssi_dbm, manufacturer, name):
+    def sighting(self, address, addr_type, rssi_dbm, manufacturer):
         """An advertisement with manufacturer data; called for every one of them, so the unchanged case is short."""
         lock = self._locks.get(address)
         if lock is None:

@@ -13,7 +13,7 @@ from firmware.lib.errors import EntropyError, ProtocolError
 try:
     import cryptolib
 except ImportError:  # CPython: the host tools have the PyPI package `cryptography` instead
-    cryptolib = None
+    cryptolib = None  # type: ignore[assignment]
 
 DEFAULT_KEY = b"\x98\x76\x23\xe8\xa9\x23\xa1\xbb\x3d\x9e\x7d\x03\x78\x12\x45\x88"  # public; until 0x19 has answered
 

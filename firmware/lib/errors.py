@@ -117,7 +117,7 @@ def from_ble(command, error):
     """
     text = "lock answered 0x%02x to command 0x%02x" % (error, command)
     if error == 0x1B or (command == 0x90 and error == 0x19):
-        kind = Unsupported
+        kind: type = Unsupported
     elif error in (0x02, 0x03, 0x08, 0x0D, 0x12):
         kind = AuthError
     elif error in (0x0F, 0x17, 0x1D, 0x20):

@@ -183,7 +183,7 @@ class Reassembler:
 
     def feed(self, part, now_ms=None):
         """Take one chunk; return the complete raw frames it finished, as a list of bytes."""
-        frames = []
+        frames: list = []
         if now_ms is not None:
             self.expire(now_ms)
         was_empty = self._used == 0

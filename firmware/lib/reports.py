@@ -193,7 +193,7 @@ def batch(epoch, items, gap=0):
     Items are dicts as `record_item` makes them, in order, at least one; `gap` is how many records before the first are
     lost for good. Raises ProtocolError if not even one fits.
     """
-    texts = []
+    texts: list = []
     size = len(_frame(epoch, items[0]["rec"], 0xFFFFFFFF, gap, ()))
     for item in items:
         text = _dump(_allow(item, _ITEM))

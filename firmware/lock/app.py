@@ -204,12 +204,12 @@ class App:
 
     async def _console(self, lease):
         from firmware.lock.console import Panel, Words
-        from firmware.system.console import Console
+        from firmware.system.console import serve
 
         lock = self._lock
         panel = Panel(lock.keypad, lock.reader, self._describe, self._uptime.now_ms, self._settings.panel)
         words = Words(panel, self._hello, self._lifeline.ask_reboot, _SETTINGS, TABLE)
-        await Console().serve(words.handle, lease)
+        await serve(words.handle, lease)
 
     # What others see
 

@@ -55,35 +55,26 @@ async def answer(handler, request):
         return {"ok": False, "code": "internal", "msg": type(err).__name__}
 
 
-class Console:
-    """The serial port as a line of requests and replies."""
+async def serve(handler, lease):
+    """Answer requests for ever.
 
-    def __init__(self, stdin=None, stdout=None):
-        source = stdin or sys.stdin
-        self._bytes = getattr(source, "buffer", source)  # a MicroPython terminal stream is text, its .buffer is bytes
-        self._stdout = stdout or sys.stdout
-
-    async def serve(self, handler, lease):
-        """Answer requests for ever.
-
-        Reads byte by byte what has arrived: `readline` would block a board until the line ends.
-        """
-        reader = asyncio.StreamReader(self._bytes)
-        poll = select.poll()
-        poll.register(self._bytes, select.POLLIN)
-        lines = Lines()
-        while True:
-            lease.suspend()
-            octet = await reader.read(1)
-            lease.renew()
-            for _ in range(_BURST):
-                if not octet:  # the other end is gone, and nothing will ever come again
-                    await lease.wait(asyncio.Event())
-                request = lines.feed(octet[0])
-                if request is not None:
-                    self._stdout.write(json.dumps(await answer(handler, request)) + "\n")
-                    if hasattr(self._stdout, "flush"):
-                        self._stdout.flush()
-                if not poll.poll(0):
-                    break
-                octet = self._bytes.read(1)
+    Reads byte by byte what has arrived: `readline` would block a board until the line ends.
+    """
+    octets = sys.stdin.buffer
+    reader = asyncio.StreamReader(octets)
+    poll = select.poll()
+    poll.register(octets, select.POLLIN)
+    lines = Lines()
+    while True:
+        lease.suspend()
+        octet = await reader.read(1)
+        lease.renew()
+        for _ in range(_BURST):
+            if not octet:  # the other end is gone, and nothing will ever come again
+                await lease.wait(asyncio.Event())
+            request = lines.feed(octet[0])
+            if request is not None:
+                sys.stdout.write(json.dumps(await answer(handler, request)) + "\n")
+            if not poll.poll(0):
+                break
+            octet = octets.read(1)

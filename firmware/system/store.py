@@ -145,7 +145,7 @@ class Cell:
 
     def __init__(self, path):
         self._path = path
-        self._number = None
+        self._number = -1  # of the newest copy; not read yet
         self.is_damaged = False  # after `load`: something was stored, and none of it can be read
 
     def load(self):
@@ -167,7 +167,7 @@ class Cell:
 
     def save(self, payload):
         """Store `payload` (bytes), durably. Raises OSError when the flash refuses; the old state then stands."""
-        if self._number is None:
+        if self._number < 0:
             self.load()
         number = self._number + 1
         raw = struct.pack("<I", number) + payload

@@ -147,7 +147,7 @@ class Supervisor:
             pause_ms = _PAUSE_MS
             try:
                 await job.run(job)
-                why = "returned"
+                why: object = "returned"
             except asyncio.CancelledError:
                 if self._is_stopping or not job.is_cut:
                     raise

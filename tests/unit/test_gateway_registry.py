@@ -26,7 +26,7 @@ class RegistryTest(unittest.TestCase):
 
     def hear(self, flags=0, battery=90, rssi_dbm=-60, address=ADDRESS):
         content = advert.encode_manufacturer(address, 2, flags, battery)
-        self.registry.sighting(address, 0, rssi_dbm, content, None)
+        self.registry.sighting(address, 0, rssi_dbm, content)
 
     def test_state_and_battery_follow_the_advertisement(self):
         self.hear()
@@ -61,7 +61,7 @@ class RegistryTest(unittest.TestCase):
 
     def test_other_locks_and_nonsense_are_ignored(self):
         self.hear(address=b"\x01\x02\x03\x04\x05\x06")
-        self.registry.sighting(ADDRESS, 0, -60, bytes(15), None)
+        self.registry.sighting(ADDRESS, 0, -60, bytes(15))
         self.assertEqual(self.lock.state, None)
 
     def test_advertisements_of_another_protocol_or_scene_change_nothing(self):
@@ -70,10 +70,10 @@ class RegistryTest(unittest.TestCase):
         for protocol in range(16):
             for version in range(8):
                 head = bytes((1, 1, 0, 0, protocol, version, 0, 2, advert.UNLOCKED, 10))
-                self.registry.sighting(ADDRESS, 0, -60, head + reversed_address, None)
+                self.registry.sighting(ADDRESS, 0, -60, head + reversed_address)
         for scene in (0, 1, 3, 7):
             content = advert.encode_manufacturer(ADDRESS, scene, advert.UNLOCKED, 10)
-            self.registry.sighting(ADDRESS, 0, -60, content, None)
+            self.registry.sighting(ADDRESS, 0, -60, content)
         self.assertEqual((self.lock.scene, self.lock.pin), (2, 2))
         self.assertEqual((self.lock.state, self.lock.battery), (0, 90))
         self.hear(advert.UNLOCKED, 10)
@@ -151,7 +151,7 @@ class StatesTest(unittest.TestCase):
         lock = known_lock()
         registry.add(lock)
         run(states.publish(Lease()))
-        registry.sighting(ADDRESS, 0, -60, advert.encode_manufacturer(ADDRESS, 2, advert.UNLOCKED, 77), None)
+        registry.sighting(ADDRESS, 0, -60, advert.encode_manufacturer(ADDRESS, 2, advert.UNLOCKED, 77))
         run(states.publish(Lease()))
         run(states.publish(Lease()))
         found = [(topic.split("/")[-1], payload) for topic, payload, retain, qos in broker.sent if retain and qos == 1]

@@ -132,6 +132,9 @@ class _Radio:
         self.server = Server(self._stack(), Log(lambda: 0, lambda line: None).area("radio"))
         self.ble.server = self.server
 
+    def serve(self):
+        return self.server
+
     def _stack(self):
         core = self.aioble = _Aioble()
         core.ble, core.ble_irq = self.ble, self.aioble.irq

@@ -98,10 +98,10 @@ def _refuse_scans(is_for_ever):
     start_scan, stop = radio.Radio.start_scan, radio.Radio.stop
     healed = []
 
-    def refuse(self, active=False):
+    def refuse(self):
         if is_for_ever or not healed:
             raise LinkError("probe")
-        start_scan(self, active)
+        start_scan(self)
 
     def stop_and_heal(self):
         healed.append(1)
