@@ -7,9 +7,9 @@ import time
 import esp32
 import machine
 
+from firmware.lib import dates
 from firmware.lib.compat import const
 
-_EPOCH_2000 = const(946684800)
 _NVS_MAX = const(512)
 _NVS_SUBTYPE = const(2)
 _NVS_PAGE = const(4096)
@@ -78,13 +78,13 @@ def free_heap():
 def unix_now():
     """Unix seconds of the board's clock, whichever epoch the port counts from."""
     now = time.time()
-    return int(now) + (_EPOCH_2000 if time.gmtime(0)[0] == 2000 else 0)
+    return int(now) + (dates.UNIX_2000 if time.gmtime(0)[0] == 2000 else 0)
 
 
 def set_rtc(unix_s):
     """Set the board's clock."""
     year, month, day, hour, minute, second, weekday, _ = time.gmtime(
-        unix_s - (_EPOCH_2000 if time.gmtime(0)[0] == 2000 else 0)
+        unix_s - (dates.UNIX_2000 if time.gmtime(0)[0] == 2000 else 0)
     )
     machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
 

@@ -7,7 +7,7 @@ fob by its mark. Wrong entries have none: they are near misses of a real code. S
 
 from firmware.lib import marks, opcodes, records
 from firmware.lib.compat import const
-from firmware.lib.errors import AuthError, LockRefused, ProtocolError, is_answer
+from firmware.lib.errors import AuthError, LockRefused, ProtocolError
 from firmware.lib.messages import session_client
 
 _HEADER = const(8)
@@ -29,16 +29,16 @@ class Pages:
     async def at(self, cursor):
         """(number, record without secrets, number of its credential) at or above the cursor, or None. Raises as
         `Session.ask`."""
-        found = await self._ask(self._session.ask, cursor)
-        if found is None:
+        record = await self._ask(self._session.ask, cursor)
+        if record is None:
             return None
-        if self._may_log_in and _is_masked(found[1]):
+        if self._may_log_in and _is_masked(record[1]):
             try:
-                found = await self._ask(self._session.ask_as_admin, found[0]) or found
+                record = await self._ask(self._session.ask_as_admin, record[0]) or record
             except AuthError:  # the record does without
                 self._may_log_in = False
-        who, raw = _redacted(self._session.lock.aes, found[1])
-        return found[0], raw, who
+        who, raw = _redacted(self._session.lock.aes, record[1])
+        return record[0], raw, who
 
     async def _ask(self, ask, cursor):
         try:
@@ -48,15 +48,15 @@ class Pages:
                 return None
             raise
         except ProtocolError as err:
-            if not is_answer(err):
+            if not err.is_answer:
                 raise
             return None  # error 01 is "no such record" on some locks (lock-ble-link.md 9.1)
-        after, found = session_client.log_page(data)
-        if not found:
+        after, listed = session_client.log_page(data)
+        if not listed:
             return None
         if not 0 < after < 0xFFFF or after == cursor:
             raise ProtocolError("log page leads nowhere")
-        raw = found[0]
+        raw = listed[0]
         if len(raw) < _HEADER:
             raw = raw + bytes(_HEADER - len(raw))  # cut off: kept, so that its number is not taken for lost
         return after - 1, raw

@@ -92,10 +92,10 @@ class Records:
     # --- when
 
     def _plan(self, lock):
-        found = self._plans.get(lock.id)
-        if found is None:
-            found = self._plans[lock.id] = _Plan()
-        return found
+        plan = self._plans.get(lock.id)
+        if plan is None:
+            plan = self._plans[lock.id] = _Plan()
+        return plan
 
     def want(self, lock):
         """Read this lock's log as soon as it may be."""
@@ -150,10 +150,10 @@ class Records:
                 if must_yield() or self._is_full(lock):
                     more = True
                     break
-                found = await pages.at(buffer.cursor)
-                if found is None:
+                record = await pages.at(buffer.cursor)
+                if record is None:
                     break
-                number, raw, who = found
+                number, raw, who = record
                 buffer.append(number, raw, who)
                 count += 1
                 if on_record:

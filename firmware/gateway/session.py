@@ -8,7 +8,7 @@ permission" in the middle of a long job.
 from firmware.gateway.scheduler import Expired
 from firmware.lib import opcodes, records
 from firmware.lib.compat import const
-from firmware.lib.errors import AuthError, FirmwareError, LinkError, LinkTimeout, ProtocolError, is_answer
+from firmware.lib.errors import AuthError, FirmwareError, LinkError, LinkTimeout, ProtocolError
 from firmware.lib.messages import session_client
 from firmware.system.timing import remaining_ms, ticks_diff, ticks_ms
 
@@ -18,7 +18,7 @@ _LOGIN_MS = const(100000)
 _NO_PERMISSION = const(0x02)
 _STALE_FLAG = const(0x0D)
 _MIN_MS = const(500)  # with less time left no change is begun: the frame might arrive, and act, too late
-_OWN_MAX = const(0x7FFFFFFF)
+_MAX_OWN = const(0x7FFFFFFF)
 
 
 class Impostor(ProtocolError):
@@ -59,7 +59,7 @@ class Session:
         if left_ms <= 0:
             raise LinkTimeout("no time left")
         try:
-            found = await self.link.exchange(
+            data = await self.link.exchange(
                 command, plain, min(left_ms, _ANSWER_MS if self._has_answered else _FIRST_MS)
             )
         except LinkError:
@@ -70,7 +70,7 @@ class Session:
         self._has_answered = True
         if self.link.is_connected():
             self._registry.answered(self.lock)
-        return found
+        return data
 
     async def login(self):
         """Be the lock's administrator, as far as not already proven. Raises AuthError."""
@@ -175,7 +175,7 @@ class Session:
         """
         number = session_client.challenge(data)
         lock = self.lock
-        if not 0 < number <= (_OWN_MAX if lock.is_own else 0xFFFFFFFF):
+        if not 0 < number <= (_MAX_OWN if lock.is_own else 0xFFFFFFFF):
             why = "impossible_challenge"
         elif not lock.is_new_challenge(number):
             why = "repeated_challenge"
@@ -186,9 +186,9 @@ class Session:
 
     async def status(self):
         """Ask for the state and note it -> (battery, state byte, door byte)."""
-        found = session_client.status(await self.ask(opcodes.STATUS, session_client.status_request()))
-        self._registry.note(self.lock, found[1], found[2], found[0])
-        return found
+        status = session_client.status(await self.ask(opcodes.STATUS, session_client.status_request()))
+        self._registry.note(self.lock, status[1], status[2], status[0])
+        return status
 
     # --- knowing the lock
 
@@ -215,7 +215,7 @@ class Session:
                 or "unknown"
             )
         except FirmwareError as err:
-            if not is_answer(err):
+            if not err.is_answer:
                 raise
             return "unknown"  # the lock refuses the item: not every one has all
 
@@ -236,7 +236,7 @@ class Session:
                     await self.ask(opcodes.REMOTE_UNLOCK, session_client.remote_unlock_query())
                 )
             except FirmwareError as err:
-                if not is_answer(err):
+                if not err.is_answer:
                     raise
                 return None
             lock.switch = allowed

@@ -21,3 +21,8 @@ def loads_object(text):
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value
+
+
+def is_whole(value, low, high):
+    """Whether `value` is a whole number from `low` to `high`; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

@@ -6,16 +6,22 @@ error byte to such a word; how a word is published is the business of `reports`.
 
 
 class FirmwareError(Exception):
-    """Base of everything raised on purpose; `code` is stable, the text is for people."""
+    """Base of everything raised on purpose; `code` is stable, the text is for people. `ble` is the lock's error byte,
+    or None where no lock has answered."""
 
     code = "internal"
+    ble = None
+
+    @property
+    def is_answer(self):
+        """True for what a lock has answered: it has heard the request, and refused it."""
+        return self.ble is not None
 
 
 class ProtocolError(FirmwareError):
-    """Bytes that do not mean what the specification allows; `ble` is the lock's error byte, or None."""
+    """Bytes that do not mean what the specification allows."""
 
     code = "protocol"
-    ble = None
 
 
 class LinkError(FirmwareError):
@@ -32,14 +38,13 @@ class LinkTimeout(LinkError):
 
 
 class AuthError(FirmwareError):
-    """A proof of the key failed; `ble` is the lock's error byte, or None."""
+    """A proof of the key failed."""
 
     code = "auth"
-    ble = None
 
 
 class LockRefused(FirmwareError):
-    """The lock said no. `ble` is its error byte, `reason` a word of `domain.md` 5.5."""
+    """The lock refused. `reason` is a word of `domain.md` 5.5."""
 
     code = "refused"
 
@@ -50,24 +55,17 @@ class LockRefused(FirmwareError):
 
 
 class Unsupported(FirmwareError):
-    """The lock does not know the command, or its feature bit is 0; `ble` is the lock's error byte, or None."""
+    """The lock does not know the command, or its feature bit is 0."""
 
     code = "unsupported"
-    ble = None
 
 
 class BadRequest(FirmwareError):
-    """A request that cannot be carried out as written; `ble` is the lock's error byte, `ttlock` a number that says more
-    than that of the word (`reports`), or None."""
+    """A request that cannot be carried out as written; `ttlock` is a number that says more than that of the word
+    (`reports`), or None."""
 
     code = "bad_request"
-    ble = None
     ttlock = None
-
-
-def is_answer(err):
-    """Whether an exception is what a lock answered: it has heard the request, and not acted."""
-    return getattr(err, "ble", None) is not None
 
 
 class NetError(FirmwareError):

@@ -13,7 +13,6 @@ from firmware.lib.errors import FirmwareError, ProtocolError
 _BATCH = const(512)  # bytes of a batch of several records: what a board has at hand in one piece
 _MAX_BATCH = const(1023)  # of one with a single long record; "batches below 1 KiB" (docs/spec/mqtt.md 1)
 _MAX_TEXT = const(120)
-_UNIX_2000 = const(946684800)
 
 _STATE = ("lock", "door", "battery", "rssi", "tamper", "auto_lock_s", "sound", "settings", "last", "src", "seq", "ts")
 _LAST = ("method", "who", "ts")
@@ -116,14 +115,13 @@ def failure(id, op, err, ms, attempts, values=None, job_state=None):
         )
     values = dict(values or {})
     reason = getattr(err, "reason", None)
-    ble = getattr(err, "ble", None)
     if reason is not None:
         values["reason"] = reason
-    if ble is not None:
-        values["ble"] = ble
+    if err.is_answer:
+        values["ble"] = err.ble
     number = getattr(err, "ttlock", None)
     if number is None:
-        number = ttlock_number(err.code, reason, op or "", ble)
+        number = ttlock_number(err.code, reason, op or "", err.ble)
     return _result(id, op, err.code, str(err), ms, attempts, values, number, job_state)
 
 
@@ -214,7 +212,7 @@ def _frame(epoch, first, last, gap, texts):
 
 def iso(unix_s):
     """Unix seconds -> `2026-08-22T18:04:11Z`. Raises ProtocolError outside 2000 to 2099."""
-    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % dates.from_seconds(unix_s - _UNIX_2000)
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % dates.from_unix(unix_s)
 
 
 def _allow(members, allowed):

@@ -10,7 +10,7 @@ import gc
 import sys
 
 from firmware import board
-from firmware.lib import advert
+from firmware.lib import advert, dates
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.lock import bolt
@@ -36,7 +36,6 @@ _DOOR = const(14)  # to ground while closed, as the case's and the knob's
 _TAMPER = const(13)
 _PRIVACY = const(22)
 
-_EPOCH_S = const(946684800)  # 2000-01-01 as Unix time
 _MOVING_MS = const(5)
 _RESTING_MS = const(50)
 _LINKED_MS = const(60)
@@ -64,11 +63,11 @@ class _Names:
 
 
 def _rtc_s():
-    return max(0, board.unix_now() - _EPOCH_S)
+    return max(0, board.unix_now() - dates.UNIX_2000)
 
 
 def _set_rtc(seconds):
-    board.set_rtc(seconds + _EPOCH_S)
+    board.set_rtc(seconds + dates.UNIX_2000)
 
 
 class App:

@@ -5,15 +5,17 @@ restart that `{"do":"reboot"}` asks for); the gateway has the same four. The pan
 setting `panel`; what acts on pins (button, door, tamper, battery) is the simulator's own business.
 """
 
+from firmware.lib.compat import is_whole
 from firmware.system import config
 
+_MAX_NUMBER = (1 << 64) - 1
 _KEYS = "0123456789*#"
 
 
 def _card(request):
     """`number`, with `bytes` 4 or 8 if it is not as short as it can be -> the card's bytes, or None."""
     number, size = request.get("number"), request.get("bytes", 4)
-    if size not in (4, 8) or isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << 64:
+    if size not in (4, 8) or not is_whole(number, 0, _MAX_NUMBER):
         return None
     return number.to_bytes(8 if number >> 32 else size, "big")
 
@@ -21,7 +23,7 @@ def _card(request):
 def _finger(request):
     """`id`, which finger of which person -> what the sensor recognises it by, or None."""
     number = request.get("id")
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << 64:
+    if not is_whole(number, 0, _MAX_NUMBER):
         return None
     return number.to_bytes(8, "big")
 

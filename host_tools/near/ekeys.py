@@ -9,8 +9,6 @@ from host_tools.near.lock_link import LockLink
 from host_tools.owner.ekeys import Limits
 from host_tools.owner.keybook import Entry
 
-_UNIX_2000 = 946684800
-
 
 class LocalEkeys:
     """Over a link of `local_link(entry)`."""
@@ -25,12 +23,12 @@ class LocalEkeys:
     def _date(self, unix_s: int | None):
         if unix_s is None:
             return None
-        return dates.from_seconds(unix_s - _UNIX_2000 + 60 * self._entry.utc_offset_min)[:5]
+        return dates.from_unix(unix_s, self._entry.utc_offset_min)[:5]
 
     def _unix(self, date) -> int | None:
         if date in (dates.NO_START, dates.NO_END):
             return None
-        return dates.to_seconds(date) + _UNIX_2000 - 60 * self._entry.utc_offset_min
+        return dates.to_unix(date, self._entry.utc_offset_min)
 
     async def status(self) -> tuple[int, int]:
         """(flag position, uid to give out next). Raises Unsupported."""

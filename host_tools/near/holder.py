@@ -16,7 +16,6 @@ from host_tools.near.local_link import host_errors
 from host_tools.near.lock_link import connect
 from host_tools.owner import bundle_codec
 
-_UNIX_2000 = 946684800
 _RECURRING = 4
 
 
@@ -72,7 +71,7 @@ def judge(held: Held, now_s: float) -> None:
 
 
 def _date(held: Held, unix_s: int):
-    return dates.from_seconds(unix_s - _UNIX_2000 + 60 * held.utc_offset_min)[:5]
+    return dates.from_unix(unix_s, held.utc_offset_min)[:5]
 
 
 async def operate(held: Held, command: int = opcodes.UNLOCK, now_s: float | None = None, timeout_s: float = 20) -> int:

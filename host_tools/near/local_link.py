@@ -39,7 +39,7 @@ def host_errors() -> Iterator[None]:
     try:
         yield
     except FirmwareError as err:
-        if getattr(err, "ble", None) in NOT_OURS:
+        if err.ble in NOT_OURS:
             raise HostError("refused", "the lock is not paired (not_paired)", _ORPHANED)
         reason = getattr(err, "reason", "")
         raise HostError(err.code, "%s (%s)" % (err, reason) if reason else str(err), "stay beside the lock")
@@ -73,7 +73,7 @@ async def is_own(link: LockLink) -> bool:
         plain = session_client.device_item(session_client.ITEM_MODEL)
         return session_client.device_text(await link.exchange(opcodes.DEVICE_INFO, plain)).startswith(OWN)
     except FirmwareError as err:
-        if getattr(err, "ble", None) is None:
+        if not err.is_answer:
             raise
         return False
 

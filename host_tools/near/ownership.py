@@ -43,7 +43,7 @@ async def erase(entry: Entry) -> bool:
     except LinkError as err:
         raise HostError(err.code, str(err), "stay beside the lock and run this again")
     except FirmwareError as err:
-        if getattr(err, "ble", None) in NOT_OURS:
+        if err.ble in NOT_OURS:
             return False
         raise HostError(err.code, str(err), "it may have another owner by now; `gatehouse keys remove` drops your keys")
     return True

@@ -218,7 +218,7 @@ async def confirm(entry: Entry, book: KeyBook, progress: Progress = lambda step:
     except LinkError:
         return False
     except FirmwareError as err:
-        if getattr(err, "ble", None) in _NOT_PAIRED_WITH_US:
+        if err.ble in _NOT_PAIRED_WITH_US:
             raise _rolled_back(entry, book)
         raise HostError(err.code, "the lock did not take the keys", "they are kept; touch the lock and confirm again")
     book.put(replace(entry, provisional=False, earlier=None))

@@ -36,7 +36,7 @@ async def passcodes(admin: AdminLink) -> AsyncIterator[passcode_client.Passcode]
         try:
             data = await admin.ask(opcodes.PASSCODE_LIST, passcode_client.list_request(cursor))
         except ProtocolError as err:
-            if getattr(err, "ble", None) is None:
+            if not err.is_answer:
                 raise
             return  # some locks end the list with error 01
         after, found = passcode_client.page(data)
@@ -72,7 +72,7 @@ async def _hours(admin: AdminLink, card: bytes) -> list[bytes]:
         try:
             data = await admin.ask(opcodes.CYCLIC, cyclic_client.query(cyclic_client.CARD, card, index))
         except FirmwareError as err:
-            if getattr(err, "ble", None) is None:
+            if not err.is_answer:
                 raise
             return windows  # a lock that cannot be asked for them, or a card without
         index, window = cyclic_client.window_of(data)

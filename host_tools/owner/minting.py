@@ -8,7 +8,7 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from firmware.lib import marks, offline_codes
+from firmware.lib import dates, marks, offline_codes
 from host_tools.errors import HostError
 from host_tools.owner import names
 from host_tools.owner.codes import is_trivial
@@ -22,7 +22,6 @@ STORED = "stored"  # in the lock, with whatever period
 
 ALREADY_ISSUED, NO_SEEDS = -1026, -1007
 
-_UNIX_2000 = 946684800
 _YEAR_H = 366 * 24
 _FIRST_USE_H = {ONCE: 6}  # all others: 24
 _WORDS = {"weekend": "Saturday and Sunday", "daily": "every day", "workday": "Monday to Friday", "mon": "Mondays"}
@@ -62,11 +61,11 @@ def secret_of(entry: Entry) -> bytes:
 
 
 def _hour(entry: Entry, unix_s: int) -> int:
-    return (unix_s - _UNIX_2000 + 60 * entry.utc_offset_min) // 3600
+    return (unix_s - dates.UNIX_2000 + 60 * entry.utc_offset_min) // 3600
 
 
 def _unix(entry: Entry, hour: int) -> int:
-    return 3600 * hour + _UNIX_2000 - 60 * entry.utc_offset_min
+    return 3600 * hour + dates.UNIX_2000 - 60 * entry.utc_offset_min
 
 
 def _timed_number(hours: int) -> int:

@@ -49,7 +49,7 @@ class Player:
         try:
             data = await self._link.exchange(command, plain)
         except FirmwareError as err:  # a refusal is an answer too
-            if getattr(err, "ble", None) is None:
+            if not err.is_answer:
                 raise
             return bytes((command, 0, err.ble))
         if command in (opcodes.CHECK_ADMIN, opcodes.CHECK_USER):

@@ -1,6 +1,6 @@
 import unittest
 
-from firmware.lib.compat import loads_object
+from firmware.lib.compat import is_whole, loads_object
 
 
 class LoadsObjectTest(unittest.TestCase):
@@ -18,3 +18,11 @@ class LoadsObjectTest(unittest.TestCase):
         for text in ("", " ", "1", "null", '"{}"', '["a"]', "[{}]", "{} x", "{}}", "}{", "{},{}", "{}],[{}"):
             with self.assertRaises(ValueError):
                 loads_object(text)
+
+
+class IsWholeTest(unittest.TestCase):
+    def test_numbers_within_the_limits_and_nothing_else(self):
+        for value, wanted in ((1, True), (0, True), (5, True), (-1, False), (6, False), (True, False), (False, False)):
+            self.assertEqual(is_whole(value, 0, 5), wanted, value)
+        for value in (None, "1", 1.0, b"1", [1]):
+            self.assertFalse(is_whole(value, 0, 5))

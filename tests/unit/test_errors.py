@@ -35,3 +35,9 @@ class FromBle(unittest.TestCase):
 
     def test_error_19_to_device_info_means_no_such_item(self):
         self.assertEqual(errors.from_ble(opcodes.DEVICE_INFO, 0x19).code, "unsupported")
+
+    def test_only_what_carries_the_byte_of_a_lock_is_its_answer(self):
+        for code in (0x00, 0x01, 0x02, 0x0F, 0x15, 0x1B):
+            self.assertTrue(errors.from_ble(opcodes.UNLOCK, code).is_answer, code)
+        for kind in (errors.ProtocolError, errors.LinkTimeout, errors.AuthError, errors.LockRefused, errors.NetError):
+            self.assertFalse(kind("by ourselves").is_answer)

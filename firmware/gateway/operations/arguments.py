@@ -1,6 +1,7 @@
 """Checks of arguments that several operations share. All raise BadRequest, which names the key and never the value."""
 
 from firmware.lib import dates
+from firmware.lib.compat import is_whole
 from firmware.lib.errors import BadRequest
 
 
@@ -15,7 +16,7 @@ def only(args, *known):
 def number(args, key, low, high, default=None):
     """A whole number; without default it must be there."""
     value = args.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+    if not is_whole(value, low, high):
         raise BadRequest("%s must be a whole number from %d to %d" % (key, low, high))
     return value
 
@@ -47,7 +48,7 @@ def weekdays(args, key):
     if not isinstance(days, list) or not days or len(days) > 7:
         raise BadRequest("%s must be a list of 1 to 7" % key)
     for place, day in enumerate(days):
-        if isinstance(day, bool) or not isinstance(day, int) or not 1 <= day <= 7 or day in days[:place]:
+        if not is_whole(day, 1, 7) or day in days[:place]:
             raise BadRequest("%s must be different numbers from 1 to 7" % key)
     return days
 

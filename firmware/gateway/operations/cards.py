@@ -8,15 +8,15 @@ feature 3). Every change may be repeated: it leads to the same. Source: lock-ble
 from firmware.gateway.operations import limits
 from firmware.gateway.operations.arguments import number, only, switch, word
 from firmware.lib import dates, marks, opcodes
-from firmware.lib.compat import const
+from firmware.lib.compat import const, is_whole
 from firmware.lib.errors import BadRequest, FirmwareError, LinkError, LockRefused, Unsupported
 from firmware.lib.messages import card_client, cyclic_client
 
 _TAP_MS = const(12000)  # a lock waits 10 s (lock-ble-commands.md 4.2)
 _PAGE = const(5)  # cards of one result, which must stay below 1 KiB
-_LIST_MAX = const(1100)  # cards of a list that has no end
-_SLOT_MAX = const(0xFFFE)
-_MARK_MAX = const(0xFFFFFFFF)
+_MAX_LIST = const(1100)  # cards of a list that has no end
+_MAX_SLOT = const(0xFFFE)
+_MAX_MARK = const(0xFFFFFFFF)
 _WHICH = ("number", "order", "slot", "who")
 _ORDERS = ("as_read", "reversed")
 _KEYS = {
@@ -39,7 +39,7 @@ def check(op, args):
     if "lost" in keys:
         switch(args, "lost")
     if op == "card_list":
-        number(args, "cursor", 0, _SLOT_MAX, 0)
+        number(args, "cursor", 0, _MAX_SLOT, 0)
     if "start" in keys:
         limits.check(args, op == "card_change")
     if "number" in keys:
@@ -51,8 +51,8 @@ def _check_which(op, args):
     word(args, "order", _ORDERS, "as_read")
     if op != "card_add" and ("slot" in args) != ("number" in args):
         if "slot" in args:
-            number(args, "slot", 0, _SLOT_MAX)
-            number(args, "who", 0, _MARK_MAX, 0)
+            number(args, "slot", 0, _MAX_SLOT)
+            number(args, "who", 0, _MAX_MARK, 0)
             return
     elif "slot" in args or "who" in args:
         raise BadRequest("a card is named by number or by slot")
@@ -64,7 +64,7 @@ def _id(args):
     value = args.get("number")
     if isinstance(value, str) and 0 < len(value) <= 20 and all("0" <= sign <= "9" for sign in value):
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 64:
+    if not is_whole(value, 0, (1 << 64) - 1):
         raise BadRequest("number must be the decimal number of a card")
     return card_client.encode_id(value, args.get("order") == "reversed")
 
@@ -139,21 +139,21 @@ async def _put(job, session, id):
 
 
 async def _limit(session, id, period):
-    """Our own locks store it before they say yes; others are asked, and given the card anew if it had no effect."""
+    """Our own locks store it before they accept it; others are asked, and given the card anew if it had no effect."""
     await _manage(session, card_client.modify(id, *period))
     if session.lock.is_own or await _has(session, id, period):
         return
     await _remove(session, id)
     card_client.added(await session.change(opcodes.CARD, card_client.add(id, *period)))
     if not await _has(session, id, period):
-        raise LockRefused("the lock said yes, and lists another period")
+        raise LockRefused("the lock accepted the change, and lists another period")
 
 
 async def _has(session, id, period):
     """True if the lock lists the card with this period."""
     wanted = period[0] or dates.NO_START, period[1] or dates.NO_END
     cursor = 0
-    for _ in range(_LIST_MAX):
+    for _ in range(_MAX_LIST):
         cursor, entry = card_client.entry(await _ask(session, card_client.list_request(cursor)))
         if entry is not None and entry.id == id:
             return (entry.start, entry.end) == wanted

@@ -15,8 +15,8 @@ from firmware.lib.errors import AuthError, BadRequest, LockRefused, ProtocolErro
 from firmware.lib.messages import ekey_client
 
 _PAGE = const(8)  # entries of one result, which must stay below 1 KiB
-_KEY_MAX = const(0x7FFFFFFF)
-_FLAG_POS_MAX = const(0xFFFFFF)
+_MAX_KEY = const(0x7FFFFFFF)
+_MAX_FLAG_POS = const(0xFFFFFF)
 _ENTRY = const(10)  # hex digits of an entry of the table: uid, flags
 _REVOKED = const(0x0D)
 _FROZEN = const(0x1C)
@@ -32,7 +32,7 @@ def check(op, args):
     known = ("uid",)
     if op == "ekey_add":
         known = ("uid", "unlock_key", "start", "end", "remote", "once")
-        number(args, "unlock_key", 1, _KEY_MAX)
+        number(args, "unlock_key", 1, _MAX_KEY)
     elif op == "ekey_change":
         known = ("uid", "start", "end", "permanent", "remote", "once")
     only(args, *known)
@@ -169,7 +169,7 @@ async def ekey_reset(job, session):
     lock = session.lock
     if not job.number:
         flag_pos = ekey_client.status_of(await session.ask_as_admin(opcodes.EKEY, ekey_client.status()))[0]
-        if flag_pos >= _FLAG_POS_MAX:
+        if flag_pos >= _MAX_FLAG_POS:
             raise LockRefused("no more resets: pair anew", None, "full")
         job.number = flag_pos + 1
     lock.flag_pos = ekey_client.reset_to(await _change(session, ekey_client.reset(job.number), ekey_client.RESET))
@@ -180,7 +180,7 @@ async def ekey_reset(job, session):
 
 async def _walk(job, session):
     """All ekeys of the lock -> list of (slot behind it, Ekey); the gateway's table is then as the lock's."""
-    found = []
+    ekeys = []
     index = 0
     while index is not None:
         data = await session.ask_as_admin(opcodes.EKEY, ekey_client.list_request(index))
@@ -188,12 +188,12 @@ async def _walk(job, session):
         if after is not None:
             if after <= index:
                 raise ProtocolError("the list of ekeys has no end")
-            found.append((after, ekey))
+            ekeys.append((after, ekey))
         index = after
     lock = session.lock
-    lock.ekeys = "".join(["%08x%02x" % (ekey.uid, ekey.flags) for _, ekey in found])
+    lock.ekeys = "".join(["%08x%02x" % (ekey.uid, ekey.flags) for _, ekey in ekeys])
     job.context.registry.save(lock)
-    return found
+    return ekeys
 
 
 async def ekey_list(job, session):

@@ -63,25 +63,25 @@ class _Walk:
         lock = self._session.lock
         while not must_yield():
             was_older = self._is_older
-            found = await self._next()
+            record = await self._next()
             if self._is_older is not was_older:
                 await self._send(was_older)
-            if found is None:
+            if record is None:
                 await self._send(self._is_older)
                 self.at = None
                 return
-            self._count(found[0])
-            self._items.append(records.item(lock, *found))
-            self.at = found[0] + 1
+            self._count(record[0])
+            self._items.append(records.item(lock, *record))
+            self.at = record[0] + 1
             if len(self._items) >= BATCH:
                 await self._send(self._is_older)
         await self._send(self._is_older)
 
     async def _next(self):
         if not self._is_older:
-            found = await self._pages.at(self.at) if self.at < self._end else None
-            if found and self.at <= found[0] < self._end:
-                return found
+            record = await self._pages.at(self.at) if self.at < self._end else None
+            if record and self.at <= record[0] < self._end:
+                return record
             if not self._epoch:
                 return None
             self._is_older = True
@@ -89,9 +89,9 @@ class _Walk:
             self.at = self._end + 1
         if self.at >= _NUMBERS:
             return None
-        found = await self._pages.at(self.at)
+        record = await self._pages.at(self.at)
         # Far above the newest: what was recorded before the numbers began anew
-        return found if found and found[0] >= self.at and found[0] - self._end > _HALF else None
+        return record if record and record[0] >= self.at and record[0] - self._end > _HALF else None
 
     def _count(self, first):
         if not self._is_counted:

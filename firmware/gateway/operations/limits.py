@@ -9,7 +9,7 @@ Source: domain.md 1.3, 3.2; lock-ble-commands.md 1.2 ("always": the two sentinel
 from firmware.gateway.operations.arguments import moment, number, weekdays
 from firmware.lib import dates, opcodes, reports
 from firmware.lib.compat import const
-from firmware.lib.errors import BadRequest, FirmwareError, LockRefused, ProtocolError, Unsupported, is_answer
+from firmware.lib.errors import BadRequest, FirmwareError, LockRefused, ProtocolError, Unsupported
 from firmware.lib.messages import cyclic_client
 
 KEYS = ("start", "end", "days", "from_min", "to_min")
@@ -93,19 +93,19 @@ async def replace_hours(session, kind, user, args):
     for window in wanted:
         await session.change(opcodes.CYCLIC, cyclic_client.add(kind, user, window))
     if session.lock.is_own and await _hours(session, kind, user) != wanted:
-        raise LockRefused("the lock said yes, and lists other hours")
+        raise LockRefused("the lock accepted the change, and lists other hours")
 
 
 async def _hours(session, kind, user):
     """The windows that the lock has for `user`, seven bytes each. Own locks only: others refuse."""
-    found = []
+    windows = []
     index = 0
-    while index is not None and len(found) < 8:
+    while index is not None and len(windows) < 8:
         data = await session.ask_as_admin(opcodes.CYCLIC, cyclic_client.query(kind, user, index))
         index, window = cyclic_client.window_of(data)
         if window is not None:
-            found.append(window)
-    return found
+            windows.append(window)
+    return windows
 
 
 async def describe(job, session, item, kind, user, entry):
@@ -122,7 +122,7 @@ async def describe(job, session, item, kind, user, entry):
         try:
             hours = await _hours(session, kind, user)
         except FirmwareError as err:
-            if not is_answer(err):
+            if not err.is_answer:
                 raise
             hours = None
         if hours:

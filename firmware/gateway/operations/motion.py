@@ -17,7 +17,7 @@ _FAILED = const(0x13)
 _FRESH_S = const(15)  # the state before is known if the lock told it this recently
 _SETTLE_MS = const(2500)  # a bolt that is on its way arrives within this time, or not at all
 _AGAIN_MS = const(250)
-_PAGES_MAX = const(24)  # records read to find one; it is among the newest
+_MAX_PAGES = const(24)  # records read to find one; it is among the newest
 
 
 class RemoteUnlockDisabled(FirmwareError):
@@ -149,7 +149,7 @@ async def _is_recorded(job, session):
 
     A record is read once; if the link breaks behind it, the job still knows.
     """
-    found = []
+    events = []
 
     def look(raw):
         try:
@@ -157,7 +157,7 @@ async def _is_recorded(job, session):
         except ProtocolError:
             told = {}
         event, _, ok = records.meaning(raw[0])
-        found.append(event)
+        events.append(event)
         if (
             ok
             and event == ("lock" if job.op == "lock" else "unlock")
@@ -169,7 +169,7 @@ async def _is_recorded(job, session):
     if job.is_recorded:
         return True
     try:
-        await job.context.records.read(session, lambda: len(found) >= _PAGES_MAX, look)
+        await job.context.records.read(session, lambda: len(events) >= _MAX_PAGES, look)
     except LinkError:
         raise
     except FirmwareError:  # a log that cannot be read proves nothing

@@ -14,10 +14,10 @@ from firmware.lib.errors import FirmwareError, LinkError, LockRefused, Unsupport
 from firmware.lib.messages import cyclic_client, fingerprint_client
 
 _PAGE = const(6)  # entries of one result, which must stay below 1 KiB
-_LIST_MAX = const(1000)  # pages of a list that has no end
+_MAX_LIST = const(1000)  # pages of a list that has no end
 _PRESS_MS = const(12000)  # a lock gives up 8.5 s after a press (lock-ble-commands.md 1.6)
-_NUMBER_MAX = const(0xFFFFFFFFFFFF)
-_CURSOR_MAX = const(0xFFFE)
+_MAX_NUMBER = const(0xFFFFFFFFFFFF)
+_MAX_CURSOR = const(0xFFFE)
 
 
 def check(op, args):
@@ -28,7 +28,7 @@ def check(op, args):
     if what == "clear":
         return only(args)
     if what == "list":
-        number(only(args, "cursor"), "cursor", 0, _CURSOR_MAX, 0)
+        number(only(args, "cursor"), "cursor", 0, _MAX_CURSOR, 0)
         return args
     key = "mac" if family == "fob" else "number"
     only(args, *((() if what == "enrol" else (key,)) + (() if what == "delete" else limits.KEYS)))
@@ -39,7 +39,7 @@ def check(op, args):
         args = {key: args[key] for key in args if key != "mac"}
         args["number"] = which
     elif what != "enrol":
-        number(args, "number", 0, _NUMBER_MAX)
+        number(args, "number", 0, _MAX_NUMBER)
     return args
 
 
@@ -101,21 +101,21 @@ async def _limit(job, session, which):
     """Set the period and, where the arguments say some, the hours; read both back.
 
     The period goes first: a power cut between the two leaves hours of before inside the new period. Some real locks
-    say yes and keep the old (lock-ble-commands.md 4.2).
+    accept a change and keep the old (lock-ble-commands.md 4.2).
     """
     start, end = limits.period(session.lock, job.args)
     await _change(job, session, fingerprint_client.modify(which, start, end))
     await limits.replace_hours(session, _kind(job)[1], which.to_bytes(6, "big"), job.args)
     cursor = 0
-    for _ in range(_LIST_MAX):
+    for _ in range(_MAX_LIST):
         cursor, entry = await _entry(job, session, cursor)
         if entry is not None and entry.number == which:
             if (entry.start, entry.end) != (start or dates.NO_START, end or dates.NO_END):
-                raise LockRefused("the lock said yes, and lists another period")
+                raise LockRefused("the lock accepted the change, and lists another period")
             return
         if cursor is None:
             break
-    raise LockRefused("the lock said yes, and lists no such entry", None, "not_found")
+    raise LockRefused("the lock accepted the change, and lists no such entry", None, "not_found")
 
 
 async def fingerprint_change(job, session):

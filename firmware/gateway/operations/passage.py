@@ -11,8 +11,8 @@ from firmware.lib.errors import BadRequest, LockRefused
 from firmware.lib.messages import passage_client
 
 _DAY_MIN = const(1440)
-_WINDOWS_MAX = const(5)
-_PAGES_MAX = const(127)
+_MAX_WINDOWS = const(5)
+_MAX_PAGES = const(127)
 
 
 def check(op, args):
@@ -46,7 +46,7 @@ async def passage_add(job, session):
     """All of them or none: there is room for five, and what is there already takes none."""
     there = await _list(session)
     new = [raw for raw in _windows(job) if raw not in there]
-    if len(there) + len(new) > _WINDOWS_MAX:
+    if len(there) + len(new) > _MAX_WINDOWS:
         raise LockRefused("the lock has room for five windows", None, "full")
     for raw in new:
         await _change(session, passage_client.add(raw))
@@ -79,16 +79,16 @@ async def _change(session, plain):
 
 
 async def _list(session):
-    found = []
+    windows = []
     cursor = 0
-    for _ in range(_PAGES_MAX):
+    for _ in range(_MAX_PAGES):
         data = await session.ask_as_admin(opcodes.PASSAGE, passage_client.list_request(cursor))
         cursor, raw = passage_client.entry(data)
         if raw is not None:
-            found.append(raw)
+            windows.append(raw)
         if cursor is None:
             break
-    return found
+    return windows
 
 
 def _said(raw):

@@ -9,11 +9,11 @@ from firmware.gateway.operations import limits
 from firmware.gateway.operations.arguments import moment, number, only, word
 from firmware.lib import dates, marks, opcodes
 from firmware.lib.compat import const
-from firmware.lib.errors import BadRequest, LockRefused, ProtocolError, is_answer
+from firmware.lib.errors import BadRequest, LockRefused, ProtocolError
 from firmware.lib.messages import common, passcode_client
 
 _PAGE = const(8)  # entries of one result, which must stay below 1 KiB
-_LIST_MAX = const(300)  # entries of a list that has an end
+_MAX_LIST = const(300)  # entries of a list that has an end
 _KINDS = ("permanent", "once", "period", "cyclic")  # from passcode_client.PERMANENT, 1, on
 _DAYS = ("weekend", "daily", "workday", "mon", "tue", "wed", "thu", "fri", "sat", "sun")  # rows of schedule codes
 _DAY_MIN = const(1440)
@@ -192,7 +192,7 @@ async def _page(session, cursor):
     try:
         data = await session.ask_as_admin(opcodes.PASSCODE_LIST, passcode_client.list_request(cursor))
     except ProtocolError as err:
-        if not is_answer(err):
+        if not err.is_answer:
             raise
         return None, ()  # some locks end the list with error 01 (lock-ble-commands.md 3.3)
     return passcode_client.page(data)
@@ -201,7 +201,7 @@ async def _page(session, cursor):
 async def _find(session, code):
     """The entry that opens with these digits, or None."""
     cursor = 0
-    for _ in range(_LIST_MAX):
+    for _ in range(_MAX_LIST):
         cursor, entries = await _page(session, cursor)
         for entry in entries:
             if entry.code == code:

@@ -12,14 +12,14 @@ import json
 from firmware.gateway.operations.arguments import number, only, word
 from firmware.lib import opcodes, reports
 from firmware.lib.compat import const
-from firmware.lib.errors import BadRequest, FirmwareError, ProtocolError, is_answer
+from firmware.lib.errors import BadRequest, FirmwareError, ProtocolError
 from firmware.lib.messages import settings_client
 
 PARTS = ("lock", "report", "stores", "settings", "gateway", "errors")
 
 _ROOM = const(600)  # characters of the ids of waiting requests in one result
 _ROW = const(110)
-_CURSOR_MAX = const(0x7FFFFFFF)
+_MAX_CURSOR = const(0x7FFFFFFF)
 
 
 def check(op, args):
@@ -27,7 +27,7 @@ def check(op, args):
     if op == "diagnosis":
         word(only(args, "part"), "part", PARTS, "lock")
     elif op == "jobs":
-        number(only(args, "cursor"), "cursor", 0, _CURSOR_MAX, 0)
+        number(only(args, "cursor"), "cursor", 0, _MAX_CURSOR, 0)
     elif op == "cancel":
         if not isinstance(only(args, "id").get("id"), str):
             raise BadRequest("id must be the id of a request")
@@ -53,20 +53,20 @@ async def diagnosis(job, session):
     """One part -> {"part", "found", "parts"}."""
     part = job.args.get("part", "lock")
     if part == "gateway":
-        found = job.context.about()
-        found["success_pct"] = job.context.metrics.success_pct()
-        found["results"] = job.context.metrics.codes
+        result = job.context.about()
+        result["success_pct"] = job.context.metrics.success_pct()
+        result["results"] = job.context.metrics.codes
     elif part == "errors":
-        found = job.context.failures.of(session.lock.id)
+        result = job.context.failures.of(session.lock.id)
     else:
         await session.get_to_know()
         if part == "lock":
-            found = await _lock(job, session)
+            result = await _lock(job, session)
         elif part == "settings":
-            found = await _settings(session)
+            result = await _settings(session)
         else:
-            found = await _report(session, part)
-    return {"part": part, "found": found, "parts": list(PARTS)}
+            result = await _report(session, part)
+    return {"part": part, "found": result, "parts": list(PARTS)}
 
 
 async def _lock(job, session):
@@ -115,26 +115,26 @@ async def _report(session, part):
         raise ProtocolError("diagnosis report of %d bytes" % len(text))
     if not isinstance(report, dict):
         raise ProtocolError("diagnosis report of another form")
-    found = {}
+    values = {}
     for key, value in report.items():
         if (part == "stores") == (isinstance(value, dict) and key != "restart"):
-            found[key] = value
-    return found
+            values[key] = value
+    return values
 
 
 async def _settings(session):
-    found = {"remote_unlock": await session.may_unlock_remotely()}
+    values = {"remote_unlock": await session.may_unlock_remotely()}
     for name, command, decode in (
         ("auto_lock_s", opcodes.AUTO_LOCK, settings_client.auto_lock),
         ("sound", opcodes.SOUND, settings_client.sound),
     ):
         try:
-            found[name] = decode(await session.ask_as_admin(command, settings_client.query()))[1]
+            values[name] = decode(await session.ask_as_admin(command, settings_client.query()))[1]
         except FirmwareError as err:
-            if not is_answer(err):
+            if not err.is_answer:
                 raise
-            found[name] = None  # the lock does not have it
-    return found
+            values[name] = None  # the lock does not have it
+    return values
 
 
 # --- answered without the radio

@@ -12,7 +12,7 @@ from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, LockRefused, Unsupported
 from firmware.lib.messages import settings_client as client
 
-_NAME_MAX = const(20)
+_MAX_NAME = const(20)
 _SWITCH = (0, 1)  # the range of what is true or false
 _DIRECTIONS = ("default", "clockwise", "counter_clockwise")
 _LANGUAGES = ("none", "zh", "en", "es", "fr", "de", "pt", "it", "ru")
@@ -55,7 +55,7 @@ def check(op, args):
 
 
 def _check_name(name):
-    if not isinstance(name, str) or not 1 <= len(name.encode()) <= _NAME_MAX:
+    if not isinstance(name, str) or not 1 <= len(name.encode()) <= _MAX_NAME:
         raise BadRequest("name must be a text of 1 to 20 bytes")
     if any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in name):
         raise BadRequest("name must hold no control characters")
@@ -102,25 +102,25 @@ async def setting_get(job, session):
     lock = session.lock
     name = job.args.get("name")
     answers: dict = {}
-    found = {}
+    values = {}
     for each in sorted(_TABLE) if name is None else (name,):
         if name is None and not _has(lock, each):
             continue
         value = await _get(session, each, answers)
         if value is not None:
-            found[each] = _shown(each, value)
-    job.context.registry.note_settings(lock, found)
-    return {"settings": found}
+            values[each] = _shown(each, value)
+    job.context.registry.note_settings(lock, values)
+    return {"settings": values}
 
 
 async def setting_set(job, session):
     """Change one, and read it back."""
     name, value = job.args["name"], job.args["value"]
     await _set(session, name, value)
-    found = await setting_get(job, session)
-    if found["settings"].get(name) != _shown(name, value):
-        raise LockRefused("the lock said yes, and keeps another value")
-    return found
+    result = await setting_get(job, session)
+    if result["settings"].get(name) != _shown(name, value):
+        raise LockRefused("the lock accepted the change, and keeps another value")
+    return result
 
 
 async def _get(session, name, answers):
@@ -129,10 +129,10 @@ async def _get(session, name, answers):
     key = (kind, which) if kind == "number" else kind
     if key not in answers:
         answers[key] = await _read(session, kind, which)
-    found = answers[key]
+    answer = answers[key]
     if kind == "switches":
-        return found >> which & 1
-    return found[which] if kind == "sound" else found
+        return answer >> which & 1
+    return answer[which] if kind == "sound" else answer
 
 
 async def _read(session, kind, which):
@@ -192,7 +192,7 @@ async def freeze(job, session):
     client.changed(await session.change(opcodes.FREEZE, client.freeze(wanted)))
     battery, is_frozen = client.frozen(await session.ask_as_admin(opcodes.FREEZE, client.query()))
     if is_frozen != wanted:
-        raise LockRefused("the lock said yes, and did not")
+        raise LockRefused("the lock accepted the change, and did not make it")
     job.context.registry.note_settings(session.lock, {"frozen": is_frozen}, battery)
     return {"frozen": is_frozen}
 

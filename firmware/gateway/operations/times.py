@@ -7,14 +7,14 @@ the new one when daylight saving begins or ends; the clock follows (domain.md 3.
 from firmware.gateway.operations.arguments import number, only
 from firmware.lib.compat import const
 
-_OFFSET_MAX_MIN = const(16 * 60)
+_MAX_OFFSET_MIN = const(16 * 60)
 
 
 def check(op, args):
     """Of `zone_set`: `utc_offset_min`."""
     if op != "zone_set":
         return only(args)
-    number(only(args, "utc_offset_min"), "utc_offset_min", -_OFFSET_MAX_MIN, _OFFSET_MAX_MIN)
+    number(only(args, "utc_offset_min"), "utc_offset_min", -_MAX_OFFSET_MIN, _MAX_OFFSET_MIN)
     return args
 
 
@@ -26,9 +26,9 @@ async def time_get(job, session):
 async def time_sync(job, session):
     """Set it, however little it is off; by another offset of which `zone_set` tells."""
     clocks = job.context.clocks
-    found = await clocks.correct(session, 0, job.args.get("utc_offset_min"))
-    found.update(await clocks.look(session))
-    return found
+    result = await clocks.correct(session, 0, job.args.get("utc_offset_min"))
+    result.update(await clocks.look(session))
+    return result
 
 
 async def zone_set(job, session):

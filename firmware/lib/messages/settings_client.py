@@ -22,9 +22,9 @@ LOCKOUT_S = 4
 DOOR_ALARM_S = 5
 
 _QUERY = bytes((QUERY,))
-_NAME_MAX = const(20)
+_MAX_NAME = const(20)
 _LAST_PAGE = const(0xFF)
-_PAGES_MAX = const(16)  # of a report: no lock may keep us asking
+_MAX_PAGES = const(16)  # of a report: no lock may keep us asking
 
 
 def query():
@@ -168,7 +168,7 @@ def number_of(data, which):
 def name(text):
     """0x4e: another name, 1 to 20 bytes as UTF-8. BadRequest when it does not fit."""
     plain = text.encode()
-    if not 1 <= len(plain) <= _NAME_MAX:
+    if not 1 <= len(plain) <= _MAX_NAME:
         raise bad_request("a lock's name has 1 to 20 bytes")
     return plain
 
@@ -190,6 +190,6 @@ def report_page(data, asked):
     following = data[2]
     if following == _LAST_PAGE:
         return None, bytes(data[3:])
-    if following != asked + 1 or following >= _PAGES_MAX:
+    if following != asked + 1 or following >= _MAX_PAGES:
         raise ProtocolError("diagnosis page %d leads to %d" % (asked, following))
     return following, bytes(data[3:])
