@@ -198,68 +198,82 @@ class Scheduler:
             return Unknown("no answer, and the state could not be read in time")
         return job.fault or Expired("the deadline passed before the lock was reached")
 
-    def _end(self, job, found, err):
+    def _end(self, job, result, err):
         self._changed.set()
         try:
-            job.finish(found, err)
+            job.finish(result, err)
         except Exception as fault:  # the next job must not suffer from this one
             self._log.crash("finish_failed", fault)
 
     async def _serve(self, job, lease):
-        """Run `job`, and what follows on the same link, to their ends; on a link fault try again or put it back."""
+        """Reach the lock of `job`, and use the link; after a failure of the link try again with the job that met it,
+        until each has ended or is put back."""
         began_ms = ticks_ms()
-        has_failed = False
-        while job:
-            self._begin(job, lease)
-            try:
-                if has_failed:
-                    await sleep_ms(_PAUSE_MS)
-                    if self._gives_way(job, began_ms):
-                        self._put_back(job)
-                        return
-                if not self._registry.is_near(job.lock):
-                    raise NotNear("not heard for 30 minutes")
-                limit_ms = _CONNECT_MS if job.priority <= COMMAND else _BACKGROUND_MS
-                until_ms = ticks_add(ticks_ms(), min(remaining_ms(job.deadline_ms), limit_ms))
-                mine = job
-                async with self._opener(job.lock, until_ms, lambda: self._gives_way(mine, began_ms)) as session:
-                    self.linked = job.lock
-                    kept_ms = calm_ms = ticks_ms()
-                    while job:
-                        lock = job.lock
-                        self._begin(job, lease)
-                        await self._run(job, session)
-                        linger_ms = self._linger_ms if job.priority <= COMMAND else min(self._linger_ms, _AFTER_MS)
-                        if job.priority <= COMMAND:
-                            calm_ms = ticks_add(ticks_ms(), min(linger_ms, _CALM_MS))
-                        until_ms = ticks_add(ticks_ms(), linger_ms)
-                        if ticks_diff(until_ms, kept_ms) > 0:
-                            kept_ms = until_ms
-                        self.current = job = None
-                        job = await self._next_for(lock, session, kept_ms, calm_ms, lease)
-                return
-            except LinkError as err:
-                if not job:
-                    return  # the link broke after all work was done
-                if err.code == "gave_way":
-                    self._put_back(job)
-                    return
-                job.fault = err
-                self._log.warn("attempt_failed", addr=job.lock.address, attempts=job.attempts, err=err)
-                if not job.is_persistent or isinstance(err, NotNear) or remaining_ms(job.deadline_ms) <= _PAUSE_MS:
-                    self._end(job, None, self._too_late(job))
-                    return
-            except asyncio.CancelledError:  # it hung, or all is being stopped: the job's one end all the same
-                if job:
-                    self._end(job, None, self._too_late(job))
-                raise
-            except Exception as err:  # what the opener raises besides: the lock refuses or answers nonsense
-                if job:
-                    self._fail(job, err)
-                return
-            finally:
-                self.current = self.linked = None
-            has_failed = True
+        self._begin(job, lease)
+        try:
+            while self.current:
+                try:
+                    async with self._reach(self.current, began_ms) as session:
+                        self.linked = self.current.lock
+                        await self._use(session, lease)
+                except LinkError as err:
+                    self.linked = None
+                    await self._failed(err, began_ms)
+        except asyncio.CancelledError:  # it hung, or all is being stopped: the job's one end all the same
+            if self.current:
+                self._end(self.current, None, self._too_late(self.current))
+            raise
+        except Exception as err:  # what the opener raises besides: the lock refuses or answers nonsense
+            if self.current:
+                self._fail(self.current, err)
+        finally:
+            self.current = self.linked = None
+
+    def _reach(self, job, began_ms):
+        """The way to a session with the lock of `job`, which others have waited for since the tick `began_ms`."""
+        if not self._registry.is_near(job.lock):
+            raise NotNear("not heard for 30 minutes")
+        limit_ms = _CONNECT_MS if job.priority <= COMMAND else _BACKGROUND_MS
+        until_ms = ticks_add(ticks_ms(), min(remaining_ms(job.deadline_ms), limit_ms))
+        return self._opener(job.lock, until_ms, lambda: self._gives_way(job, began_ms))
+
+    async def _failed(self, err, began_ms):
+        """The link did not come up, or broke: the current job waits for another attempt, is put back, or ends."""
+        job = self.current
+        if job is None:
+            return  # the link broke after all work was done
+        if err.code == "gave_way":
+            self._put_back(job)
+            self.current = None
+            return
+        job.fault = err
+        self._log.warn("attempt_failed", addr=job.lock.address, attempts=job.attempts, err=err)
+        if not job.is_persistent or isinstance(err, NotNear) or remaining_ms(job.deadline_ms) <= _PAUSE_MS:
+            self._end(job, None, self._too_late(job))
+            self.current = None
+            return
+        await sleep_ms(_PAUSE_MS)
+        if self._gives_way(job, began_ms):
+            self._put_back(job)
+            self.current = None
+
+    async def _use(self, session, lease):
+        """Run the current job, and what follows for the same lock while the link is kept."""
+        lock = self.current.lock
+        kept_ms = calm_ms = ticks_ms()
+        while self.current:
+            job = self.current
+            await self._run(job, session)
+            linger_ms = self._linger_ms if job.priority <= COMMAND else min(self._linger_ms, _AFTER_MS)
+            if job.priority <= COMMAND:
+                calm_ms = ticks_add(ticks_ms(), min(linger_ms, _CALM_MS))
+            until_ms = ticks_add(ticks_ms(), linger_ms)
+            if ticks_diff(until_ms, kept_ms) > 0:
+                kept_ms = until_ms
+            self.current = None
+            following = await self._next_for(lock, session, kept_ms, calm_ms, lease)
+            if following:
+                self._begin(following, lease)
 
     async def _run(self, job, session):
         """One attempt. A LinkError goes to the caller; every other end is the job's."""
@@ -269,13 +283,13 @@ class Scheduler:
             return
         session.begin(job)
         try:
-            found = await job.run(session)
+            result = await job.run(session)
         except LinkError:
             raise
         except Exception as err:
             self._fail(job, err)
             return
-        self._end(job, found, None)
+        self._end(job, result, None)
 
     def _fail(self, job, err):
         if not isinstance(err, FirmwareError):
