@@ -11,11 +11,13 @@ from firmware.lib.errors import FirmwareError
 _STARTED = const(1)
 _DONE = const(2)
 _KEEP_S = const(600)
-_ROW = "<8s8sII"  # id hash, content hash, second it came, sequence number in the journal (0 while it runs)
-_ROW_LEN = const(24)
+# Parts of the id's and the content's hash, second it came, mark: number in the journal modulo _MARKS, and 1; 0 is none
+_ROW = "<2s2sHH"
+_ROW_LEN = const(8)
+_TIME = const(0xFFFF)
+_MARKS = const(0xFFFF)
 _SLOTS = const(320)
-_NONE = bytes(8)
-_MOST = const(1024 - 17)  # what fits an entry of the journal beside kind and hashes
+_RESULT_MAX = const(1024 - 17)  # what fits an entry of the journal beside kind and hashes
 
 NEW = const(0)
 RUNNING = const(1)
@@ -41,7 +43,11 @@ class Ids:
     be known of the request if it is cut off (when started) or the result's payload (when done). What the journal holds
     at start is remembered for another ten minutes from then on, because the age of an entry dies with the ticks.
 
-    `journal` is a `system.journal.Journal` that keeps at least 320 entries; `now_s` a clock that only rises."""
+    A row of the table holds two bytes of each hash, when the id came, and where its result is in the journal, which has
+    both hashes. They are in memory only of requests at work, which are few.
+
+    `journal` is a `system.journal.Journal` that keeps at least 640 entries; `now_s` a clock that only rises.
+    """
 
     def __init__(self, journal, now_s, slots=_SLOTS):
         self._journal = journal
@@ -49,75 +55,115 @@ class Ids:
         self._slots = slots
         self._rows = bytearray(slots * _ROW_LEN)
         self._next = 0
+        self._swept_s = now_s()
+        self._at_work = {}  # row -> hashes of an id that has no result yet
         self._interrupted = {}
         self.dropped = 0  # ids forgotten before their time, for want of room
         for seq, entry in journal.records():
             id_hash, digest = entry[1:9], entry[9:17]
+            row = self._working(id_hash)
             if entry[0] == _STARTED:
                 self._interrupted[id_hash] = digest, entry[17:]
                 seq = 0
             else:
                 self._interrupted.pop(id_hash, None)
-            self._put(id_hash, digest, seq)
+            self._put(row, id_hash, digest, seq)
 
-    def _put(self, id_hash, digest, seq):
-        at = self._find(id_hash)
-        if at is None:
-            at = self._vacate()
-        struct.pack_into(_ROW, self._rows, at * _ROW_LEN, id_hash, digest, self._now_s(), seq)
-        return at
+    def _put(self, row, id_hash, digest, seq):
+        """Use `row`, or another one if it is None, for an id with its result at `seq`, 0 while there is none."""
+        if row is None:
+            row = self._vacate()
+        if seq:
+            self._at_work.pop(row, None)
+        else:
+            self._at_work[row] = id_hash + digest
+        mark = seq and seq % _MARKS + 1
+        struct.pack_into(_ROW, self._rows, row * _ROW_LEN, id_hash, digest[6:8], self._now_s() & _TIME, mark)
+
+    def _row(self, row):
+        """(part of the content's hash, whether it is younger than ten minutes, number in the journal or 0)"""
+        _, digest, since_s, mark = struct.unpack_from(_ROW, self._rows, row * _ROW_LEN)
+        last = self._journal.next_seq - 1
+        seq = mark and last - (last - mark + 1) % _MARKS
+        return digest, (self._now_s() - since_s) & _TIME < _KEEP_S, seq
 
     def _vacate(self):
-        """The slot of the oldest id that is not at work."""
-        now_s = self._now_s()
+        """The row of the oldest id that is not at work."""
+        row = 0
         for _ in range(self._slots):
-            at = self._next
-            self._next = (at + 1) % self._slots
-            id_hash, _, since_s, seq = struct.unpack_from(_ROW, self._rows, at * _ROW_LEN)
-            if seq or id_hash == _NONE or now_s - since_s >= _KEEP_S:
+            row = self._next
+            self._next = (row + 1) % self._slots
+            if row not in self._at_work or not self._row(row)[1]:
                 break
-        if id_hash != _NONE and now_s - since_s < _KEEP_S:
+        _, is_young, seq = self._row(row)
+        if is_young and (seq or row in self._at_work):
             self.dropped += 1
-        return at
+        self._at_work.pop(row, None)
+        return row
+
+    def _sweep(self):
+        """Forget what is older than ten minutes, before the time in the rows has gone round. Called before each new
+        row, so that none is younger than the last call."""
+        passed_s = self._now_s() - self._swept_s
+        if passed_s < _KEEP_S:
+            return
+        self._swept_s = self._now_s()
+        for row in range(self._slots):
+            if passed_s > 2 * _KEEP_S or not self._row(row)[1]:
+                self._clear(row)
+
+    def _clear(self, row):
+        self._at_work.pop(row, None)
+        struct.pack_into(_ROW, self._rows, row * _ROW_LEN, b"", b"", 0, 0)
+
+    def _working(self, id_hash):
+        """The row of an id at work, or None."""
+        for row, hashes in self._at_work.items():
+            if hashes[:8] == id_hash and self._row(row)[1]:
+                return row
+        return None
 
     def _find(self, id_hash):
+        """(row, entry of the journal) of an id with a result, the newest if there are several, or (None, None). An
+        entry that cannot be read is None, and counts only where there is no other."""
         rows = self._rows
-        at = rows.find(id_hash)
+        found = None, None
+        newest = 0
+        at = rows.find(id_hash[:2])
         while at >= 0:
-            if at % _ROW_LEN == 0:
-                return at // _ROW_LEN
-            at = rows.find(id_hash, at + 1)
-        return None
+            row = at // _ROW_LEN
+            _, is_young, seq = self._row(row)
+            if at % _ROW_LEN == 0 and is_young and seq > newest:
+                entry = self._journal.get(seq)
+                if entry is None and found[0] is None:
+                    found = row, None
+                elif entry is not None and entry[1:9] == id_hash:
+                    found = row, entry
+                    newest = seq
+            at = rows.find(id_hash[:2], at + 1)
+        return found
 
     def look(self, id, digest):
         """What is known of request `id` with content hash `digest` -> (NEW | RUNNING | KNOWN | CONFLICT | LOST, payload
         of the stored result or None). NEW takes the id: `done` or `drop` must follow.
         """
+        self._sweep()
         id_hash = _hash(id)
-        at = self._find(id_hash)
-        if at is not None:
-            _, known, since_s, seq = struct.unpack_from(_ROW, self._rows, at * _ROW_LEN)
-            if self._now_s() - since_s < _KEEP_S:
-                if known != digest[:8]:
-                    return CONFLICT, None
-                if seq == 0:
-                    return RUNNING, None
-                entry = self._journal.get(seq)
-                if entry is None or entry[1:9] != id_hash:
-                    return LOST, None  # flash damage must not make it act again
-                return KNOWN, entry[17:]
-        self._put(id_hash, digest[:8], 0)
+        row = self._working(id_hash)
+        if row is not None:
+            return (RUNNING if self._at_work[row][8:] == digest[:8] else CONFLICT), None
+        row, entry = self._find(id_hash)
+        if entry is not None:
+            return (KNOWN, entry[17:]) if entry[9:17] == digest[:8] else (CONFLICT, None)
+        if row is not None:  # flash damage must not make it act again
+            return (LOST if self._row(row)[0] == digest[6:8] else CONFLICT), None
+        self._put(None, id_hash, digest[:8], 0)
         return NEW, None
 
     def kept(self, id, digest):
         """The stored result (bytes) of a request, or None; takes nothing."""
-        id_hash = _hash(id)
-        at = self._find(id_hash)
-        if at is None:
-            return None
-        _, known, _, seq = struct.unpack_from(_ROW, self._rows, at * _ROW_LEN)
-        entry = self._journal.get(seq) if seq and known == digest[:8] else None
-        return entry[17:] if entry is not None and entry[1:9] == id_hash else None
+        _, entry = self._find(_hash(id))
+        return entry[17:] if entry is not None and entry[9:17] == digest[:8] else None
 
     def interrupted(self):
         """(digest, note) of requests that had begun to act when the board was last reset, once; `done` must follow."""
@@ -132,19 +178,22 @@ class Ids:
     def done(self, id, digest, payload):
         """Keep the result of the request (bytes of its `rsp`). One too long to keep, which only queries have, is
         forgotten with its id: a repeat asks again."""
-        if len(payload) > _MOST:
+        if len(payload) > _RESULT_MAX:
             self.drop(id)
             return
+        self._sweep()
         id_hash = _hash(id)
+        row = self._working(id_hash)
+        if row is None:
+            row, _ = self._find(id_hash)
         seq = self._journal.append(bytes((_DONE,)) + id_hash + digest[:8] + payload)
-        self._put(id_hash, digest[:8], seq)
+        self._put(row, id_hash, digest[:8], seq)
 
     def drop(self, id):
         """Forget an id that was NEW and did not act: it may come again."""
-        at = self._find(_hash(id))
-        if at is not None:
-            for place in range(at * _ROW_LEN, (at + 1) * _ROW_LEN):
-                self._rows[place] = 0
+        row = self._working(_hash(id))
+        if row is not None:
+            self._clear(row)
 
 
 def _hash(id):

@@ -63,10 +63,10 @@ class Opening:
 class Rig:
     """A gateway from the broker's callback to the link, with one lock that was just heard, locked."""
 
-    def __init__(self, name, folder=None, rates=None, expiry_s=10, is_unsigned_allowed=True):
+    def __init__(self, name, folder=None, rates=None, expiry_s=10, is_unsigned_allowed=True, now_s=1000):
         log = quiet_log()
         self.folder = folder or fresh_folder(name)
-        self.now = Now()
+        self.now = Now(now_s)
         self.clock = UnixClock()
         self.out = Outbox()
         self.far = LinkedLock()

@@ -1,5 +1,6 @@
 """rates, dedupe, light, arguments, lock bundles, provisioning: the small parts of the gateway."""
 
+import hashlib
 import unittest
 
 from firmware.gateway import admission, diagnostics
@@ -125,6 +126,56 @@ class IdsTest(unittest.TestCase):
         self.assertEqual(ids.look("id49", b"digest-1"), (admission.KNOWN, b"49"))
         self.assertEqual(ids.look("id31", b"digest-1"), (admission.KNOWN, b"31"))
         self.assertEqual(ids.look("id0", b"digest-1"), (admission.NEW, None))
+
+    def test_ids_that_begin_alike_are_told_apart(self):
+        fresh_folder("ids7")
+        ids = self.open("ids7", Now())
+        begins = {}
+        number = 0
+        while True:  # until two hashes have the beginning that a row of the table holds in common
+            begin = hashlib.sha256(b"id%d" % number).digest()[:2]
+            if begin in begins:
+                break
+            begins[begin] = "id%d" % number
+            number += 1
+        one, other = begins[begin], "id%d" % number
+        ids.look(one, b"digest-1")
+        self.assertEqual(ids.look(other, b"digest-2"), (admission.NEW, None))
+        ids.done(one, b"digest-1", b"1")
+        self.assertEqual(ids.look(other, b"digest-2"), (admission.RUNNING, None))
+        ids.done(other, b"digest-2", b"2")
+        for again in (ids, self.open("ids7", Now())):
+            self.assertEqual(again.look(one, b"digest-1"), (admission.KNOWN, b"1"))
+            self.assertEqual(again.look(other, b"digest-2"), (admission.KNOWN, b"2"))
+            self.assertEqual(again.look(other, b"digest-1"), (admission.CONFLICT, None))
+
+    def test_an_old_id_does_not_come_back_when_the_time_in_its_row_has_gone_round(self):
+        fresh_folder("ids8")
+        for first_s in (0, 500, 65535):
+            for passed_s in (601, 1199, 1201, 65536, 65536 + 599, 131072):
+                now = Now(first_s)
+                ids = self.open("ids8", now)
+                name = "one%d-%d" % (first_s, passed_s)
+                ids.look(name, b"digest-1")
+                ids.done(name, b"digest-1", b"{}")
+                ids.look(name + "at work", b"digest-1")
+                now.s += passed_s
+                ids.done("late", b"digest-1", b"late")
+                self.assertEqual(ids.look(name, b"digest-2"), (admission.NEW, None))
+                self.assertEqual(ids.look(name + "at work", b"digest-2"), (admission.NEW, None))
+                self.assertEqual(ids.look("late", b"digest-1"), (admission.KNOWN, b"late"))
+
+    def test_the_newest_of_two_results_of_an_id_counts_after_a_reset(self):
+        fresh_folder("ids9")
+        now = Now()
+        ids = self.open("ids9", now)
+        for turn in range(3):
+            ids.look("one", b"digest-%d" % turn)
+            ids.done("one", b"digest-%d" % turn, b"%d" % turn)
+            now.s += 601
+        ids = self.open("ids9", Now(0))
+        self.assertEqual(ids.look("one", b"digest-2"), (admission.KNOWN, b"2"))
+        self.assertEqual(ids.look("one", b"digest-0"), (admission.CONFLICT, None))
 
 
 class LightTest(unittest.TestCase):

@@ -28,10 +28,9 @@ class Repeats:
     def start(self):
         """A gateway on the same flash; its uptime begins at 0, the time of day goes on."""
         before = self.rig
-        self.rig = rig = Rig("repeats", before.folder if before else None, Rates(10**6, 10**6, 10**6))
+        rates = Rates(10**6, 10**6, 10**6)
+        self.rig = rig = Rig("repeats", before.folder if before else None, rates, now_s=10 if before else 1000)
         if before:
-            rig.now.s = 10
-            rig.lock.seen_s = 10
             rig.clock.unix_s = before.clock.unix_s + 3
             self.resets += 1
 
