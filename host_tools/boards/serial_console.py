@@ -1,6 +1,7 @@
-"""A board's console on its serial port: one JSON object per line there, one back. Log lines in between are passed over.
+"""A board's console on its serial port, and giving a gateway its settings by it.
 
-Source: `firmware.system.console`.
+One JSON object per line there, one back; log lines in between are passed over (`firmware.system.console`). The board
+checks settings and starts anew (`firmware.gateway.provisioning`).
 """
 
 import json
@@ -12,6 +13,8 @@ from host_tools.errors import HostError
 
 _BAUD = 115200
 _AGAIN_S = 1.0
+_START_S = 30
+_ASK_S = 15
 _MAX_LINE = 65536
 
 
@@ -70,3 +73,31 @@ class SerialConsole:
             if isinstance(value, dict) and value != request:  # a terminal may echo what we sent
                 return value
         return None
+
+
+def read_settings(text: str) -> dict:
+    """JSON text of a settings file -> dict. HostError when it is none."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not value:
+        raise HostError("bad_request", "the settings are not a JSON object", 'write {"wifi_ssid": "...", ...}')
+    return value
+
+
+def provision(port: str, settings: dict) -> dict:
+    """Write `settings` to the gateway on `port` and restart it; returns what it says of itself (`id`, `version`)."""
+    with SerialConsole(port, _START_S) as console:
+        about = console.ask({"do": "hello"}, _START_S, repeat=True)
+        if about.get("role") != "gateway":
+            raise HostError("refused", "the board on %s is no gateway" % port, "flash it: ./flash.sh gateway %s" % port)
+        _accepted(console.ask({"do": "set", "settings": settings}, _ASK_S))
+        _accepted(console.ask({"do": "reboot"}, _ASK_S))
+    return about
+
+
+def _accepted(reply: dict) -> None:
+    if not reply.get("ok"):
+        code = str(reply.get("code") or reply.get("error") or "internal")
+        raise HostError(code, "the board refused: %s" % (reply.get("msg") or code), "correct these settings")

@@ -27,9 +27,7 @@ def flash(
     out.print("%s answers on %s: version %s" % (done["role"], port, done["version"]))
 
 
-def update(
-    port: Annotated[str, typer.Argument(help="Serial port of the board, such as /dev/ttyACM0")],
-) -> None:
+def update(port: Annotated[str, typer.Argument(help="Serial port of the board, such as /dev/ttyACM0")]) -> None:
     """Give a board in use this version of its firmware; it goes back by itself if that does not work."""
     from host_tools.boards import update as updating
 
@@ -50,7 +48,7 @@ def provision(
     ] = False,
 ) -> None:
     """Give a gateway its Wi-Fi and broker over USB."""
-    from host_tools.boards import provision as provisioning
+    from host_tools.boards import serial_console
 
     with reporting():
         settings = _settings_from(file) if file else _ask_settings()
@@ -59,18 +57,18 @@ def provision(
         if insecure_broker:
             settings["insecure_broker"] = True
         with progress("talking to the board ..."):
-            done = provisioning.provision(port, settings)
+            done = serial_console.provision(port, settings)
     out.print("gateway %s has its settings and starts anew; watch it with `gatehouse info`" % done.get("id", ""))
 
 
 def _settings_from(file: str) -> dict:
-    from host_tools.boards import provision as provisioning
+    from host_tools.boards import serial_console
 
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text()
     except OSError as error:
         raise HostError("bad_request", "cannot read %s: %s" % (file, error.strerror))
-    return provisioning.read_settings(text)
+    return serial_console.read_settings(text)
 
 
 def _ask_settings() -> dict:

@@ -25,7 +25,6 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 Lock = Annotated[str, typer.Argument(help="Name, address or id of the lock, as in `gatehouse keys list`")]
-Near = Annotated[bool, typer.Option("--beside", help="Over Bluetooth from this computer, not through a gateway")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
 
 

@@ -279,14 +279,14 @@ def fob_add(
     name: Annotated[str, typer.Option("--name", help="Whose fob it is")] = "",
 ) -> None:
     """Let a fob in, beside the lock: press one of its buttons within half a minute."""
-    from host_tools.near import fobs
+    from host_tools.near import ownership
 
     entry = common.entry_of(lock)
 
     async def work() -> str:
         common.go_near()
         with progress("%s: waiting for a fob ..." % entry.name) as step:
-            return await fobs.add(entry, address, step)
+            return await ownership.add_fob(entry, address, step)
 
     mac = run(work())
     names.note(common.key_book(), entry.id, "fob", None, name, secret=mac)

@@ -14,7 +14,7 @@ from firmware.lib import opcodes
 from host_tools.cli import common, times
 from host_tools.cli.common import key_book, out, progress, reporting, run
 from host_tools.cli.options import App
-from host_tools.cli.reach import Change, Gateway, done, is_kept
+from host_tools.cli.reach import AnyChange, AnyGateway, done, is_kept
 from host_tools.errors import HostError
 from host_tools.gateway.ekeys import GatewayEkeys
 from host_tools.near import holder
@@ -31,11 +31,11 @@ Remote = Annotated[bool | None, typer.Option("--remote/--no-remote", help="May o
 
 
 def _do(
-    lock: str, near: bool, via: Gateway, work: Callable[[KeyBook, Entry, EkeyStore], Awaitable]
+    lock: str, via: AnyChange | AnyGateway, work: Callable[[KeyBook, Entry, EkeyStore], Awaitable]
 ) -> tuple[Entry, Any]:
     """Run `work` with what reaches the lock's ekeys -> (the lock's entry, what `work` returns)."""
     book, entry = key_book(), common.entry_of(lock)
-    if not near:
+    if not via.near:
         return entry, via.use(entry.id, "its ekeys", lambda served, _: work(book, entry, GatewayEkeys(served)))[1]
 
     async def whole() -> Any:
@@ -77,7 +77,7 @@ def _hours(days: str, hours: str) -> dict | None:
 @app.command("send")
 def send(
     lock: common.Lock,
-    via: Change,
+    via: AnyChange,
     person: Person,
     start: times.From = "",
     end: times.Until = "",
@@ -87,7 +87,6 @@ def send(
     remote: Remote = None,
     to: Annotated[str, typer.Option("--to", help="New file for the bundle; default LOCK.PERSON.json")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Also where it can be taken back by pairing anew only")] = False,
-    near: common.Near = False,
 ) -> None:
     """Give a person an ekey; a second one takes the place of the first. Without a period it is permanent."""
     with reporting():
@@ -111,7 +110,7 @@ def send(
             ekeys.send_shared(key_book(), entry, ekey, path)
         result = None
     else:
-        _, result = _do(lock, near, via, lambda book, entry, store: ekeys.send(book, entry, store, ekey, path))
+        _, result = _do(lock, via, lambda book, entry, store: ekeys.send(book, entry, store, ekey, path))
     _tell(entry, result, "%s has a %s ekey of %s" % (person, kind, entry.name))
     common.err.print("wrote %s: hand it over privately; whoever reads it can open the lock" % path)
 
@@ -119,10 +118,9 @@ def send(
 @app.command("list")
 def list_(
     lock: common.Lock,
-    via: Gateway,
+    via: AnyGateway,
     check: Annotated[bool, typer.Option("--check", help="Compare with what the lock holds")] = False,
     hide_days: Annotated[int, typer.Option("--hide", help="Hide what has been invalid for so many days")] = 0,
-    near: common.Near = False,
     as_json: common.Json = False,
 ) -> None:
     """Who has an ekey, and until when. Shows no secret."""
@@ -131,7 +129,7 @@ def list_(
         known = ekeys.ekeys_of(entry)
     in_lock = None
     if check:
-        in_lock = _do(lock, near, via, lambda book, entry, store: store.all())[1]
+        in_lock = _do(lock, via, lambda book, entry, store: store.all())[1]
         with reporting():
             ekeys.check_against(key_book(), entry, in_lock)
             known = ekeys.ekeys_of(entry)
@@ -156,48 +154,37 @@ def list_(
     out.print(table if rows else "nobody has an ekey of %s" % entry.name)
 
 
-def _freeze(lock: str, person: str, state: str, near: bool, via: Gateway) -> None:
+def _freeze(lock: str, person: str, state: str, via: AnyChange) -> None:
     async def work(book: KeyBook, entry: Entry, store: EkeyStore) -> None:
         ekey = ekeys.live(entry, person)
         ekey.state = state
         await ekeys.change(book, entry, store, ekey)
 
-    entry, result = _do(lock, near, via, work)
+    entry, result = _do(lock, via, work)
     _tell(entry, result, "the ekey of %s for %s is %s" % (person, entry.name, state))
 
 
 @app.command("freeze")
-def freeze(
-    lock: common.Lock,
-    via: Change,
-    person: Person,
-    near: common.Near = False,
-) -> None:
+def freeze(lock: common.Lock, via: AnyChange, person: Person) -> None:
     """Suspend a person's ekey."""
-    _freeze(lock, person, ekeys.FROZEN, near, via)
+    _freeze(lock, person, ekeys.FROZEN, via)
 
 
 @app.command("unfreeze")
-def unfreeze(
-    lock: common.Lock,
-    via: Change,
-    person: Person,
-    near: common.Near = False,
-) -> None:
+def unfreeze(lock: common.Lock, via: AnyChange, person: Person) -> None:
     """Let a suspended ekey open again."""
-    _freeze(lock, person, ekeys.NORMAL, near, via)
+    _freeze(lock, person, ekeys.NORMAL, via)
 
 
 @app.command("change")
 def change(
     lock: common.Lock,
-    via: Change,
+    via: AnyChange,
     person: Person,
     start: times.From = "",
     end: times.Until = "",
     permanent: Annotated[bool, typer.Option("--permanent", help="No period any more")] = False,
     remote: Remote = None,
-    near: common.Near = False,
 ) -> None:
     """Change the period or the right to open through a gateway. The person's file stays as it is."""
     with reporting():
@@ -217,33 +204,25 @@ def change(
         ekeys.check(person, ekey)
         await ekeys.change(book, entry, store, ekey)
 
-    entry, result = _do(lock, near, via, work)
+    entry, result = _do(lock, via, work)
     _tell(entry, result, "the ekey of %s for %s is changed" % (person, entry.name))
 
 
 @app.command("delete")
-def delete(
-    lock: common.Lock,
-    via: Change,
-    person: Person,
-    near: common.Near = False,
-) -> None:
+def delete(lock: common.Lock, via: AnyChange, person: Person) -> None:
     """Take a person's ekey away, for ever, whatever copies there are."""
-    entry, result = _do(lock, near, via, lambda book, entry, store: ekeys.delete(book, entry, store, person))
+    entry, result = _do(lock, via, lambda book, entry, store: ekeys.delete(book, entry, store, person))
     _tell(entry, result, "%s has no ekey of %s any more" % (person, entry.name))
 
 
 @app.command("reset")
 def reset(
-    lock: common.Lock,
-    via: Change,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
-    near: common.Near = False,
+    lock: common.Lock, via: AnyChange, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False
 ) -> None:
     """Take all ekeys away, and void all copies of your own bundle but for its administrator's part."""
     if not yes and not typer.confirm("end every ekey of %s?" % lock):
         raise typer.Exit(1)
-    entry, result = _do(lock, near, via, ekeys.reset)
+    entry, result = _do(lock, via, ekeys.reset)
     _tell(entry, result, "nobody has an ekey of %s any more" % entry.name)
 
 

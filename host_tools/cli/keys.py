@@ -1,7 +1,6 @@
 """`gatehouse keys`: look into the key book, take in other programs' keys, give them out."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from host_tools.cli import common
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.errors import HostError
 from host_tools.owner import bundles
+from host_tools.owner.ekeys import write_private
 
 app = typer.Typer(no_args_is_help=True, help="The key book: what opens your locks.")
 _FORMATS = ("virtual-key", "lock-data")
@@ -79,17 +79,11 @@ def export(
             raise HostError("bad_request", "no format %r" % form, "choose one of: %s" % ", ".join(_FORMATS))
         entry = key_book().find(lock)
         value: object = bundles.virtual_key(entry) if form == "virtual-key" else [bundles.lock_data(entry)]
-        text = json.dumps(value, indent=1) + "\n"
         if to == "-":
-            sys.stdout.write(text)
+            sys.stdout.write(json.dumps(value, indent=1) + "\n")
             return
-        path = to or "%s.%s.json" % (entry.id, form)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise HostError("bad_request", "cannot write %s: %s" % (path, error.strerror), "choose a new file")
-        with os.fdopen(handle, "w") as sink:
-            sink.write(text)
+        path = Path(to or "%s.%s.json" % (entry.id, form))
+        write_private(path, value)
     common.err.print("wrote %s: whoever reads it can open the lock" % path)
 
 

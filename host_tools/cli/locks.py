@@ -87,10 +87,7 @@ async def _confirm(mac: str) -> None:
         out.print("%s is paired" % entry.name)
 
 
-def hand_over(
-    lock: common.Lock,
-    via: Gateway,
-) -> None:
+def hand_over(lock: common.Lock, via: Gateway) -> None:
     """Hand a lock's keys to a gateway, sealed so that only this gateway can read them."""
     run(_import(common.entry_of(lock), via))
 
@@ -103,10 +100,7 @@ async def _import(entry: Entry, via: Gateway) -> None:
     common.show("gateway %s has the keys of %s" % (chosen, entry.name), result.get("data") or {})
 
 
-def forget(
-    lock: common.Lock,
-    via: Gateway,
-) -> None:
+def forget(lock: common.Lock, via: Gateway) -> None:
     """Make a gateway forget a lock. The lock and your key book keep their keys."""
     entry = common.entry_of(lock)
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, progress, reporting, run
 from host_tools.cli.control import time_app
-from host_tools.cli.reach import Broker, Change, Gateway, done, is_kept
+from host_tools.cli.reach import AnyChange, AnyGateway, Broker, done, is_kept
 from host_tools.errors import HostError
 from host_tools.near import ownership, pairing, sightings, transfer
 from host_tools.owner.keybook import Entry
@@ -54,12 +54,11 @@ def delete(
 def name(
     lock: common.Lock,
     text: Annotated[str, typer.Argument(help="What the lock is to advertise, at most 20 bytes")],
-    via: Change,
-    near: common.Near = False,
+    via: AnyChange,
 ) -> None:
     """Change the name that the lock itself shows over Bluetooth. (Your own name for it: `rename`.)"""
     entry = common.entry_of(lock)
-    if near:
+    if via.near:
         _locally(entry, "naming it", ownership.set_name(entry, text))
     else:
         _, result = via.ask(entry.id, "name_set", {"name": text})
@@ -90,9 +89,8 @@ def rename(lock: common.Lock, alias: Annotated[str, typer.Argument(help="What yo
 
 def basics(
     lock: common.Lock,
-    via: Gateway,
+    via: AnyGateway,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show the admin passcode")] = False,
-    near: common.Near = False,
     as_json: common.Json = False,
 ) -> None:
     """What a lock is: number, address, battery, validity, name, features, admin passcode."""
@@ -101,7 +99,7 @@ def basics(
         with reporting():
             raise HostError("bad_request", "--reveal shows a secret on a terminal only")
 
-    if near:
+    if via.near:
         told = _locally(entry, "asking it", ownership.ask_basics(entry))
     else:
         told = via.ask(entry.id, "info")[1].get("data") or {}
@@ -111,10 +109,9 @@ def basics(
 @time_app.command("zone")
 def zone(
     lock: common.Lock,
-    via: Change,
+    via: AnyChange,
     offset: Annotated[int | None, typer.Option("--utc-offset", help="Minutes ahead of UTC", min=-960, max=960)] = None,
     here: Annotated[bool, typer.Option("--from-computer", help="As this computer's clock shows it today")] = False,
-    near: common.Near = False,
     as_json: common.Json = False,
 ) -> None:
     """Tell a lock which local time it is to show, such as when daylight saving begins or ends."""
@@ -124,7 +121,7 @@ def zone(
             raise HostError("bad_request", "which zone?", "give --utc-offset MINUTES or --from-computer")
         minutes = pairing.offset_min() if offset is None else offset
         book = key_book()
-    if near:
+    if via.near:
         told = _locally(entry, "setting its clock", ownership.set_clock(book, entry, minutes))
     else:
         _, result = via.ask(entry.id, "zone_set", {"utc_offset_min": minutes})

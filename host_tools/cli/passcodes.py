@@ -13,7 +13,7 @@ from host_tools.cli.options import App
 from host_tools.cli.reach import Change, Gateway, done, target
 from host_tools.errors import HostError, Pending
 from host_tools.gateway.credentials import Passcodes, issued_unused, prefix_clash
-from host_tools.near import local_codes
+from host_tools.near import ownership
 from host_tools.owner import codes, minting, names
 from host_tools.owner.keybook import Entry
 
@@ -136,10 +136,7 @@ def change(
 
 
 @app.command("delete")
-def delete(
-    lock: common.Lock,
-    via: Change,
-) -> None:
+def delete(lock: common.Lock, via: Change) -> None:
     """Delete a passcode, which is asked for or read from standard input."""
     with reporting():
         code = common.secret("passcode to delete")
@@ -153,9 +150,7 @@ def delete(
 
 @app.command("clear")
 def clear(
-    lock: common.Lock,
-    via: Change,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    lock: common.Lock, via: Change, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False
 ) -> None:
     """Delete all passcodes that the lock holds. Codes that were made without it and never used stay good."""
     if not yes:
@@ -166,9 +161,7 @@ def clear(
 
 @app.command("reset")
 def reset(
-    lock: common.Lock,
-    via: Change,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    lock: common.Lock, via: Change, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False
 ) -> None:
     """Delete all passcodes and make every code that was ever made without the lock dead. The admin passcode stays."""
     if not yes:
@@ -272,7 +265,7 @@ def _set_code(lock: str, which: str, code: str) -> str:
     async def work() -> None:
         common.go_near()
         with progress("looking for %s ..." % entry.name):
-            await local_codes.set_code(book, entry, which, code)
+            await ownership.set_code(book, entry, which, code)
 
     run(work())
     return entry.name
@@ -283,7 +276,7 @@ def admin_set(lock: common.Lock, generate: Generate = 0, short: Short = False) -
     """Give the lock another administrator's passcode; it opens always, also a door that is locked from inside."""
     with reporting():
         code = _read_code(generate, short, "admin passcode")
-    out.print("%s has another admin passcode" % _set_code(lock, local_codes.ADMIN, code))
+    out.print("%s has another admin passcode" % _set_code(lock, ownership.ADMIN, code))
 
 
 @admin_app.command("show")
@@ -301,7 +294,7 @@ def admin_show(
     async def work() -> str:
         common.go_near()
         with progress("looking for %s ..." % entry.name):
-            return await local_codes.read_admin_code(book, entry)
+            return await ownership.read_admin_code(book, entry)
 
     code = run(work())
     shown = code if reveal else "*" * len(code)
@@ -315,8 +308,8 @@ def erase_code(
 ) -> None:
     """Set, beside the lock, the code that removes all passcodes when it is typed; cards and fingers stay."""
     with reporting():
-        code = "" if remove else local_codes.check_erase_code(_read_code(generate, False, "erase code"))
-    name = _set_code(lock, local_codes.ERASE, code)
+        code = "" if remove else ownership.check_erase_code(_read_code(generate, False, "erase code"))
+    name = _set_code(lock, ownership.ERASE, code)
     out.print("%s has %s erase code" % (name, "no" if remove else "another"))
     if generate:
         out.print("erase code: [bold]%s[/]" % code)

@@ -125,6 +125,23 @@ class Change(Gateway):
         return not self.no_wait
 
 
+Near = Annotated[bool, typer.Option("--beside", help="Over Bluetooth from this computer, not through a gateway")]
+
+
+@dataclass
+class AnyGateway(Gateway):
+    """Options of a question that a gateway or the local link carries."""
+
+    near: Near = False
+
+
+@dataclass
+class AnyChange(Change):
+    """Options of a change that a gateway or the local link carries."""
+
+    near: Near = False
+
+
 def target(lock: str) -> tuple[str, str]:
     """(id, name) of a lock; one that is not in the key book may be given by its id or address."""
     digits = lock_id(lock)

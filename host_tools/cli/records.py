@@ -14,8 +14,7 @@ from host_tools.cli.reach import Gateway, target
 from host_tools.errors import HostError
 from host_tools.gateway import records_export
 from host_tools.gateway.record_words import is_alarm, words
-from host_tools.gateway.records_inflow import QUIET_S, Inflow
-from host_tools.gateway.records_store import Choice, RecordStore
+from host_tools.gateway.records_store import QUIET_S, Choice, Inflow, RecordStore
 from host_tools.owner import names
 from host_tools.owner.keybook import Entry
 

@@ -76,11 +76,7 @@ def _windows_left(title: str, result: dict) -> None:
 
 
 @passage_app.command("list")
-def passage_list(
-    lock: common.Lock,
-    via: Gateway,
-    as_json: common.Json = False,
-) -> None:
+def passage_list(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """The lock's passage windows."""
     title, result = via.ask(lock, "passage_list")
     items = result["data"]["items"]
@@ -95,11 +91,7 @@ def passage_list(
 
 @passage_app.command("add")
 def passage_add(
-    lock: common.Lock,
-    via: Change,
-    days: times.Days = "",
-    hours: times.Hours = "",
-    date: Date = "",
+    lock: common.Lock, via: Change, days: times.Days = "", hours: times.Hours = "", date: Date = ""
 ) -> None:
     """Add a window; each of several days takes one of the lock's five."""
     with reporting():
@@ -110,11 +102,7 @@ def passage_add(
 
 @passage_app.command("delete")
 def passage_delete(
-    lock: common.Lock,
-    via: Change,
-    days: times.Days = "",
-    hours: times.Hours = "",
-    date: Date = "",
+    lock: common.Lock, via: Change, days: times.Days = "", hours: times.Hours = "", date: Date = ""
 ) -> None:
     """Delete exactly this window."""
     with reporting():
@@ -124,40 +112,25 @@ def passage_delete(
 
 
 @passage_app.command("clear")
-def passage_clear(
-    lock: common.Lock,
-    via: Change,
-) -> None:
+def passage_clear(lock: common.Lock, via: Change) -> None:
     """Delete all windows."""
     title, result = via.ask(lock, "passage_clear")
     _windows_left(title, result)
 
 
-def freeze(
-    lock: common.Lock,
-    via: Change,
-    as_json: common.Json = False,
-) -> None:
+def freeze(lock: common.Lock, via: Change, as_json: common.Json = False) -> None:
     """Freeze a lock: it opens for nobody, and nothing in it changes."""
     title, result = via.ask(lock, "freeze")
     done(title, "frozen", result, as_json)
 
 
-def unfreeze(
-    lock: common.Lock,
-    via: Change,
-    as_json: common.Json = False,
-) -> None:
+def unfreeze(lock: common.Lock, via: Change, as_json: common.Json = False) -> None:
     """Let a frozen lock work again."""
     title, result = via.ask(lock, "unfreeze")
     done(title, "works again", result, as_json)
 
 
-def emergency_unlock(
-    lock: common.Lock,
-    via: Gateway,
-    as_json: common.Json = False,
-) -> None:
+def emergency_unlock(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Switch auto-lock off, then open the door: it stays open until `gatehouse autolock set`."""
     title, result = via.ask(lock, "emergency_unlock")
     done(title, "unlocked, and stays so", result, as_json)

@@ -5,17 +5,20 @@ deleted here stays in the lock; its number is remembered, so that reading the lo
 Source: mqtt.md 1 (`…/records`); domain.md key feature 10.
 """
 
+import asyncio
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from host_tools.errors import HostError
+from host_tools.gateway.client import Gateways
 
 ENVIRONMENT = "GATEHOUSE_RECORDS"
+QUIET_S = 2.0  # after the gateway has read the lock, its batches arrive within this
 COLUMNS = ("rec", "type", "list", "event", "method", "ok", "who", "ts", "battery", "button", "accessory_battery")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -188,3 +191,41 @@ def _row(row: tuple) -> dict:
     found = dict(zip(("epoch", *COLUMNS), row, strict=True))
     found["ok"] = None if found["ok"] is None else bool(found["ok"])
     return found
+
+
+class Inflow:
+    """Batches of one lock on their way into the store; each is acknowledged when it is on the disk."""
+
+    def __init__(self, store: RecordStore, gateways: Gateways, ident: str) -> None:
+        self._store = store
+        self._gateways = gateways
+        self._ident = ident
+        self._batches: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self.new = 0
+
+    async def start(self) -> None:
+        def heard(sender: str, _lock: str, _leaf: str, text: str) -> None:
+            self._batches.put_nowait((sender, text))
+
+        await self._gateways.watch(("records",), heard, self._ident)
+
+    async def _next(self, quiet_s: float | None) -> list[dict]:
+        sender, text = await asyncio.wait_for(self._batches.get(), quiet_s)
+        batch = read_batch(text)
+        self.new += self._store.keep(self._ident, batch)
+        await self._gateways.acknowledge(sender, self._ident, batch.epoch, batch.last)
+        return batch.items
+
+    async def keep(self, quiet_s: float | None) -> None:
+        """Until no batch has come for so long."""
+        while True:
+            try:
+                await self._next(quiet_s)
+            except TimeoutError:
+                return
+
+    async def items(self) -> AsyncIterator[dict]:
+        """Records as they come, for ever."""
+        while True:
+            for item in await self._next(None):
+                yield item

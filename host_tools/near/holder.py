@@ -14,7 +14,7 @@ from host_tools.errors import HostError
 from host_tools.near import sightings
 from host_tools.near.local_link import host_errors
 from host_tools.near.lock_link import connect
-from host_tools.owner import bundle_codec
+from host_tools.owner import bundles
 
 _RECURRING = 4
 
@@ -44,8 +44,8 @@ def read(bundle: dict) -> Held:
         held = Held(
             bundle["lockMac"].lower(),
             bundle.get("lockAlias") or bundle["lockMac"],
-            bundle_codec.decode_aes_key(bundle["aesKeyStr"]),
-            int(bundle_codec.decode_secret(bundle["unlockKey"])),
+            bundles.decode_aes_key(bundle["aesKeyStr"]),
+            int(bundles.decode_secret(bundle["unlockKey"])),
             int(bundle.get("uid") or 0),
             int(bundle.get("lockFlagPos") or 0),
             int(bundle.get("startTime") or 0) // 1000,

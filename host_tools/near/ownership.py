@@ -1,15 +1,16 @@
-"""What only a lock's owner does with the lock itself: give it up for good, name it, tell its clock, look at its basics.
+"""What only its owner does with a lock nearby: reset it, name it, set its clock and its own codes, add a fob, open it.
 
 Deleting goes from the lock outwards, so that whatever is cut off can be done again: the lock first, which is then
-nobody's and can be paired, then the gateways that have its keys, the key book last (domain.md 3.10; feature-table.md
-F011).
+nobody's and can be paired, then the gateways that have its keys, the key book last. The key book learns of a new code
+once the lock has accepted it. Source: domain.md 3.10; feature-table.md F011; lock-ble-commands.md 3.4; domain.md 3.1.
 """
 
 import time
+from collections.abc import Callable
 
 from firmware.lib import opcodes
 from firmware.lib.errors import FirmwareError, LinkError
-from firmware.lib.messages import session_client, settings_client
+from firmware.lib.messages import fingerprint_client, pairing_client, passcode_client, session_client, settings_client
 from host_tools.errors import HostError
 from host_tools.near import sightings
 from host_tools.near.local_link import NOT_OURS, admin_session, connect_to, find, host_errors, local_link
@@ -18,6 +19,8 @@ from host_tools.owner import bundles
 from host_tools.owner.keybook import Entry, KeyBook
 
 _SCAN_S = 20
+_LISTEN_MS = 32000  # the lock listens for a fob for 30 s
+ADMIN, ERASE = "admin_passcode", "erase_code"
 TOUCH_DBM = -65  # about half a metre
 # Feature bits of domain.md 3.12 that people ask for
 _WORDS = {0: "passcodes", 1: "cards", 2: "fingerprints", 4: "auto-lock", 8: "lock command", 10: "gateway unlock"}
@@ -137,3 +140,56 @@ def rename(book: KeyBook, entry: Entry, alias: str) -> None:
         kept.name = alias
 
     book.update(entry.mac, change)
+
+
+def check_erase_code(code: str) -> str:
+    """The code, or HostError."""
+    if code and not 7 <= len(code) <= 9:
+        raise HostError("bad_request", "an erase code has 7 to 9 digits", ttlock=-3006)
+    return code
+
+
+async def set_code(book: KeyBook, entry: Entry, which: str, code: str) -> None:
+    """`which` is ADMIN or ERASE; `code` "" deletes it. HostError when the lock refuses: nothing has changed then."""
+    command, encode = {
+        ADMIN: (opcodes.SET_ADMIN_PASSCODE, pairing_client.set_admin_passcode),
+        ERASE: (opcodes.SET_ERASE_CODE, passcode_client.set_erase_code),
+    }[which]
+    async with local_link(entry) as link:
+        await link.exchange(command, encode(code))
+    book.update(entry.id, lambda kept: setattr(kept, which, code))
+
+
+async def read_admin_code(book: KeyBook, entry: Entry) -> str:
+    """What the lock says its administrator's passcode is; the key book is put right by it."""
+    async with local_link(entry) as link:
+        data = await link.exchange(opcodes.GET_ADMIN_PASSCODE, pairing_client.get_admin_passcode())
+    code = pairing_client.admin_passcode(data)[1]
+    book.update(entry.id, lambda kept: setattr(kept, ADMIN, code))
+    return code
+
+
+async def add_fob(
+    entry: Entry, address: str = "", progress: Callable[[str], None] = lambda step: None, timeout_s: float = 20
+) -> str:
+    """Bind the fob of an address, or listen for one whose button is pressed -> its address, with colons."""
+    plain = fingerprint_client.bind(_octets(address)) if address else fingerprint_client.enrol()
+    progress("looking for %s" % entry.name)
+    async with local_link(entry, timeout_s) as link:
+        state, number, _, _ = fingerprint_client.added(await link.exchange(opcodes.KEY_FOB, plain))
+        while state != fingerprint_client.ADDED:
+            progress("press a button of the fob")
+            state, number, _, _ = fingerprint_client.added(await link.follow(opcodes.KEY_FOB, _LISTEN_MS))
+    assert number is not None
+    return fingerprint_client.address_of(number).hex(":")
+
+
+def _octets(address: str) -> bytes:
+    digits = address.replace(":", "").replace("-", "")
+    try:
+        octets = bytes.fromhex(digits)
+    except ValueError:
+        octets = b""
+    if len(octets) != 6:
+        raise HostError("bad_request", "that is no address of a fob", "write it as aa:bb:cc:dd:ee:ff")
+    return octets

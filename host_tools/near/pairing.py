@@ -12,7 +12,6 @@ from firmware.lib import crypto, opcodes
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused
 from firmware.lib.messages import pairing_client, session_client, settings_client
 from host_tools.errors import HostError
-from host_tools.near import remote_unlock
 from host_tools.near.local_link import admin_session
 from host_tools.near.lock_link import LockLink, connect
 from host_tools.near.sightings import Sighting, find, scan
@@ -163,7 +162,7 @@ async def _switch(link: LockLink, outcome: Outcome, allow: bool | None, progress
     try:
         if allow is not None:
             await link.login(outcome.entry.admin_ps, outcome.entry.unlock_key)
-            await link.exchange(opcodes.REMOTE_UNLOCK, remote_unlock.change(allow))
+            await link.exchange(opcodes.REMOTE_UNLOCK, change_switch(allow))
         data = await link.exchange(opcodes.REMOTE_UNLOCK, session_client.remote_unlock_query())
         outcome.remote_unlock = session_client.remote_unlock(data)[1]
     except FirmwareError as err:
@@ -230,12 +229,20 @@ def _rolled_back(entry: Entry, book: KeyBook) -> HostError:
     return HostError("refused", "the lock did not keep the pairing", "touch the keypad and pair again")
 
 
+def change_switch(is_allowed: bool) -> bytes:
+    """Body of 0x37 that changes the remote-unlock switch, after a login (lock-ble-commands.md 6.4).
+
+    It is here and not in the firmware so that no gateway image contains it (security.md 3.7).
+    """
+    return b"\x02\x01" if is_allowed else b"\x02\x00"
+
+
 async def set_remote_unlock(entry: Entry, allow: bool, timeout_s: float = 20) -> bool:
     """Change the remote-unlock switch of a paired lock over the local link; returns what the lock then says."""
     sighting = await find(entry.mac, entry.name, timeout_s)
     try:
         async with admin_session(sighting, entry) as link:
-            await link.exchange(opcodes.REMOTE_UNLOCK, remote_unlock.change(allow))
+            await link.exchange(opcodes.REMOTE_UNLOCK, change_switch(allow))
             data = await link.exchange(opcodes.REMOTE_UNLOCK, session_client.remote_unlock_query())
             return session_client.remote_unlock(data)[1]
     except FirmwareError as err:

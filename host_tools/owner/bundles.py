@@ -1,17 +1,22 @@
 """Other programs' key files: VirtualKey (ttlock-ble) and lockData (ttlock-sdk-js) -> key book entries, and back.
 
-Source: lock-ble-commands.md 10. Text codings are `bundle_codec`'s.
+Owns the text forms of secrets in them too: AES keys, and numbers coded by XOR; the firmware contains none of this
+(security.md DWN-2). Source: lock-ble-commands.md 10; lock-ble-link.md 5.
 """
 
-from firmware.lib.errors import FirmwareError
+import base64
+import binascii
+
+from firmware.lib import frame
+from firmware.lib.errors import FirmwareError, ProtocolError
 from firmware.lib.messages import pairing_client, pairing_lock
 from host_tools.errors import HostError
-from host_tools.owner import bundle_codec
 from host_tools.owner.keybook import Entry, lock_id
 
 _ADMIN = "110301"
 _SHARED = "110302"
 _RECURRING = 4
+_PLAIN_LEN = 10  # texts up to this length are not coded
 
 
 def read(value) -> list[Entry]:
@@ -31,9 +36,9 @@ def _from_virtual_key(item: dict) -> Entry:
     entry = Entry(
         mac,
         item.get("lockAlias") or item.get("lockName") or lock_id(mac),
-        bundle_codec.decode_aes_key(item["aesKeyStr"]).hex(),
-        int(bundle_codec.decode_secret(item.get("adminPs") or "0")),
-        int(bundle_codec.decode_secret(item["unlockKey"])),
+        decode_aes_key(item["aesKeyStr"]).hex(),
+        int(decode_secret(item.get("adminPs") or "0")),
+        int(decode_secret(item["unlockKey"])),
         scene=int(version.get("scene", 2)),
         group=int(version.get("groupId", 1)),
         org=int(version.get("orgId", 1)),
@@ -87,7 +92,7 @@ def virtual_key(entry: Entry) -> dict:
             "groupId": entry.group,
             "orgId": entry.org,
         },
-        "aesKeyStr": bundle_codec.encode_aes_key(bytes.fromhex(entry.aes)),
+        "aesKeyStr": encode_aes_key(bytes.fromhex(entry.aes)),
         "unlockKey": str(entry.unlock_key),
         "lockFlagPos": entry.flag_pos,
         "timezoneRawOffSet": entry.utc_offset_min * 60000,
@@ -139,3 +144,52 @@ def lock_data(entry: Entry) -> dict:
             **({"pwdInfo": _pwd_info(entry)} if entry.seeds else {}),
         },
     }
+
+
+def decode_aes_key(text: str) -> bytes:
+    """`aesKeyStr` -> 16 bytes. Accepts 16 hex bytes parted by commas, dots, blanks or dashes, or 32 hex digits."""
+    text = text.strip()
+    for separator in ",. -":
+        if separator in text:
+            parts = text.split(separator)
+            break
+    else:
+        parts = [text[place : place + 2] for place in range(0, len(text), 2)] if len(text) == 32 else []
+    try:
+        if len(parts) != 16 or not all(1 <= len(part) <= 2 for part in parts):
+            raise ValueError
+        return bytes.fromhex("".join(part.rjust(2, "0") for part in parts))
+    except ValueError:
+        raise ProtocolError("not an AES key") from None
+
+
+def encode_aes_key(key: bytes) -> str:
+    """16 bytes -> the comma form, which every client reads."""
+    return ",".join("%02x" % octet for octet in key)
+
+
+def xor(octets: bytes, seed: int) -> bytes:
+    """Code or decode `octets` with the seed: every byte XOR seed XOR table[length], by the producer's table."""
+    mask = seed ^ frame.CRC_TABLE[len(octets) & 0xFF]
+    return bytes(octet ^ mask for octet in octets)
+
+
+def decode_secret(text: str) -> str:
+    """`lockKey`, `adminPwd`, `noKeyPwd` -> digits. Up to ten characters are plain (lock-ble-commands.md 10.2)."""
+    if len(text) <= _PLAIN_LEN:
+        plain = text
+    else:
+        try:
+            octets = bytes(int(part) for part in base64.b64decode(text, validate=True).split(b","))
+        except (ValueError, binascii.Error):
+            raise ProtocolError("not a coded secret") from None
+        plain = xor(octets[:-1], octets[-1]).decode("latin-1")
+    if not (plain.isascii() and plain.isdigit()):
+        raise ProtocolError("coded secret is no number")
+    return plain
+
+
+def encode_secret(digits: str, seed: int) -> str:
+    """Digits -> the coded form with any `seed` 0..255 (short numbers are coded too; readers accept both)."""
+    octets = xor(digits.encode("ascii"), seed) + bytes((seed,))
+    return base64.b64encode(",".join("%d" % octet for octet in octets).encode()).decode()

@@ -3,8 +3,8 @@
 import pytest
 
 from firmware.lib.errors import ProtocolError
-from host_tools.near import remote_unlock
-from host_tools.owner import bundle_codec
+from host_tools.near import pairing
+from host_tools.owner import bundles
 from tests.vectors import vectors
 
 FOUND = [
@@ -19,18 +19,18 @@ FOUND = [
 def test_vector(vector):
     if "seed" in vector:
         plain, seed = bytes.fromhex(vector["plaintext"]), vector["seed"]
-        assert bundle_codec.xor(plain, seed).hex() == vector["encoded"]
-        assert bundle_codec.xor(bytes.fromhex(vector["encoded"]), seed) == plain
+        assert bundles.xor(plain, seed).hex() == vector["encoded"]
+        assert bundles.xor(bytes.fromhex(vector["encoded"]), seed) == plain
         return
     decoded = vector["decoded"]
     if isinstance(decoded, dict) and "key" in decoded:
-        assert bundle_codec.decode_aes_key(vector["input"]).hex() == decoded["key"]
+        assert bundles.decode_aes_key(vector["input"]).hex() == decoded["key"]
         return
     digits = decoded["decoded"] if isinstance(decoded, dict) else decoded
-    assert bundle_codec.decode_secret(vector["input"]) == digits
+    assert bundles.decode_secret(vector["input"]) == digits
     if len(vector["input"]) > 10:
         seed = vectors.octets(vector["encoded"])[-1] if "encoded" in vector else 41
-        assert bundle_codec.decode_secret(bundle_codec.encode_secret(digits, seed)) == digits
+        assert bundles.decode_secret(bundles.encode_secret(digits, seed)) == digits
 
 
 def test_count():
@@ -40,16 +40,16 @@ def test_count():
 @pytest.mark.parametrize("text", ["", "zz" * 16, "1,2,3", "0f" * 15, "001,1e" + ",00" * 14])
 def test_bad_keys_are_refused(text):
     with pytest.raises(ProtocolError):
-        bundle_codec.decode_aes_key(text)
+        bundles.decode_aes_key(text)
 
 
 @pytest.mark.parametrize("text", ["", "abc", "not base64 at all", "MzAwLDMwMCwzMDA="])
 def test_bad_secrets_are_refused(text):
     with pytest.raises(ProtocolError):
-        bundle_codec.decode_secret(text)
+        bundles.decode_secret(text)
 
 
 def test_remote_unlock_change_is_the_vectors_request():
     for vector in vectors.load("vectors-commands.json"):
         if vector["name"] == "k_remote_unlock_on":
-            assert remote_unlock.change(True).hex() == vector["plaintext"]
+            assert pairing.change_switch(True).hex() == vector["plaintext"]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from host_tools.boards import flash, provision
+from host_tools.boards import flash, serial_console
 from host_tools.boards.serial_console import SerialConsole
 from host_tools.errors import HostError
 from host_tools.sim.board.pty_end import open_pty
@@ -103,9 +103,9 @@ def test_provisioning_writes_settings_that_the_gateway_accepts_and_no_others():
         port = site.gateways[0].console
         wanted = {"wifi_ssid": "sim", "wifi_password": "simulated", "mqtt_host": "127.0.0.1", "mqtt_port": 1883}
         with pytest.raises(HostError) as caught:
-            provision.provision(port, wanted)
+            serial_console.provision(port, wanted)
         assert "mqtt_ca" in str(caught.value)
-        about = provision.provision(port, dict(wanted, insecure_broker=True))
+        about = serial_console.provision(port, dict(wanted, insecure_broker=True))
         assert about["id"] == site.gateways[0].id
         with SerialConsole(port, 20) as console:
             shown = console.ask({"do": "settings"}, 20, repeat=True)["settings"]
@@ -118,7 +118,7 @@ def test_provisioning_writes_settings_that_the_gateway_accepts_and_no_others():
 def test_provisioning_refuses_a_lock():
     def work(site):
         with pytest.raises(HostError) as caught:
-            provision.provision(site.locks[0].console, {"wifi_ssid": "x"})
+            serial_console.provision(site.locks[0].console, {"wifi_ssid": "x"})
         assert "no gateway" in str(caught.value)
 
     on_site(SiteSpec(gateways=0, locks=1, profile="ideal"), work)
@@ -127,7 +127,7 @@ def test_provisioning_refuses_a_lock():
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"a":'])
 def test_settings_must_be_an_object(text):
     with pytest.raises(HostError):
-        provision.read_settings(text)
+        serial_console.read_settings(text)
 
 
 def test_the_console_passes_over_log_lines_echoes_and_broken_lines():

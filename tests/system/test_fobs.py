@@ -4,7 +4,7 @@ import asyncio
 
 from firmware.lib import marks, opcodes
 from firmware.lib.messages import fingerprint_client
-from host_tools.near import fobs
+from host_tools.near import ownership
 from tests.system.bench import Bench
 from tests.system.test_fingerprints import record_of
 
@@ -51,9 +51,9 @@ def test_f099_fobs_are_let_in_by_a_press_and_by_their_address(shared):
             if "press" in step:
                 pressing.append(asyncio.create_task(press(bench, MINE)))
 
-        assert await fobs.add(shared.entry, progress=told) == MINE
+        assert await ownership.add_fob(shared.entry, progress=told) == MINE
         await asyncio.gather(*pressing)
-        assert await fobs.add(shared.entry, YOURS) == YOURS
+        assert await ownership.add_fob(shared.entry, YOURS) == YOURS
         assert [item["mac"] for item in await listed(bench)] == [MINE.replace(":", ""), YOURS.replace(":", "")]
         assert await opens(bench, MINE) and await opens(bench, YOURS)
         assert not await opens(bench, "c0:ff:ee:00:00:03")
@@ -69,7 +69,7 @@ def test_f098_fobs_are_listed_changed_deleted_and_cleared(shared):
         seen = len(bench.records())
         await bench.until_linkless()
         for mac in (THIRD, FOURTH):
-            assert await fobs.add(shared.entry, mac) == mac
+            assert await ownership.add_fob(shared.entry, mac) == mac
         assert await opens(bench, THIRD)
         wanted = {"mac": THIRD.replace(":", ""), "battery": 77, "online": True, "status": 1}
         assert (await listed(bench))[0] == wanted
@@ -104,7 +104,7 @@ def test_f098_fobs_are_listed_changed_deleted_and_cleared(shared):
 def test_f098_the_battery_of_a_fob_is_told_by_the_lock(shared):
     async def story(bench):
         await bench.until_linkless()
-        assert await fobs.add(shared.entry, MINE) == MINE
+        assert await ownership.add_fob(shared.entry, MINE) == MINE
         await press(bench, MINE, LOCK, 23)
         async with bench.beside(shared.entry) as link:
             plain = fingerprint_client.battery_request(fingerprint_client.FOB)

@@ -10,7 +10,7 @@ from firmware.lib.messages import card_client, passcode_client, session_client, 
 from host_tools.errors import HostError
 from host_tools.gateway import credentials
 from host_tools.gateway.client import connect
-from host_tools.near import local_codes
+from host_tools.near import ownership
 from host_tools.owner import minting, names
 from tests.system.bench import HANG_S
 
@@ -193,7 +193,7 @@ def test_f075_an_erase_code_leaves_the_admin_passcode_alone(local):
         assert await opens(bench, None, {"do": "card", "number": 3661413478})
         await bench.leap(HOUR_S)
         assert await opens(bench, mint(bench, "permanent").code)
-        await local_codes.set_code(bench.book, entry, local_codes.ERASE, "9753102")
+        await ownership.set_code(bench.book, entry, ownership.ERASE, "9753102")
         assert not await opens(bench, "9753102")
         assert (await types(bench, 2)) == [10, 8]
 
@@ -205,7 +205,7 @@ def test_f083_the_admin_passcode_is_changed_beside_the_lock_and_opens(local):
         entry = entry_of(bench)
         before = entry.admin_passcode
         for code in ("7193", "719304682"):
-            await local_codes.set_code(bench.book, entry, local_codes.ADMIN, code)
+            await ownership.set_code(bench.book, entry, ownership.ADMIN, code)
             assert await opens(bench, code)
             assert (await types(bench, 1)) == [92]
         assert not await opens(bench, before)
@@ -221,7 +221,7 @@ def test_f083_the_admin_passcode_is_changed_beside_the_lock_and_opens(local):
         assert (await types(bench, 1)) == [38]
         assert await opens(bench, "719304682")
         await bench.lock.panel({"do": "privacy", "on": False})
-        assert await local_codes.read_admin_code(bench.book, entry) == entry_of(bench).admin_passcode == "719304682"
+        assert await ownership.read_admin_code(bench.book, entry) == entry_of(bench).admin_passcode == "719304682"
 
     local(story)
 
