@@ -9,6 +9,7 @@ from firmware.lib import crypto, frame, opcodes
 from firmware.lib.errors import LinkError, from_ble
 from firmware.lib.frame import Reassembler
 from firmware.lib.messages import common
+from firmware.lib.messages.pairing_client import init_passwords
 from firmware.system import store
 from firmware.system.timing import ticks_ms
 from tests.scratch import scratch
@@ -25,6 +26,51 @@ UID = 0x4B000000
 _ALWAYS = b"\x00\x01\x01\x00\x00\x63\x01\x01\x00\x00"
 WINDOW = {"weekdays": [3], "from_min": 480, "to_min": 600}
 _UNIX_S = lock_rig.START_S + 946684800
+
+_END_S = 1800000000
+_PERIOD = {"end": _END_S, "days": [1, 3], "from_min": 480, "to_min": 600}
+# Arguments of every operation that changes something, so that it has all of its steps
+CHANGES = {
+    "unlock": {},
+    "lock": {},
+    "emergency_unlock": {},
+    "time_sync": {},
+    "zone_set": {"utc_offset_min": 60},
+    "name_set": {"name": "Door"},
+    "passcode_add": {"code": "975310"},
+    "passcode_change": {"code": CODE, "new_code": "975310"},
+    "passcode_delete": {"code": CODE},
+    "passcode_clear": {},
+    "passcode_reset": {"seeds": init_passwords(2026, [(n, n + 7) for n in range(10)]).hex()},
+    "card_add": dict(_PERIOD, number=8),
+    "card_enrol": _PERIOD,
+    "card_change": dict(_PERIOD, number=7),
+    "card_delete": {"number": 7},
+    "card_clear": {},
+    "card_lost": {"number": 7},
+    "fingerprint_enrol": _PERIOD,
+    "fingerprint_change": dict(_PERIOD, number=FINGER_NUMBER),
+    "fingerprint_delete": {"number": FINGER_NUMBER},
+    "fingerprint_clear": {},
+    "fob_change": dict(_PERIOD, mac=MAC),
+    "fob_delete": {"mac": MAC},
+    "fob_clear": {},
+    "ekey_add": {"uid": UID + 1, "unlock_key": 77},
+    "ekey_change": {"uid": UID, "remote": True},
+    "ekey_freeze": {"uid": UID},
+    "ekey_unfreeze": {"uid": UID},
+    "ekey_delete": {"uid": UID},
+    "ekey_reset": {},
+    "autolock_set": {"seconds": 30},
+    "setting_set": {"name": "sound", "value": False},
+    "passage_add": {"weekdays": [1, 2], "from_min": 480, "to_min": 600},
+    "passage_delete": WINDOW,
+    "passage_clear": {},
+    "freeze": {},
+    "unfreeze": {},
+}
+
+SEALED = ("ekey_add", "passcode_reset")
 
 # What asks: by its command, or by its first byte; every other frame is taken for a change
 _ASKS = (
@@ -191,16 +237,17 @@ class ChangeRig(JobRig):
     def restarted(self):
         return ChangeRig(self.folder, self.far)
 
-    def request(self, op, args, is_sealed=False):
-        """Send the one request."""
-        self._args = args
-        self.send("cmd", dict({"op": op, "id": "one"}, **({"sealed": "x"} if is_sealed else {"args": args})))
+    def request(self, op, id="one"):
+        """Send a request for a change."""
+        self._args = args = CHANGES[op]
+        members = {"sealed": "x"} if op in SEALED else {"args": args}
+        self.send("cmd", dict(members, op=op, id=id))
 
     def serve(self, *ways):
         """Run the jobs, and go these ways one after the other -> codes of the results of the one request.
 
         "break": until the link is broken at the change, "round": until nobody has the radio any more, "cancel",
-        "expire", "end": until the request has its result.
+        "expire", "end": until the request has its result, "told": until somebody has been told how it stands.
         """
 
         async def work():
@@ -229,6 +276,8 @@ class ChangeRig(JobRig):
             return self.far.is_cut or self.results("one")
         if way == "cancel":
             return self.results("two")
+        if way == "told":
+            return self.out.steps or self.results("one")
         job = self.scheduler.current
         if job:
             job.deadline_ms = ticks_ms()  # it tries to reach a lock that it does not reach any more

@@ -7,13 +7,17 @@ import sys
 import unittest
 
 from firmware.gateway.operations import table
+from firmware.gateway.scheduler import COMMAND, URGENT
 from firmware.system.timing import remaining_ms
+from tests.unit.change_rig import CHANGES, SEALED, ChangeRig
 from tests.unit.command_rig import Rig
 from tests.unit.gateway_rig import FEATURES
 
 _FREE = ("lock", "state", "info", "time_get", "time_sync", "records_read", "upload", "diagnosis", "jobs")
 _QUERIES = ("_list", "_get", "_count")
-_SEALED = ("ekey_add", "passcode_reset")
+_AT_ONCE = ("unlock", "lock", "emergency_unlock", "card_enrol", "fingerprint_enrol")  # nobody waits for those at a door
+_ASKED = ("state", "info", "time_get", "records_read", "upload", "diagnosis", "jobs", "passcode_count", "passcode_list")
+_ASKED += ("card_list", "fingerprint_list", "fob_list", "ekey_list", "autolock_get", "setting_get", "passage_list")
 _BITS = (
     (0, ("passcode_add", "passcode_list", "passcode_clear")),
     (1, ("card_add", "card_list", "card_lost")),
@@ -22,9 +26,24 @@ _BITS = (
     (8, ("lock",)),
     (10, ("unlock",)),
     (11, ("freeze", "unfreeze")),
+    (10, ("emergency_unlock",)),
     (22, ("passage_add", "passage_list")),
     (41, ("fob_change", "fob_list")),
 )
+_SETTINGS = (
+    (9, "passcode_display"),
+    (15, "sound"),
+    (25, "lamp_s"),
+    (28, "tamper"),
+    (29, "reset_button"),
+    (30, "privacy"),
+    (36, "direction"),
+    (43, "volume"),
+    (43, "language"),
+    (46, "passage_auto_unlock"),
+    (51, "door_alarm_s"),
+)
+_ALL = (1 << 128) - 1
 
 
 class GuardTest(unittest.TestCase):
@@ -55,7 +74,7 @@ class GuardTest(unittest.TestCase):
 
     def test_secrets_are_taken_sealed_only(self):
         rig = Rig("sealed-only")
-        for op in _SEALED:
+        for op in SEALED:
             result = rig.ask(op, {})
             self.assertEqual(result["code"], "bad_request", op)
             self.assertTrue("sealed" in result["msg"], op)
@@ -70,7 +89,7 @@ class GuardTest(unittest.TestCase):
 
     def test_what_waits_for_somebody_or_reads_all_has_minutes(self):
         rig = Rig("long")
-        rig.lock.features = (1 << 128) - 1
+        rig.lock.features = _ALL
         spans_s = {}
 
         def take_none(job):
@@ -79,21 +98,73 @@ class GuardTest(unittest.TestCase):
 
         rig.scheduler.submit = take_none
         for op in ("records_read", "upload", "fingerprint_enrol", "card_enrol", "state"):
-            if table.rules(op, True) is not None:
-                rig.ask(op)
+            rig.ask(op)
         for op, span_s in spans_s.items():
             self.assertEqual(span_s > 60, op != "state", op)
         self.assertTrue(len(spans_s) > 3)
+
+    def test_what_moves_the_bolt_goes_first_and_does_not_wait_for_long(self):
+        rig = Rig("volatile", expiry_s=10)
+        jobs = {}
+
+        def take_none(job):
+            jobs[job.op] = remaining_ms(job.deadline_ms) <= 10000, job.priority
+            return False
+
+        rig.scheduler.submit = take_none
+        for op in ("unlock", "lock", "emergency_unlock", "state"):
+            rig.ask(op)
+            self.assertEqual(jobs[op], (False, COMMAND) if op == "state" else (True, URGENT), op)
+
+    def test_changes_wait_for_their_lock_and_questions_do_not(self):
+        for op in CHANGES:
+            if op in _AT_ONCE:
+                continue
+            rig = ChangeRig()
+            rig.away().request(op)
+            rig.serve("told")
+            self.assertEqual([entry.op for entry in rig.jobs.of(rig.lock.id)], [op])
+        rig = ChangeRig()
+        rig.rates.take = lambda *args: True
+        for op in _ASKED:
+            self.assertEqual(rig.ask(op, {})["code"], "ok", op)
+
+    def test_what_waits_is_told_without_the_lock(self):
+        rig = Rig("away")
+        rig.lock.seen_s = None
+        self.assertEqual(rig.ask("jobs")["data"]["count"], 0)
+        self.assertEqual(rig.ask("cancel", {"id": "x"})["data"]["reason"], "not_found")
+        self.assertEqual(rig.opened, 0)
+
+    def test_what_went_wrong_is_told_of_a_lock_that_is_not_known_yet(self):
+        rig = Rig("unmet")
+        rig.lock.verified = False
+        self.assertEqual(rig.ask("diagnosis", {"part": "errors"})["code"], "ok")
+        self.assertEqual(rig.far.asked, [])
 
     def test_operation_for_which_the_lock_lacks_a_part_does_not_touch_the_radio(self):
         rig = Rig("lacking")
         rig.rates.take = lambda *args: True
         for bit, ops in _BITS:
-            rig.lock.features = (1 << 128) - 1 - (1 << bit)
+            rig.lock.features = _ALL - (1 << bit)
             for op in ops:
-                if table.rules(op, True) is not None:
-                    self.assertEqual(rig.ask(op, {})["code"], "unsupported", op)
+                self.assertEqual(rig.ask(op, {})["code"], "unsupported", op)
+        for bit, name in _SETTINGS:
+            rig.lock.features = _ALL - (1 << bit)
+            self.assertEqual(rig.ask("setting_get", {"name": name})["code"], "unsupported", name)
         self.assertEqual(rig.opened, 0)
+
+    def test_hours_and_the_switch_are_asked_of_a_lock_that_has_them(self):
+        rig = ChangeRig()
+        rig.lock.features = _ALL - (1 << 34)
+        self.assertEqual(rig.ask("card_add", CHANGES["card_add"])["code"], "unsupported")
+        self.assertEqual(rig.far.changes, 0)
+        rig = Rig("no switch")
+        rig.lock.features = _ALL - (1 << 14)
+        rig.far.switch = 0
+        self.assertEqual(rig.ask("unlock")["code"], "ok")
+        rig.lock.features = _ALL
+        self.assertEqual(rig.ask("unlock")["code"], "remote_unlock_disabled")
 
 
 if __name__ == "__main__":

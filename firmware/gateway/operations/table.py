@@ -49,7 +49,7 @@ passcode_count passcodes
 passcode_list passcodes
 card_add cards GD
 card_enrol cards GL
-card_change cards GDL
+card_change cards GD
 card_delete cards GD
 card_clear cards GD
 card_lost cards GD
