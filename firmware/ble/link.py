@@ -182,11 +182,11 @@ class Link:
             if self.pin is not None and answer.scene != self.pin:
                 raise ProtocolError("scene %d in place of %d" % (answer.scene, self.pin))
             if answer.payload:
-                found = self.decrypt(answer.payload, command)
+                reply = self.decrypt(answer.payload, command)
                 self.pin = answer.scene
                 self.answers += 1
             elif command in (opcodes.RESET, opcodes.INIT):  # lock-ble-link.md 8.11; hardware-facts.md F21
-                found = (command, True, b"")
+                reply = (command, True, b"")
             else:
                 raise ProtocolError("empty answer")
         except ProtocolError as err:
@@ -196,8 +196,8 @@ class Link:
             return None
         self.group = answer.group
         self.org = answer.org
-        self._debug("heard", found[0], raw)
-        return found
+        self._debug("heard", reply[0], raw)
+        return reply
 
     def decrypt(self, payload, command):
         """The answer in `payload` -> (echo, ok, data). Raises ProtocolError. host_tools overrides this."""

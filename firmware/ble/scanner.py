@@ -48,13 +48,13 @@ class Scanner:
         self._radio = radio
         self._on_sighting = on_sighting
         self._log = log.area("scanner")
-        self._heard = Inbox(_DEPTH)
+        self._adverts = Inbox(_DEPTH)
         self._is_over = False
 
     @property
     def dropped(self):
         """Advertisements lost because the loop was busy; they come again."""
-        return self._heard.dropped
+        return self._adverts.dropped
 
     async def run(self, lease):
         """Scan for ever, pausing while the radio is taken. Raises LinkError when the radio refuses to scan."""
@@ -67,16 +67,16 @@ class Scanner:
                 while not radio.is_idle():  # somebody may take it while we are waking up
                     await radio.until_idle()
                 lease.renew()
-                self._heard.clear()
+                self._adverts.clear()
                 self._is_over = False
                 radio.start_scan()
                 while not self._is_over:  # somebody has taken the radio, or the stack has stopped
                     lease.suspend()
-                    item = await self._heard.get()
+                    item = await self._adverts.get()
                     lease.renew()
                     while item:
                         self._on_sighting(*item)
-                        item = self._heard.get_nowait()
+                        item = self._adverts.get_nowait()
                     await sleep_ms(0)
         except LinkError as err:
             self._log.warn("failed", err=err)
@@ -93,10 +93,10 @@ class Scanner:
 
     def _on_end(self):
         self._is_over = True
-        self._heard.put(False)
+        self._adverts.put(False)
 
     def _on_advert(self, addr_type, address, kind, rssi_dbm, payload):
         at = find_field(payload, _MANUFACTURER, _MIN_LEN)
         if at >= 0 and looks_like_lock(address, payload, at):
             manufacturer = bytes(payload[at : at + payload[at - 2] - 1])
-            self._heard.put((bytes(address), addr_type, rssi_dbm, manufacturer))
+            self._adverts.put((bytes(address), addr_type, rssi_dbm, manufacturer))

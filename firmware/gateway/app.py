@@ -67,7 +67,7 @@ class App:
             provisioning.PATH,
             gateway and gateway.about,
             gateway and gateway.forget,
-            lifeline.told,
+            lifeline.describe,
         )
         lifeline.supervisor.add("console", lambda lease: serve(console.handle, lease))
 
@@ -300,7 +300,7 @@ class Gateway:
         """Members of `info`."""
         return dict(
             self._facts,
-            restart=self._lifeline.told(),
+            restart=self._lifeline.describe(),
             nonce=self._nonce,
             x25519=self._public.hex(),
             locks=[{"mac": lock.id, "name": lock.name} for lock in self._registry.all()],

@@ -241,11 +241,11 @@ class App:
             "paired": self._device.pairing.is_final,
             "panel": self._settings.panel,
             "reset": board.reset_cause(),
-            "restart": self._lifeline.told(),
+            "restart": self._lifeline.describe(),
         }
 
     def _about_board(self):
-        start = self._lifeline.told()
+        start = self._lifeline.describe()
         return {
             "uptime_s": self._uptime.seconds(),
             "reset": board.reset_cause(),

@@ -96,7 +96,7 @@ class Mqtt(MQTTClient):
             self.sock = _Sink()
             try:
                 super().publish(topic.encode(), payload.encode() if isinstance(payload, str) else payload, retain, 0)
-                session.outbox.put(bytes(self.sock.taken))
+                session.outbox.enqueue(bytes(self.sock.written))
             finally:
                 self.sock = None
         else:
@@ -106,7 +106,7 @@ class Mqtt(MQTTClient):
         """End the session in order: the broker drops the last will. `run` will connect again unless cancelled."""
         session = self._session
         if session is not None:
-            session.outbox.put(mqtt_packet.DISCONNECT)
+            session.outbox.enqueue(mqtt_packet.DISCONNECT)
             await session.outbox.flushed()
             session.end(NetError("disconnect asked for"))
 
@@ -190,7 +190,7 @@ class Mqtt(MQTTClient):
             if self.cb:
                 self.cb(packet.topic, packet.payload, packet.retain, packet.qos)
             if packet.qos:
-                session.outbox.put(mqtt_packet.encode_puback(packet.pid))
+                session.outbox.enqueue(mqtt_packet.encode_puback(packet.pid))
         elif packet.type == mqtt_packet.PUBACK:
             session.outbox.acknowledge(packet.pid)
         elif packet.type == mqtt_packet.SUBACK:
@@ -227,7 +227,7 @@ class Mqtt(MQTTClient):
                 pinged_ms = ticks_ms()
                 self.sock = _Sink()
                 self.ping()
-                session.outbox.put(bytes(self.sock.taken))
+                session.outbox.enqueue(bytes(self.sock.written))
                 self.sock = None
 
     async def _welcome(self, session):
@@ -239,10 +239,10 @@ class _Sink:
     """Stands where umqtt.simple expects its socket: collects what it writes."""
 
     def __init__(self):
-        self.taken = bytearray()
+        self.written = bytearray()
 
     def write(self, part, size=None):
-        self.taken.extend(part if size is None else memoryview(part)[:size])
+        self.written.extend(part if size is None else memoryview(part)[:size])
 
 
 async def _guarded(session, job):

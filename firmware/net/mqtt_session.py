@@ -44,7 +44,7 @@ class Outbox:
             if self._pid not in self._unacked:
                 return self._pid
 
-    def put(self, packet):
+    def enqueue(self, packet):
         """Queue one encoded packet, without waiting. Raises NetError when the broker has long stopped reading."""
         if self._bytes > _MAX_STUCK:
             raise NetError("broker does not read")
@@ -60,7 +60,7 @@ class Outbox:
         packet = mqtt_packet.encode_publish(topic, payload, retain, 1, pid)
         self._unacked[pid] = waiter
         try:
-            self.put(packet)
+            self.enqueue(packet)
             await waiter.done.wait()
         finally:
             self._unacked.pop(pid, None)
@@ -93,10 +93,10 @@ class Outbox:
 
     def pop_all(self):
         """All queued packets, which the caller is about to write."""
-        taken, self._queue = self._queue, []
+        packets, self._queue = self._queue, []
         self._bytes = 0
-        self._writing_ms = ticks_ms() if taken else None
-        return taken
+        self._writing_ms = ticks_ms() if packets else None
+        return packets
 
     def sent(self):
         """The packets taken last have been written."""

@@ -69,7 +69,7 @@ class Lifeline:
         self._watchdog = self._board.Watchdog(_RUNNING_MS)
         await self.supervisor.run()
 
-    def told(self):
+    def describe(self):
         """Members for `hello`, `info` and `metrics`: why it started, and what has been counted since power came on."""
         restarts = self.restarts
         return {

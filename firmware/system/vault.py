@@ -43,18 +43,18 @@ class Vault:
 
     def _stored_key(self):
         """The device storage key, or None. Completes its second entry."""
-        found = None
+        stored = None
         missing = []
         for name in KEY_NAMES:
             key = self._nvs.get(_SPACE, name)
             if key is None or len(key) != _KEY_LEN:
                 missing.append(name)
-            elif found is None:
-                found = key
-        if found is not None:
+            elif stored is None:
+                stored = key
+        if stored is not None:
             for name in missing:
-                self._nvs.set(_SPACE, name, found)
-        return found
+                self._nvs.set(_SPACE, name, stored)
+        return stored
 
     def _secrets(self, make=False):
         """(cipher key, tag key, key of `wrap`), or None when there is no device storage key and none is to be made."""
@@ -113,21 +113,21 @@ class Vault:
         if self._held is not None and name in self._held:
             return self._held[name]
         least = self._counted(name)
-        found = None
+        newest = None
         copies = [self._valid(name, copy) for copy in _COPIES]
         for valid in copies:
-            if valid is not None and valid[0] >= (least or 0) and (found is None or valid[0] > found[0]):
-                found = valid
-        if found is None:
+            if valid is not None and valid[0] >= (least or 0) and (newest is None or valid[0] > newest[0]):
+                newest = valid
+        if newest is None:
             return None
-        counter, sealed = found
+        counter, sealed = newest
         try:
             if least != counter:
                 self._count(name, counter)
             for copy, valid in zip(_COPIES, copies):
                 if valid is None or valid[0] != counter:
                     self._write(name, copy, sealed)
-        except OSError:  # a flash that takes nothing any more can still be read
+        except OSError:  # a flash that cannot be written any more can still be read
             pass
         cipher = memoryview(sealed)[4 + _IV_LEN : len(sealed) - _TAG_LEN]
         return bytes(crypto.ctr(self._secrets()[0], sealed[4 : 4 + _IV_LEN], cipher))
