@@ -1,4 +1,4 @@
-"""`make demo`: a site is started and a story told on it, every step believed only when something independent saw it.
+"""`make demo`: starts a site and shows the main job on it, step by step. A step counts only when a witness saw it.
 
 Real in it: both firmware images on MicroPython, the radio protocol, broker and MQTT. The witnesses: the mechanics
 around each lock's board (they know pins, not firmware), what the lock shows on its panel, what arrives on MQTT.
@@ -101,7 +101,7 @@ class Witness:
     async def attach(self, gateways: gateway_client.Gateways) -> None:
         """Listen on this connection."""
 
-        def heard(gateway: str, lock: str, _leaf: str, text: str) -> None:
+        def receive(gateway: str, lock: str, _leaf: str, text: str) -> None:
             batch = read_batch(text)
             self.lost += batch.gap
             for item in batch.items:
@@ -110,7 +110,7 @@ class Witness:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        await gateways.watch(("records",), heard)
+        await gateways.watch(("records",), receive)
 
     def count(self, lock: str) -> int:
         """Different records of a lock that have arrived."""
@@ -170,10 +170,10 @@ class Demo:
     async def _pair(self, lock: Board, name: str) -> None:
         with self.story.step("Owner pairs with %s (%s), remote unlock on" % (name, lock.mac)):
             await self._panel(lock, {"do": "touch"})
-            found = await sightings.scan(lambda each: each.mac == lock.mac and each.advert.settable, 20)
-            require(found, "the touched lock did not advertise that it can be paired")
-            assert found
-            outcome = await pairing.pair(found, self.book, name, allow_remote=True)
+            sighting = await sightings.scan(lambda each: each.mac == lock.mac and each.advert.settable, 20)
+            require(sighting, "the touched lock did not advertise that it can be paired")
+            assert sighting
+            outcome = await pairing.pair(sighting, self.book, name, allow_remote=True)
             shown = await self._panel(lock, {"do": "state"})
             require(shown.get("paired"), "the lock itself does not say that it is paired")
             require(outcome.remote_unlock, "the remote-unlock switch is not on (%s)" % "; ".join(outcome.notes))
@@ -255,10 +255,10 @@ class Demo:
     async def _clock(self, gateways: gateway_client.Gateways) -> None:
         lock, entry = self.site.locks[1], self.entries[1]
         with self.story.step("Its owner sets the clock of %s ten minutes wrong" % entry.name):
-            found = await sightings.scan(lambda each: each.mac == lock.mac, 20)
-            require(found, "the lock was not heard")
-            assert found
-            async with connect(found, bytes.fromhex(entry.aes)) as link:
+            sighting = await sightings.scan(lambda each: each.mac == lock.mac, 20)
+            require(sighting, "the lock was not heard")
+            assert sighting
+            async with connect(sighting, bytes.fromhex(entry.aes)) as link:
                 await link.login(entry.admin_ps, entry.unlock_key)
                 wrong = pairing.local_date6(entry.utc_offset_min, time.time() + _WRONG_BY_S)
                 await link.exchange(opcodes.SET_CLOCK, session_client.set_clock(wrong))
@@ -278,8 +278,8 @@ class Demo:
                 await self._arrived(lock, entry)
             first = self.entries[0].id
             for kind, count in more.items():
-                found = self.witness.of_type(first, kind)
-                require(found == count, "%d records of type %d arrived, not %d" % (found, kind, count))
+                arrived = self.witness.of_type(first, kind)
+                require(arrived == count, "%d records of type %d arrived, not %d" % (arrived, kind, count))
             require(not self.witness.lost, "the gateway reports %d lost records" % self.witness.lost)
 
     async def _arrived(self, lock: Board, entry: Entry) -> None:

@@ -20,7 +20,7 @@ class HostError(Exception):
 
 class Pending(HostError):
     """The gateway keeps the request and will carry it out: `ident` names it for `gatehouse jobs` and `cancel`,
-    `message` is what the gateway said when it took it."""
+    `message` is the gateway's, by which it accepted the request."""
 
     def __init__(self, message: dict, text: str) -> None:
         self.message = message

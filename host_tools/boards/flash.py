@@ -1,7 +1,7 @@
 """Puts the firmware of one role on a board that runs MicroPython, over its serial port; everything in /data stays.
 
 Owns the order of writing: main.py goes first and comes back last, so that a flashing that was cut off leaves a board
-that waits for the next one, and so that the watchdog of a running application is gone before the long copying. Leaves
+that waits for the next flashing, and so that no watchdog of a running application ends the long copying. Leaves
 building the tree to `stage`.
 """
 
@@ -48,10 +48,10 @@ def f(p):
     print(repr((p, binascii.hexlify(h.digest()).decode())))
 def w(d):
     try:
-        found = list(os.ilistdir(d))
+        entries = list(os.ilistdir(d))
     except OSError:
         return
-    for e in found:
+    for e in entries:
         w(d + '/' + e[0]) if e[1] & 0x4000 else f(d + '/' + e[0])
 """
 
@@ -131,7 +131,7 @@ def raw_repl(port: str) -> Iterator[SerialTransport]:
 
 
 def _settle(board: SerialTransport) -> None:
-    """Wait until nothing more comes, then have one prompt: a board may answer an earlier call late, beside this."""
+    """Wait until nothing more comes, then have one prompt: a board may answer an earlier call late."""
     while board.serial.read(256):
         pass
     board.serial.write(b"\r\x01")
@@ -143,10 +143,10 @@ def check_interpreter(board: SerialTransport) -> None:
     """Raise HostError unless the board's MicroPython can run the firmware."""
     version = board.exec("import sys; print(sys.implementation[1][:2])").decode().strip()
     try:
-        found = ast.literal_eval(version)
+        numbers = ast.literal_eval(version)
     except (ValueError, SyntaxError):
-        found = ()
-    if tuple(found) < _OLDEST:
+        numbers = ()
+    if tuple(numbers) < _OLDEST:
         raise HostError("unsupported", "the board runs MicroPython %s" % version, "put 1.25 or newer on it (README)")
 
 
@@ -172,8 +172,8 @@ def digests(board: SerialTransport, names: Iterable[str] = (), folders: Iterable
     """SHA-256, as hex digits, of the files `names` that the board has, and of every file below `folders`."""
     script = _LISTING + "".join("w(%r)\n" % folder for folder in folders)
     script += "".join("f(%r)\n" % name for name in names)
-    told = board.exec(script).decode().splitlines()
-    return dict(ast.literal_eval(line) for line in told if line.startswith("("))
+    lines = board.exec(script).decode().splitlines()
+    return dict(ast.literal_eval(line) for line in lines if line.startswith("("))
 
 
 def digest(path: Path) -> str:

@@ -69,7 +69,7 @@ def modules(role: str) -> list[Path]:
     Imports inside functions count too, and so do string literals that name a module (`__import__`).
     """
     firmware = ROOT / "firmware"
-    found: set[Path] = set()
+    needed: set[Path] = set()
     todo = sorted((firmware / role).rglob("*.py")) + sorted((firmware / "system").rglob("*.py"))
     todo += [path for path in (firmware / "board.py", firmware / "version.py") if path.is_file()]
     foreign = {firmware / other for other in ROLES if other != role}
@@ -78,19 +78,19 @@ def modules(role: str) -> list[Path]:
             todo += [path for path in _imported(ROOT / start) if not foreign & set(path.parents)]
     while todo:
         path = todo.pop()
-        if path in found:
+        if path in needed:
             continue
         if foreign & set(path.parents):
             raise StageError("the %s image would contain %s" % (role, path.relative_to(ROOT)))
-        found.add(path)
+        needed.add(path)
         todo += _imported(path)
-    for path in list(found):
+    for path in list(needed):
         for parent in path.parents:
             if parent == ROOT:
                 break
             if (parent / "__init__.py").is_file():
-                found.add(parent / "__init__.py")
-    return sorted(found)
+                needed.add(parent / "__init__.py")
+    return sorted(needed)
 
 
 def _imported(path: Path) -> list[Path]:

@@ -1,9 +1,9 @@
-"""Puts other firmware of the same role on a board in use, beside the one that runs: the board tries it once, and goes
-back by itself if it does not work. Keys, credentials, settings and records stay as they are.
+"""Writes other firmware of the same role into the slot that a board does not run from; the board tries it once, and
+goes back by itself if it does not work. Keys, credentials, settings and records stay as they are.
 
 Owns the order of writing: files of the slot that is not in use, their check, then the word in /slot (see
-firmware/system/restarts.py). Until that word is written, whatever is cut off leaves the board as it was. boot.py,
-main.py and libraries lie beside both slots: firmware that needs others is flashed (`flash`), not updated.
+firmware/system/restarts.py). Until that word is written, an update that is cut off leaves the board as it was.
+boot.py, main.py and libraries belong to no slot: firmware that needs others of them is flashed (`flash`), not updated.
 """
 
 import tempfile
@@ -40,7 +40,7 @@ def update(port: str, progress: flash.Progress = lambda step: None, tree: Path |
                     slot = _put(board, tree or stage(role, Path(folder) / "tree"), progress)
                 finally:
                     progress("starting it")
-                    flash.reset(board)  # what ran has been stopped; whatever happened here, something must run again
+                    flash.reset(board)  # the firmware has been stopped: it must run again, also after an error here
         except StageError as err:
             raise HostError("config", str(err))
         except (TransportError, OSError, serial.SerialException) as err:

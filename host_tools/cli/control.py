@@ -106,12 +106,12 @@ def cancel(
 ) -> None:
     """Withdraw what waits to be done at a lock."""
     name, result = via.ask(lock, "cancel", {"id": ident})
-    told = result.get("data") or {}
+    state = result.get("data") or {}
     if as_json:
         out.print_json(data=result)
-    elif told.get("cancelled"):
+    elif state.get("cancelled"):
         out.print("%s: %s is withdrawn" % (name, ident))
-    elif told.get("running"):
+    elif state.get("running"):
         out.print("%s: %s is being done this moment; its result will tell" % (name, ident))
     else:
         out.print("%s: %s is given up, but it may have been done already: look at the lock" % (name, ident))
@@ -128,7 +128,7 @@ def monitor(via: Broker, seconds: Annotated[float, typer.Option("--seconds", hel
         async with via.connect() as gateways:
             whose = {each.id: names.Names(each) for each in entries}
             view = Monitor(gateways, {each.id: each.name for each in entries}, whose)
-            await gateways.watch(("availability", "state", "event"), view.heard)
+            await gateways.watch(("availability", "state", "event"), view.receive)
             await view.show(out, time.monotonic() + seconds if seconds else None)
 
     run(work())

@@ -40,11 +40,11 @@ def _kept(kind: str, name: str, args: dict, number: int | None = None, secret: s
     """Keep a credential after it was added or changed; the lock may say its number or mark in the result."""
 
     def note(book: KeyBook, lock: str, data: dict, pending: str) -> None:
-        told = number if number is not None else data.get("number")
-        if secret or told is not None or data.get("who") is not None:
+        index = number if number is not None else data.get("number")
+        if secret or index is not None or data.get("who") is not None:
             who = data.get("who") if not secret and kind == "card" else None
             start, end = args.get("start"), args.get("end")
-            names.note(book, lock, kind, told, name, secret, start=start, end=end, who=who, pending=pending)
+            names.note(book, lock, kind, index, name, secret, start=start, end=end, who=who, pending=pending)
 
     return note
 

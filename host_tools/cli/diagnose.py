@@ -30,21 +30,21 @@ def diagnose(
     """Write a file to send to whoever helps: versions, settings, clock, battery, what went wrong; no keys or codes."""
     with common.reporting():
         ident, name = target(lock)
-        found: dict = {"id": ident, "made": common.when(time.time()), "host": host(ident)}
-        found |= run(_ask(ident, name, via))
+        report: dict = {"id": ident, "made": common.when(time.time()), "host": host(ident)}
+        report |= run(_ask(ident, name, via))
         path = Path(to or "diagnosis-%s-%s.json" % (ident, time.strftime("%Y%m%d-%H%M%S")))
         try:
-            path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+            path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
         except OSError as err:
             raise HostError("config", "cannot write %s: %s" % (path, err.strerror))
     out.print("%s: %s" % (name, path))
-    for part, why in found["missing"].items():
+    for part, why in report["missing"].items():
         out.print("  without %s: %s" % (part, why))
 
 
 def host(ident: str) -> dict:
     """This computer's part: versions, what is known of the lock here, and its newest records without names."""
-    found: dict = {
+    facts: dict = {
         "gatehouse": VERSION,
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -54,17 +54,17 @@ def host(ident: str) -> dict:
     try:
         entry = common.key_book().find(ident)
         known = ("model", "features", "scene", "paired_at", "utc_offset_min", "provisional")
-        found["key_book"] = {key: getattr(entry, key) for key in known}
-        found["key_book"]["credentials"] = {
+        facts["key_book"] = {key: getattr(entry, key) for key in known}
+        facts["key_book"]["credentials"] = {
             kind: sum(each["kind"] == kind and not each["gone"] for each in entry.credentials)
             for kind in sorted({each["kind"] for each in entry.credentials})
         }
     except HostError as err:
-        found["key_book"] = err.code
+        facts["key_book"] = err.code
     with RecordStore() as store:
         newest = store.last(ident, _NEWEST)
-        found["records"] = {"kept": store.count(ident, Choice()), "lost": store.lost(ident), "newest": newest}
-    return found
+        facts["records"] = {"kept": store.count(ident, Choice()), "lost": store.lost(ident), "newest": newest}
+    return facts
 
 
 def _version(package: str) -> str | None:
@@ -75,14 +75,14 @@ def _version(package: str) -> str | None:
 
 
 async def _ask(ident: str, name: str, via: Gateway) -> dict:
-    found: dict = {"missing": {}}
+    answers: dict = {"missing": {}}
     async with via.serving(ident) as served:
         with common.progress("%s: asking lock and gateway ..." % name) as step:
             for part in _PARTS:
                 step("%s: %s ..." % (name, part))
                 try:
-                    found[part] = ((await served.command("diagnosis", {"part": part})).get("data") or {}).get("found")
+                    answers[part] = ((await served.command("diagnosis", {"part": part})).get("data") or {}).get("found")
                 except HostError as err:  # half a diagnosis is better than none
-                    found["missing"][part] = err.code
-                    found[part] = None
-    return {"missing": found.pop("missing"), **found}
+                    answers["missing"][part] = err.code
+                    answers[part] = None
+    return {"missing": answers.pop("missing"), **answers}

@@ -68,10 +68,10 @@ def _period(kind: str, start: str, end: str) -> tuple[int | None, int | None]:
 
 def _hours(days: str, hours: str) -> dict | None:
     """As bundles have them: days 1 = Sunday."""
-    found = times.on_days(days, hours)
-    if not found:
+    limits = times.on_days(days, hours)
+    if not limits:
         return None
-    return {"days": sorted(day % 7 + 1 for day in found["days"]), "from": found["from_min"], "to": found["to_min"]}
+    return {"days": sorted(day % 7 + 1 for day in limits["days"]), "from": limits["from_min"], "to": limits["to_min"]}
 
 
 @app.command("send")

@@ -1,4 +1,4 @@
-"""The command `gatehouse`: one place that names every command. What they do is in the modules beside this one."""
+"""The command `gatehouse`: one place that names every command. What they do is in the other modules of this package."""
 
 from typing import Annotated
 

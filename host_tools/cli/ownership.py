@@ -100,10 +100,10 @@ def basics(
             raise HostError("bad_request", "--reveal shows a secret on a terminal only")
 
     if via.near:
-        told = _locally(entry, "asking it", ownership.ask_basics(entry))
+        facts = _locally(entry, "asking it", ownership.ask_basics(entry))
     else:
-        told = via.ask(entry.id, "info")[1].get("data") or {}
-    common.show(entry.name, ownership.basics(entry, told, reveal), as_json)
+        facts = via.ask(entry.id, "info")[1].get("data") or {}
+    common.show(entry.name, ownership.basics(entry, facts, reveal), as_json)
 
 
 @time_app.command("zone")
@@ -122,15 +122,15 @@ def zone(
         minutes = pairing.offset_min() if offset is None else offset
         book = key_book()
     if via.near:
-        told = _locally(entry, "setting its clock", ownership.set_clock(book, entry, minutes))
+        facts = _locally(entry, "setting its clock", ownership.set_clock(book, entry, minutes))
     else:
         _, result = via.ask(entry.id, "zone_set", {"utc_offset_min": minutes})
         if is_kept(result):
             done(entry.name, "", result, as_json)
             return
         ownership.keep_zone(book, entry, minutes)
-        told = result.get("data") or {}
-    common.show("%s shows the time of UTC%+d min" % (entry.name, minutes), told, as_json)
+        facts = result.get("data") or {}
+    common.show("%s shows the time of UTC%+d min" % (entry.name, minutes), facts, as_json)
 
 
 def import_credentials(
@@ -175,9 +175,9 @@ def scan(
         return
     table = Table("name", "address", "kind", "battery", "strength", "")
     for row in rows:
-        told = "can be added" if row["can_be_added"] else "has an owner: delete it there or reset it"
+        note = "can be added" if row["can_be_added"] else "has an owner: delete it there or reset it"
         battery = "" if row["battery"] is None else "%d %%" % row["battery"]
-        table.add_row(row["name"], row["mac"], row["kind"], battery, row["strength"], told)
+        table.add_row(row["name"], row["mac"], row["kind"], battery, row["strength"], note)
     out.print(table if rows else "no locks heard")
 
 

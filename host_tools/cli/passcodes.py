@@ -186,26 +186,26 @@ def list_(
             if entry is None:
                 raise HostError("unknown_lock", "a code is searched for with the key book's keys only")
             who = names.who_of(entry.aes, "passcode", None, common.secret("passcode to search for"))
-    title, found = _do(lock, via, "reading its passcodes", lambda asked: asked.list())
-    for each in found:
+    title, items = _do(lock, via, "reading its passcodes", lambda asked: asked.list())
+    for each in items:
         each.setdefault("state", "in the lock")
     if entry is not None:
-        found += issued_unused(common.entry_of(entry.id), found)
-    found = [each for each in found if name.lower() in str(each.get("name", "")).lower()]
+        items += issued_unused(common.entry_of(entry.id), items)
+    items = [each for each in items if name.lower() in str(each.get("name", "")).lower()]
     if who is not None:
-        found = [each for each in found if each.get("who") == who]
+        items = [each for each in items if each.get("who") == who]
     if as_json:
-        out.print_json(data=found)
+        out.print_json(data=items)
         return
     table = Table("passcode", "name", "type", "from", "until", "state", title=title, title_justify="left")
-    for each in found:
+    for each in items:
         dates = [common.local(str(each[key])) if each.get(key) else "" for key in ("start", "end")]
         kind = str(each.get("type"))
         if "from_min" in each:
             opens = int(each["from_min"])
             kind = "%s %02d:%02d, %s h" % (each.get("days"), opens // 60, opens % 60, each.get("hours"))
         table.add_row(str(each.get("code")), str(each.get("name", "")), kind, *dates, str(each["state"]))
-    out.print(table if found else "%s has no passcodes" % title)
+    out.print(table if items else "%s has no passcodes" % title)
 
 
 @app.command("mint")

@@ -1,4 +1,4 @@
-"""How a command reaches a lock through a gateway: the options that say where, the request, how its end is told.
+"""How a command reaches a lock through a gateway: the options that say where, the request, how its result is shown.
 
 A command says `via: Gateway` or `via: Change` and has the options --broker, --base, --gateway (and --no-wait).
 """

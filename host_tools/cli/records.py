@@ -67,21 +67,21 @@ def records(
             if not stored:
                 run(_fetch(store, ident, name, whose, via, follow))
             if export:
-                rows = (
+                lines = (
                     records_export.row(each, ident, name, whose.of(each["method"], each["who"]))
                     for each in store.every(ident, choice)
                 )
-                out.print("%d records of %s in %s" % (records_export.write(Path(export), rows), name, export))
+                out.print("%d records of %s in %s" % (records_export.write(Path(export), lines), name, export))
                 return
-            found = store.page(ident, choice, size, page)
+            rows = store.page(ident, choice, size, page)
             total = store.count(ident, choice)
             lost = store.lost(ident)
-    for each in found:
+    for each in rows:
         each["name"] = whose.of(each["method"], each["who"])
     if as_json:
-        out.print_json(data={"lock": ident, "lost": lost, "total": total, "page": page, "records": found})
+        out.print_json(data={"lock": ident, "lost": lost, "total": total, "page": page, "records": rows})
         return
-    _show(found, name, total, size, page)
+    _show(rows, name, total, size, page)
     if lost:
         err.print("%d records were overwritten in the lock before the gateway could read them" % lost)
 
@@ -110,10 +110,10 @@ def _choice(
             raise HostError("bad_request", "no such kind: %s" % kind, "one of: " + ", ".join(_KINDS))
         choice.methods = _KINDS[kind]
     if person:
-        found = whose.numbers(person)
-        if not found:
+        numbers = whose.numbers(person)
+        if not numbers:
             raise HostError("bad_request", "nobody is called %r in the key book" % person)
-        choice.whose = [(names.METHODS[each], who) for each, who in found]
+        choice.whose = [(names.METHODS[each], who) for each, who in numbers]
     return choice
 
 
@@ -134,16 +134,16 @@ def _delete(
     out.print("%d records of %s deleted here; the lock's own memory is as it was" % (store.delete(ident, choice), name))
 
 
-def _show(found: list[dict], name: str, total: int, size: int, page: int) -> None:
+def _show(rows: list[dict], name: str, total: int, size: int, page: int) -> None:
     pages = max(1, -(-total // size))
     title = name if pages == 1 else "%s, page %d of %d (%d records)" % (name, page, pages, total)
     table = Table("no.", "when", "what", "who", "battery", title=title, title_justify="left")
-    for each in found:
+    for each in rows:
         style = "bold red" if is_alarm(each["type"]) else "yellow" if each["ok"] is False else ""
         battery = "" if each["battery"] is None else "%s %%" % each["battery"]
         when = common.local(each["ts"]) if each["ts"] else ""
         table.add_row(str(each["rec"]), when, words(each["type"]), each["name"], battery, style=style)
-    out.print(table if found else "no such records of %s" % name)
+    out.print(table if rows else "no such records of %s" % name)
 
 
 async def _fetch(store: RecordStore, ident: str, name: str, whose: names.Names, via: Gateway, follow: bool) -> None:
@@ -181,12 +181,12 @@ async def _upload(store: RecordStore, ident: str, name: str, via: Gateway) -> tu
         read = at = 0
         with common.progress("%s: reading all its records ..." % name) as step:
 
-            def told(data: dict) -> None:
+            def show(data: dict) -> None:
                 if isinstance(data.get("done"), int):
                     step("%s: %d records, %d of %s ..." % (name, read, data["done"], data.get("total")))
 
             for _ in range(_MAX_ROUNDS):
-                result = await served.command("upload", {"from": at} if at else None, False, _LONG_S, told)
+                result = await served.command("upload", {"from": at} if at else None, False, _LONG_S, show)
                 data = result.get("data") or {}
                 read += int(data.get("read") or 0) + int(data.get("new") or 0)
                 await inflow.keep(_BETWEEN_S)

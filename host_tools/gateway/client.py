@@ -1,4 +1,4 @@
-"""A controller's end of mqtt.md 1: find gateways on a broker, send a command, hear how it goes, wait for its one
+"""A controller's end of mqtt.md 1: find gateways on a broker, send a command, follow it, wait for its one
 result.
 
 Owns the MQTT connection of a command and the sealing of arguments. Leaves the looks of results to the command line.
@@ -67,7 +67,7 @@ class _Waiter:
         self._on_progress = on_progress
         self._is_patient = is_patient
 
-    def heard(self, value: dict) -> None:
+    def receive(self, value: dict) -> None:
         if self.final.done():
             return
         if "ok" in value:
@@ -108,7 +108,7 @@ class Gateways:
         await self._client.publish(Topics(gateway, self._base).lock(lock, "records/ack"), text, qos=1)
 
     async def listen(self) -> None:
-        """Take messages until cancelled; started by `connect`. Whoever waits is told when the connection breaks."""
+        """Receive messages until cancelled; started by `connect`. A broken connection ends what waits for results."""
         try:
             await self._listen()
         except aiomqtt.MqttError as err:
@@ -140,7 +140,7 @@ class Gateways:
             elif leaf == "rsp" and isinstance(value, dict):
                 waiter = self._waiting.get(str(value.get("id")))
                 if waiter:
-                    waiter.heard(value)
+                    waiter.receive(value)
 
     async def choose(self, gateway: str = "", lock: str = "", wait_s: float = 3.0) -> str:
         """Id of the gateway asked for, or of the one that knows `lock` (an id), or of the only one there is."""
@@ -160,10 +160,10 @@ class Gateways:
         raise HostError("net", "no gateway is online at this broker", "check its light, and --broker")
 
     def _fitting(self, gateway: str, lock: str) -> list[str]:
-        found = [name for name in sorted(self.info) if self.online.get(name) and gateway in ("", name)]
+        fitting = [name for name in sorted(self.info) if self.online.get(name) and gateway in ("", name)]
         if lock:
-            found = [name for name in found if lock in _locks(self.info[name])]
-        return found
+            fitting = [name for name in fitting if lock in _locks(self.info[name])]
+        return fitting
 
     async def command(
         self,
@@ -219,7 +219,7 @@ class Gateways:
         return ServedLock(self, await self.choose(gateway, lock), lock, is_patient)
 
     async def hand_over(self, gateway: str, entry: Entry) -> dict:
-        """Import a lock's keys, sealed, into the gateway; its result tells what the lock said."""
+        """Import a lock's keys, sealed, into the gateway; its result has the lock's answer."""
         return await self.command(gateway, None, "import", import_args(entry), secret=True)
 
     async def forget(self, gateway: str, entry: Entry) -> dict:

@@ -77,7 +77,7 @@ class Passcodes:
         return await self._ask("clear", None, self._gone, False)
 
     async def reset(self) -> dict:
-        """All, and new seeds: whatever was made without the lock is dead, too. Taken up again where it was cut off."""
+        """All, and new seeds: codes made without the lock end too. After a cut-off the same seeds are sent again."""
         if self.entry is None:
             raise HostError("unknown_lock", "the key book does not know this lock", "its seeds would be lost")
         seeds = self.entry.next_seeds or minting.make_seeds()
@@ -95,12 +95,12 @@ class Passcodes:
 
     async def list(self) -> list[dict]:
         """All that the lock holds, masked, each with the name that the key book gives it."""
-        found = await read_list(self.served, self.book, "passcode")
+        items = await read_list(self.served, self.book, "passcode")
         known = names.Names(self.entry)
-        for each in found:
+        for each in items:
             name = known.of("passcode", each.get("who"))
             each["name"] = "" if name == str(each.get("who")) else name
-        return found
+        return items
 
     def _gone(self, pending: str, code: str = "") -> None:
         names.gone(self.book, self.lock, "passcode", secret=code, pending=pending)
@@ -121,16 +121,16 @@ def issued_unused(entry: Entry, listed: list[dict]) -> list[dict]:
     known = names.Names(entry)
     alive = {who for each in known.credentials if each.kind == "passcode" and not each.gone for who in each.who}
     words = {number: word for word, number in minting.KINDS.items()}
-    found = []
+    lines = []
     for row in entry.minted:
         if row["who"] not in seen and row["who"] in alive:
             line = {"code": "*" * 9, "type": words[row["kind"]], "who": row["who"], "state": "not used yet"}
-            found.append(line | {"name": known.of("passcode", row["who"])})
+            lines.append(line | {"name": known.of("passcode", row["who"])})
     for each in names.pending_of(entry, "passcode"):
         if not seen.intersection(each.who):
             line = {"code": "*" * 6, "type": "", "who": each.who[-1], "state": "waits as %s" % each.pending}
-            found.append(line | {"name": each.name})
-    return found
+            lines.append(line | {"name": each.name})
+    return lines
 
 
 def prefix_clash(entry: Entry, code: str) -> bool:

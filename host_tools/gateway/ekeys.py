@@ -17,8 +17,8 @@ class GatewayEkeys:
         return (await self._served.command(op, args, secret)).get("data") or {}
 
     async def status(self) -> tuple[int, int]:
-        found = await self._ask("ekey_list")
-        return found["flag_pos"], found["next_uid"]
+        page = await self._ask("ekey_list")
+        return page["flag_pos"], page["next_uid"]
 
     async def add(self, uid: int, unlock_key: int, limits: Limits) -> None:
         await self._ask("ekey_add", {"uid": uid, "unlock_key": unlock_key, **_args(limits)}, True)

@@ -25,8 +25,7 @@ _EVENTS = {
 
 
 class Monitor:
-    """`heard` takes messages, `show` draws until cancelled or until a time. `whose` names the credentials of a lock, by
-    its id."""
+    """`receive` gets messages, `show` draws until cancelled or until a time. `whose`: names of credentials, by lock."""
 
     def __init__(self, gateways: Gateways, names: dict[str, str], whose: dict[str, Names] | None = None) -> None:
         self._gateways = gateways
@@ -36,7 +35,7 @@ class Monitor:
         self._online: dict[tuple[str, str], bool] = {}
         self._lines: list[str] = []
 
-    def heard(self, gateway: str, lock: str, leaf: str, text: str) -> None:
+    def receive(self, gateway: str, lock: str, leaf: str, text: str) -> None:
         """One message of a lock's availability, state or event topic; anything unreadable is passed over."""
         if leaf == "availability":
             self._online[gateway, lock] = text == "online"
@@ -98,9 +97,9 @@ def event_line(lock: str, event: dict, whose: Names | None = None) -> str:
     method, who = event.get("method"), event.get("who")
     type = event.get("type")
     is_number = isinstance(type, int) and not isinstance(type, bool)
-    said = words(type) if is_number else _EVENTS.get(str(method), "%s %s" % (event.get("event_type"), method or ""))
+    text = words(type) if is_number else _EVENTS.get(str(method), "%s %s" % (event.get("event_type"), method or ""))
     name = (whose or Names(None)).of(str(method), who) if isinstance(who, int) else ""
-    line = escape("  ".join(part.strip() for part in (str(event.get("ts") or ""), lock, said, name) if part.strip()))
+    line = escape("  ".join(part.strip() for part in (str(event.get("ts") or ""), lock, text, name) if part.strip()))
     alarming = event.get("event_type") == "alarm" or (is_number and is_alarm(type))
     return "[bold red]%s[/]" % line if alarming else line
 

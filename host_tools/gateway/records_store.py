@@ -183,14 +183,14 @@ class RecordStore:
         where, values = choice.clause(lock)
         blank = ",".join("%s=NULL" % column for column in COLUMNS if column != "rec")
         with self._base:
-            found = self._base.execute("UPDATE records SET gone=1,%s WHERE %s" % (blank, where), values)
-        return found.rowcount
+            cursor = self._base.execute("UPDATE records SET gone=1,%s WHERE %s" % (blank, where), values)
+        return cursor.rowcount
 
 
 def _row(row: tuple) -> dict:
-    found = dict(zip(("epoch", *COLUMNS), row, strict=True))
-    found["ok"] = None if found["ok"] is None else bool(found["ok"])
-    return found
+    record = dict(zip(("epoch", *COLUMNS), row, strict=True))
+    record["ok"] = None if record["ok"] is None else bool(record["ok"])
+    return record
 
 
 class Inflow:
@@ -204,10 +204,10 @@ class Inflow:
         self.new = 0
 
     async def start(self) -> None:
-        def heard(sender: str, _lock: str, _leaf: str, text: str) -> None:
+        def receive(sender: str, _lock: str, _leaf: str, text: str) -> None:
             self._batches.put_nowait((sender, text))
 
-        await self._gateways.watch(("records",), heard, self._ident)
+        await self._gateways.watch(("records",), receive, self._ident)
 
     async def _next(self, quiet_s: float | None) -> list[dict]:
         sender, text = await asyncio.wait_for(self._batches.get(), quiet_s)
@@ -225,7 +225,7 @@ class Inflow:
                 return
 
     async def items(self) -> AsyncIterator[dict]:
-        """Records as they come, for ever."""
+        """Records as they come; never ends."""
         while True:
             for item in await self._next(None):
                 yield item

@@ -12,7 +12,7 @@ from pathlib import Path
 from firmware.lib.errors import ProtocolError
 
 _KEPT = 64
-_MOST = 0x7FFFFFFF  # what our own lock draws (security.md RND-1); others may use all 32 bits
+_MAX_OWN = 0x7FFFFFFF  # what our own lock draws (security.md RND-1); others may use all 32 bits
 
 
 class Challenges:
@@ -23,13 +23,13 @@ class Challenges:
         self._seen: dict[str, list[int]] = {}
         if path is not None:
             with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):  # a damaged list is no list
-                found = json.loads(path.read_text())
-                self._seen = {mac: [int(each) for each in numbers] for mac, numbers in found.items()}
+                kept = json.loads(path.read_text())
+                self._seen = {mac: [int(each) for each in numbers] for mac, numbers in kept.items()}
 
     def check(self, mac: str, number: int, is_ours: bool) -> int:
         """The number, noted as used by this lock. Raises ProtocolError when the lock cannot have drawn it now."""
         seen = self._seen.setdefault(mac, [])
-        if not 0 < number <= (_MOST if is_ours else 0xFFFFFFFF):
+        if not 0 < number <= (_MAX_OWN if is_ours else 0xFFFFFFFF):
             raise ProtocolError("impossible challenge: somebody may pass for the lock")
         if number in seen:
             raise ProtocolError("repeated challenge: somebody may pass for the lock")

@@ -56,17 +56,17 @@ class LocalEkeys:
 
     async def all(self) -> dict[int, Limits]:
         """By uid."""
-        found: dict[int, Limits] = {}
+        by_uid: dict[int, Limits] = {}
         index = 0
         while True:
             after, ekey = ekey_client.entry(await self._ask(ekey_client.list_request(index)))
             if ekey is None:
-                return found
+                return by_uid
             if after <= index:
                 raise HostError("protocol", "the list of ekeys has no end")
             index = after
             flags = ekey.flags
-            found[ekey.uid] = Limits(
+            by_uid[ekey.uid] = Limits(
                 self._unix(ekey.start),
                 self._unix(ekey.end),
                 bool(flags & ekey_client.REMOTE),

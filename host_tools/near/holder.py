@@ -1,6 +1,6 @@
-"""Who was given an ekey: opens and locks with its bundle, beside the lock.
+"""A person with an ekey: opens and locks with its bundle, over the local link.
 
-Owns what the lock leaves to the client: days and hours of a recurring ekey (domain.md, key feature 1). Everything else
+Owns what the lock cannot judge: days and hours of a recurring ekey (domain.md, key feature 1). Everything else
 the lock judges itself, and this client lets it.
 """
 

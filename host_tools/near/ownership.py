@@ -1,7 +1,7 @@
 """What only its owner does with a lock nearby: reset it, name it, set its clock and its own codes, add a fob, open it.
 
-Deleting goes from the lock outwards, so that whatever is cut off can be done again: the lock first, which is then
-nobody's and can be paired, then the gateways that have its keys, the key book last. The key book learns of a new code
+Deleting goes from the lock outwards, so that whatever is cut off can be done again: the lock first, which can
+then be paired again, then the gateways that have its keys, the key book last. The key book learns of a new code
 once the lock has accepted it. Source: domain.md 3.10; feature-table.md F011; lock-ble-commands.md 3.4; domain.md 3.1.
 """
 
@@ -35,7 +35,7 @@ def feature_words(mask: int) -> list[str]:
 
 
 async def erase(entry: Entry) -> bool:
-    """Reset the lock over the local link; it is nobody's on return. False when it was that before."""
+    """Reset the lock over the local link: it is not paired any more. False when it was not paired before."""
     todo = "go nearer and touch it; `gatehouse keys remove` drops keys of a lost lock"
     sighting = await sightings.find(entry.mac, entry.name, _SCAN_S, todo)
     if sighting.advert.settable:
@@ -72,7 +72,7 @@ async def set_clock(book: KeyBook, entry: Entry, utc_offset_min: int, now_s: flo
 
 
 def keep_zone(book: KeyBook, entry: Entry, utc_offset_min: int) -> None:
-    """Note the offset from UTC that the lock's clock shows from here on."""
+    """Keep the offset from UTC that the lock's clock shows from now on."""
 
     def change(kept: Entry) -> None:
         kept.utc_offset_min = utc_offset_min
@@ -108,15 +108,15 @@ async def ask_basics(entry: Entry) -> dict:
     return {"battery": battery, "features": "%X" % mask}
 
 
-def basics(entry: Entry, told: dict, reveal: bool) -> dict:
-    """The page of a lock's basics (feature-table.md F109): `told` is what the lock said, over whichever way."""
-    mask = int(str(told.get("features") or "%X" % entry.features), 16)
+def basics(entry: Entry, facts: dict, reveal: bool) -> dict:
+    """The page of a lock's basics (feature-table.md F109): `facts` is the lock's answer, over either way."""
+    mask = int(str(facts.get("features") or "%X" % entry.features), 16)
     return {
         "alias": entry.name,
         "number": bundles.lock_data(entry)["address"].replace(":", ""),
         "mac": entry.mac,
-        "model": told.get("model") or entry.model,
-        "battery": told.get("battery"),
+        "model": facts.get("model") or entry.model,
+        "battery": facts.get("battery"),
         "validity": "permanent (administrator)",
         "group": entry.group,
         "paired_at": entry.paired_at or None,

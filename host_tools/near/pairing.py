@@ -1,4 +1,4 @@
-"""Pairing with a lock beside this computer: lock-ble-link.md 8.3, and what may go wrong in each of its steps.
+"""Pairing with a lock nearby: lock-ble-link.md 8.3, and what may go wrong in each of its steps.
 
 Owns the order of the steps and the moment when the keys are stored (before the lock is told to keep them, so that a
 crash between the two leaves no lock whose keys nobody has). Leaves the radio to `lock_link` and the file to `keybook`.
@@ -36,7 +36,7 @@ _ITEMS.update({session_client.ITEM_FIRMWARE: "firmware", session_client.ITEM_MAD
 
 @dataclass
 class Outcome:
-    """What pairing found out; `notes` are things that did not work and did not matter enough to stop."""
+    """What pairing learned; `notes` are steps that failed without stopping it."""
 
     entry: Entry
     details: dict[str, str] = field(default_factory=dict)

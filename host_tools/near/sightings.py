@@ -83,13 +83,13 @@ async def _listen(on_sighting: Callable[[Sighting], bool], timeout_s: float, kin
     """Call `on_sighting` for each advertisement until it returns True, or for `timeout_s`."""
     is_done = asyncio.Event()
 
-    def heard(device, data) -> None:
+    def receive(device, data) -> None:
         sighting = decode(device, data, kinds)
         if sighting and on_sighting(sighting):
             is_done.set()
 
     try:
-        async with BleakScanner(heard):
+        async with BleakScanner(receive):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(is_done.wait(), timeout_s)
     except BleakError as err:
@@ -118,17 +118,17 @@ async def find(mac: str, name: str, timeout_s: float = 20, todo: str = "go neare
 
 
 async def scan_all(
-    timeout_s: float, is_enough: Callable[[dict[str, Sighting]], bool] = lambda found: False
+    timeout_s: float, is_enough: Callable[[dict[str, Sighting]], bool] = lambda by_mac: False
 ) -> list[Sighting]:
     """Listen for `timeout_s`, or until `is_enough` is true of the locks by address -> locks, the nearest first.
 
     Locks of kinds that we cannot operate are listed too.
     """
-    found: dict[str, Sighting] = {}
+    by_mac: dict[str, Sighting] = {}
 
     def add(sighting: Sighting) -> bool:
-        found[sighting.mac] = sighting
-        return is_enough(found)
+        by_mac[sighting.mac] = sighting
+        return is_enough(by_mac)
 
     await _listen(add, timeout_s, ("v3", "parking"))
-    return sorted(found.values(), key=lambda each: (-each.rssi_dbm, each.mac))
+    return sorted(by_mac.values(), key=lambda each: (-each.rssi_dbm, each.mac))

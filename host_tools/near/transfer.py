@@ -1,6 +1,6 @@
-"""Import from another lock: the passcodes and cards of one lock let in at another, and what cannot move is listed.
+"""Import from another lock: passcodes and cards of one lock are added to another; what cannot be copied is listed.
 
-Reads lock A and writes lock B as their administrator, beside each in turn. What B has already stays as it is, so that
+Reads lock A, then writes lock B, as their administrator over the local link. What B has already stays as it is, so that
 a run that was cut off is simply done again. Fingerprints belong to A's sensor, ekeys to A's keys (domain.md key feature
 11).
 """
@@ -39,30 +39,30 @@ async def passcodes(admin: AdminLink) -> AsyncIterator[passcode_client.Passcode]
             if not err.is_answer:
                 raise
             return  # some locks end the list with error 01
-        after, found = passcode_client.page(data)
+        after, page = passcode_client.page(data)
         if after is not None and after <= cursor:
             raise HostError("protocol", "the list of passcodes has no end")
-        for each in found:
+        for each in page:
             yield each
         cursor = after
 
 
 async def _cards(admin: AdminLink) -> list[tuple[card_client.Card, list[bytes]]]:
     """All cards of a lock, each with its recurring hours."""
-    found: list[tuple[card_client.Card, list[bytes]]] = []
+    cards: list[tuple[card_client.Card, list[bytes]]] = []
     index: int | None = 0
     while index is not None:
         try:
             data = await admin.ask(opcodes.CARD, card_client.list_request(index))
         except Unsupported:
-            return found
+            return cards
         after, card = card_client.entry(data)
         if after is not None and after <= index:
             raise HostError("protocol", "the list of cards has no end")
         if card is not None:
-            found.append((card, await _hours(admin, card.id)))
+            cards.append((card, await _hours(admin, card.id)))
         index = after
-    return found
+    return cards
 
 
 async def _hours(admin: AdminLink, card: bytes) -> list[bytes]:
@@ -89,8 +89,8 @@ async def _fingers(admin: AdminLink) -> int:
             data = await admin.ask(opcodes.FINGERPRINT, fingerprint_client.list_request(index))
         except Unsupported:
             return 0
-        index, found = fingerprint_client.entry(data)
-        count += found is not None
+        index, finger = fingerprint_client.entry(data)
+        count += finger is not None
     return count
 
 

@@ -23,7 +23,7 @@ PERMANENT, TIMED, ONCE, RECURRING = KINDS = ("permanent", "timed", "once", "recu
 NORMAL, SENDING, FROZEN, DELETED, RESET = "normal", "sending", "frozen", "deleted", "reset"
 SOON_S = 7 * 86400  # a deadline nearer than this is worth a warning
 
-_MOST_SECRET = 0x7FFFFFFE
+_MAX_SECRET = 0x7FFFFFFE
 _SELF = ("me", "myself", "self")
 _ADMIN = ("admin", "administrator", "owner")
 
@@ -83,7 +83,7 @@ class Ekey:
 
     @property
     def limits(self) -> Limits:
-        """As the lock is told."""
+        """What the lock is asked to hold."""
         return Limits(self.start, self.end, self.remote, self.kind == ONCE, self.state == FROZEN)
 
     def word(self, now_s: float) -> str:
@@ -124,7 +124,7 @@ def _keep(book: KeyBook, entry: Entry, ekey: Ekey) -> None:
 
 
 def check(person: str, ekey: Ekey) -> None:
-    """Refuse what cannot be sent: to nobody, to oneself, to the administrator, a period that is none."""
+    """Refuse an ekey without a person, for oneself or the administrator, or with a period that makes no sense."""
     who = person.strip().lower()
     if not who or len(person) > 60:
         raise HostError("bad_request", "an ekey needs the name of a person")
@@ -148,7 +148,7 @@ async def send(book: KeyBook, entry: Entry, store: EkeyStore, ekey: Ekey, path: 
     with_whom = ekey.person.strip().lower()
     earlier = [each for each in ekeys_of(entry) if each.is_live and each.person.lower() == with_whom]
     flag_pos, ekey.uid = await store.status()
-    secret = 1 + crypto.random_below(_MOST_SECRET)
+    secret = 1 + crypto.random_below(_MAX_SECRET)
     write_private(path, bundles.person_key(entry, ekey, secret, flag_pos))
     ekey.state, ekey.sent = SENDING, int(time.time())
     _keep(book, entry, ekey)
@@ -171,7 +171,7 @@ async def send(book: KeyBook, entry: Entry, store: EkeyStore, ekey: Ekey, path: 
 
 
 def send_shared(book: KeyBook, entry: Entry, ekey: Ekey, path: Path) -> Ekey:
-    """For a lock that has one key for everybody: a bundle with it. Whoever has it can be kept out only all together."""
+    """For a lock that has one key for everybody: a bundle with that key. Only pairing anew takes it back, from all."""
     check(ekey.person, ekey)
     ekey.uid, ekey.sent = 0, int(time.time())
     write_private(path, bundles.person_key(entry, ekey, entry.unlock_key, 0))
@@ -192,7 +192,7 @@ async def _end(book: KeyBook, entry: Entry, store: EkeyStore, ekey: Ekey) -> Non
 
 
 async def delete(book: KeyBook, entry: Entry, store: EkeyStore, person: str) -> Ekey:
-    """Take a person's ekey away, for ever."""
+    """Revoke a person's ekey."""
     ekey = live(entry, person)
     if not ekey.uid:
         raise HostError("unsupported", "%s shares the key of everybody" % person, "pair the lock anew to end it")

@@ -126,11 +126,11 @@ class KeyBook:
             lambda entry: entry.name.lower().startswith(wanted),
         ]
         for test in tests:
-            found = [entry for entry in entries if test(entry)]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                names = ", ".join("%s (%s)" % (entry.name, entry.mac) for entry in found)
+            fitting = [entry for entry in entries if test(entry)]
+            if len(fitting) == 1:
+                return fitting[0]
+            if fitting:
+                names = ", ".join("%s (%s)" % (entry.name, entry.mac) for entry in fitting)
                 raise HostError("bad_request", "%r fits several locks: %s" % (who, names), "give the address")
         raise HostError("unknown_lock", "no lock %r in %s" % (who, self.path), "see `gatehouse keys list`")
 

@@ -18,7 +18,7 @@ ONCE, PERMANENT, TIMED, ERASE = "once", "permanent", "timed", "erase"
 RECURRING = ("weekend", "daily", "workday", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 KINDS = {ONCE: 1, PERMANENT: 2, TIMED: 3, ERASE: 4} | {word: 5 + place for place, word in enumerate(RECURRING)}
 
-STORED = "stored"  # in the lock, with whatever period
+STORED = "stored"  # in the lock, its period is not known here
 
 ALREADY_ISSUED, NO_SEEDS = -1026, -1007
 

@@ -119,8 +119,8 @@ def gone(book: KeyBook, lock: str, kind: str, number: int | None = None, secret:
         if number is None and not secret:
             leaving = [each for each in known if each.kind == kind and each.gone is None]
         else:
-            found = _find(known, kind, number, [who_of(entry.aes, kind, number, secret)])
-            leaving = [found] if found else []
+            one = _find(known, kind, number, [who_of(entry.aes, kind, number, secret)])
+            leaving = [one] if one else []
         for each in leaving:
             each.gone = None if pending else int(time.time())
             each.pending = pending
@@ -184,10 +184,10 @@ class Names:
 
     def named(self, kind: str, number: int) -> str:
         """The name of a credential that is in the lock under this number or slot, or ""."""
-        found = [
+        fitting = [
             each.name for each in self.credentials if each.kind == kind and each.number == number and not each.gone
         ]
-        return found[-1] if found else ""
+        return fitting[-1] if fitting else ""
 
     def numbers(self, person: str) -> list[tuple[str, int]]:
         """(kind, number in records) of everything whose name is, or holds, this text."""

@@ -52,7 +52,7 @@ class AirHost:
         self, mac: str, timeout_s: float, interval_ms: float = 30.0, supervision_ms: int = 2000
     ) -> Connection:
         """One attempt; a link that fails with 0x3E is returned first, as chips do. Raises Bumble's errors."""
-        wishes = ConnectionParametersPreferences(
+        preferences = ConnectionParametersPreferences(
             connection_interval_min=interval_ms, connection_interval_max=interval_ms, supervision_timeout=supervision_ms
         )
-        return await attempt.connect(self.device, parse_address(mac), wishes, timeout_s)
+        return await attempt.connect(self.device, parse_address(mac), preferences, timeout_s)

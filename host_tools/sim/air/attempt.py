@@ -15,12 +15,12 @@ _END_S = 2.0
 
 
 async def connect(
-    device: Device, address: hci.Address, wishes: ConnectionParametersPreferences, timeout_s: float
+    device: Device, address: hci.Address, preferences: ConnectionParametersPreferences, timeout_s: float
 ) -> Connection:
     """Connect from the public address. Raises Bumble's errors. When cancelled, nothing is left behind."""
     attempt = asyncio.ensure_future(
         device.connect_le(
-            address, {hci.Phy.LE_1M: wishes}, own_address_type=hci.OwnAddressType.PUBLIC, timeout=timeout_s
+            address, {hci.Phy.LE_1M: preferences}, own_address_type=hci.OwnAddressType.PUBLIC, timeout=timeout_s
         )
     )
     try:

@@ -206,8 +206,8 @@ class Faults:
 
     def describe(self) -> list[str]:
         """What is in force, for people."""
-        told = [repr(each) for each in (*self._cuts, *self._rules, *self._jams)]
-        return told + ["%s: %r" % pair for pair in self._sleepers.items()]
+        lines = [repr(each) for each in (*self._cuts, *self._rules, *self._jams)]
+        return lines + ["%s: %r" % pair for pair in self._sleepers.items()]
 
     # --- asked by the air
 
@@ -236,16 +236,16 @@ class Faults:
 
     def cut_at(self, lock: str, sender: str, number: int) -> Cut | None:
         """Count a data packet that is about to be delivered on link `number`: the cut that happens at it, or None."""
-        found = None
+        due = None
         for rule in self._cuts:
             if rule.meets(lock, sender):
                 rule.counted[number] = rule.counted.get(number, 0) + 1
-                if rule.counted[number] == rule.at and found is None:
-                    found = rule
-        if found is not None:
-            found.has_happened = True
-            self._cuts.remove(found)
-        return found
+                if rule.counted[number] == rule.at and due is None:
+                    due = rule
+        if due is not None:
+            due.has_happened = True
+            self._cuts.remove(due)
+        return due
 
     def damaged(self, lock: str, sender: str, packet: hci.HCI_AclDataPacket) -> hci.HCI_AclDataPacket:
         """The packet as it arrives above the link layer."""

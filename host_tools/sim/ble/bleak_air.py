@@ -238,13 +238,13 @@ class AirClient(BaseBleakClient):
 
     async def _discover(self, link: Connection) -> None:
         client = link.gatt_client
-        found = BleakGATTServiceCollection()
+        services = BleakGATTServiceCollection()
         for service in await client.discover_services():
             uuid = _uuid(service.uuid.to_bytes())
             if self._wanted and uuid not in self._wanted:
                 continue
             made = BleakGATTService(None, service.handle, uuid)
-            found.add_service(made)
+            services.add_service(made)
             for each in await client.discover_characteristics((), service):
                 char = BleakGATTCharacteristic(
                     None,
@@ -254,12 +254,12 @@ class AirClient(BaseBleakClient):
                     lambda: link.att_mtu - 3,
                     made,
                 )
-                found.add_characteristic(char)
+                services.add_characteristic(char)
                 if each.end_group_handle > each.handle:
                     for one in await client.discover_descriptors(each):
                         descriptor = BleakGATTDescriptor(None, one.handle, _uuid(one.type.to_bytes()), char)
-                        found.add_descriptor(descriptor)
-        self.services = found
+                        services.add_descriptor(descriptor)
+        self.services = services
 
     async def disconnect(self) -> None:
         link = self._link
@@ -312,11 +312,11 @@ class AirClient(BaseBleakClient):
         self._callbacks.pop(characteristic.handle, None)
         await self._subscribe(characteristic, b"\0\0")
 
-    async def _subscribe(self, characteristic: BleakGATTCharacteristic, wish: bytes) -> None:
+    async def _subscribe(self, characteristic: BleakGATTCharacteristic, value: bytes) -> None:
         cccd = characteristic.get_descriptor("00002902-0000-1000-8000-00805f9b34fb")
         if cccd is None:
             raise BleakError(f"{characteristic.uuid} has no client configuration")
-        await self._write(cccd.handle, wish, True)
+        await self._write(cccd.handle, value, True)
 
 
 def install(air: int | str | None = None) -> None:

@@ -78,10 +78,10 @@ class Bonds:
     async def read(self, kind: int, link: Connection) -> Bond | None:
         """The bond with the peer of this link, or None."""
         try:
-            found = await self._session.ask(_IRQ_GET_SECRET, kind, 0, peer_key(link.peer_address))
+            answer = await self._session.ask(_IRQ_GET_SECRET, kind, 0, peer_key(link.peer_address))
         except TimeoutError:
             return None
-        return Bond.decode(found[0])
+        return Bond.decode(answer[0])
 
     async def write(self, kind: int, bond: Bond) -> None:
         """Hand one half to the program. One that has no room loses its oldest bond, as NimBLE does it."""

@@ -178,20 +178,20 @@ class Gap:
         high = max_us // _UNIT_US if max_us else _LINK_DEFAULTS[1]
         if not _LINK_UNITS[0] <= low <= high <= _LINK_UNITS[1] or high * _UNIT_US * 2 >= _SUPERVISION_MS * 1000:
             raise BoardError(HCI_INVALID_PARAMETERS)
-        wishes = ConnectionParametersPreferences(
+        preferences = ConnectionParametersPreferences(
             connection_interval_min=low * _UNIT_US / 1000,
             connection_interval_max=high * _UNIT_US / 1000,
             max_latency=0,
             supervision_timeout=_SUPERVISION_MS,
         )
         await self._session.identity.refresh()
-        self._connecting = self._session.spawn(self._connect(peer, (scan_ms or _CONNECT_MS) / 1000, wishes))
+        self._connecting = self._session.spawn(self._connect(peer, (scan_ms or _CONNECT_MS) / 1000, preferences))
 
-    async def _connect(self, peer: hci.Address, wait_s: float, wishes: ConnectionParametersPreferences) -> None:
+    async def _connect(self, peer: hci.Address, wait_s: float, preferences: ConnectionParametersPreferences) -> None:
         me = asyncio.current_task()
         own_type = self._session.identity.own_type
         try:
-            await self._device.connect_le(peer, {hci.Phy.LE_1M: wishes}, own_address_type=own_type, timeout=wait_s)
+            await self._device.connect_le(peer, {hci.Phy.LE_1M: preferences}, own_address_type=own_type, timeout=wait_s)
         except (core.BaseBumbleError, hci.HCI_Error):  # timed out, cancelled or refused
             self._session.emit(_IRQ_PERIPHERAL_DISCONNECT, *_NO_LINK)
         finally:

@@ -59,7 +59,7 @@ class GattServer:
         self._indicating.clear()
 
     def link_lost(self, link: Connection) -> None:
-        """Indications on this link have failed; told before the program hears of the disconnection."""
+        """Indications on this link have failed; the program learns so before the disconnection."""
         for each in [each for each in self._indicating if each[0] is link]:
             self._indicated(each, HS_ENOTCONN)
 
@@ -212,9 +212,9 @@ class GattServer:
 
     def subscribed(self, handle: int) -> list:
         """Who has subscribed to a value: [[[connection handle, whether by indication]…]]."""
-        found = []
+        targets = []
         for link, subscriptions in self._server.subscribers.items():
-            wish = subscriptions.get(handle)
-            if wish and wish[0] & 3:
-                found.append([cast(Connection, link).handle, not wish[0] & 1])
-        return [found]
+            cccd = subscriptions.get(handle)
+            if cccd and cccd[0] & 3:
+                targets.append([cast(Connection, link).handle, not cccd[0] & 1])
+        return [targets]

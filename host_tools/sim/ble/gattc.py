@@ -70,7 +70,7 @@ class GattClient:
         self._mtu_asked.clear()
 
     def link_lost(self, link: Connection) -> None:
-        """What runs on this link has failed; told before the program hears of the disconnection."""
+        """What runs on this link has failed; the program learns so before the disconnection."""
         self._mtu_asked.discard(link)
         for each in [each for each in self._running if each[0] is link]:
             self._finish(each, HS_ENOTCONN)
@@ -135,13 +135,13 @@ class GattClient:
                     asked = att.ATT_Read_By_Group_Type_Request(attribute_group_type=primary, **where)
                 else:
                     asked = att.ATT_Find_By_Type_Value_Request(attribute_type=primary, attribute_value=uuid, **where)
-                found = await self._request(client, asked, is_list=True)
-                if found is None:
+                response = await self._request(client, asked, is_list=True)
+                if response is None:
                     return
                 if uuid is None:
-                    items = [(first, last, bytes(one)) for first, last, one in found.attributes]
+                    items = [(first, last, bytes(one)) for first, last, one in response.attributes]
                 else:
-                    items = [(first, last, uuid) for first, last in found.handles_information]
+                    items = [(first, last, uuid) for first, last in response.handles_information]
                 for first, last, one in items:
                     self._session.emit(_IRQ_SERVICE_RESULT, handle, first, last, [one])
                 if not items:
@@ -167,10 +167,10 @@ class GattClient:
                 asked = att.ATT_Read_By_Type_Request(
                     starting_handle=start, ending_handle=last, attribute_type=declaration
                 )
-                found = await self._request(client, asked, is_list=True)
-                if found is None or not found.attributes:
+                response = await self._request(client, asked, is_list=True)
+                if response is None or not response.attributes:
                     break
-                for at, value in found.attributes:
+                for at, value in response.attributes:
                     report(at - 1)
                     properties, value_handle = struct.unpack_from("<BH", value)
                     held = (at, value_handle, properties, bytes(value[3:]))
@@ -184,10 +184,10 @@ class GattClient:
             start = first + 1
             while start <= last:
                 asked = att.ATT_Find_Information_Request(starting_handle=start, ending_handle=last)
-                found = await self._request(client, asked, is_list=True)
-                if found is None or not found.information:
+                response = await self._request(client, asked, is_list=True)
+                if response is None or not response.information:
                     return
-                for at, uuid in found.information:
+                for at, uuid in response.information:
                     self._session.emit(_IRQ_DESCRIPTOR_RESULT, handle, at, [bytes(uuid)])
                     start = at + 1
 
@@ -195,8 +195,8 @@ class GattClient:
 
     def read(self, handle: int, value_handle: int) -> None:
         async def steps(client: Client) -> None:
-            found = await self._request(client, att.ATT_Read_Request(attribute_handle=value_handle))
-            self._session.emit(_IRQ_READ_RESULT, handle, value_handle, bytes(found.attribute_value))
+            response = await self._request(client, att.ATT_Read_Request(attribute_handle=value_handle))
+            self._session.emit(_IRQ_READ_RESULT, handle, value_handle, bytes(response.attribute_value))
 
         self._start(handle, steps, _IRQ_READ_DONE, value_handle)
 
@@ -226,8 +226,8 @@ class GattClient:
     async def _exchange_mtu(self, link: Connection) -> None:
         ours = self._session.mtu
         try:
-            found = await self._request(link.gatt_client, att.ATT_Exchange_MTU_Request(client_rx_mtu=ours))
+            response = await self._request(link.gatt_client, att.ATT_Exchange_MTU_Request(client_rx_mtu=ours))
         except (core.BaseBumbleError, TimeoutError, hci.HCI_Error) as err:
             log.debug("%s: MTU exchange: %r", self._session.name, err)
             return
-        link.on_att_mtu_update(min(ours, found.server_rx_mtu))
+        link.on_att_mtu_update(min(ours, response.server_rx_mtu))

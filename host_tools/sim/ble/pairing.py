@@ -211,10 +211,10 @@ class Pairing:
         link.on("pairing_failure", lambda _reason: self._on_failure(link))
         link.on("connection_encryption_change", lambda: self._on_encryption(link))
         link.on("connection_encryption_failure", lambda _code: self._on_failure(link))
-        link.on("security_request", lambda wish: self._on_security_request(link, wish))
+        link.on("security_request", lambda auth_req: self._on_security_request(link, auth_req))
 
     def link_lost(self, link: Connection) -> None:
-        """A procedure under way on this link has failed; told before the program hears of the disconnection."""
+        """A procedure under way on this link has failed; the program learns so before the disconnection."""
         if self._end(link) is not None:
             self._report(link)
         self._security.pop(link, None)
@@ -238,10 +238,10 @@ class Pairing:
         if procedure is None or not procedure.is_rejected:
             self._report(link)
 
-    def _on_security_request(self, link: Connection, wish: int) -> None:
+    def _on_security_request(self, link: Connection, auth_req: int) -> None:
         if link.role == hci.Role.CENTRAL and link not in self._procedures:
-            is_mitm = bool(wish & smp.AuthReq.MITM)
-            if not wish & smp.AuthReq.BONDING:
+            is_mitm = bool(auth_req & smp.AuthReq.MITM)
+            if not auth_req & smp.AuthReq.BONDING:
                 self._begin(link)
                 self._session.spawn(self._pair(link))
             else:

@@ -308,10 +308,10 @@ class Board:
     async def wait_line(self, pattern: str, timeout_s: float = _HANG_S, after: int = 0) -> str:
         """Wait for a printed line that `pattern` (a regular expression) is found in; `after`: skip so many lines."""
         deadline = time.monotonic() + timeout_s
-        found = re.compile(pattern)
+        wanted = re.compile(pattern)
         while True:
             for line in list(self.lines)[after:]:
-                if found.search(line):
+                if wanted.search(line):
                     return line
             if time.monotonic() > deadline:
                 raise SimError(
@@ -326,9 +326,14 @@ class Board:
         self._writer = writer
         ahead_s = self._clock_ahead_s
         clock_s = 0 if ahead_s is None else ahead_s + time.time() + self._leap_s()
-        told: dict = {"cause": self._cause, "clock_s": clock_s, "rtc_memory": self._rtc_memory, "wifi": self._wifi.ssid}
-        told |= {"inputs": self.mechanics.inputs, "adc": self.mechanics.analog} if self.role == "lock" else {}
-        self.post("welcome", told)
+        facts: dict = {
+            "cause": self._cause,
+            "clock_s": clock_s,
+            "rtc_memory": self._rtc_memory,
+            "wifi": self._wifi.ssid,
+        }
+        facts |= {"inputs": self.mechanics.inputs, "adc": self.mechanics.analog} if self.role == "lock" else {}
+        self.post("welcome", facts)
         if self._inner:
             self._inner.ready()
 

@@ -1,4 +1,4 @@
-"""A TCP port of the site. Owns the server and its connections; what is said on them is up to the subclass."""
+"""A TCP port of the site. Owns the server and its connections; the subclass owns the protocol."""
 
 import asyncio
 from contextlib import suppress

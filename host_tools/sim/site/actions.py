@@ -87,22 +87,22 @@ def faults_of(request: dict) -> list[tuple[str, str]]:
     action = ACTIONS.get(what) if isinstance(what, str) else None
     if action is None:
         return [("do", "nothing called %r; there are: %s" % (what, ", ".join(sorted(ACTIONS))))]
-    found = [(key, "is missing from %s" % what) for key in action.needs if key not in request]
+    faults = [(key, "is missing from %s" % what) for key in action.needs if key not in request]
     checks = {**action.needs, **action.takes}
     for key, value in request.items():
         if key == "do":
             continue
         fault = checks[key](value) if key in checks else "is no key of %s" % what
         if fault:
-            found.append((key, fault))
-    return found
+            faults.append((key, fault))
+    return faults
 
 
 async def perform(site: "Site", request: dict) -> dict:
     """Do it; the answer's further members. Raises SimError when it cannot be done, also for a faulty request."""
-    found = faults_of(request)
-    if found:
-        raise BadRequest("; ".join("%s %s" % pair for pair in found))
+    faults = faults_of(request)
+    if faults:
+        raise BadRequest("; ".join("%s %s" % pair for pair in faults))
     try:
         return await ACTIONS[request["do"]].run(site, request) or {}
     except ValueError as err:
@@ -158,10 +158,10 @@ async def _power_cut(site: "Site", request: dict) -> None:
 async def _panel(site: "Site", request: dict) -> dict:
     words = {key: value for key, value in request.items() if key != "lock"}
     words["do"] = {"jam_bolt": "jam"}.get(request["do"], request["do"])
-    found = await panel.act(site.board(request["lock"]), words)
-    if not found.pop("ok", False):
-        raise SimError("%s: %s" % (request["lock"], found.get("msg") or found.get("error") or "the lock said no"))
-    return found
+    answer = await panel.act(site.board(request["lock"]), words)
+    if not answer.pop("ok", False):
+        raise SimError("%s: %s" % (request["lock"], answer.get("msg") or answer.get("error") or "the lock said no"))
+    return answer
 
 
 # --- places and the air

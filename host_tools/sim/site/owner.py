@@ -22,10 +22,10 @@ async def pair(site: Site, lock: Board, book: KeyBook, allow_remote: bool = True
     bleak_air.install(site.radio.hci_port)
     await lock.wait_line("lock started")
     await lock.panel({"do": "touch"})
-    found = await sightings.scan(lambda each: each.mac == lock.mac and each.advert.settable, _HANG_S)
-    if found is None:
+    sighting = await sightings.scan(lambda each: each.mac == lock.mac and each.advert.settable, _HANG_S)
+    if sighting is None:
         raise SimError("%s does not advertise that it can be paired" % lock.name)
-    outcome = await pairing.pair(found, book, lock.name, allow_remote=allow_remote, utc_offset_min=0)
+    outcome = await pairing.pair(sighting, book, lock.name, allow_remote=allow_remote, utc_offset_min=0)
     if allow_remote and not outcome.remote_unlock:
         raise SimError("the remote-unlock switch of %s is not on: %s" % (lock.name, "; ".join(outcome.notes)))
     return outcome.entry

@@ -13,7 +13,7 @@ from host_tools.sim.site.site_plan import SiteSpec
 def run_site(json_out: bool = False, paired: bool = False, spec: SiteSpec | None = None, **options) -> None:
     """Start a site, say how to reach it, stay until SIGINT or SIGTERM. `options`: fields of SiteSpec, over `spec`.
 
-    `paired`: pair the locks and hand their keys to the first gateway before anything is said.
+    `paired`: pair the locks and hand their keys to the first gateway before the first line is printed.
     """
     asyncio.run(_run(replace(spec or SiteSpec(), **options), json_out, paired))
 

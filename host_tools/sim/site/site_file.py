@@ -1,6 +1,6 @@
 """A site description in TOML -> SiteSpec: who stands where, the air, settings, and what happens when (README.md).
 
-Unknown keys are refused. Every fault is told with its line, as far as a line can be found.
+Unknown keys are refused. Every fault is reported with its line where that is known.
 """
 
 import re
@@ -57,8 +57,8 @@ class _Reader:
         label = "%s[%d].%s" % (*where, key) if where else key
         self._faults.append((line, "%s line %d: %s %s" % (self._name, line, label, what)))
 
-    def check(self, where: tuple[str, int] | None, found: dict, checks: dict[str, actions.Check]) -> None:
-        for key, value in found.items():
+    def check(self, where: tuple[str, int] | None, given: dict, checks: dict[str, actions.Check]) -> None:
+        for key, value in given.items():
             what = checks[key](value) if key in checks else "is no key here; there are: " + ", ".join(sorted(checks))
             if what:
                 self.fault(where, key, what)
@@ -74,10 +74,10 @@ class _Reader:
         counted: dict[str, int] = {}
         best = 1
         for number, line in enumerate(self._lines, 1):
-            found = _HEADER.match(line)
-            if found:
-                name = found.group(2).split(".")[0]
-                if found.group(1) == "[[":
+            match = _HEADER.match(line)
+            if match:
+                name = match.group(2).split(".")[0]
+                if match.group(1) == "[[":
                     counted[name] = counted.get(name, -1) + 1
                 inside = (name, counted.get(name, 0))
                 if inside == where and best == 1:
@@ -103,12 +103,12 @@ def load(path: Path) -> tuple[SiteSpec, bool]:
 def parse(source: str, name: str = "site") -> tuple[SiteSpec, bool]:
     """The same from a text."""
     try:
-        found = tomllib.loads(source)
+        given = tomllib.loads(source)
     except tomllib.TOMLDecodeError as err:
         raise HostError("bad_request", "%s is no TOML: %s" % (name, err))
     reader = _Reader(name, source)
-    reader.check(None, {key: value for key, value in found.items() if key not in _LISTS}, _SITE)
-    lists = {key: _entries(reader, found, key) for key in _LISTS}
+    reader.check(None, {key: value for key, value in given.items() if key not in _LISTS}, _SITE)
+    lists = {key: _entries(reader, given, key) for key in _LISTS}
     gateways = [_board(reader, ("gateways", index), entry) for index, entry in enumerate(lists["gateways"])]
     locks = [_board(reader, ("locks", index), entry) for index, entry in enumerate(lists["locks"])]
     events = [_event(reader, ("events", index), entry) for index, entry in enumerate(lists["events"])]
@@ -116,13 +116,13 @@ def parse(source: str, name: str = "site") -> tuple[SiteSpec, bool]:
     _check_names(reader, spec, lists["events"])
     reader.end()
     for key in _SITE:
-        if key in found and key != "paired":
-            setattr(spec, key, found[key])
-    return spec, found.get("paired", False)
+        if key in given and key != "paired":
+            setattr(spec, key, given[key])
+    return spec, given.get("paired", False)
 
 
-def _entries(reader: _Reader, found: dict, key: str) -> list[dict]:
-    value = found.get(key, [])
+def _entries(reader: _Reader, given: dict, key: str) -> list[dict]:
+    value = given.get(key, [])
     if isinstance(value, list) and all(isinstance(entry, dict) for entry in value):
         return value
     reader.fault(None, key, "must be tables: [[%s]]" % key)
@@ -159,10 +159,10 @@ def _check_names(reader: _Reader, spec: SiteSpec, events: list[dict]) -> None:
     plans: dict[str, Callable[[int], Plan]] = {"gateways": spec.gateway_plan, "locks": spec.lock_plan}
     names: dict[str, set[str]] = {}
     for kind, plan in plans.items():
-        told = [str(plan(index).name).lower() for index in range(getattr(spec, kind))]
-        names[kind] = set(told)
-        for index, name in enumerate(told):
-            if name in told[:index]:
+        names_of = [str(plan(index).name).lower() for index in range(getattr(spec, kind))]
+        names[kind] = set(names_of)
+        for index, name in enumerate(names_of):
+            if name in names_of[:index]:
                 reader.fault((kind, index), "name", "is taken: %r" % name)
     kinds = {"gateway": names["gateways"], "lock": names["locks"]}
     every = names["gateways"] | names["locks"]
