@@ -11,7 +11,6 @@ import gc
 import json
 
 from firmware.gateway.admission import Rate, Refusal
-from firmware.gateway.clocks import NoClock
 from firmware.gateway.operations import table
 from firmware.gateway.requests import CommandJob, Request
 from firmware.gateway.scheduler import Expired, Unknown
@@ -207,7 +206,7 @@ class Bridge:
             command.args = await self._gateway_ops.unseal(command)
         table.admit(command, lock)
         if rules & table.NEEDS_CLOCK and not clock.trusted:
-            raise NoClock("the gateway's clock is not trusted")
+            raise Refusal("no_clock", "the gateway's clock is not trusted")
         if rules & table.LOCAL:
             request.answer(table.answer(self._jobs, lock, command.op, command.args))
         elif rules & table.DURABLE:
@@ -218,7 +217,7 @@ class Bridge:
             raise Refusal("busy", "the queue is full")
 
     def _deadline(self, request, rules):
-        """Tick until which the request may be worked on. Raises NoClock, Expired."""
+        """Tick until which the request may be worked on. Raises Refusal, Expired."""
         command = request.command
         clock = self._context.clock
         if command.exp is None:
@@ -227,7 +226,7 @@ class Bridge:
                 span_s = _LONG_S
             return ticks_add(request.began_ms, span_s * 1000)
         if not clock.trusted:
-            raise NoClock("exp cannot be judged: the gateway's clock is not trusted")
+            raise Refusal("no_clock", "exp cannot be judged: the gateway's clock is not trusted")
         left_ms = command.exp * 1000 - clock.now_ms()
         if left_ms <= 0:
             raise Expired("past its exp")

@@ -4,18 +4,13 @@ A lock shows local time without a zone; the offset from UTC was given at the imp
 and only while our own clock is trusted.
 """
 
+from firmware.gateway.admission import Refusal
 from firmware.lib import dates, opcodes
 from firmware.lib.compat import const
-from firmware.lib.errors import FirmwareError, ProtocolError
+from firmware.lib.errors import ProtocolError
 from firmware.lib.messages import session_client
 
 _DAY_S = const(86400)
-
-
-class NoClock(FirmwareError):
-    """Our own clock is not trusted."""
-
-    code = "no_clock"
 
 
 class Clocks:
@@ -59,11 +54,11 @@ class Clocks:
 
     async def correct(self, session, limit_s=None, utc_offset_min=None):
         """Read the clock and set it if it is off by more than `limit_s` (default: the setting) -> {"drift_s" before,
-        "set", "left_s" after}. Another offset is kept once the lock has it. Raises NoClock while ours is not
+        "set", "left_s" after}. Another offset is kept once the lock has it. Raises Refusal while ours is not
         trusted.
         """
         if not self._clock.trusted:
-            raise NoClock("the gateway's clock is not trusted")
+            raise Refusal("no_clock", "the gateway's clock is not trusted")
         lock = session.lock
         if utc_offset_min is None:
             utc_offset_min = lock.utc_offset_min

@@ -21,10 +21,6 @@ _MIN_MS = const(500)  # with less time left no change is begun: the frame might 
 _MAX_OWN = const(0x7FFFFFFF)
 
 
-class Impostor(ProtocolError):
-    """A peer that has the key, or the bytes of one that had it, and is not the lock (security.md 2.1)."""
-
-
 class Session:
     """Serves one job after another; `deadline_ms` is the tick until which exchanges may take."""
 
@@ -167,11 +163,12 @@ class Session:
         return self._genuine(await self.ask(opcodes.CHECK_ADMIN, plain))
 
     def _genuine(self, data):
-        """The challenge in an answer, if the lock may have drawn it. Raises Impostor, after an alarm.
+        """The challenge in an answer, if the lock may have drawn it. Raises ProtocolError, after an alarm.
 
-        Who answers a challenge gives `unlockKey` away to whoever chose it. The answer that brought it decrypted
-        strictly under the lock's key, which a peer without it cannot achieve; that it is neither impossible nor one of
-        the last 64 keeps out replayed answers and a peer that is content with one number.
+        A peer may have the lock's key, or recorded answers of the lock, and not be the lock (security.md 2.1). Who
+        answers a challenge gives `unlockKey` to whoever chose the number. The answer that brought the number decrypted
+        strictly under the lock's key, which a peer without the key cannot achieve. A number that is neither impossible
+        nor one of the last 64 is no recorded answer, and not the one number that such a peer repeats.
         """
         number = session_client.challenge(data)
         lock = self.lock
@@ -182,7 +179,7 @@ class Session:
         else:
             return number
         self._registry.alarm(lock, why)
-        raise Impostor("the challenge is not the lock's: %s" % why)
+        raise ProtocolError("the challenge is not the lock's: %s" % why)
 
     async def status(self):
         """Ask for the state and note it -> (battery, state byte, door byte)."""

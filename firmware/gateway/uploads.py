@@ -1,5 +1,5 @@
-"""Sends stored records on, in batches, and keeps each until it is acknowledged (security.md EVT-1). At least once: a
-consumer tells repeats by (lock, epoch, rec).
+"""Publishes stored records in batches, and keeps each until it is acknowledged (security.md EVT-1). At least once: a
+consumer recognises repeats by (lock, epoch, rec).
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class Uploads:
         self.wake()
 
     async def run(self, lease):
-        """Upload for ever, the locks in turns, one batch each."""
+        """Upload for ever: one batch of each lock in turn."""
         while True:
             self._woken.clear()
             try:
@@ -64,7 +64,7 @@ class Uploads:
                 for lock in self._registry.all():
                     lease.renew(_PUBLISH_MS)
                     again = await self.offer(lock) or again
-            except NetError:  # also of a broker that dawdles, which is no fault of the board
+            except NetError:  # also when the broker is slow to acknowledge
                 await lease.sleep_ms(_PAUSE_MS)
                 continue
             if not again:

@@ -1,8 +1,8 @@
 """records_read and upload: the lock's log, read now. The records themselves go to `…/records`, as always.
 
 `upload` sends everything that the lock holds, also what was sent before ("upload data"). New records go the usual way
-first. The others are published again as they were, so that a consumer, who tells repeats by (lock, epoch, rec), gets
-what it lacks and nothing twice. A lock keeps hundreds of records and the radio has other work, so that one request may
+first. The others are published again as they were: a consumer recognises repeats by (lock, epoch, rec), and gets what
+it lacks. A lock keeps hundreds of records and the radio has other work, so that one request may
 end early: `next` is then the number to go on from, as the argument `from`.
 Source: domain.md key features 10, 11; lock-ble-link.md 9.1.
 """

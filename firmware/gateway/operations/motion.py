@@ -5,6 +5,7 @@ lock is asked what became of it: its log proves what it did, its state may.
 import os
 
 from firmware.gateway import lock as locks
+from firmware.gateway.admission import Refusal
 from firmware.gateway.operations.arguments import number, only
 from firmware.gateway.scheduler import Unknown
 from firmware.lib import opcodes, records
@@ -18,12 +19,6 @@ _FRESH_S = const(15)  # the state before is known if the lock told it this recen
 _SETTLE_MS = const(2500)  # a bolt that is on its way arrives within this time, or not at all
 _AGAIN_MS = const(250)
 _MAX_PAGES = const(24)  # records read to find one; it is among the newest
-
-
-class RemoteUnlockDisabled(FirmwareError):
-    """The lock's switch for unlocking over a gateway is off, or cannot be read (security.md 3.7)."""
-
-    code = "remote_unlock_disabled"
 
 
 def check(op, args):
@@ -42,7 +37,7 @@ def judge(op, args, lock):
 
     ekeys.judge(op, args, lock)
     if not ekeys.may_unlock(lock, args["ekey"]):
-        raise RemoteUnlockDisabled("the ekey has no right to unlock through a gateway")
+        raise Refusal("remote_unlock_disabled", "the ekey has no right to unlock through a gateway")
 
 
 async def _move(job, session):
@@ -109,7 +104,7 @@ def _about_now(clock):
 
 async def _demand_switch(job, session):
     if job.op != "lock" and not await session.may_unlock_remotely():
-        raise RemoteUnlockDisabled("the lock's remote-unlock switch is off or unknown")
+        raise Refusal("remote_unlock_disabled", "the lock's remote-unlock switch is off or unknown")
 
 
 async def _explain(session, err):
