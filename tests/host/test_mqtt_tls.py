@@ -1,4 +1,4 @@
-"""`net/mqtt` on MicroPython over TLS: the owner's authority and the broker's name count (security.md TLS-1, 3)."""
+"""`net/mqtt` on MicroPython over TLS: the owner's authority and the broker's name count (security.md TLS-1, TLS-3)."""
 
 import datetime
 import os

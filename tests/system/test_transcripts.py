@@ -1,7 +1,7 @@
 """The client sides of published transcripts, sent over the air to the lock image, re-keyed live.
 
 The frames go out in the recorded order; where a recorded sum answered the challenge of the recorded lock, the sum for
-the challenge of ours is sent. Expected are the recorded commands and outcomes (spec vectors.md, "Transcripts").
+the challenge of ours is sent. Expected are the recorded commands and outcomes (vectors.md "Transcripts").
 """
 
 import asyncio
