@@ -47,50 +47,56 @@ FEATURES = {
 _CHALLENGES = const(64)
 _KEPT = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "utc_offset_min", "model", "hardware", "firmware")
 _KEPT += ("verified", "epoch", "addr_type", "clock_s")
-_ADDED = (("handles", None), ("ekeys", None), ("flag_pos", 0))  # in files since the first release; older ones lack them
+_ADDED = ("handles", "ekeys", "flag_pos")  # in files since the first release; older ones lack them
 
 
 class Lock:
-    """`address` is six bytes in printed order, `id` its 12 hex digits, `aes` 16 bytes, `features` a mask or None."""
+    """`address` is six bytes in printed order, `aes` 16 bytes. What has its default costs a known lock no memory."""
+
+    # kept on flash
+    name = ""
+    admin_ps = unlock_key = 0
+    scene, group, org = 2, 1, 1
+    utc_offset_min = 0
+    features: int | None = None  # a mask
+    model = hardware = firmware = ""
+    verified = False  # the lock has accepted these keys
+    epoch = 0
+    addr_type = 0
+    clock_s = 0  # Unix time of the last clock check
+    handles: tuple | None = None  # GATT handles that did: to write, of notifications, of their CCCD
+    ekeys: dict | None = None  # who has one and what each may, as `operations.ekeys` keeps it
+    flag_pos = 0  # which the lock wants to be told since all ekeys were reset
+    kept: bytes | None = None  # fingerprint of what stands on flash of this object
+    # heard, not kept
+    advert: bytes | None = None  # manufacturer data heard last
+    seen_s: int | None = None
+    rssi_dbm: int | None = None
+    state: int | None = None  # state byte, or None before the first news
+    jammed = False
+    door: str | None = None
+    battery: int | None = None
+    switch: bool | None = None  # remote-unlock switch when it was read last
+    auto_lock_s: int | None = None
+    settings: dict = {}  # what is known of its switches and numbers, by name; replaced, never changed in place
+    tampered: bool | None = None  # the last tamper alarm is younger than the last unlock; None: not known
+    has_records = False
+    last: dict | None = None
+    src: str | None = None
+    seq = 0
+    changed_s: int | None = None
+    _challenges: bytearray | None = None  # the numbers that it let us answer last, four bytes each
+    _next_challenge = 0
+    _operation = 0
 
     def __init__(self, address, aes):
         self.address = address
-        self.id = address.hex()
         self.aes = aes
-        self.name = ""
-        self.admin_ps = self.unlock_key = 0
-        self.scene, self.group, self.org = 2, 1, 1
-        self.utc_offset_min = 0
-        self.features = None
-        self.model = self.hardware = self.firmware = ""
-        self.verified = False  # the lock has accepted these keys
-        self.epoch = 0
-        self.addr_type = 0
-        self.clock_s = 0  # Unix time of the last clock check
-        self.handles = None  # GATT handles that did: to write, of notifications, of their CCCD
-        self.ekeys = None  # who has one and what each may, as `operations.ekeys` keeps it
-        self.flag_pos = 0  # which the lock wants to be told since all ekeys were reset
-        self.kept = None  # fingerprint of what stands on flash of this object
-        # heard, not kept
-        self.advert = None  # manufacturer data heard last
-        self.seen_s = None
-        self.rssi_dbm = None
-        self.state = None  # state byte, or None before the first news
-        self.jammed = False
-        self.door = None
-        self.battery = None
-        self.switch = None  # remote-unlock switch when it was read last
-        self.auto_lock_s = None
-        self.settings = {}  # what is known of its switches and numbers, by name
-        self.tampered = None  # the last tamper alarm is younger than the last unlock; None: not known
-        self.has_records = False
-        self.last = None
-        self.src = None
-        self.seq = 0
-        self.changed_s = None
-        self._challenges = None  # the numbers that it let us answer last, four bytes each
-        self._next_challenge = 0
-        self._operation = 0
+
+    @property
+    def id(self):
+        """12 hex digits."""
+        return self.address.hex()
 
     @property
     def is_own(self):
@@ -136,7 +142,7 @@ class Lock:
     def as_dict(self):
         """What is kept on flash."""
         kept = {key: getattr(self, key) for key in _KEPT}
-        for key, default in _ADDED:
+        for key in _ADDED:
             kept[key] = getattr(self, key)
         kept["mac"] = self.id
         kept["aes"] = self.aes.hex()
@@ -148,11 +154,17 @@ def from_dict(kept):
     """A Lock from what `as_dict` gave. Raises KeyError, ValueError for a file of another make."""
     lock = Lock(bytes.fromhex(kept["mac"]), bytes.fromhex(kept["aes"]))
     for key in _KEPT:
-        setattr(lock, key, kept[key])
-    for key, default in _ADDED:
-        setattr(lock, key, kept.get(key, default))
-    lock.features = None if kept["features"] is None else int(kept["features"], 16)
+        _set(lock, key, kept[key])
+    for key in _ADDED:
+        _set(lock, key, kept.get(key, getattr(Lock, key)))
+    if kept["features"] is not None:
+        lock.features = int(kept["features"], 16)
     return lock
+
+
+def _set(lock, key, value):
+    if value != getattr(Lock, key):
+        setattr(lock, key, value)
 
 
 def address_of(args):
@@ -169,12 +181,12 @@ def from_bundle(args):
     lock = Lock(address_of(args), octets(args, "aes", 16))
     lock.admin_ps = number(args, "admin_ps", 0, 0xFFFFFFFF)
     lock.unlock_key = number(args, "unlock_key", 0, 0xFFFFFFFF)
-    lock.scene = number(args, "scene", 0, 255, 2)
-    lock.group = number(args, "group", 0, 0xFFFF, 1)
-    lock.org = number(args, "org", 0, 0xFFFF, 1)
-    lock.utc_offset_min = number(args, "utc_offset_min", -16 * 60, 16 * 60, 0)
+    _set(lock, "scene", number(args, "scene", 0, 255, lock.scene))
+    _set(lock, "group", number(args, "group", 0, 0xFFFF, lock.group))
+    _set(lock, "org", number(args, "org", 0, 0xFFFF, lock.org))
+    _set(lock, "utc_offset_min", number(args, "utc_offset_min", -16 * 60, 16 * 60, lock.utc_offset_min))
     name = args.get("name", "")
     if not isinstance(name, str) or len(name.encode()) > 48:
         raise BadRequest("name must be a text of at most 48 bytes")
-    lock.name = name
+    _set(lock, "name", name)
     return lock

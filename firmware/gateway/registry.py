@@ -84,6 +84,10 @@ class Registry:
             self._store(lock)
 
     def _store(self, lock):
+        for other in self._locks.values():  # there are few models: equal texts are one object
+            for key in ("model", "hardware", "firmware"):
+                if getattr(other, key) == getattr(lock, key) != "":
+                    setattr(lock, key, getattr(other, key))
         packed = json.dumps(lock.as_dict()).encode()
         print_ = hashlib.sha256(packed).digest()[:8]
         if lock.kept != print_:
@@ -244,6 +248,7 @@ class Registry:
         news = False
         for name in found:
             if lock.settings.get(name) != found[name]:
+                lock.settings = dict(lock.settings)
                 lock.settings[name] = found[name]
                 news = True
         if self._note(lock, None, None, battery) or news:
