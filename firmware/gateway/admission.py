@@ -219,7 +219,7 @@ class Rate:
         self._refill(now_s)
         return self._left >= self._span_s
 
-    def take(self):
+    def count(self):
         """Count one request; after `allows`."""
         self._left -= self._span_s
 
@@ -234,7 +234,7 @@ class Rates:
         self._other = Rate(other_per_min, 60)
         self._unmeant = Rate(other_per_min, 60)
 
-    def take(self, op, lock_id, now_s):
+    def admit(self, op, lock_id, now_s):
         """Count a request for operation `op`; None is one that does not exist, or on a lock that we do not serve.
         False when over the limit."""
         if op is None:
@@ -249,7 +249,7 @@ class Rates:
             if not limit.allows(now_s):
                 return False
         for limit in limits:
-            limit.take()
+            limit.count()
         return True
 
     def forget(self, lock):

@@ -258,7 +258,7 @@ class Gateway:
 
     async def _connected(self):
         self._nonce = os.urandom(16).hex()
-        self._outgoing.put(self._topics.gateway("status"), "online", True)
+        self._outgoing.publish(self._topics.gateway("status"), "online", True)
         self._publish_info()
         self._states.mark_all()
         self._uploads.wake()
@@ -282,19 +282,19 @@ class Gateway:
         from firmware.lib import reports
 
         payload = reports.event(event_type="alarm", method=method, ts=diagnostics.time_text(self._clock), **members)
-        self._outgoing.put(self._topics.lock(lock.id, "event"), payload)
+        self._outgoing.publish(self._topics.lock(lock.id, "event"), payload)
 
     def _publish_info(self, lock=None):
         from firmware.lib import reports
 
-        self._outgoing.put(self._topics.gateway("info"), reports.info(**self.about()), True)
+        self._outgoing.publish(self._topics.gateway("info"), reports.info(**self.about()), True)
 
     def _publish_metrics(self):
         from firmware.lib import reports
 
         members = self._gather()
         members.update(self._metrics.members())
-        self._outgoing.put(self._topics.gateway("metrics"), reports.metrics(**members), False, True, 0)
+        self._outgoing.publish(self._topics.gateway("metrics"), reports.metrics(**members), False, True, 0)
 
     def about(self):
         """Members of `info`."""

@@ -104,7 +104,7 @@ class Bridge:
         now_s = self._now_s()
         lock = self._context.registry.by_id(lock_id) if lock_id else None
         if lock and self._alarms.allows(now_s):
-            self._alarms.take()
+            self._alarms.count()
             self._on_retained(lock)
 
     async def run(self, lease):
@@ -150,7 +150,7 @@ class Bridge:
     async def _deal_with(self, request, err, lease):
         try:
             if err is not None:
-                if isinstance(err, BadRequest) and not self._rates.take(None, None, self._now_s()):
+                if isinstance(err, BadRequest) and not self._rates.admit(None, None, self._now_s()):
                     err = Refusal("rate_limited", "too many requests")
                 raise err
             if not self._is_new(request):
@@ -189,7 +189,7 @@ class Bridge:
         rules = table.rules(command.op, request.lock_id is not None)
         lock = self._context.registry.by_id(request.lock_id) if request.lock_id is not None else None
         is_real = rules is not None and (lock is not None or request.lock_id is None)
-        if not self._rates.take(command.op if is_real else None, request.lock_id, self._now_s()):
+        if not self._rates.admit(command.op if is_real else None, request.lock_id, self._now_s()):
             raise Refusal("rate_limited", "too many requests")
         if rules is None:
             raise BadRequest("no such operation here")

@@ -72,7 +72,7 @@ class Metrics:
         self.done = 0
         self.ok = 0
 
-    def note(self, op, code, ms):
+    def record(self, op, code, ms):
         """One result."""
         self.done += 1
         self.codes[code] = self.codes.get(code, 0) + 1

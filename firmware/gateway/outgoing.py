@@ -30,9 +30,9 @@ class Outgoing:
         self._filled = asyncio.Event()
         self.dropped = 0
 
-    def put(self, topic, payload, retain=False, is_spare=False, qos=1):
-        """Publish after all that was put before. What is spare has only half of the room."""
-        if is_spare and len(self._queue) >= self._depth // 2:
+    def publish(self, topic, payload, retain=False, is_low_priority=False, qos=1):
+        """Publish after all that was queued before. Low-priority messages may use half of the queue."""
+        if is_low_priority and len(self._queue) >= self._depth // 2:
             self.dropped += 1
             return
         if len(self._queue) >= self._depth:

@@ -31,7 +31,7 @@ class _Plan:
 
 
 class Records:
-    """`outgoing.put` takes events, `clocks` hears of locks that lost their power. `on_stored(lock)` is called when
+    """`outgoing.publish` takes events, `clocks` hears of locks that lost their power. `on_stored(lock)` is called when
     there is something to upload, `on_wanted()` when there is something to read."""
 
     def __init__(self, folder, registry, clocks, clock, outgoing, topics, now_s, log):
@@ -169,13 +169,14 @@ class Records:
                 self._tell(lock)
                 self._log.info("read", addr=lock.address, count=count, next=buffer.cursor, epoch=buffer.epoch)
             if last:
-                self._registry.note_last(lock, last)
+                self._registry.update(lock, "record", last=last)
         plan.failures = 0
         plan.is_wanted = more
         if not more:
             plan.fruitless = 0 if count or not was_flagged else plan.fruitless + 1
             lock.has_records = False
-            self._registry.note_recorded(lock, door, bool(tampered) if lock.tampered is None else tampered)
+            tampered = bool(tampered) if lock.tampered is None else tampered
+            self._registry.update(lock, "record", door=door, tampered=tampered)
         return {"read": count, "epoch": buffer.epoch, "cursor": buffer.cursor, "more": more}
 
     def _tell(self, lock):
@@ -205,7 +206,7 @@ class Records:
         if at_s is not None and self._clock.trusted and -_FRESH_S < self._clock.now() - at_s < _FRESH_S:
             members = {key: item[key] for key in ("type", "method", "who", "rec", "ts")}
             payload = reports.event(event_type=item["event"], **members)
-            self._outgoing.put(self._topics.lock(lock.id, "event"), payload)
+            self._outgoing.publish(self._topics.lock(lock.id, "event"), payload)
         if item["event"] in ("unlock", "lock"):
             return {"method": item["method"], "who": item["who"], "ts": item["ts"]}
         return None

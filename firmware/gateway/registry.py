@@ -136,7 +136,7 @@ class Registry:
             self._sighted.clear()
             await self._sighted.wait()
 
-    def heard(self, lock):
+    def reached(self, lock):
         """The lock was heard by other means than an advertisement: a link to it is up."""
         lock.seen_s = self._now_s()
 
@@ -147,7 +147,7 @@ class Registry:
             lock = self._candidate
             if lock is None or lock.address != address:
                 return
-        if self._twins.heard(address, manufacturer):
+        if self._twins.sighted(address, manufacturer):
             self.alarm(lock, "two_advertisers")
         first = not self.is_present(lock)
         lock.seen_s = self._now_s()
@@ -208,68 +208,29 @@ class Registry:
         state = locks.UNLOCKED if seen.unlocked else locks.LOCKED
         if lock.jammed and state == locks.UNLOCKED:
             state = None  # the flag only says "not known to be locked", which is so of a stuck bolt, too
-        return self._note(lock, state, None, seen.battery)
+        return self._take_over(lock, {"state": state, "battery": seen.battery})
 
     # --- state
 
-    def _note(self, lock, state, door, battery):
-        """Take over what is not None; True if something changed."""
-        news = False
-        if state is not None:
-            jammed = lock.is_own and state == locks.UNKNOWN  # the only case in which our lock does not know
-            news = lock.state != state or lock.jammed != jammed
-            lock.state = state
-            lock.jammed = jammed
-        if door is not None and lock.door != door:
-            lock.door = door
-            news = True
-        if battery is not None and lock.battery != battery:
-            lock.battery = battery
-            news = True
-        return news
+    def _take_over(self, lock, members):
+        """Set attributes of a lock from what is not None; True if something changed."""
+        if members.get("state") is not None:  # the only case in which our lock does not know
+            members["jammed"] = lock.is_own and members["state"] == locks.UNKNOWN
+        has_changed = False
+        for name in members:
+            if members[name] is not None and getattr(lock, name) != members[name]:
+                setattr(lock, name, members[name])
+                has_changed = True
+        return has_changed
 
-    def note(self, lock, state=None, door=None, battery=None, src="command"):
-        """What a lock answered or pushed: state and door bytes of 0x14, battery percent; None for what it left out."""
-        if door is not None:
-            door = locks.DOORS[door]
-        self.heard(lock)
-        if self._note(lock, state, door, battery):
+    def update(self, lock, src="command", **members):
+        """What a lock answered, pushed or recorded, by attribute: state byte of 0x14, door ("open" or "closed"),
+        battery percent, auto_lock_s, tampered, last, and of `settings` those that it told; None is not known."""
+        self.reached(lock)
+        if members.get("settings"):
+            members["settings"] = dict(lock.settings, **members["settings"])
+        if self._take_over(lock, members):
             self.changed(lock, src)
-
-    def note_auto_lock(self, lock, seconds, battery):
-        """The lock told its auto-lock time, 0 for never."""
-        news = lock.auto_lock_s != seconds
-        lock.auto_lock_s = seconds
-        if self._note(lock, None, None, battery) or news:
-            self.changed(lock, "command")
-
-    def note_settings(self, lock, found, battery=None):
-        """The lock told settings: name -> value."""
-        news = False
-        for name in found:
-            if lock.settings.get(name) != found[name]:
-                lock.settings = dict(lock.settings)
-                lock.settings[name] = found[name]
-                news = True
-        if self._note(lock, None, None, battery) or news:
-            self.changed(lock, "command")
-
-    def note_recorded(self, lock, door, tampered):
-        """What the newest records say: `door` "open" or "closed", `tampered` True or False; None: nothing."""
-        news = False
-        if door is not None and lock.door != door:
-            lock.door = door
-            news = True
-        if tampered is not None and lock.tampered != tampered:
-            lock.tampered = tampered
-            news = True
-        if news:
-            self.changed(lock, "record")
-
-    def note_last(self, lock, last):
-        """`last` of `…/state`: a dict of method, who, ts."""
-        lock.last = last
-        self.changed(lock, "record")
 
     def pushed(self, lock, echo, data):
         """A frame that answers no request (lock-ble-link.md 8.12)."""
@@ -279,9 +240,9 @@ class Registry:
             self._log.debug("push_ignored", addr=lock.address, err=err)
             return
         if found[0] == "status":
-            self.note(lock, found[2], found[3], found[1], "push")
+            self.update(lock, "push", state=found[2], door=locks.DOORS[found[3]], battery=found[1])
         elif echo != opcodes.LOG:
-            self.note(lock, battery=found[1], src="push")
+            self.update(lock, "push", battery=found[1])
             if found[0] == "operated":
                 lock.has_records = True
                 self._emit("records", lock)
@@ -305,7 +266,7 @@ class Twins:
 
     def __init__(self, max_count=64):
         self._max_count = max_count
-        self._heard = {}  # address -> [content, content before, flips, tick of the first]
+        self._sightings = {}  # address -> [content, content before, flips, tick of the first]
         self._address = None
         self._since_ms = 0
         self._is_doubled = False
@@ -322,16 +283,16 @@ class Twins:
         self._is_doubled = False
         return found
 
-    def heard(self, address, content):
+    def sighted(self, address, content):
         """An advertisement. True when its content has gone back and forth too often."""
         now_ms = ticks_ms()
         if address == self._address and ticks_diff(now_ms, self._since_ms) > _SETTLE_MS:
             self._is_doubled = True
-        entry = self._heard.get(address)
+        entry = self._sightings.get(address)
         if entry is None:
-            if len(self._heard) >= self._max_count:
-                self._heard.pop(next(iter(self._heard)))
-            self._heard[address] = [content, None, 0, now_ms]
+            if len(self._sightings) >= self._max_count:
+                self._sightings.pop(next(iter(self._sightings)))
+            self._sightings[address] = [content, None, 0, now_ms]
             return False
         if content == entry[0]:
             return False

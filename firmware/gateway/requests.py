@@ -124,7 +124,7 @@ class Request:
         """Put a message on the topic of this request's results."""
         topics = self._answers.topics
         topic = topics.lock(self.lock_id, "rsp") if self.lock_id else topics.gateway("rsp")
-        self._answers.outgoing.put(topic, payload, False, is_low_priority)
+        self._answers.outgoing.publish(topic, payload, False, is_low_priority)
 
     def _compose(self, result, err, attempts):
         command = self.command
@@ -139,7 +139,7 @@ class Request:
         code = "ok" if err is None else err.code if isinstance(err, FirmwareError) else "internal"
         ms = ticks_diff(ticks_ms(), self.began_ms)
         answers.log.info("result", op=op, lock=self.lock_id or "-", code=code, ms=ms, attempts=attempts)
-        answers.metrics.note(op, code, ms)
+        answers.metrics.record(op, code, ms)
         answers.failures.record(self.lock_id, op, code)
         self.publish(payload, is_low_priority)
 

@@ -5,6 +5,7 @@ Source: lock-ble-link.md 8.4-8.10. A login holds for 120 s; it is renewed before
 permission" in the middle of a long job.
 """
 
+from firmware.gateway.lock import DOORS
 from firmware.gateway.scheduler import Expired
 from firmware.lib import opcodes, records
 from firmware.lib.compat import const
@@ -34,7 +35,7 @@ class Session:
         self._switch_is_fresh = False
         self._has_answered = False
         link.subscribe(self._pushed)
-        registry.heard(lock)
+        registry.reached(lock)
 
     def _pushed(self, echo, data):
         self._registry.pushed(self.lock, echo, data)
@@ -182,9 +183,9 @@ class Session:
         raise ProtocolError("the challenge is not the lock's: %s" % why)
 
     async def status(self):
-        """Ask for the state and note it -> (battery, state byte, door byte)."""
+        """Ask for the state, and tell the registry -> (battery, state byte, door byte)."""
         status = session_client.status(await self.ask(opcodes.STATUS, session_client.status_request()))
-        self._registry.note(self.lock, status[1], status[2], status[0])
+        self._registry.update(self.lock, state=status[1], door=DOORS[status[2]], battery=status[0])
         return status
 
     # --- knowing the lock
@@ -196,7 +197,7 @@ class Session:
             await self.login()
         if lock.features is None:
             battery, lock.features = session_client.features(await self.ask(opcodes.FEATURES))
-            self._registry.note(lock, battery=battery)
+            self._registry.update(lock, battery=battery)
         if not lock.model:
             for item, name in ((1, "model"), (2, "hardware"), (3, "firmware")):
                 setattr(lock, name, await self._device_text(item))
@@ -238,7 +239,7 @@ class Session:
                 return None
             lock.switch = allowed
             self._switch_is_fresh = True
-            self._registry.note(lock, battery=battery)
+            self._registry.update(lock, battery=battery)
         return lock.switch
 
     async def describe(self):

@@ -130,7 +130,7 @@ class Rig:
 
     def _retained(self, lock):
         payload = reports.event(event_type="alarm", method="retained_command", ts=time_text(self.clock))
-        self.out.put(self.topics.lock(lock.id, "event"), payload)
+        self.out.publish(self.topics.lock(lock.id, "event"), payload)
 
     def send(self, leaf, payload, retained=False, lock=LOCK):
         if not isinstance(payload, bytes):

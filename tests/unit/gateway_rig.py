@@ -122,7 +122,7 @@ class Outbox:
         self.put_in = []
         self.steps = []
 
-    def put(self, topic, payload, retain=False, is_spare=False):
+    def publish(self, topic, payload, retain=False, is_low_priority=False, qos=1):
         if isinstance(payload, str) and '"code":"progress"' in payload:
             self.steps.append(payload)
         else:

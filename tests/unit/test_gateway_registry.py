@@ -92,13 +92,13 @@ class RegistryTest(unittest.TestCase):
 
     def test_a_jam_shows_until_the_lock_tells_of_another_state(self):
         self.hear()
-        self.registry.note(self.lock, 2, 2, 90)
+        self.registry.update(self.lock, state=2, battery=90)
         self.hear(advert.UNLOCKED, battery=89)  # what a stuck bolt advertises
         self.assertEqual((self.lock.word(), self.lock.battery), ("JAMMED", 89))
         self.hear()
         self.assertEqual(self.lock.word(), "LOCKED")
-        self.registry.note(self.lock, 2, 2, 90)
-        self.registry.note(self.lock, 0, 2, 89)
+        self.registry.update(self.lock, state=2, battery=90)
+        self.registry.update(self.lock, state=0, battery=89)
         self.assertEqual(self.lock.word(), "LOCKED")
 
     def test_pushes_tell_state_and_new_records(self):

@@ -59,7 +59,7 @@ class RequestTest(unittest.TestCase):
         self.assertFalse(_request(rig).begin())
 
     def test_a_want_of_memory_does_not_lose_the_answer(self):
-        for owner, name in (("out", "put"), ("ids", "done"), ("metrics", "note")):
+        for owner, name in (("out", "publish"), ("ids", "done"), ("metrics", "record")):
             rig = Rig("answer_memory")
             request = _request(rig, name)
             request.begin()

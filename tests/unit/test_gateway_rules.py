@@ -49,7 +49,7 @@ _ALL = (1 << 128) - 1
 class GuardTest(unittest.TestCase):
     def test_without_the_owners_word_only_lock_and_queries_are_obeyed(self):
         rig = Rig("guards", is_unsigned_allowed=False)
-        rig.rates.take = lambda *args: True
+        rig.rates.admit = lambda *args: True
         for op in sorted(table.lock_operations()):
             if op not in _FREE and not op.endswith(_QUERIES):
                 self.assertEqual(rig.ask(op, {})["code"], "forbidden", op)
@@ -125,7 +125,7 @@ class GuardTest(unittest.TestCase):
             rig.serve("told")
             self.assertEqual([entry.op for entry in rig.jobs.of(rig.lock.id)], [op])
         rig = ChangeRig()
-        rig.rates.take = lambda *args: True
+        rig.rates.admit = lambda *args: True
         for op in _ASKED:
             self.assertEqual(rig.ask(op, {})["code"], "ok", op)
 
@@ -144,7 +144,7 @@ class GuardTest(unittest.TestCase):
 
     def test_operation_for_which_the_lock_lacks_a_part_does_not_touch_the_radio(self):
         rig = Rig("lacking")
-        rig.rates.take = lambda *args: True
+        rig.rates.admit = lambda *args: True
         for bit, ops in _BITS:
             rig.lock.features = _ALL - (1 << bit)
             for op in ops:

@@ -25,25 +25,25 @@ def refusal(call):
 class RatesTest(unittest.TestCase):
     def test_a_minute_has_six_unlocks_and_each_lock_its_own(self):
         rates = Rates(6, 60, 30)
-        taken = [rates.take("unlock", "a", 100) for _ in range(7)]
+        taken = [rates.admit("unlock", "a", 100) for _ in range(7)]
         self.assertEqual(taken, [True] * 6 + [False])
-        self.assertTrue(rates.take("unlock", "b", 100))
-        self.assertTrue(rates.take("unlock", "a", 110))
-        self.assertFalse(rates.take("unlock", "a", 111))
+        self.assertTrue(rates.admit("unlock", "b", 100))
+        self.assertTrue(rates.admit("unlock", "a", 110))
+        self.assertFalse(rates.admit("unlock", "a", 111))
 
     def test_an_hour_has_sixty_unlocks(self):
         rates = Rates(1000, 60, 30)
-        taken = [rates.take("unlock", "a", 100 + 3 * turn) for turn in range(80)]
+        taken = [rates.admit("unlock", "a", 100 + 3 * turn) for turn in range(80)]
         self.assertTrue(60 <= sum(taken) <= 65)
 
     def test_what_means_nothing_takes_no_room_from_the_rest(self):
         rates = Rates(6, 60, 30)
-        self.assertEqual(sum(rates.take(None, "a", 5) for _ in range(40)), 30)
-        self.assertTrue(rates.take("state", "a", 5) and rates.take("unlock", "a", 5))
+        self.assertEqual(sum(rates.admit(None, "a", 5) for _ in range(40)), 30)
+        self.assertTrue(rates.admit("state", "a", 5) and rates.admit("unlock", "a", 5))
 
     def test_other_requests_share_a_limit(self):
         rates = Rates(6, 60, 30)
-        self.assertEqual(sum(rates.take("state", "ab"[turn % 2], 5) for turn in range(40)), 30)
+        self.assertEqual(sum(rates.admit("state", "ab"[turn % 2], 5) for turn in range(40)), 30)
 
 
 class IdsTest(unittest.TestCase):

@@ -40,14 +40,14 @@ class OutgoingTest(unittest.TestCase):
     def test_when_full_the_oldest_goes_and_is_counted(self):
         outgoing = Outgoing(Broker(), quiet_log(), 4)
         for number in range(6):
-            outgoing.put("t", "%d" % number)
+            outgoing.publish("t", "%d" % number)
         self.assertEqual((len(outgoing), outgoing.dropped), (4, 2))
 
     def test_what_is_spare_never_displaces_a_result(self):
         outgoing = Outgoing(Broker(), quiet_log(), 4)
         for _ in range(5):
-            outgoing.put("t", "spare", False, True)
-        outgoing.put("t", "result")
+            outgoing.publish("t", "spare", False, True)
+        outgoing.publish("t", "result")
         self.assertEqual((len(outgoing), outgoing.dropped), (3, 3))
 
 
@@ -70,7 +70,7 @@ class DawdlerTest(unittest.TestCase):
     def test_a_result_is_sent_again(self):
         broker = Dawdler()
         outgoing = Outgoing(broker, quiet_log())
-        outgoing.put("t", "result")
+        outgoing.publish("t", "result")
         self.assertEqual(self.until_sent(broker, outgoing.run(Lease())), ["result"])
 
     def test_a_state_is_sent_again(self):

@@ -70,7 +70,7 @@ async def _move(job, session):
         battery = session_client.operated(data)[0]
     except ProtocolError:  # "done" with details that cannot be read is done all the same
         battery = None
-    job.context.registry.note(lock, state=wanted, battery=battery)
+    job.context.registry.update(lock, state=wanted, battery=battery)
     if "ekey" in job.args:
         from firmware.gateway.operations import ekeys
 
@@ -91,7 +91,7 @@ async def emergency_unlock(job, session):
 
         await _demand_switch(job, session)
         data = await session.change(opcodes.AUTO_LOCK, settings_client.auto_lock_set(0))
-        job.context.registry.note_auto_lock(session.lock, 0, settings_client.changed(data))
+        job.context.registry.update(session.lock, auto_lock_s=0, battery=settings_client.changed(data))
     return await _move(job, session)
 
 

@@ -109,7 +109,7 @@ async def setting_get(job, session):
         value = await _get(session, each, answers)
         if value is not None:
             values[each] = _shown(each, value)
-    job.context.registry.note_settings(lock, values)
+    job.context.registry.update(lock, settings=values)
     return {"settings": values}
 
 
@@ -176,7 +176,7 @@ async def _set(session, name, value):
 async def autolock_get(job, session):
     """Seconds until the lock locks itself, 0 for never."""
     battery, seconds, low, high = client.auto_lock(await session.ask_as_admin(opcodes.AUTO_LOCK, client.query()))
-    job.context.registry.note_auto_lock(session.lock, seconds, battery)
+    job.context.registry.update(session.lock, auto_lock_s=seconds, battery=battery)
     return {"seconds": seconds, "min": low, "max": high}
 
 
@@ -193,7 +193,7 @@ async def freeze(job, session):
     battery, is_frozen = client.frozen(await session.ask_as_admin(opcodes.FREEZE, client.query()))
     if is_frozen != wanted:
         raise LockRefused("the lock accepted the change, and did not make it")
-    job.context.registry.note_settings(session.lock, {"frozen": is_frozen}, battery)
+    job.context.registry.update(session.lock, settings={"frozen": is_frozen}, battery=battery)
     return {"frozen": is_frozen}
 
 

@@ -51,9 +51,9 @@ def _gateway(failing):
         (rig.bridge, ("_read", "_is_new", "_deadline")),
         (Request, ("begin", "mark", "_answer", "refuse", "publish", "_compose", "_tell")),
         (rig.ids, ("look", "start", "done")),
-        (rig.rates, ("take",)),
+        (rig.rates, ("admit",)),
         (rig.scheduler, ("submit", "_insert", "_end")),
-        (rig.metrics, ("note",)),
+        (rig.metrics, ("record",)),
         (rig.topics, ("lock", "parse_obeyed")),
         (rig.far, ("_answer",)),
     ):
