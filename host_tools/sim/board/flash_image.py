@@ -4,6 +4,7 @@ A finished image of each role is kept in `.cache/sim`, named by the content of e
 board starts from a copy. Owns the images' content; what the board does with its own afterwards is the board's.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -121,12 +122,14 @@ def _template(role: str, mpy: bool, size: int) -> Path:
     if path.is_file():
         return path
     _CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        image = Path(folder) / "image"
-        create_from(image, tree(role, Path(folder) / "tree", mpy), size)
-        fresh = path.with_suffix(".%d" % os.getpid())
-        shutil.copyfile(image, fresh)
-        os.replace(fresh, path)  # another process may be making the same one
+    with open(_CACHE / "lock", "w") as lock, tempfile.TemporaryDirectory() as folder:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be making the same one, which takes seconds
+        if not path.is_file():
+            image = Path(folder) / "image"
+            create_from(image, tree(role, Path(folder) / "tree", mpy), size)
+            fresh = path.with_suffix(".%d" % os.getpid())
+            shutil.copyfile(image, fresh)
+            os.replace(fresh, path)
     return path
 
 
