@@ -69,12 +69,12 @@ async def serve(handler, lease):
         lease.suspend()
         octet = await reader.read(1)
         lease.renew()
-        for _ in range(_BURST):
+        for left in range(_BURST, 0, -1):
             if not octet:  # the other end is gone, and nothing will ever come again
                 await lease.wait(asyncio.Event())
             request = lines.feed(octet[0])
             if request is not None:
                 sys.stdout.write(json.dumps(await answer(handler, request)) + "\n")
-            if not poll.poll(0):
-                break
+            if left == 1 or not poll.poll(0):
+                break  # with every byte that was read used
             octet = octets.read(1)

@@ -161,3 +161,12 @@ def test_open_direction_reverses_the_motor_of_a_lock_that_is_mounted_the_other_w
             assert bench.lock.bolt == "unlocked"
 
     asyncio.run(story())
+
+
+def test_requests_of_any_length_reach_the_console_whole(shared):
+    async def story(bench):
+        for length in range(100, 1900, 150):
+            for board in (bench.lock, bench.gateway):
+                assert (await board.ask({"do": "settings", "pad": "x" * length}))["ok"], length
+
+    shared.run(story)
