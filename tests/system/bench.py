@@ -121,9 +121,14 @@ class Bench:
         await self.mqtt.close()
         for board in self.site.boards:
             print("crashes of %s: %s" % (board.name, board.crashes))
-            if exc[0]:
-                print("--- %s\n%s" % (board.name, "\n".join(list(board.lines)[-60:])))
+        if exc[0]:
+            self.print_lines()
         await self.site.__aexit__(*exc)
+
+    def print_lines(self) -> None:
+        """The last lines of every board, for a test that has failed."""
+        for board in self.site.boards:
+            print("--- %s\n%s" % (board.name, "\n".join(list(board.lines)[-60:])))
 
     @property
     def gateway(self) -> Board:

@@ -37,7 +37,11 @@ class Shared:
 
     def run(self, story):
         """Run one test's coroutine function to its end."""
-        return self._do(story(self.bench))
+        try:
+            return self._do(story(self.bench))
+        except BaseException:
+            self.bench.print_lines()
+            raise
 
     def close(self) -> None:
         self._do(self.bench.__aexit__(None, None, None))
