@@ -127,7 +127,7 @@ class Ids:
         """(row, entry of the journal) of an id with a result, the newest if there are several, or (None, None). An
         entry that cannot be read is None, and counts only where there is no other."""
         rows = self._rows
-        found = None, None
+        found: tuple = None, None
         newest = 0
         at = rows.find(id_hash[:2])
         while at >= 0:

@@ -45,8 +45,8 @@ FEATURES = {
 }
 
 _CHALLENGES = const(64)
-_KEPT = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "utc_offset_min", "model", "hardware", "firmware")
-_KEPT += ("verified", "epoch", "addr_type", "clock_s")
+_KEPT: tuple = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "utc_offset_min", "model", "hardware")
+_KEPT += ("firmware", "verified", "epoch", "addr_type", "clock_s")
 _ADDED = ("handles", "ekeys", "flag_pos")  # in files since the first release; older ones lack them
 
 

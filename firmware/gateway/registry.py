@@ -268,7 +268,7 @@ class Twins:
         self._max_count = max_count
         self._sightings = {}  # address -> [content, content before, flips, tick of the first]
         self._address = None
-        self._since_ms = 0
+        self._since_ms = ticks_ms()
         self._is_doubled = False
 
     def linked(self, address, since_ms=0):

@@ -116,7 +116,7 @@ class Uploads:
 
     def _next(self, buffer):
         """Up to a batch of entries without an epoch's end or a gap inside."""
-        entries = []
+        entries: list = []
         for entry in buffer.unsent(buffer.sent):
             if entries and (entry.gap or entry.epoch != entries[0].epoch):
                 break

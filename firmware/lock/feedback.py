@@ -45,7 +45,7 @@ class Feedback:
     def __init__(self, light, buzzer):
         self._light = light
         self._buzzer = buzzer
-        self._steps = ()
+        self._steps: tuple = ()
         self._at = 0
         self._next_ms = 0
         self.word = "off"

@@ -29,7 +29,7 @@ def check(op, args):
         return args
     if op == "ekey_reset":
         return only(args)
-    known = ("uid",)
+    known: tuple = ("uid",)
     if op == "ekey_add":
         known = ("uid", "unlock_key", "start", "end", "remote", "once")
         number(args, "unlock_key", 1, _MAX_KEY)

@@ -98,7 +98,7 @@ async def replace_hours(session, kind, user, args):
 
 async def _hours(session, kind, user):
     """The windows that the lock has for `user`, seven bytes each. Own locks only: others refuse."""
-    windows = []
+    windows: list = []
     index = 0
     while index is not None and len(windows) < 8:
         data = await session.ask_as_admin(opcodes.CYCLIC, cyclic_client.query(kind, user, index))

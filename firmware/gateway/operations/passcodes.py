@@ -219,7 +219,7 @@ async def passcode_count(job, session):
 async def passcode_list(job, session):
     """A page, from `cursor` on."""
     cursor = job.args.get("cursor", 0)
-    items = []
+    items: list = []
     while cursor is not None and len(items) < _PAGE:
         cursor, entries = await _page(session, cursor)
         items.extend([_masked(session.lock, entry) for entry in entries])

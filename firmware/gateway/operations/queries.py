@@ -149,7 +149,7 @@ def answer(jobs, lock, op, args):
 
 
 def _waiting(jobs, lock, cursor):
-    items = []
+    items: list = []
     entries = jobs.of(lock.id)
     room = _ROOM
     after = None

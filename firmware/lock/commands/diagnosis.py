@@ -13,9 +13,9 @@ from firmware.lib.messages import common, session_lock
 _STORES = ("passcodes", "cards", "fingerprints", "fobs", "ekeys")
 _GUARDS = ("user", "admin", "keypad", "cards", "fingers")
 # The settings that are reported: an allow-list, since a later setting may hold a secret
-_OPTIONS = ("autolock_s", "sound", "volume", "remote_unlock", "passcode_display", "tamper", "privacy", "reset_button")
-_OPTIONS += ("passage_auto_unlock", "door_alarm_s", "lamp_s", "direction", "language", "frozen", "double_locked")
-_OPTIONS += ("wrong_limit", "lockout_s")
+_OPTIONS: tuple = ("autolock_s", "sound", "volume", "remote_unlock", "passcode_display", "tamper", "privacy")
+_OPTIONS += ("reset_button", "passage_auto_unlock", "door_alarm_s", "lamp_s", "direction", "language", "frozen")
+_OPTIONS += ("double_locked", "wrong_limit", "lockout_s")
 
 
 def page(engine, number):

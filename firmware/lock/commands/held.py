@@ -161,8 +161,8 @@ def hours(engine, request):
     stores = engine.stores
     battery_pct = engine.device.battery_pct
     op, kind, user = request[:3]
-    store = {held_lock.OF_FINGER: stores.fingerprints, held_lock.OF_CARD: stores.cards, held_lock.OF_FOB: stores.fobs}
-    store = store.get(kind)
+    held = {held_lock.OF_FINGER: stores.fingerprints, held_lock.OF_CARD: stores.cards, held_lock.OF_FOB: stores.fobs}
+    store = held.get(kind)
     if store is None:  # no such part is fitted
         return common.failure(opcodes.CYCLIC, common.UNKNOWN_OPERATION)
     packed = store.windows(user)

@@ -31,7 +31,7 @@ class Store:
     number of rows if it is a bank, else 0.
     """
 
-    CLASSES = ()
+    CLASSES: tuple = ()
 
     def load(self):
         """Take the state from the vault: at start, after a roll-back, after a reset."""
