@@ -198,20 +198,18 @@ def tables(found: dict, recorded: dict | None) -> list[Table]:
     return [made, needs] if needs.row_count else [made]
 
 
-def largest_modules(measured: list[str]) -> Table:
-    """The modules that take most, by board."""
+def largest_modules() -> Table:
+    """The modules that take most of a stock build, by board; a frozen image is one module."""
     table = Table(title="largest modules, bytes (a doubling of the table of names falls to the module that caused it)")
     columns = []
     for role in ("gateway", "lock"):
         table.add_column(role)
-        sizes = [_quietly(heap_story.module_sizes(role, build)) for build in measured]
-        for build in measured:
-            table.add_column(build, justify="right")
-        ours = [name for name in sizes[0] if name not in heap_story.SIMULATED]
-        ours.sort(key=lambda name: -sizes[-1].get(name, 0))
-        rows = [(name, *(str(each.get(name, "")) for each in sizes)) for name in ours]
-        total = ("all %d" % len(ours), *(str(sum(each.get(name, 0) for name in ours)) for each in sizes))
-        columns.append([total, *((name.removeprefix("firmware."), *sizes) for name, *sizes in rows[:_LARGEST])])
+        table.add_column("stock", justify="right")
+        sizes = _quietly(heap_story.module_sizes(role))
+        ours = sorted((name for name in sizes if name not in heap_story.SIMULATED), key=lambda name: -sizes[name])
+        rows = [("all %d" % len(ours), str(sum(sizes[name] for name in ours)))]
+        rows += [(name.removeprefix("firmware."), str(sizes[name])) for name in ours]
+        columns.append(rows[: _LARGEST + 1])
     for left, right in zip(*columns, strict=True):
         table.add_row(*left, *right)
     return table
@@ -230,7 +228,7 @@ def main() -> None:
     console = Console()
     for table in tables(found, recorded):
         console.print(table)
-    console.print(largest_modules(builds()))
+    console.print(largest_modules())
     if options.record:
         RECORDED.write_text(json.dumps(found, indent=1) + "\n")
 

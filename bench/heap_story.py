@@ -254,11 +254,11 @@ async def simulators_share(role: str, build: str) -> Share:
             return Share(mark.alive - await _plain(), mark.names)
 
 
-def import_order(role: str, build: str) -> list[str]:
-    """Modules of `role`, each behind those that it imports at its top; the libraries first, aioble only in `stock`."""
+def import_order(role: str) -> list[str]:
+    """Modules of `role`, each behind those that it imports at its top; the libraries first."""
     order: list[str] = [*SIMULATED, "asyncio.stream"]
     order += ["umqtt.simple"] * (role == "gateway")
-    order += ["aioble", "aioble.peripheral", "aioble.server"] * (build == "stock")
+    order += ["aioble", "aioble.peripheral", "aioble.server"]
     paths = stage.modules(role)
     names = {".".join(path.relative_to(stage.ROOT).with_suffix("").parts): path for path in paths}
 
@@ -277,14 +277,14 @@ def import_order(role: str, build: str) -> list[str]:
     return order
 
 
-async def module_sizes(role: str, build: str) -> dict[str, int]:
+async def module_sizes(role: str) -> dict[str, int]:
     """Bytes that each module of `role` takes on the heap once it is imported, without those that it imports."""
-    with tempfile.TemporaryDirectory(prefix="gatehouse-heap-") as name, on_32_bits(build):
+    with tempfile.TemporaryDirectory(prefix="gatehouse-heap-") as name, on_32_bits("stock"):
         folder = Path(name)
         async with Bench(folder / "bench", gateways=1, locks=1, seed=1) as bench:
             board = bench.gateway if role == "gateway" else bench.lock
             await board.kill()
-            board.spec.env.update({"SIM_PROBE": str(PROBE), "PROBE_IMPORT": " ".join(import_order(role, build))})
+            board.spec.env.update({"SIM_PROBE": str(PROBE), "PROBE_IMPORT": " ".join(import_order(role))})
             build_image(board, folder / "image", {})
             await board.start()
             await board.wait_line(r"^\*imported\*", 20)

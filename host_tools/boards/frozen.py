@@ -1,4 +1,4 @@
-"""Builds MicroPython's 32-bit unix port with the firmware frozen in, into `.cache/frozen`.
+"""Builds MicroPython's 32-bit unix port with the firmware of each role frozen in, into `.cache/frozen`.
 
 It stands in for the build of record for plain ESP32 (boards/README.md): the same manifest, the same width of objects,
 bytecode outside the heap. Owns the build; `debian` fetches MicroPython's source and mbedtls, whose AES `cryptolib`
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from host_tools.boards import debian, fetch32
+from host_tools.boards import bundle, debian, fetch32, stage
 from host_tools.boards.debian import Unavailable
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -22,7 +22,6 @@ MANIFEST = ROOT / "boards" / "unix" / "manifest.py"
 HOME = ROOT / ".cache" / "frozen"
 SOURCE = HOME / "source"
 MBEDTLS = HOME / "mbedtls"
-INTERPRETER = HOME / "unix" / "micropython"
 _BUILD_S = 600
 _OPTIONS = (
     "VARIANT=standard",
@@ -35,9 +34,9 @@ _OPTIONS = (
 )
 
 
-def find() -> Path | None:
-    """The interpreter as it was built last, however old, or None."""
-    return INTERPRETER if INTERPRETER.is_file() else None
+def interpreter(role: str) -> Path:
+    """Where the interpreter of a role lies once it has been built."""
+    return HOME / role / "micropython"
 
 
 def _unpack(state: Path, uri: str, home: Path) -> None:
@@ -56,10 +55,15 @@ def _unpack_mbedtls(state: Path, uri: str, home: Path) -> None:
         shutil.copy(library, home / "lib")
 
 
+def tree(role: str) -> Path:
+    """What was frozen into it, as `bundle` has written it."""
+    return HOME / (role + "-tree")
+
+
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
     HOME.mkdir(parents=True, exist_ok=True)
-    with open(HOME / "lock", "w") as file:
+    with open(HOME / "building", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -99,8 +103,8 @@ def _install(*packages: str) -> None:
         raise Unavailable("install %s first; it was not possible here: %s" % (" ".join(packages), err)) from None
 
 
-def build() -> Path:
-    """Path of the interpreter with the firmware as it is now; what has not changed is not compiled again.
+def build() -> None:
+    """Make the interpreters with the firmware as it is now; what has not changed is not compiled again.
 
     Raises Unavailable where `provide` has not been, with what is missing.
     """
@@ -117,17 +121,20 @@ def build() -> Path:
         if not cross.is_file():
             debian.run(*make, "-C", str(SOURCE / "mpy-cross"), "BUILD=%s" % cross.parent, timeout_s=_BUILD_S)
         paths = ("MPY_LIB_DIR=%s" % library, "FROZEN_MANIFEST=%s" % MANIFEST, "MICROPY_MPYCROSS=%s" % cross)
-        where = ("-C", str(SOURCE / "ports" / "unix"), "BUILD=%s" % INTERPRETER.parent)
-        debian.run(*make, *where, *_OPTIONS, *paths, timeout_s=_BUILD_S)
-        fetch32.check32(INTERPRETER)
-    return INTERPRETER
+        for role in stage.ROLES:
+            made = interpreter(role)
+            bundle.write(role, tree(role))
+            where = ("-C", str(SOURCE / "ports" / "unix"), "BUILD=%s" % made.parent)
+            debian.run("env", "GATEHOUSE_TREE=%s" % tree(role), *make, *where, *_OPTIONS, *paths, timeout_s=_BUILD_S)
+            fetch32.check32(made)
 
 
 def main() -> None:
     """Part of `make frozen`: build it, or say why not."""
     try:
         provide()
-        print("built", build())
+        build()
+        print("built", *(interpreter(role) for role in stage.ROLES))
     except Unavailable as err:
         sys.exit("no frozen build here: %s" % err)
 

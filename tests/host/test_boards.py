@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.boards import frozen, stage
+from host_tools.boards import bundle, frozen, stage, traceback
 
 BOARDS = stage.ROOT / "boards"
 ESP32 = BOARDS / "GATEHOUSE_ESP32"
@@ -47,22 +47,26 @@ class Manifest:
             exec(compile(path.read_text(), str(path), "exec"), words)
 
 
-def image_modules() -> set[str]:
-    """What the two roles need, as names in the image."""
-    sources = {path for role in stage.ROLES for path in stage.modules(role)}
-    return {str(path.relative_to(stage.ROOT)) for path in sources} | {"boot.py", "main.py"}
-
-
+@pytest.mark.parametrize("role", stage.ROLES)
 @pytest.mark.parametrize("manifest", [ESP32 / "manifest.py", frozen.MANIFEST], ids=["esp32", "unix"])
-def test_the_manifest_freezes_what_the_images_need_and_nothing_else_of_ours(manifest: Path) -> None:
+def test_the_manifest_freezes_what_the_image_needs_and_nothing_else_of_ours(
+    role: str, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle.write(role, tmp_path)
+    monkeypatch.setenv("GATEHOUSE_TREE", str(tmp_path))
     modules = Manifest(manifest).modules
-    ours = {name for name in modules if name.startswith("firmware/") or name in ("boot.py", "main.py")}
-    assert ours == image_modules()
+    merged = {name for _, name in traceback.load(tmp_path / bundle.MAP)}
+    needed = {str(path.relative_to(stage.ROOT)) for path in stage.modules(role)}
+    ours = {name for name in modules if name.startswith("firmware/") and not name.endswith("/__init__.py")}
+    assert ours | merged == {name for name in needed if not name.endswith("/__init__.py")}
+    assert {"boot.py", "main.py", "image.py"} <= set(modules)
     assert all(source is None or source.is_file() for source in modules.values())
     assert not any(name.startswith("aioble") for name in modules)  # radio.py chooses its stack by that
 
 
-def test_the_chip_gets_the_libraries_that_the_firmware_expects() -> None:
+def test_the_chip_gets_the_libraries_that_the_firmware_expects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle.write("gateway", tmp_path)
+    monkeypatch.setenv("GATEHOUSE_TREE", str(tmp_path))
     manifest = Manifest(ESP32 / "manifest.py")
     assert manifest.required == ["umqtt.simple"]
     assert {"_boot.py", "flashbdev.py", "inisetup.py"} <= set(manifest.modules)

@@ -195,7 +195,7 @@ class Board:
         self._inner = ProgramEnd(control, self._printed)
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *command(self.spec.heapsize, "-i", str(SHIMS / "sim_boot.py")),
+                *command(self.spec.heapsize, "-i", str(SHIMS / "sim_boot.py"), role=self.role),
                 stdin=terminal,
                 stdout=terminal,
                 stderr=terminal,

@@ -22,12 +22,13 @@ def is_frozen() -> bool:
     return os.environ.get("GATEHOUSE_BUILD") == "frozen"
 
 
-def interpreter() -> str:
-    """Path of the MicroPython unix port: the frozen one, GATEHOUSE_MICROPYTHON, else the one beside this Python."""
+def interpreter(role: str = "gateway") -> str:
+    """Path of the MicroPython unix port: frozen for `role`, GATEHOUSE_MICROPYTHON, or the one beside this Python."""
     if is_frozen():
-        if not frozen.INTERPRETER.is_file():
-            raise SimError("no frozen build at %s; run `make frozen`" % frozen.INTERPRETER)
-        return str(frozen.INTERPRETER)
+        made = frozen.interpreter(role)
+        if not made.is_file():
+            raise SimError("no frozen build at %s; run `make frozen`" % made)
+        return str(made)
     given = os.environ.get("GATEHOUSE_MICROPYTHON")
     path = Path(given) if given else Path(sys.executable).parent / "micropython"
     if not path.is_file():
@@ -35,6 +36,6 @@ def interpreter() -> str:
     return str(path.absolute())
 
 
-def command(heapsize: str | None, *arguments: str) -> list[str]:
+def command(heapsize: str | None, *arguments: str, role: str = "gateway") -> list[str]:
     """Argument list of a MicroPython process; `heapsize` as its -X option takes it (64k, 2M)."""
-    return [interpreter(), *(["-X", "heapsize=" + heapsize] if heapsize else []), *arguments]
+    return [interpreter(role), *(["-X", "heapsize=" + heapsize] if heapsize else []), *arguments]
