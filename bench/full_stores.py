@@ -9,7 +9,7 @@ from pathlib import Path
 
 from firmware.gateway import lock as locks
 from firmware.lib import credentials
-from firmware.lock.stores import cards, held
+from firmware.lock.stores import held
 from firmware.lock.stores.passcodes import CAPACITY
 from firmware.lock.stores.ring import CAPACITY as RECORDS
 from firmware.system.vault import Vault
@@ -57,7 +57,7 @@ def full_lock(folder: Path, unread: int) -> LockStores:
         assert refused is None, refused
     vault = rig.device.stores.vault
     vault.begin()  # each page is written once
-    for number in range(cards.CAPACITY):
+    for number in range(held.MAX_CARDS):
         assert rig.device.stores.cards.add((0x10000000 + 7919 * number).to_bytes(4, "big")) is None
     for number in range(held.MAX_FINGERS):
         assert rig.device.stores.fingerprints.add(b"%08d" % number)

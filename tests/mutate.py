@@ -107,8 +107,8 @@ def _authority() -> Iterator[Mutant]:
         assert isinstance(row, ast.Tuple)
         level, bit = row.elts[0], row.elts[1]
         shows_key = ast.unparse(row.elts[2]) == "False"  # by its payload, which decrypts: S0 would be the same as S1
-        for looser in ("S1",) if shows_key else ("S0", "S1"):
-            if ast.unparse(level) not in ("S0", looser):
+        for looser in ("_S1",) if shows_key else ("_S0", "_S1"):
+            if ast.unparse(level) not in ("_S0", looser):
                 name = "%s: %s instead of %s" % (key, looser, ast.unparse(level))
                 yield Mutant(name, _AUTHORITY, _cut(text, level, looser), key, (_MATRIX,))
         if ast.unparse(bit) != "255":

@@ -14,7 +14,7 @@ from firmware.lib import advert, dates
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.lock import bolt
-from firmware.lock.build import TABLE, Hardware, Identity, Lock
+from firmware.lock.build import Hardware, Identity, Lock
 from firmware.system import config
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
@@ -207,7 +207,7 @@ class App:
 
         lock = self._lock
         panel = Panel(lock.keypad, lock.reader, self._describe, self._uptime.now_ms, self._settings.panel)
-        words = Words(panel, self._hello, self._lifeline.ask_reboot, _SETTINGS, TABLE)
+        words = Words(panel, self._hello, self._lifeline.ask_reboot, _SETTINGS)
         await serve(words.handle, lease)
 
     # What others see
@@ -282,19 +282,29 @@ class App:
         }
 
 
+def _load_settings(log):
+    """(the owner's settings, True if those of the file can be used). Their table does not stay in memory."""
+    from firmware.lib.errors import ConfigError
+    from firmware.lock.settings import TABLE
+
+    try:
+        return config.load(_SETTINGS, TABLE), True
+    except ConfigError as err:  # the door must work: defaults, and say so
+        log.area("lock").error("settings_ignored", why=str(err))
+        return TABLE.check({}), False
+    finally:
+        package = sys.modules["firmware.lock"]
+        del sys.modules["firmware.lock.settings"]
+        if hasattr(package, "settings"):
+            delattr(package, "settings")
+
+
 def main(is_minimal=False):
     """Start the lock; returns only if its loop ends."""
     from firmware.ble.radio import Radio
-    from firmware.lib.errors import ConfigError
 
     log = Log()
-    has_settings = True
-    try:
-        settings = config.load(_SETTINGS, TABLE)
-    except ConfigError as err:  # the door must work: defaults, and say so
-        log.area("lock").error("settings_ignored", why=str(err))
-        settings = TABLE.check({})
-        has_settings = False
+    settings, has_settings = _load_settings(log)
     app = App(log, settings, Radio(log), is_minimal, has_settings)
     try:
         asyncio.run(app.run())

@@ -18,16 +18,16 @@ PROVISIONAL = 2  # 0x56 accepted: level P of the table
 PAIRED = 3
 
 # What a row asks for
-S0 = 0
-S1 = 1
-S3 = 3
-P_OR_S3 = 4
-CHALLENGE = 5  # an open challenge, of 0x55 or 0x41
-ADMIN_CHALLENGE = 6  # an open challenge, of 0x41
-FRESH_S3 = 7  # S3, at most 30 s old
-PAIR_INIT = 8
-PAIR_KEY = 9
-PAIR_ADMIN = 10
+_S0 = const(0)
+_S1 = const(1)
+_S3 = const(3)
+_P_OR_S3 = const(4)
+_CHALLENGE = const(5)  # an open challenge, of 0x55 or 0x41
+_ADMIN_CHALLENGE = const(6)  # an open challenge, of 0x41
+_FRESH_S3 = const(7)  # S3, at most 30 s old
+_PAIR_INIT = const(8)
+_PAIR_KEY = const(9)
+_PAIR_ADMIN = const(10)
 
 _NO_PERMISSION = const(0x02)
 _NOT_PAIRED = const(0x06)
@@ -43,47 +43,47 @@ _NO_BIT = const(255)
 # opcode: (level, feature bit or 255, length 0 means "no data", refused so when strict, plain lengths below S3/P)
 # No lengths: the command is decrypted in S3 or P only, or its plain text is not looked at.
 _ROWS = {
-    opcodes.INIT: (PAIR_INIT, 255, True, False, None),
-    opcodes.GET_AES_KEY: (PAIR_KEY, 255, False, False, None),
-    opcodes.ADD_ADMIN: (PAIR_ADMIN, 255, False, False, None),
-    opcodes.FEATURES: (S0, 255, True, False, b"\x00"),
-    opcodes.GET_CLOCK: (S0, 255, True, False, b"\x00"),
-    opcodes.STATUS: (S1, 255, False, False, b"\x07"),
-    opcodes.DEVICE_INFO: (S1, 255, False, False, b"\x01"),
-    opcodes.LOG: (S1, 255, False, False, b"\x02"),
-    opcodes.CHECK_ADMIN: (S1, 255, False, False, b"\x0b"),
-    opcodes.CHECK_USER: (S1, 255, False, False, b"\x11"),
-    opcodes.CHECK_RANDOM: (ADMIN_CHALLENGE, 255, False, False, b"\x04"),
-    opcodes.UNLOCK: (CHALLENGE, 255, False, False, b"\x08"),
-    opcodes.LOCK: (CHALLENGE, 8, False, False, b"\x08"),
-    opcodes.SET_CLOCK: (S1, 255, False, False, b"\x06"),
-    opcodes.PAIRING_DONE: (S1, 255, True, True, b"\x00"),
-    opcodes.AUTO_LOCK: (S1, 4, False, False, b"\x01\x03"),
-    opcodes.REMOTE_UNLOCK: (S1, 14, False, False, b"\x01\x02"),
-    opcodes.PASSCODE_DISPLAY: (S1, 9, False, False, b"\x01\x02"),
-    opcodes.PASSAGE: (S1, 22, False, False, b"\x01\x02\x08"),
-    opcodes.SOUND: (S1, 15, False, False, b"\x01\x02\x04"),
-    opcodes.SET_ADMIN_PASSCODE: (P_OR_S3, 255, False, False, None),
-    opcodes.GET_ADMIN_PASSCODE: (P_OR_S3, 18, True, True, None),
-    opcodes.INIT_PASSWORDS: (P_OR_S3, 255, False, False, None),
-    opcodes.PASSCODE_COUNT: (S3, 0, True, True, None),
-    opcodes.SET_ERASE_CODE: (S3, 5, False, False, None),
-    opcodes.PASSCODE: (S3, 0, False, False, None),
-    opcodes.PASSCODE_LIST: (S3, 7, False, False, None),
-    opcodes.LOCK_NAME: (S3, 255, False, False, None),
-    opcodes.CARD: (S3, 1, False, False, None),
-    opcodes.FINGERPRINT: (S3, 2, False, False, None),
-    opcodes.CYCLIC: (S3, 34, False, False, None),
-    opcodes.KEY_FOB: (S3, 41, False, False, None),
-    opcodes.ACCESSORY_BATTERY: (S3, 42, False, False, None),
-    opcodes.EKEY: (S3, 255, False, False, None),
-    opcodes.DIAGNOSIS: (S3, 255, False, False, None),
-    opcodes.FREEZE: (S3, 11, False, False, None),
-    opcodes.LAMP: (S3, 25, False, False, None),
-    opcodes.SWITCHES: (S3, 28, False, False, None),
-    opcodes.UNLOCK_DIRECTION: (S3, 36, False, False, None),
-    opcodes.SETTING: (S3, 255, False, False, None),
-    opcodes.RESET: (FRESH_S3, 255, True, True, None),
+    opcodes.INIT: (_PAIR_INIT, 255, True, False, None),
+    opcodes.GET_AES_KEY: (_PAIR_KEY, 255, False, False, None),
+    opcodes.ADD_ADMIN: (_PAIR_ADMIN, 255, False, False, None),
+    opcodes.FEATURES: (_S0, 255, True, False, b"\x00"),
+    opcodes.GET_CLOCK: (_S0, 255, True, False, b"\x00"),
+    opcodes.STATUS: (_S1, 255, False, False, b"\x07"),
+    opcodes.DEVICE_INFO: (_S1, 255, False, False, b"\x01"),
+    opcodes.LOG: (_S1, 255, False, False, b"\x02"),
+    opcodes.CHECK_ADMIN: (_S1, 255, False, False, b"\x0b"),
+    opcodes.CHECK_USER: (_S1, 255, False, False, b"\x11"),
+    opcodes.CHECK_RANDOM: (_ADMIN_CHALLENGE, 255, False, False, b"\x04"),
+    opcodes.UNLOCK: (_CHALLENGE, 255, False, False, b"\x08"),
+    opcodes.LOCK: (_CHALLENGE, 8, False, False, b"\x08"),
+    opcodes.SET_CLOCK: (_S1, 255, False, False, b"\x06"),
+    opcodes.PAIRING_DONE: (_S1, 255, True, True, b"\x00"),
+    opcodes.AUTO_LOCK: (_S1, 4, False, False, b"\x01\x03"),
+    opcodes.REMOTE_UNLOCK: (_S1, 14, False, False, b"\x01\x02"),
+    opcodes.PASSCODE_DISPLAY: (_S1, 9, False, False, b"\x01\x02"),
+    opcodes.PASSAGE: (_S1, 22, False, False, b"\x01\x02\x08"),
+    opcodes.SOUND: (_S1, 15, False, False, b"\x01\x02\x04"),
+    opcodes.SET_ADMIN_PASSCODE: (_P_OR_S3, 255, False, False, None),
+    opcodes.GET_ADMIN_PASSCODE: (_P_OR_S3, 18, True, True, None),
+    opcodes.INIT_PASSWORDS: (_P_OR_S3, 255, False, False, None),
+    opcodes.PASSCODE_COUNT: (_S3, 0, True, True, None),
+    opcodes.SET_ERASE_CODE: (_S3, 5, False, False, None),
+    opcodes.PASSCODE: (_S3, 0, False, False, None),
+    opcodes.PASSCODE_LIST: (_S3, 7, False, False, None),
+    opcodes.LOCK_NAME: (_S3, 255, False, False, None),
+    opcodes.CARD: (_S3, 1, False, False, None),
+    opcodes.FINGERPRINT: (_S3, 2, False, False, None),
+    opcodes.CYCLIC: (_S3, 34, False, False, None),
+    opcodes.KEY_FOB: (_S3, 41, False, False, None),
+    opcodes.ACCESSORY_BATTERY: (_S3, 42, False, False, None),
+    opcodes.EKEY: (_S3, 255, False, False, None),
+    opcodes.DIAGNOSIS: (_S3, 255, False, False, None),
+    opcodes.FREEZE: (_S3, 11, False, False, None),
+    opcodes.LAMP: (_S3, 25, False, False, None),
+    opcodes.SWITCHES: (_S3, 28, False, False, None),
+    opcodes.UNLOCK_DIRECTION: (_S3, 36, False, False, None),
+    opcodes.SETTING: (_S3, 255, False, False, None),
+    opcodes.RESET: (_FRESH_S3, 255, True, True, None),
 }
 
 
@@ -148,23 +148,23 @@ class Standing:
 
 def _state_refusal(level, standing, length, may_be_empty):
     stage = standing.stage
-    if level == PAIR_INIT or level == PAIR_KEY:
+    if level == _PAIR_INIT or level == _PAIR_KEY:
         return None if stage == FACTORY and standing.window_open else _NOT_SETTABLE
-    if level == PAIR_ADMIN:
+    if level == _PAIR_ADMIN:
         return None if stage == KEYED else _NOT_SETTABLE
     if stage < PROVISIONAL:
         return _NOT_PAIRED
-    if level == S0:
+    if level == _S0:
         return None
-    if level == S1:  # shown by this frame; an empty one shows nothing, so an earlier one must have
+    if level == _S1:  # shown by this frame; an empty one shows nothing, so an earlier one must have
         allowed = length > 0 or stage == PROVISIONAL or standing.has_key or not may_be_empty
-    elif level == CHALLENGE:  # the bolt rests while a pairing is under way (security.md PAIR-3)
+    elif level == _CHALLENGE:  # the bolt rests while a pairing is under way (security.md PAIR-3)
         allowed = stage == PAIRED and standing.challenge_of in (opcodes.CHECK_ADMIN, opcodes.CHECK_USER)
-    elif level == ADMIN_CHALLENGE:
+    elif level == _ADMIN_CHALLENGE:
         allowed = standing.challenge_of == opcodes.CHECK_ADMIN
-    elif level == P_OR_S3 and stage == PROVISIONAL:
+    elif level == _P_OR_S3 and stage == PROVISIONAL:
         allowed = True
-    elif level == FRESH_S3:
+    elif level == _FRESH_S3:
         allowed = standing.s3_age_ms is not None and standing.s3_age_ms <= _FRESH_S3_MS
     else:
         allowed = standing.s3_age_ms is not None

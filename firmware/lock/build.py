@@ -17,30 +17,10 @@ from firmware.lock.motion import Motion
 from firmware.lock.pairing import Ownership
 from firmware.lock.reader import Reader
 from firmware.lock.stores.stores import Stores
-from firmware.system.config import Setting, Table, choice, flag, integer
 
 _POWERED_ON = const(14)
 _RECENT = const(4)
 _DOOR_FEATURES = (45, 50, 51)  # state with "unknown", door sensor, alarm of a door left open
-
-# The owner's file, /data/settings.json
-TABLE = Table(
-    (
-        Setting("panel", False, flag),  # keys and touches over the serial port: simulator and test boards only
-        Setting("pairing_over_air", True, flag),
-        Setting("adv_awake_ms", 400, integer(20, 10000), "ms"),
-        Setting("adv_asleep_ms", 1000, integer(20, 10240), "ms"),
-        Setting("travel_ms", 600, integer(50, 2000), "ms"),  # 0x47 is answered when the bolt is there
-        Setting("scene", 2, integer(0, 11)),  # what it locks (lock-ble-link.md 2.6): 2 a door, 8 a padlock, and others
-        Setting("push", True, flag),
-        Setting("crc_default", "standard", choice("standard", "vendor")),
-        Setting("record_auto_lock", False, flag),
-        Setting("reset_button", True, flag),  # False: the button never resets, whatever clients set
-        Setting("door_sensor", False, flag),  # a contact at the door is wired to its pin
-        Setting("strict_empty", False, flag),
-        Setting("clock_backup", False, flag),  # the board's clock runs on while it has no power
-    )
-)
 
 
 class Identity:

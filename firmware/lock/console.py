@@ -89,25 +89,26 @@ class Panel:
 
 class Words:
     """`handle(request)` gives the reply; raises ConfigError for settings that cannot be used. `panel` has the words
-    that are not understood here; `hello()` and `reboot()` do what they say; `path` and `table` are the settings'.
+    that are not understood here; `hello()` and `reboot()` do what they say; `path` is the settings file.
     """
 
-    def __init__(self, panel, hello, reboot, path, table):
+    def __init__(self, panel, hello, reboot, path):
         self._panel = panel
         self._hello = hello
         self._reboot = reboot
         self._path = path
-        self._table = table
 
     def handle(self, request):
         """A dict with `do` -> the dict to answer."""
         what = request.get("do")
         if what == "hello":
             return self._hello()
-        if what == "settings":
-            return {"ok": True, "settings": config.load(self._path, self._table).as_dict()}
-        if what == "set":
-            config.write(self._path, self._table, request.get("settings"))
+        if what == "settings" or what == "set":
+            from firmware.lock.settings import TABLE
+
+            if what == "settings":
+                return {"ok": True, "settings": config.load(self._path, TABLE).as_dict()}
+            config.write(self._path, TABLE, request.get("settings"))
             return {"ok": True}
         if what == "reboot":
             self._reboot()

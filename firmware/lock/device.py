@@ -4,7 +4,7 @@ Owns the state that is not on flash. Moves nothing (`motion`), and does not deci
 and the panel do. Source: domain.md 3.4; lock-ble-link.md 2.4, 8.8.
 """
 
-from firmware.lib import advert, records
+from firmware.lib import advert, records, validity
 from firmware.lib.compat import const
 from firmware.lock import authority, bolt
 from firmware.lock.enrolment import Enrolment
@@ -16,6 +16,7 @@ _TOUCHED_MS = const(15000)
 _AWAKE_MS = const(60000)
 _MAX_HELD = const(16)
 _COUNTER_CLOCKWISE = const(2)
+_MIN_BATTERY_PCT = const(5)  # below it the motor is not started
 
 
 class Device:
@@ -53,6 +54,22 @@ class Device:
     def is_usable(self):
         """True if codes may open: paired for good, and not about to be reset."""
         return self.pairing.stage == authority.PAIRED and not self.is_resetting
+
+    def situation(self):
+        """What of the lock bears on a decision at this moment -> validity.Situation"""
+        stores = self.stores
+        options = stores.options
+        now = validity.Situation(stores.clock.seconds() // 60)
+        now.is_clock_trusted = stores.clock.is_trusted
+        now.is_battery_low = self.battery_pct < _MIN_BATTERY_PCT
+        now.is_remote_unlock_on = bool(options.remote_unlock)
+        now.is_frozen = bool(options.frozen)
+        now.is_double_locked = bool(options.double_locked)
+        now.passage = stores.passage.windows
+        now.passage_unlocks = bool(options.passage_auto_unlock)
+        now.flag_pos = stores.ekeys.flag_pos
+        now.barred_min = stores.offline.barred_min(now.now_min, now.is_clock_trusted)
+        return now
 
     # Records
 

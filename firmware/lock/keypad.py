@@ -3,12 +3,12 @@
 `Keypad` owns what is being typed, `Entry` the order of looking: administrator's passcode, erase code, stored codes,
 codes made without the lock; the last takes a search, which is driven a few milliseconds at a time by `poll`. Nothing is
 shown until it is decided. Source: domain.md 2 (key feature 2), 3.1, 3.10, 3.11; security.md LIM-4, DEL-3; records 4, 7,
-12, 48, 92; others: `access`.
+11, 12, 13, 38, 48, 92.
 """
 
 from firmware.lib import credentials, crypto, records, validity
 from firmware.lib.compat import const
-from firmware.lock import access, bolt
+from firmware.lock import bolt
 from firmware.lock.device import LOCKED_OUT
 
 _FORGET_MS = const(10000)  # between two keys of one entry
@@ -18,10 +18,20 @@ _MIN_DIGITS = const(4)
 _BY_PASSCODE = const(4)
 _WRONG = const(7)
 _NO_STORAGE = const(12)
+_CODE_NOT_NOW = const(11)
+_CODE_BARRED = const(13)
+_CODE_DOUBLE_LOCKED = const(38)
 _BY_ADMIN_PASSCODE = const(92)
 
 _MADE_LENGTH = const(9)  # of codes that are made without the lock
 _SLICE_STEPS = const(4)  # of a search: some milliseconds on a board
+
+
+def refusal_record(why):
+    """Record type of a right passcode that did not open, or None: what says nothing of the code leaves no record."""
+    if why in ("frozen", "lockout", "low_battery"):
+        return None
+    return _CODE_DOUBLE_LOCKED if why == "double_locked" else _CODE_BARRED if why == "barred" else _CODE_NOT_NOW
 
 
 class Keypad:
@@ -168,7 +178,7 @@ class Entry:
     def _judge(self, digits, kind, credential, made, now_ms, is_locked_out=False):
         device = self._device
         guard = self._stores.limits.keypad
-        now = access.situation(device)
+        now = device.situation()
         now.is_locked_out = is_locked_out
         verdict = validity.decide(credential, now)
         if verdict.is_right:
@@ -178,7 +188,7 @@ class Entry:
         if verdict.why == "unknown":
             self._wrong(digits, now_ms)
         elif verdict.why is not None:
-            self._refused(access.passcode_record(verdict.why), verdict.why, digits, now_ms)
+            self._refused(refusal_record(verdict.why), verdict.why, digits, now_ms)
         elif verdict.then == validity.NOTE_FIRST_USE and self._stores.passcodes.is_full:
             self._refused(_NO_STORAGE, "full", digits, now_ms)
         elif not self._accept(verdict, made, digits, now_ms):

@@ -6,7 +6,7 @@ whoever waits is told. Who may move the bolt is decided before. Source: domain.m
 
 from firmware.lib import records, validity
 from firmware.lib.compat import const
-from firmware.lock import access, bolt
+from firmware.lock import bolt
 
 _KEY_UNLOCKED = const(27)
 _KEY_LOCKED = const(36)
@@ -31,7 +31,7 @@ class Motion:
 
     def start(self, now_ms):
         """At start: a door that stands open locks in time, or with its window."""
-        at = access.situation(self._device)
+        at = self._device.situation()
         if self._bolt.state != bolt.UNLOCKED:
             self._passage.locked()
             return
@@ -98,7 +98,7 @@ class Motion:
             self._passage.locked()
             return
         self._device.feedback.calm()
-        if not self._passage.opened(validity.passage_until(access.situation(self._device))):
+        if not self._passage.opened(validity.passage_until(self._device.situation())):
             self._time(now_ms)
 
     def _time(self, now_ms):
@@ -165,7 +165,7 @@ class Motion:
         """Open the door when a window begins that does so by itself, and lock it when one ends."""
         if not self._passage.is_due(now_ms):
             return
-        at = access.situation(self._device)
+        at = self._device.situation()
         what = self._passage.poll(validity.passage_until(at), at.is_clock_trusted)
         if what == "begins" and self._device.is_usable and validity.decide_passage(at).opens:
             self.operate(bolt.UNLOCKED, _PASSAGE_OPENED, b"", None, now_ms)

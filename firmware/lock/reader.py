@@ -8,7 +8,7 @@ Source: domain.md 2 (key feature 8), 3.2, 3.6, 3.11; security.md LIM-4; records 
 
 from firmware.lib import records, validity
 from firmware.lib.compat import const
-from firmware.lock import access, bolt
+from firmware.lock import bolt
 from firmware.lock.device import LOCKED_OUT
 
 _FOB_USED = const(55)
@@ -40,7 +40,7 @@ class Reader:
         is_card = kind == "card"
         guard = stores.limits.cards if is_card else stores.limits.fingers
         store = stores.cards if is_card else stores.fingerprints
-        now = access.situation(device)
+        now = device.situation()
         now.is_locked_out = not guard.begin(now_ms)
         verdict = validity.decide(None if now.is_locked_out else store.credential(key), now)
         if verdict.is_right:
@@ -81,7 +81,7 @@ class Reader:
             return
         fobs.sighted(address, battery, now_ms)
         device.wake(now_ms)
-        now = access.situation(device)
+        now = device.situation()
         if not validity.decide(credential, now).opens:
             device.feedback.show("refused", now_ms)
             return

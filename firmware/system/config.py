@@ -1,6 +1,6 @@
 """The owner's settings: one table of keys per role, checked as a whole. Owns how a settings file is read and written.
 
-The tables live with their role (`gateway/provisioning.py`, `lock/build.py`). A value that is wrong is named together
+The tables live with their role (`gateway/provisioning.py`, `lock/settings.py`). A value that is wrong is named together
 with all others that are wrong, by key and reason, and never by the value itself: it may be a password.
 """
 

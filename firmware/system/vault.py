@@ -112,10 +112,22 @@ class Vault:
         """The content of class `name`, or None when nothing valid is stored."""
         if self._held is not None and name in self._held:
             return self._held[name]
+        sealed = self._in_force(name)
+        if sealed is None:
+            return None
+        cipher = memoryview(sealed)[4 + _IV_LEN : len(sealed) - _TAG_LEN]
+        plain = crypto.ctr(self._secrets()[0], sealed[4 : 4 + _IV_LEN], cipher)
+        del sealed, cipher  # a class may be kilobytes: at most two copies of it are in RAM at once
+        return bytes(plain)
+
+    def _in_force(self, name):
+        """The sealed bytes that count, or None; completes what a power cut left of the other copy."""
         least = self._counted(name)
         newest = None
-        copies = [self._valid(name, copy) for copy in _COPIES]
-        for valid in copies:
+        counters = []
+        for copy in _COPIES:
+            valid = self._valid(name, copy)
+            counters.append(None if valid is None else valid[0])
             if valid is not None and valid[0] >= (least or 0) and (newest is None or valid[0] > newest[0]):
                 newest = valid
         if newest is None:
@@ -124,13 +136,12 @@ class Vault:
         try:
             if least != counter:
                 self._count(name, counter)
-            for copy, valid in zip(_COPIES, copies):
-                if valid is None or valid[0] != counter:
+            for copy, stored in zip(_COPIES, counters):
+                if stored != counter:
                     self._write(name, copy, sealed)
         except OSError:  # a flash that cannot be written any more can still be read
             pass
-        cipher = memoryview(sealed)[4 + _IV_LEN : len(sealed) - _TAG_LEN]
-        return bytes(crypto.ctr(self._secrets()[0], sealed[4 : 4 + _IV_LEN], cipher))
+        return sealed
 
     def is_damaged(self, name):
         """True when something was stored for class `name` and none of it can be opened any more."""

@@ -7,7 +7,7 @@ import pytest
 
 from firmware.lib import opcodes
 from firmware.lib.messages import card_client
-from firmware.lock.stores.cards import CAPACITY
+from firmware.lock.stores.held import MAX_CARDS
 from host_tools.sim.site import owner
 from tests.faults import canaries
 from tests.system.bench import Bench
@@ -227,7 +227,7 @@ def test_f089_the_card_after_the_thousandth_is_refused_as_one_too_many(tmp_path)
     async def story():
         async with Bench(tmp_path) as bench:
             entry = await bench.pair()
-            for first in range(0, CAPACITY, 250):  # a login ends after two minutes
+            for first in range(0, MAX_CARDS, 250):  # a login ends after two minutes
                 async with bench.beside(entry) as link:
                     for number in range(first, first + 250):
                         plain = card_client.add(card_client.encode_id(0x10000000 + 7919 * number))
@@ -235,7 +235,7 @@ def test_f089_the_card_after_the_thousandth_is_refused_as_one_too_many(tmp_path)
             await owner.hand_over(bench.site, bench.gateway, entry)
             result = await bench.ask("card_add", {"number": CARD})
             assert (result["code"], result["ttlock"], result["data"]["reason"]) == ("refused", -4056, "full")
-            assert await tap(bench, 0x10000000 + 7919 * (CAPACITY - 1))
+            assert await tap(bench, 0x10000000 + 7919 * (MAX_CARDS - 1))
             await do(bench, "card_delete", {"slot": 0})
             await do(bench, "card_add", {"number": CARD})
 

@@ -7,7 +7,8 @@ from firmware.lib.frame import Reassembler
 from firmware.lib.messages import common
 from firmware.lib.messages import pairing_client as pairing
 from firmware.lib.messages import session_client as session
-from firmware.lock.build import TABLE, Hardware, Identity, Lock
+from firmware.lock.build import Hardware, Identity, Lock
+from firmware.lock.settings import TABLE
 from tests.unit.fake_nvs import Nvs
 
 ADDRESS = b"\xaa\xbb\xcc\x11\x22\x33"

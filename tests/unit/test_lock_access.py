@@ -1,7 +1,9 @@
 import unittest
 
 from firmware.lib import credentials, validity
-from firmware.lock import access
+from firmware.lock.commands.session import error_byte
+from firmware.lock.device import Device
+from firmware.lock.keypad import refusal_record
 from firmware.lock.stores import passcodes
 
 
@@ -54,21 +56,21 @@ RECORDS = {
 
 class TestAccess(unittest.TestCase):
     def test_situation(self):
-        found = access.situation(device())
+        found = Device.situation(device())
         self.assertEqual((found.now_min, found.is_clock_trusted, found.flag_pos), (10000, True, 3))
         self.assertEqual((found.is_battery_low, found.is_remote_unlock_on), (False, False))
         self.assertEqual(found.barred_min, 9940)
-        self.assertFalse(access.situation(device(is_trusted=False)).is_clock_trusted)
-        self.assertTrue(access.situation(device(remote_unlock=1)).is_remote_unlock_on)
+        self.assertFalse(Device.situation(device(is_trusted=False)).is_clock_trusted)
+        self.assertTrue(Device.situation(device(remote_unlock=1)).is_remote_unlock_on)
         for battery_pct, is_low in ((4, True), (5, False)):
-            self.assertEqual(access.situation(device(battery_pct=battery_pct)).is_battery_low, is_low)
+            self.assertEqual(Device.situation(device(battery_pct=battery_pct)).is_battery_low, is_low)
 
     def test_answers(self):
-        self.assertIsNone(access.error_byte(None))
+        self.assertIsNone(error_byte(None))
         for why in ERRORS:
-            self.assertEqual(access.error_byte(why), ERRORS[why], why)
+            self.assertEqual(error_byte(why), ERRORS[why], why)
         for why in RECORDS:
-            self.assertEqual(access.passcode_record(why), RECORDS[why], why)
+            self.assertEqual(refusal_record(why), RECORDS[why], why)
 
     def test_stored_passcode(self):
         entry = b"\x02\x04" + b"1234" + b"\x04" + b"1234" + b"\x00\x01\x01\x00\x00\x63\x01\x01\x00\x00"

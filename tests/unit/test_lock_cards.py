@@ -6,7 +6,7 @@ from firmware.lib import dates, opcodes, records
 from firmware.lib.messages import card_client as cards
 from firmware.lib.messages import common
 from firmware.lock.console import Panel
-from firmware.lock.stores.cards import CAPACITY
+from firmware.lock.stores.held import MAX_CARDS
 from tests.scratch import scratch
 from tests.unit.lock_rig import Refused, Rig, erase
 
@@ -144,7 +144,7 @@ class TestLink(CardCase):
         store = self.rig.device.stores.cards
         limits = b"\x00\x01\x01\x00\x00\x63\x01\x01\x00\x00"
         self.rig.device.stores.vault.begin()  # a page is written once, not 32 times
-        for number in range(CAPACITY):
+        for number in range(MAX_CARDS):
             self.assertEqual(store.add(cards.encode_id(0x10000000 + 7919 * number), limits), None)
         self.rig.device.stores.vault.commit("cards.00")
         self.assertEqual(self.error(cards.add(CARD)), 0x04)

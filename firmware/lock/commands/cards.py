@@ -3,7 +3,6 @@
 from firmware.lib import opcodes, records
 from firmware.lib.compat import const
 from firmware.lib.messages import card_lock, common
-from firmware.lock.stores import cards
 
 _ADDED = const(15)
 _CLEARED = const(16)
@@ -18,7 +17,7 @@ def _answer(engine, op, error):
 
 def _added(device, card, limits):
     """Store a card -> the answer."""
-    is_new = not device.stores.cards.is_stored(card, limits) if limits else device.stores.cards.find(card) is None
+    is_new = not device.stores.cards.is_stored(card, limits)
     error = device.stores.cards.add(card, limits) if is_new else None
     if error is not None:
         return common.failure(opcodes.CARD, error)
@@ -51,8 +50,8 @@ def _listing(device, op, index):
     if stored is None:
         data = card_lock.encode_list(device.battery_pct, op, None)
     else:
-        slot, row = stored
-        data = card_lock.encode_list(device.battery_pct, op, slot + 1, cards.id_of(row), cards.limits_of(row))
+        slot, card, limits = stored
+        data = card_lock.encode_list(device.battery_pct, op, slot + 1, card, limits)
     return common.success(opcodes.CARD, data)
 
 

@@ -12,8 +12,8 @@ Source: lock-ble-link.md 8.6; records: domain.md 3.4.
 from firmware.lib import credentials, opcodes, records, validity
 from firmware.lib.compat import const
 from firmware.lib.messages import common, ekey_lock, session_lock
-from firmware.lock import access, bolt
-from firmware.lock.commands.session import sum_refusal
+from firmware.lock import bolt
+from firmware.lock.commands.session import error_byte, sum_refusal
 from firmware.lock.commands.table import LATER
 
 _FAILED = const(0x13)
@@ -39,11 +39,11 @@ def _refusal(engine, command, challenge, given):
     error = sum_refusal(engine, challenge, given)
     if error is not None:
         return error
-    situation = access.situation(device)
+    situation = device.situation()
     kept = device.stores.ekeys.credential(challenge.uid)
     if command == opcodes.LOCK:
         why = None if kept is None else validity.claim_refusal(kept, situation)
-        return access.error_byte(why or validity.lock_refusal(situation))
+        return error_byte(why or validity.lock_refusal(situation))
     verdict = validity.decide(_proved(challenge, kept), situation)
     if verdict.opens and verdict.then == validity.USE_UP and not _use_up(engine, challenge.uid):
         return _FAILED
@@ -51,7 +51,7 @@ def _refusal(engine, command, challenge, given):
         device.stores.limits.forgive()
     elif verdict.why == "remote_unlock_disabled":
         engine.device.log("remote_unlock_refused")
-    return access.error_byte(verdict.why)
+    return error_byte(verdict.why)
 
 
 def _proved(challenge, kept):

@@ -6,7 +6,6 @@ Source: lock-ble-link.md 8.4, 8.5, 8.7-8.10, 9.1; security.md RND-1, LIM-1; erro
 from firmware.lib import credentials, crypto, opcodes, records, validity
 from firmware.lib.compat import const
 from firmware.lib.messages import common, session_lock
-from firmware.lock import access
 from firmware.lock.device import LOCKED_OUT
 
 _NO_PERMISSION = const(0x02)
@@ -16,6 +15,25 @@ _WRONG_SUM = const(0x08)
 _NO_ITEM = const(0x19)
 
 
+# Refusals of `validity` and the bytes that answer them (lock-ble-link.md 6.1, 8.5)
+_WORDS = (
+    "expired",
+    "not_yet_valid",
+    "untrusted_clock",
+    "revoked",
+    "remote_unlock_disabled",
+    "double_locked",
+    "low_battery",
+    "frozen",
+)
+_ERRORS = b"\x0e\x11\x11\x0d\x02\x1e\x0a\x1c"
+
+
+def error_byte(why):
+    """The byte that answers a client, or None for no refusal."""
+    return None if why is None else _ERRORS[_WORDS.index(why)]
+
+
 def _was_wrong(engine, guard):
     if guard.is_pausing:  # a pause begins: one event for each (security.md LIM-5)
         engine.device.log("locked_out", failures=guard.consecutive)
@@ -23,7 +41,7 @@ def _was_wrong(engine, guard):
 
 
 def _claim_error(engine, credential):
-    return access.error_byte(validity.claim_refusal(credential, access.situation(engine.device)))
+    return error_byte(validity.claim_refusal(credential, engine.device.situation()))
 
 
 def check_admin(engine, request):

@@ -1,20 +1,30 @@
-"""Fingerprints and key fobs: rows with a period and hours in a bank of the vault, each named by six bytes.
+"""Cards, fingerprints and key fobs: rows with a period and hours in a bank of the vault.
 
 Owns storing and finding; whether one of them opens now is `validity`'s. Row: a head, start5, end5, windows of seven
-bytes (0x70). The head of a fingerprint is the template, eight bytes, and a counter, four, which never comes back: with
-the slot it makes the number by which clients name the finger. The sensor of this lock recognises a finger as itself,
-which is all that a template of eight bytes says. The head of a fob is its address, as on the air, and the battery when
-it was added; what its radio sent since then is kept in RAM.
-Source: lock-ble-commands.md 4.6, 5, 8.1; domain.md 2 (key feature 8), 3.2, 3.3.
+bytes (0x70).
+
+* Cards: the head is the length of the number, 4 or 8, and the number. A card that was reported lost is refused whether
+  it is stored or not, and stays lost when all cards are removed: lost ones are heads in a bank of their own.
+* Fingerprints: the head is the template, eight bytes, and a counter, four, which never comes back: with the slot it
+  makes the number of six bytes by which clients name the finger. The sensor of this lock recognises a finger as itself,
+  which is all that a template of eight bytes says.
+* Fobs: the head is the address, as on the air, and the battery when it was added; what its radio sent since then is
+  kept in RAM.
+
+Source: lock-ble-commands.md 4, 4.6, 5, 8.1; domain.md 2 (key features 3 and 8), 3.2, 3.3.
 """
 
 from firmware.lib import credentials
 from firmware.lib.compat import const
 from firmware.lock.stores.bank import Bank, Store
 
+MAX_CARDS = 1000
+MAX_LOST = 256
 MAX_FINGERS = 100
 MAX_FOBS = 20
 
+_CARDS = "cards"
+_LOST = "lostcards"
 _FINGERS = "fingers"
 _FINGER_COUNTER = "fingerno"  # class with the counter given out last
 _FOBS = "fobs"
@@ -29,27 +39,32 @@ _MAX_WINDOWS = const(8)
 _WINDOW_LEN = const(7)
 _ONLINE_MS = const(60000)
 _FULL = const(0x04)
+_UNKNOWN_CARD = const(0x18)
 _UNKNOWN = const(0x1A)
 
 
 class Held(Store):
-    """What both have in common. `head` is the length of a row's head, `key` of the part of it that is searched for.
-    A subclass gives `_find_id(id6)`: (slot, row) or None.
+    """What the three have in common. `key` is the part of a head that is searched for, `id` what clients name one by:
+    the key, but for fingerprints.
 
     Changes are durable on return, and return None or the error byte of lock-ble-commands.md 1.5.
     """
 
-    def __init__(self, vault, name, capacity, head, key):
-        self._capacity = capacity
-        self._head = head
-        self._key = key
-        self.bank = Bank(vault, name, capacity, self._key_of)  # its counters are what a decision costs
+    unknown = _UNKNOWN  # error byte for one that is not stored
 
-    def _find_id(self, id6):
+    def __init__(self, vault, name, capacity):
+        self._capacity = capacity
+        self.bank = Bank(vault, name, capacity, self.key_of)  # its counters are what a decision costs
+
+    def key_of(self, row):
+        """What a row is searched for by."""
         raise NotImplementedError
 
-    def _key_of(self, row):
-        return row[: self._key]
+    def _head_of(self, row):
+        raise NotImplementedError  # its length
+
+    def _find_id(self, id):
+        return self.bank.find(id)
 
     def load(self):
         self.bank.load()
@@ -68,70 +83,143 @@ class Held(Store):
 
     def limits_of(self, row):
         """start5 + end5."""
-        return row[self._head : self._head + _LIMITS]
+        head = self._head_of(row)
+        return row[head : head + _LIMITS]
 
     def _windows_of(self, row):
-        return row[self._head + _LIMITS :]
+        return row[self._head_of(row) + _LIMITS :]
 
     def credential(self, key):
-        """What the lock knows of a template or an address, for `validity`; None: nothing."""
+        """What the lock knows of a key, for `validity`; None: nothing."""
         stored = self.bank.find(key)
         if stored is None:
             return None
         limits = self.limits_of(stored[1])
         return credentials.dated(limits[:5], limits[5:], self._windows_of(stored[1]))
 
-    def _change(self, id6, limits, packed):
-        """Another period or other hours; None: as before. 0x1A: unknown."""
-        stored = self._find_id(id6)
+    def _change(self, id, limits, packed):
+        """Another period or other hours; None: as before."""
+        stored = self._find_id(id)
         if stored is None:
-            return _UNKNOWN
+            return self.unknown
         row = stored[1]
         limits = self.limits_of(row) if limits is None else limits
         packed = self._windows_of(row) if packed is None else packed
-        self.bank.put(self._key_of(row), row[: self._head] + limits + packed)
+        self.bank.put(self.key_of(row), row[: self._head_of(row)] + limits + packed)
         return None
 
-    def modify(self, id6, limits):
+    def modify(self, id, limits):
         """Another period; the hours stay."""
-        return self._change(id6, limits, None)
+        return self._change(id, limits, None)
 
-    def delete(self, id6):
+    def delete(self, id):
         """It opens no more, and its hours are gone with it."""
-        stored = self._find_id(id6)
+        stored = self._find_id(id)
         if stored is None:
-            return _UNKNOWN
-        self.bank.remove(self._key_of(stored[1]))
+            return self.unknown
+        self.bank.remove(self.key_of(stored[1]))
         return None
 
     def clear(self):
         """None is left."""
         self.bank.clear()
 
-    def windows(self, id6):
+    def windows(self, id):
         """The hours, one window after the other, or None: unknown."""
-        stored = self._find_id(id6)
+        stored = self._find_id(id)
         return None if stored is None else self._windows_of(stored[1])
 
-    def set_windows(self, id6, packed):
+    def set_windows(self, id, packed):
         """Replace them. 0x04: more than eight."""
         if len(packed) > _MAX_WINDOWS * _WINDOW_LEN:
             return _FULL
-        return self._change(id6, None, packed)
+        return self._change(id, None, packed)
+
+
+class Cards(Held):
+    """The key is the card's number, 4 or 8 bytes."""
+
+    CLASSES = ((_CARDS, MAX_CARDS), (_LOST, MAX_LOST))
+    unknown = _UNKNOWN_CARD
+
+    def __init__(self, vault):
+        super().__init__(vault, _CARDS, MAX_CARDS)
+        self._lost = Bank(vault, _LOST, MAX_LOST, self.key_of)
+
+    def key_of(self, row):
+        return row[1 : 1 + row[0]]
+
+    def _head_of(self, row):
+        return 1 + row[0]
+
+    def load(self):
+        self.bank.load()
+        self._lost.load()
+
+    def at(self, index, lost=False):
+        """The first card, or lost card, in or above slot `index`: (slot, number, start5 + end5), or None at the end.
+        One of which only the loss is known has no limits.
+        """
+        stored = (self._lost if lost else self.bank).at(index)
+        if stored is None:
+            return None
+        return stored[0], self.key_of(stored[1]), self.limits_of(stored[1]) or _NO_LIMITS
+
+    def credential(self, key):
+        made = super().credential(key)
+        is_lost = len(self._lost) and self._lost.find(key) is not None
+        if made is None and is_lost:
+            made = credentials.dated(_NO_LIMITS[:5], _NO_LIMITS[5:])
+        if made is not None:
+            made.is_lost = bool(is_lost)
+        return made
+
+    def is_stored(self, card, limits):
+        """True if `add` would change nothing."""
+        stored = self.bank.find(card)
+        return stored is not None and (limits is None or stored[1] == _head(card) + limits)
+
+    def add(self, card, limits=None):
+        """With the period `limits`, and no hours, whatever the card had before; None: one that is stored stays as it
+        is, another has no limits. 0x04: the store is full.
+        """
+        if limits is None:
+            if self.knows(card):
+                return None
+            limits = _NO_LIMITS
+        return _FULL if self.bank.put(card, _head(card) + limits) is None else None
+
+    def mark_lost(self, card):
+        """0x04: too many."""
+        return _FULL if self._lost.put(card, _head(card)) is None else None
+
+    def unmark_lost(self, card):
+        """0x18: it was not."""
+        return None if self._lost.remove(card) else self.unknown
+
+
+def _head(card):
+    return bytes((len(card),)) + card
 
 
 class Fingerprints(Held):
-    """`id6` is the number of a finger: its counter and its slot."""
+    """The key is the template, `id` the number of a finger: its counter and its slot."""
 
     CLASSES = ((_FINGERS, MAX_FINGERS), (_FINGER_COUNTER, 0))
 
     def __init__(self, vault):
-        super().__init__(vault, _FINGERS, MAX_FINGERS, _FINGER_HEAD, _TEMPLATE)
+        super().__init__(vault, _FINGERS, MAX_FINGERS)
         self._vault = vault
 
-    def _find_id(self, id6):
-        stored = self.bank.at(int.from_bytes(id6[4:], "big"))
-        return stored if stored is not None and _number(stored) == id6 else None
+    def key_of(self, row):
+        return row[:_TEMPLATE]
+
+    def _head_of(self, row):
+        return _FINGER_HEAD
+
+    def _find_id(self, id):
+        stored = self.bank.at(int.from_bytes(id[4:], "big"))
+        return stored if stored is not None and _number(stored) == id else None
 
     def number(self, template):
         """The six bytes that name a finger; zeros for one that is not stored."""
@@ -159,20 +247,23 @@ def _number(stored):
 
 
 class Fobs(Held):
-    """`id6` is the address."""
+    """The key is the address."""
 
     CLASSES = ((_FOBS, MAX_FOBS),)
 
     def __init__(self, vault):
-        super().__init__(vault, _FOBS, MAX_FOBS, _FOB_HEAD, _ADDRESS)
+        super().__init__(vault, _FOBS, MAX_FOBS)
         self._sightings = {}  # slot: (battery, when)
+
+    def key_of(self, row):
+        return row[:_ADDRESS]
+
+    def _head_of(self, row):
+        return _FOB_HEAD
 
     def load(self):
         self.bank.load()
         self._sightings = {}
-
-    def _find_id(self, id6):
-        return self.bank.find(id6)
 
     def add(self, address, battery):
         """Store a fob, without limits; one that is stored stays as it is. False: the store is full."""

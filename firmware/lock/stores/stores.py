@@ -7,10 +7,9 @@ kept: a store that is added there is read, rolled back and reset with all others
 from firmware.lib import dates, records
 from firmware.lib.errors import ProtocolError
 from firmware.lock.stores.bank import classes
-from firmware.lock.stores.cards import Cards
 from firmware.lock.stores.clock import Clock
 from firmware.lock.stores.ekeys import Ekeys
-from firmware.lock.stores.held import Fingerprints, Fobs
+from firmware.lock.stores.held import Cards, Fingerprints, Fobs
 from firmware.lock.stores.keys import KEYS, Keys
 from firmware.lock.stores.limits import Limits
 from firmware.lock.stores.offline import Offline
