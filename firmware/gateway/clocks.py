@@ -21,17 +21,21 @@ class Clocks:
         self._registry = registry
         self._log = log.area("clocks")
         self._max_drift_s = max_drift_s
-        self._asked = set()  # ids of locks to look at soon, whatever the day
+        self._asked = set()  # addresses of locks to look at soon, whatever the day
 
     def want(self, lock):
         """Look at this clock soon: the lock was imported, or has been without power (record 14)."""
-        self._asked.add(lock.id)
+        self._asked.add(lock.address)
 
     def is_due(self, lock):
         """True when the lock's clock should be looked at and can be."""
         if not self._clock.trusted:
             return False
-        return lock.id in self._asked or self._clock.now() - lock.clock_s >= _DAY_S or lock.clock_s > self._clock.now()
+        return (
+            lock.address in self._asked
+            or self._clock.now() - lock.clock_s >= _DAY_S
+            or lock.clock_s > self._clock.now()
+        )
 
     def unix_of(self, lock, date):
         """date5 or date6 of the lock's clock -> Unix seconds."""
@@ -77,5 +81,5 @@ class Clocks:
         lock.utc_offset_min = utc_offset_min
         lock.clock_s = self._clock.now()
         self._registry.save(lock)
-        self._asked.discard(lock.id)
+        self._asked.discard(lock.address)
         return {"drift_s": drift_s, "set": is_set, "left_s": left_s}

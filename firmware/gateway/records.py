@@ -43,8 +43,8 @@ class Records:
         self._topics = topics
         self._now_s = now_s
         self._log = log.area("records")
-        self._open = []  # (id of the lock, its buffer), the one used last at the end
-        self._packed = {}  # the others, by the id of their lock
+        self._open = []  # (address of the lock, its buffer), the one used last at the end
+        self._packed = {}  # the others, by the address of their lock, which costs no text of its own
         self._plans = {}
         self.reading = None  # the lock whose log is being read: more of its records are about to come
         self.on_stored = self.on_wanted = None
@@ -52,20 +52,20 @@ class Records:
     def buffer(self, lock):
         """The buffer of a lock. Two are open at a time; who awaits asks for it anew, but for a lock that is read."""
         for pair in self._open:
-            if pair[0] == lock.id:
+            if pair[0] == lock.address:
                 self._open.remove(pair)
                 break
         else:
-            pair = lock.id, Buffer(self._folder + "/" + lock.id, lock.aes, self._packed.pop(lock.id, None))
+            pair = lock.address, Buffer(self._folder + "/" + lock.id, lock.aes, self._packed.pop(lock.address, None))
         self._open.append(pair)
         if len(self._open) > _MAX_OPEN:
-            oldest = self._open.pop(1 if self.reading and self._open[0][0] == self.reading.id else 0)
+            oldest = self._open.pop(1 if self.reading and self._open[0][0] == self.reading.address else 0)
             self._packed[oldest[0]] = oldest[1].pack()
         return pair[1]
 
     def waiting(self, lock):
         """(how many of its records wait to be acknowledged, whether some of them are offered)."""
-        packed = self._packed.get(lock.id)
+        packed = self._packed.get(lock.address)
         if packed:
             return waiting_in(packed)
         buffer = self.buffer(lock)
@@ -80,21 +80,21 @@ class Records:
 
     def close(self, lock):
         """The lock is served no more."""
-        self._open = [pair for pair in self._open if pair[0] != lock.id]
-        self._packed.pop(lock.id, None)
-        self._plans.pop(lock.id, None)
+        self._open = [pair for pair in self._open if pair[0] != lock.address]
+        self._packed.pop(lock.address, None)
+        self._plans.pop(lock.address, None)
 
     def renew(self, lock):
         """The lock was imported anew. What is open or packed of its buffer stays: a batch of it may be on its way."""
-        self._plans.pop(lock.id, None)
+        self._plans.pop(lock.address, None)
         self.buffer(lock).rekey(lock.aes)
 
     # --- when
 
     def _plan(self, lock):
-        plan = self._plans.get(lock.id)
+        plan = self._plans.get(lock.address)
         if plan is None:
-            plan = self._plans[lock.id] = _Plan()
+            plan = self._plans[lock.address] = _Plan()
         return plan
 
     def want(self, lock):
@@ -117,7 +117,7 @@ class Records:
 
     def is_due(self, lock):
         """True when the log should be read now."""
-        plan = self._plans.get(lock.id)
+        plan = self._plans.get(lock.address)
         if plan is None or not plan.is_wanted or self._now_s() < plan.due_s:
             return False
         return not self._is_full(lock)

@@ -77,7 +77,7 @@ class Uploads:
         if not waiting or (waiting < BATCH and keeper.reading is lock):
             return False
         is_offered = is_offered and self._by_consumer
-        if is_offered and self._now_s() - self._offered_s.get(lock.id, 0) < _RESEND_S:
+        if is_offered and self._now_s() - self._offered_s.get(lock.address, 0) < _RESEND_S:
             return False
         buffer = keeper.buffer(lock)
         if is_offered:
@@ -89,12 +89,12 @@ class Uploads:
         payload, count = reports.batch(entries[0].epoch, items, entries[0].gap)
         last = entries[count - 1].seq
         await self._mqtt.publish(self._topics.lock(lock.id, "records"), payload, False, 1)
-        if self._registry.by_id(lock.id) is None:
+        if self._registry.get(lock.address) is None:
             return False
         buffer = keeper.buffer(lock)  # another object, if others were opened meanwhile
         if self._by_consumer:
             buffer.offered = max(buffer.offered, last)
-            self._offered_s[lock.id] = self._now_s()
+            self._offered_s[lock.address] = self._now_s()
         else:
             buffer.acknowledge(last)
         return buffer.pending() > 0
