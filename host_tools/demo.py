@@ -316,21 +316,14 @@ class Demo:
             require(fetched, "the lock still advertises unread records")
             require(self.witness.of_type(entry.id, _RECORD_PASSCODE) == opened, "records came without a broker")
             self.story.saw("the lock advertises no unread records; none has arrived anywhere")
-        with self.story.step("The broker is started again, and the gateway returns"):
-            await self.site.broker.start()
-            connection = self._broker()
-            gateways = await connection.__aenter__()
-            try:
+        async with contextlib.AsyncExitStack() as stack:
+            with self.story.step("The broker is started again, and the gateway returns"):
+                await self.site.broker.start()
+                gateways = await stack.enter_async_context(self._broker())
                 await gateways.choose(self.gateway, wait_s=90)
                 self.story.saw("retained status online")
-            except BaseException:
-                await connection.__aexit__(None, None, None)
-                raise
-        try:
             kinds = {_RECORD_PASSCODE: opened + _OPENINGS, _RECORD_WRONG: 1}
             await self._all_arrived("All records arrive, exactly once each", kinds)
-        finally:
-            await connection.__aexit__(None, None, None)
 
 
 def closing(story: Story, total_s: float) -> Table:

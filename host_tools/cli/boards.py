@@ -51,7 +51,7 @@ def provision(
     from host_tools.boards import serial_console
 
     with reporting():
-        settings = _settings_from(file) if file else _ask_settings()
+        settings = serial_console.read_settings(common.read_text(file)) if file else _ask_settings()
         if unsigned_unlock:
             settings["unsigned_unlock"] = True
         if insecure_broker:
@@ -59,16 +59,6 @@ def provision(
         with progress("talking to the board ..."):
             done = serial_console.provision(port, settings)
     out.print("gateway %s has its settings and starts anew; watch it with `gatehouse info`" % done.get("id", ""))
-
-
-def _settings_from(file: str) -> dict:
-    from host_tools.boards import serial_console
-
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text()
-    except OSError as error:
-        raise HostError("bad_request", "cannot read %s: %s" % (file, error.strerror))
-    return serial_console.read_settings(text)
 
 
 def _ask_settings() -> dict:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,20 +68,20 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
         yield lambda step: err.print("  %s" % step)
 
 
-def use_air() -> None:
-    """Put bleak on the simulated air when GATEHOUSE_AIR names one."""
-    if os.environ.get("GATEHOUSE_AIR"):
-        from host_tools.sim.ble import bleak_air
-
-        bleak_air.install(os.environ["GATEHOUSE_AIR"])
-
-
-def go_near() -> None:
-    """Make ready for a link to a lock from this computer."""
+def run_near(text: str, work: Callable[[Callable[[str], None]], Awaitable[Any]]) -> Any:
+    """Run `work(step)`, which uses this computer's Bluetooth, or the simulated air that GATEHOUSE_AIR names."""
     from host_tools.near import lock_link
 
-    use_air()
-    lock_link.keep_challenges(key_book().path.with_name("challenges.json"))
+    async def whole() -> Any:
+        if os.environ.get("GATEHOUSE_AIR"):
+            from host_tools.sim.ble import bleak_air
+
+            bleak_air.install(os.environ["GATEHOUSE_AIR"])
+        lock_link.keep_challenges(key_book().path.with_name("challenges.json"))
+        with progress(text) as step:
+            return await work(step)
+
+    return run(whole())
 
 
 def key_book() -> KeyBook:
@@ -95,6 +95,16 @@ def entry_of(lock: str) -> Entry:
         return key_book().find(lock)
 
 
+def known_entry(lock: str) -> Entry | None:
+    """The same; None for a lock that the key book does not know."""
+    try:
+        return key_book().find(lock)
+    except HostError as error:
+        if error.code != "unknown_lock":
+            raise
+        return None
+
+
 def _passphrase(again: bool) -> str:
     path = os.environ.get("GATEHOUSE_PASSPHRASE_FILE")
     if path:
@@ -103,6 +113,14 @@ def _passphrase(again: bool) -> str:
         except OSError as error:
             raise HostError("config", "cannot read %s: %s" % (path, error.strerror))
     return secret("passphrase of the key book", again)
+
+
+def read_text(file: str) -> str:
+    """A file of the user's, or standard input for "-". Raises HostError."""
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
+    except OSError as error:
+        raise HostError("bad_request", "cannot read %s: %s" % (file, error.strerror))
 
 
 def secret(what: str, again: bool = False) -> str:

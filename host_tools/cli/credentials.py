@@ -12,7 +12,7 @@ from rich.table import Table
 
 from firmware.lib.messages import card_client
 from host_tools.cli import common, times
-from host_tools.cli.common import out, progress, run
+from host_tools.cli.common import out
 from host_tools.cli.options import App
 from host_tools.cli.reach import Change, Gateway, done
 from host_tools.cli.times import Limits
@@ -73,10 +73,8 @@ def _read(lock: str, via: Gateway, kind: str) -> tuple[str, list[dict]]:
 
 def _names_of(lock: str) -> names.Names:
     """Whose credentials are whose at a lock; nothing for one that the key book does not hold."""
-    try:
-        return names.Names(common.key_book().find(lock))
-    except HostError:
-        return names.Names(None)
+    with common.reporting():
+        return names.Names(common.known_entry(lock))
 
 
 def _show(title: str, items: list[dict], columns: dict[str, Callable], as_json: bool, none: str = "none") -> None:
@@ -282,13 +280,8 @@ def fob_add(
     from host_tools.near import ownership
 
     entry = common.entry_of(lock)
-
-    async def work() -> str:
-        common.go_near()
-        with progress("%s: waiting for a fob ..." % entry.name) as step:
-            return await ownership.add_fob(entry, address, step)
-
-    mac = run(work())
+    text = "%s: waiting for a fob ..." % entry.name
+    mac = common.run_near(text, lambda step: ownership.add_fob(entry, address, step))
     names.note(common.key_book(), entry.id, "fob", None, name, secret=mac)
     out.print("%s takes the fob %s" % (entry.name, mac))
 

@@ -12,17 +12,17 @@ from rich.table import Table
 
 from firmware.lib import opcodes
 from host_tools.cli import common, times
-from host_tools.cli.common import key_book, out, progress, reporting, run
+from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.options import App
 from host_tools.cli.reach import AnyChange, AnyGateway, done, is_kept
 from host_tools.errors import HostError
 from host_tools.gateway.ekeys import GatewayEkeys
 from host_tools.near import holder
 from host_tools.near.ekeys import LocalEkeys
-from host_tools.near.local_link import OWN, local_link
+from host_tools.near.local_link import local_link
 from host_tools.owner import ekeys
 from host_tools.owner.ekeys import EkeyStore
-from host_tools.owner.keybook import Entry, KeyBook
+from host_tools.owner.keybook import OWN_MODELS, Entry, KeyBook
 
 app = App(no_args_is_help=True, help="Keys for other people's phones.")
 
@@ -38,13 +38,11 @@ def _do(
     if not via.near:
         return entry, via.use(entry.id, "its ekeys", lambda served, _: work(book, entry, GatewayEkeys(served)))[1]
 
-    async def whole() -> Any:
-        common.go_near()
-        with progress("%s: asking the lock ..." % entry.name):
-            async with local_link(entry) as link:
-                return await work(book, entry, LocalEkeys(link, entry))
+    async def locally(step: Callable[[str], None]) -> Any:
+        async with local_link(entry) as link:
+            return await work(book, entry, LocalEkeys(link, entry))
 
-    return entry, run(whole())
+    return entry, common.run_near("%s: asking the lock ..." % entry.name, locally)
 
 
 def _tell(entry: Entry, result: Any, text: str) -> None:
@@ -97,7 +95,7 @@ def send(
         ekeys.check(person, ekey)
         entry = key_book().find(lock)
         path = Path(to or "%s.%s.json" % (entry.id, re.sub(r"[^A-Za-z0-9]+", "-", person)))
-    if entry.model and not entry.model.startswith(OWN):
+    if entry.model and not entry.model.startswith(OWN_MODELS):
         common.err.print(
             "warning: this lock has one key for everybody. Whoever gets it can be kept out only by pairing the lock"
             " anew, and every limit of it is up to the phone that holds it.",
@@ -234,15 +232,10 @@ def open_(
     """Open the door beside you with an ekey that you were given."""
     with reporting():
         try:
-            value = json.loads(Path(file).read_text())
-        except (OSError, ValueError):
+            value = json.loads(common.read_text(file))
+        except ValueError:
             raise HostError("bad_request", "%s cannot be read" % file)
         held = holder.read(value[0] if isinstance(value, list) and value else value)
-
-    async def work() -> int:
-        common.use_air()
-        with progress("looking for %s ..." % held.name):
-            return await holder.operate(held, opcodes.LOCK if close else opcodes.UNLOCK)
-
-    battery = run(work())
+    command = opcodes.LOCK if close else opcodes.UNLOCK
+    battery = common.run_near("looking for %s ..." % held.name, lambda step: holder.operate(held, command))
     out.print("%s is %s (battery %d %%)" % (held.name, "locked" if close else "open", battery))

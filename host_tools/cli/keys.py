@@ -46,9 +46,7 @@ def import_(
     """Add the locks of another program's key file to the key book."""
     with reporting():
         try:
-            value = json.loads(sys.stdin.read() if file == "-" else Path(file).read_text())
-        except OSError as error:
-            raise HostError("bad_request", "cannot read %s: %s" % (file, error.strerror))
+            value = json.loads(common.read_text(file))
         except ValueError:
             raise HostError("bad_request", "%s is not JSON" % file, "export it again from the other program")
         entries = bundles.read(value)

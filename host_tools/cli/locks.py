@@ -1,6 +1,8 @@
 """`gatehouse pair`, `import`, `forget`, `remote-unlock`: whose keys are where, and what only its owner may switch."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -30,13 +32,13 @@ def pair(
     """Pair with a lock beside this computer and keep its keys in the key book."""
     asks = sys.stdin.isatty()
     if confirm:
-        run(_confirm(mac))
+        _confirm(mac)
         return
     if not name and asks:
         name = typer.prompt("name of the lock", default="")
     if remote is None and asks:
         remote = typer.confirm("allow unlocking through a gateway (remote unlock)?", default=False)
-    entry = run(_pair(key_book(), name, mac, remote))
+    entry = _pair(key_book(), name, mac, remote)
     if hand_over is None and asks:
         hand_over = typer.confirm("hand the keys to a gateway now?", default=True)
     if hand_over:
@@ -45,22 +47,21 @@ def pair(
         out.print("next: gatehouse import '%s'" % entry.name)
 
 
-async def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entry:
-    common.go_near()
+def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entry:
     wanted = lock_id(mac)
     out.print("warning: %s" % pairing.SNIFFING_WARNING, style="yellow")
-    with progress("touch the keypad of the lock ...") as step:
+
+    async def work(step: Callable[[str], None]) -> pairing.Outcome:
         step("waiting %d s for a touched lock that can be paired" % _TOUCH_S)
         sighting = await sightings.scan(
             lambda each: each.advert.settable and wanted in ("", lock_id(each.mac)), _TOUCH_S
         )
         if sighting is None:
-            raise HostError(
-                "not_near",
-                "no lock that can be paired was heard",
-                "touch its keypad within %d s of starting; a paired lock must be reset first" % _TOUCH_S,
-            )
-        outcome = await pairing.pair(sighting, book, name or sighting.name or sighting.mac, remote, progress=step)
+            todo = "touch its keypad within %d s of starting; a paired lock must be reset first" % _TOUCH_S
+            raise HostError("not_near", "no lock that can be paired was heard", todo)
+        return await pairing.pair(sighting, book, name or sighting.name or sighting.mac, remote, progress=step)
+
+    outcome = common.run_near("touch the keypad of the lock ...", work)
     entry = outcome.entry
     switch = {True: "on", False: "off", None: "unknown"}[outcome.remote_unlock]
     values: dict = {"name": entry.name, "address": entry.mac, **outcome.details, "remote unlock": switch}
@@ -73,18 +74,16 @@ async def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entr
     return entry
 
 
-async def _confirm(mac: str) -> None:
-    common.go_near()
+def _confirm(mac: str) -> None:
     book = key_book()
-    open_ones = [each for each in book.entries() if each.provisional and lock_id(mac) in ("", each.id)]
-    if not open_ones:
-        raise HostError("bad_request", "no pairing waits for a confirmation", "see `gatehouse keys list`")
-    for entry in open_ones:
-        with progress("asking %s ..." % entry.name) as step:
-            kept = await pairing.confirm(entry, book, step)
-        if not kept:
-            raise HostError("not_near", "%s could not be asked" % entry.name, "go beside it, touch it, try again")
-        out.print("%s is paired" % entry.name)
+    with common.reporting():
+        open_ones = [each for each in book.entries() if each.provisional and lock_id(mac) in ("", each.id)]
+        if not open_ones:
+            raise HostError("bad_request", "no pairing waits for a confirmation", "see `gatehouse keys list`")
+        for entry in open_ones:
+            if not common.run_near("asking %s ..." % entry.name, partial(pairing.confirm, entry, book)):
+                raise HostError("not_near", "%s could not be asked" % entry.name, "go beside it, touch it, try again")
+            out.print("%s is paired" % entry.name)
 
 
 def hand_over(lock: common.Lock, via: Gateway) -> None:
@@ -119,10 +118,5 @@ def remote_unlock(
 ) -> None:
     """Change a lock's remote-unlock switch, beside the lock: no gateway can do this."""
     entry = common.entry_of(lock)
-
-    async def work() -> bool:
-        common.go_near()
-        with progress("looking for %s ..." % entry.name):
-            return await pairing.set_remote_unlock(entry, on)
-
-    out.print("remote unlock of %s is %s" % (entry.name, "on" if run(work()) else "off"))
+    is_on = common.run_near("looking for %s ..." % entry.name, lambda step: pairing.set_remote_unlock(entry, on))
+    out.print("remote unlock of %s is %s" % (entry.name, "on" if is_on else "off"))

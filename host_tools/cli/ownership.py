@@ -2,19 +2,18 @@
 
 import contextlib
 import sys
-from collections.abc import Coroutine
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from host_tools.cli import common
-from host_tools.cli.common import key_book, out, progress, reporting, run
+from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.control import time_app
 from host_tools.cli.reach import AnyChange, AnyGateway, Broker, done, is_kept
 from host_tools.errors import HostError
 from host_tools.near import ownership, pairing, sightings, transfer
-from host_tools.owner.keybook import Entry
 
 
 def delete(
@@ -31,21 +30,19 @@ def delete(
         book = key_book()
         book.entries()
 
-    async def work() -> tuple[bool, list[str]]:
-        common.go_near()
-        with progress("erasing %s ..." % entry.name) as step:
-            was_ours = await ownership.erase(entry)
-            gateways: list[str] = []
-            if not no_gateway:
-                step("telling the gateways ...")
-                async with via.connect() as reach:
-                    with contextlib.suppress(HostError):  # no gateway, or several: what matters is who is there
-                        await reach.choose()
-                    gateways = await reach.forget_everywhere(entry)
+    async def work(step: Callable[[str], None]) -> tuple[bool, list[str]]:
+        was_ours = await ownership.erase(entry)
+        gateways: list[str] = []
+        if not no_gateway:
+            step("telling the gateways ...")
+            async with via.connect() as reach:
+                with contextlib.suppress(HostError):  # no gateway, or several: what matters is who is there
+                    await reach.choose()
+                gateways = await reach.forget_everywhere(entry)
         book.remove(entry.mac)
         return was_ours, gateways
 
-    was_ours, gateways = run(work())
+    was_ours, gateways = common.run_near("erasing %s ..." % entry.name, work)
     out.print("%s is nobody's%s and can be paired again" % (entry.name, "" if was_ours else " (it was already)"))
     if gateways:
         out.print("forgotten by gateway %s" % ", ".join(gateways))
@@ -59,24 +56,13 @@ def name(
     """Change the name that the lock itself shows over Bluetooth. (Your own name for it: `rename`.)"""
     entry = common.entry_of(lock)
     if via.near:
-        _locally(entry, "naming it", ownership.set_name(entry, text))
+        common.run_near("%s: naming it ..." % entry.name, lambda step: ownership.set_name(entry, text))
     else:
         _, result = via.ask(entry.id, "name_set", {"name": text})
         if is_kept(result):
             done(entry.name, "", result)
             return
     out.print("%s advertises as %s" % (entry.name, text))
-
-
-def _locally(entry: Entry, what: str, work: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine that uses the local link."""
-
-    async def whole() -> Any:
-        common.go_near()
-        with progress("%s: %s ..." % (entry.name, what)):
-            return await work
-
-    return run(whole())
 
 
 def rename(lock: common.Lock, alias: Annotated[str, typer.Argument(help="What you call it")]) -> None:
@@ -100,7 +86,7 @@ def basics(
             raise HostError("bad_request", "--reveal shows a secret on a terminal only")
 
     if via.near:
-        facts = _locally(entry, "asking it", ownership.ask_basics(entry))
+        facts = common.run_near("%s: asking it ..." % entry.name, lambda step: ownership.ask_basics(entry))
     else:
         facts = via.ask(entry.id, "info")[1].get("data") or {}
     common.show(entry.name, ownership.basics(entry, facts, reveal), as_json)
@@ -122,7 +108,8 @@ def zone(
         minutes = pairing.offset_min() if offset is None else offset
         book = key_book()
     if via.near:
-        facts = _locally(entry, "setting its clock", ownership.set_clock(book, entry, minutes))
+        text = "%s: setting its clock ..." % entry.name
+        facts = common.run_near(text, lambda step: ownership.set_clock(book, entry, minutes))
     else:
         _, result = via.ask(entry.id, "zone_set", {"utc_offset_min": minutes})
         if is_kept(result):
@@ -140,13 +127,7 @@ def import_credentials(
 ) -> None:
     """Let in at one lock who is let in at another, beside both. Does nothing twice: run it again if it was cut off."""
     first, second = common.entry_of(source), common.entry_of(target)
-
-    async def work() -> list[transfer.Item]:
-        common.go_near()
-        with progress("reading %s ..." % first.name) as step:
-            return await transfer.copy(first, second, step)
-
-    report = run(work())
+    report = common.run_near("reading %s ..." % first.name, lambda step: transfer.copy(first, second, step))
     if as_json:
         out.print_json(data=[vars(item) for item in report])
     else:
@@ -163,13 +144,7 @@ def scan(
     as_json: common.Json = False,
 ) -> None:
     """Locks near this computer: kind, battery, strength, and whether they can be added."""
-
-    async def work() -> list[sightings.Sighting]:
-        common.use_air()
-        with progress("listening ..."):
-            return await sightings.scan_all(seconds)
-
-    rows = [each.to_json() for each in run(work())]
+    rows = [each.to_json() for each in common.run_near("listening ...", lambda step: sightings.scan_all(seconds))]
     if as_json:
         out.print_json(data=rows)
         return
@@ -190,11 +165,5 @@ def touch(
 ) -> None:
     """Open when the lock is touched while this computer is near it."""
     entry = common.entry_of(lock)
-
-    async def work() -> None:
-        common.go_near()
-        with progress("touch %s ..." % entry.name):
-            await ownership.open_when_touched(entry, limit, wait)
-
-    run(work())
+    common.run_near("touch %s ..." % entry.name, lambda step: ownership.open_when_touched(entry, limit, wait))
     out.print("%s is open" % entry.name)

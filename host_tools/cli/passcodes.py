@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from host_tools.cli import common, times
-from host_tools.cli.common import err, key_book, out, progress, reporting, run
+from host_tools.cli.common import err, key_book, out, reporting
 from host_tools.cli.options import App
 from host_tools.cli.reach import Change, Gateway, done, target
 from host_tools.errors import HostError, Pending
@@ -35,19 +35,10 @@ def _read_code(generate: int, short: bool, what: str = "passcode") -> str:
     return codes.check(common.secret(what, again=sys.stdin.isatty()), short)
 
 
-def _entry(lock: str) -> Entry | None:
-    try:
-        return key_book().find(lock)
-    except HostError as error:
-        if error.code != "unknown_lock":
-            raise
-        return None
-
-
 def _do(lock: str, via: Gateway, what: str, work: Callable[[Passcodes], Awaitable[Any]]) -> tuple[str, Any]:
     """(name of the lock, what `work` returns). Errors end the command."""
     with reporting():
-        entry = _entry(lock)
+        entry = common.known_entry(lock)
     return via.use(lock, what, lambda served, step: work(Passcodes(served, key_book(), entry)))
 
 
@@ -82,7 +73,7 @@ def add(
         elif end or start or once:
             begin, until = times.read_period(start, end)
             args.update(type="once" if once else "period", start=begin, end=until)
-        entry = _entry(lock)
+        entry = common.known_entry(lock)
         if entry is not None and prefix_clash(entry, args["code"]):
             warning = (
                 "warning: it is the beginning of another code, or goes on from one; the keypad may take the shorter"
@@ -140,7 +131,7 @@ def delete(lock: common.Lock, via: Change) -> None:
     """Delete a passcode, which is asked for or read from standard input."""
     with reporting():
         code = common.secret("passcode to delete")
-        entry = _entry(lock)
+        entry = common.known_entry(lock)
         unused = entry is not None and minting.find(entry, code) is not None
     name, result = _do(lock, via, "deleting a passcode", lambda asked: asked.delete(code))
     done(name, "no longer takes the passcode", result)
@@ -180,7 +171,7 @@ def list_(
 ) -> None:
     """Passcodes in the lock, masked, and those that were made without it and not used yet."""
     with reporting():
-        entry = _entry(lock)
+        entry = common.known_entry(lock)
         who = None
         if code:
             if entry is None:
@@ -261,13 +252,7 @@ def _stored(entry: Entry, code: str) -> minting.Minted:
 
 def _set_code(lock: str, which: str, code: str) -> str:
     book, entry = key_book(), common.entry_of(lock)
-
-    async def work() -> None:
-        common.go_near()
-        with progress("looking for %s ..." % entry.name):
-            await ownership.set_code(book, entry, which, code)
-
-    run(work())
+    common.run_near("looking for %s ..." % entry.name, lambda step: ownership.set_code(book, entry, which, code))
     return entry.name
 
 
@@ -290,13 +275,7 @@ def admin_show(
         entry = book.find(lock)
         if reveal and not sys.stdout.isatty():
             raise HostError("bad_request", "digits are shown on a terminal only")
-
-    async def work() -> str:
-        common.go_near()
-        with progress("looking for %s ..." % entry.name):
-            return await ownership.read_admin_code(book, entry)
-
-    code = run(work())
+    code = common.run_near("looking for %s ..." % entry.name, lambda step: ownership.read_admin_code(book, entry))
     shown = code if reveal else "*" * len(code)
     out.print("%s: %s" % (entry.name, shown or "no admin passcode"), highlight=False)
 

@@ -56,7 +56,7 @@ def records(
     """Fetch a lock's records through its gateway, keep them on this computer, show who opened with what."""
     with common.reporting():
         ident, name = target(lock)
-        entry = _entry(ident)
+        entry = common.known_entry(ident)  # without it: no names, and nothing may be deleted
         whose = names.Names(entry)
         choice = _choice(since, until, half_year, kind, person, number, whose)
         choice.listed, choice.failed = listed, failed
@@ -84,14 +84,6 @@ def records(
     _show(rows, name, total, size, page)
     if lost:
         err.print("%d records were overwritten in the lock before the gateway could read them" % lost)
-
-
-def _entry(ident: str) -> Entry | None:
-    """The lock's entry in the key book; who holds none sees records without names, and may not delete any."""
-    try:
-        return common.key_book().find(ident)
-    except HostError:
-        return None
 
 
 def _choice(

@@ -12,10 +12,9 @@ from firmware.lib import marks
 from host_tools.errors import HostError, Pending
 from host_tools.gateway.client import ServedLock
 from host_tools.owner import minting, names
-from host_tools.owner.keybook import Entry, KeyBook
+from host_tools.owner.keybook import OWN_MODELS, Entry, KeyBook
 
 NEVER_USED = -3008
-_OWN = "GATEHOUSE-"
 
 
 async def read_list(
@@ -139,7 +138,7 @@ def prefix_clash(entry: Entry, code: str) -> bool:
 
     The key book has no digits but marks: those of all beginnings of the code, and of all that go on from it.
     """
-    if entry.model.startswith(_OWN):
+    if entry.model.startswith(OWN_MODELS):
         return False
     taken = {
         who for each in names.Names(entry).credentials if each.kind == "passcode" and not each.gone for who in each.who

@@ -1,10 +1,9 @@
 """The ekeys in a lock of ours, through a gateway."""
 
-from datetime import datetime
-
 from host_tools.errors import Pending
 from host_tools.gateway.client import ServedLock
 from host_tools.owner.ekeys import Limits
+from host_tools.owner.names import unix_of
 
 
 class GatewayEkeys:
@@ -47,14 +46,14 @@ class GatewayEkeys:
     async def all(self) -> dict[int, Limits]:
         return {
             item["uid"]: Limits(
-                _at(item.get("start")), _at(item.get("end")), item["remote"], item["once"], item["state"] == "frozen"
+                unix_of(item.get("start")),
+                unix_of(item.get("end")),
+                item["remote"],
+                item["once"],
+                item["state"] == "frozen",
             )
             for item in await self._served.items("ekey_list")
         }
-
-
-def _at(text: str | None) -> int | None:
-    return None if text is None else int(datetime.fromisoformat(text).timestamp())
 
 
 def _args(limits: Limits) -> dict:

@@ -3,8 +3,7 @@
 from firmware.lib import dates, opcodes
 from firmware.lib.errors import Unsupported
 from firmware.lib.messages import ekey_client
-from host_tools.errors import HostError
-from host_tools.near.local_link import is_own
+from host_tools.near.local_link import is_own, walk
 from host_tools.near.lock_link import LockLink
 from host_tools.owner.ekeys import Limits
 from host_tools.owner.keybook import Entry
@@ -56,23 +55,17 @@ class LocalEkeys:
 
     async def all(self) -> dict[int, Limits]:
         """By uid."""
-        by_uid: dict[int, Limits] = {}
-        index = 0
-        while True:
-            after, ekey = ekey_client.entry(await self._ask(ekey_client.list_request(index)))
-            if ekey is None:
-                return by_uid
-            if after <= index:
-                raise HostError("protocol", "the list of ekeys has no end")
-            index = after
-            flags = ekey.flags
-            by_uid[ekey.uid] = Limits(
+        listed = walk(self._link.exchange, opcodes.EKEY, ekey_client.list_request, ekey_client.entry)
+        return {
+            ekey.uid: Limits(
                 self._unix(ekey.start),
                 self._unix(ekey.end),
-                bool(flags & ekey_client.REMOTE),
-                bool(flags & ekey_client.ONCE),
-                bool(flags & ekey_client.FROZEN),
+                bool(ekey.flags & ekey_client.REMOTE),
+                bool(ekey.flags & ekey_client.ONCE),
+                bool(ekey.flags & ekey_client.FROZEN),
             )
+            async for ekey in listed
+        }
 
 
 def _flags(limits: Limits) -> int:

@@ -5,18 +5,18 @@ Owns the steps from a key book's entry to such a link, and what the user is told
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 from firmware.lib import opcodes
-from firmware.lib.errors import FirmwareError, LinkError
+from firmware.lib.errors import FirmwareError, LinkError, Unsupported
 from firmware.lib.messages import session_client
 from host_tools.errors import HostError
 from host_tools.near import sightings
 from host_tools.near.lock_link import LockLink, connect
 from host_tools.near.sightings import Sighting
-from host_tools.owner.keybook import Entry
+from host_tools.owner.keybook import OWN_MODELS, Entry
 
-OWN = "GATEHOUSE-"  # device info item 1 of a lock of ours begins with this
 NOT_OURS = (0x00, 0x06)  # error bytes of a lock that is not paired
 _ORPHANED = (
     "the lock was reset and is nobody's: pair it again (gatehouse pair), or drop its entry (gatehouse keys remove)"
@@ -71,11 +71,36 @@ async def is_own(link: LockLink) -> bool:
     """Whether the lock runs our firmware, by its device information."""
     try:
         plain = session_client.device_item(session_client.ITEM_MODEL)
-        return session_client.device_text(await link.exchange(opcodes.DEVICE_INFO, plain)).startswith(OWN)
+        return session_client.device_text(await link.exchange(opcodes.DEVICE_INFO, plain)).startswith(OWN_MODELS)
     except FirmwareError as err:
         if not err.is_answer:
             raise
         return False
+
+
+async def walk(
+    ask: Callable[[int, bytes], Awaitable[bytes]],
+    command: int,
+    request: Callable[[int], bytes],
+    decode: Callable[[bytes], tuple[int | None, Any]],
+    end: type[FirmwareError] = Unsupported,
+) -> AsyncIterator[Any]:
+    """What a lock lists, answer by answer: `request(index)` is the body, `decode(answer)` gives the next index (None:
+    no more) and what is listed (None: nothing). A refusal of the kind `end` ends the list."""
+    index: int | None = 0
+    while index is not None:
+        try:
+            data = await ask(command, request(index))
+        except end as err:
+            if not err.is_answer:
+                raise
+            return
+        after, item = decode(data)
+        if after is not None and after <= index:
+            raise HostError("protocol", "the lock's list has no end")
+        if item is not None:
+            yield item
+        index = after
 
 
 class AdminLink:

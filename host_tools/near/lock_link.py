@@ -6,6 +6,8 @@ bodies to `firmware.lib.messages`, finding locks to `sightings`. Source: lock-bl
 
 import asyncio
 import contextlib
+import json
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,15 +20,55 @@ from firmware.lib import crypto, frame, opcodes
 from firmware.lib.errors import LinkError, ProtocolError, from_ble
 from firmware.lib.messages import common, session_client
 from firmware.system.inbox import Inbox
-from host_tools.near.challenges import Challenges
 from host_tools.near.sightings import Sighting
 
 WRITE = "0000fff2-0000-1000-8000-00805f9b34fb"
 NOTIFY = "0000fff4-0000-1000-8000-00805f9b34fb"
 _MAX_NOTIFICATIONS = 256  # waiting to be read: many more than one answer has
 _PAUSE_S = 0.3
+_MAX_KEPT = 64  # challenges of one lock
+_MAX_OWN = 0x7FFFFFFF  # what our own lock draws (security.md RND-1); others may use all 32 bits
 _ALREADY_PAIRED = 0x07
 _BROKEN = (BleakError, EOFError, OSError, TimeoutError)
+
+
+class Challenges:
+    """The challenges that locks let us answer lately, so that none is answered twice (security.md 2.1, CVE-2023-7004).
+
+    Who answers a challenge gives `unlockKey` to its chooser. A lock draws a fresh number each time; a peer that shows
+    an impossible or a used one is no lock. In memory, or in a file that only the owner can read.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._seen: dict[str, list[int]] = {}
+        if path is not None:
+            with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):  # a damaged list is no list
+                kept = json.loads(path.read_text())
+                self._seen = {mac: [int(each) for each in numbers] for mac, numbers in kept.items()}
+
+    def check(self, mac: str, number: int, is_ours: bool) -> int:
+        """The number, noted as used by this lock. Raises ProtocolError when the lock cannot have drawn it now."""
+        seen = self._seen.setdefault(mac, [])
+        if not 0 < number <= (_MAX_OWN if is_ours else 0xFFFFFFFF):
+            raise ProtocolError("impossible challenge: somebody may pass for the lock")
+        if number in seen:
+            raise ProtocolError("repeated challenge: somebody may pass for the lock")
+        seen.append(number)
+        del seen[:-_MAX_KEPT]
+        self._save()
+        return number
+
+    def _save(self) -> None:
+        if self._path is None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = self._path.with_name(self._path.name + ".new")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            json.dump(self._seen, file)
+        os.replace(temporary, self._path)
+
 
 challenges = Challenges()  # the program's; the command line keeps them in a file
 

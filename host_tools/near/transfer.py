@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from firmware.lib import opcodes
-from firmware.lib.errors import FirmwareError, LinkError, LockRefused, ProtocolError, Unsupported
+from firmware.lib.errors import FirmwareError, LinkError, LockRefused, ProtocolError
 from firmware.lib.messages import card_client, cyclic_client, fingerprint_client, passcode_client
 from host_tools.errors import HostError
-from host_tools.near.local_link import AdminLink
+from host_tools.near.local_link import AdminLink, walk
 from host_tools.owner import ekeys
 from host_tools.owner.keybook import Entry
 
@@ -30,68 +30,31 @@ class Item:
 
 
 async def passcodes(admin: AdminLink) -> AsyncIterator[passcode_client.Passcode]:
-    """All of a lock's, one by one."""
-    cursor: int | None = 0
-    while cursor is not None:
-        try:
-            data = await admin.ask(opcodes.PASSCODE_LIST, passcode_client.list_request(cursor))
-        except ProtocolError as err:
-            if not err.is_answer:
-                raise
-            return  # some locks end the list with error 01
-        after, page = passcode_client.page(data)
-        if after is not None and after <= cursor:
-            raise HostError("protocol", "the list of passcodes has no end")
+    """All of a lock's, one by one. Some locks end the list with error 01."""
+    ask = admin.ask, opcodes.PASSCODE_LIST
+    async for page in walk(*ask, passcode_client.list_request, passcode_client.page, ProtocolError):
         for each in page:
             yield each
-        cursor = after
 
 
 async def _cards(admin: AdminLink) -> list[tuple[card_client.Card, list[bytes]]]:
     """All cards of a lock, each with its recurring hours."""
-    cards: list[tuple[card_client.Card, list[bytes]]] = []
-    index: int | None = 0
-    while index is not None:
-        try:
-            data = await admin.ask(opcodes.CARD, card_client.list_request(index))
-        except Unsupported:
-            return cards
-        after, card = card_client.entry(data)
-        if after is not None and after <= index:
-            raise HostError("protocol", "the list of cards has no end")
-        if card is not None:
-            cards.append((card, await _hours(admin, card.id)))
-        index = after
-    return cards
+    listed = walk(admin.ask, opcodes.CARD, card_client.list_request, card_client.entry)
+    return [(card, await _hours(admin, card.id)) async for card in listed]
 
 
 async def _hours(admin: AdminLink, card: bytes) -> list[bytes]:
-    windows: list[bytes] = []
-    index: int | None = 0
-    while index is not None and len(windows) < 255:
-        try:
-            data = await admin.ask(opcodes.CYCLIC, cyclic_client.query(cyclic_client.CARD, card, index))
-        except FirmwareError as err:
-            if not err.is_answer:
-                raise
-            return windows  # a lock that cannot be asked for them, or a card without
-        index, window = cyclic_client.window_of(data)
-        if window is not None:
-            windows.append(window)
-    return windows
+    """None for a card without, and for a lock that cannot be asked for them."""
+
+    def request(index: int) -> bytes:
+        return cyclic_client.query(cyclic_client.CARD, card, index)
+
+    return [each async for each in walk(admin.ask, opcodes.CYCLIC, request, cyclic_client.window_of, FirmwareError)]
 
 
 async def _fingers(admin: AdminLink) -> int:
-    count = 0
-    index: int | None = 0
-    while index is not None:
-        try:
-            data = await admin.ask(opcodes.FINGERPRINT, fingerprint_client.list_request(index))
-        except Unsupported:
-            return 0
-        index, finger = fingerprint_client.entry(data)
-        count += finger is not None
-    return count
+    listed = walk(admin.ask, opcodes.FINGERPRINT, fingerprint_client.list_request, fingerprint_client.entry)
+    return len([each async for each in listed])
 
 
 async def _write(admin: AdminLink, command: int, plain: bytes, kind: str, what: str) -> Item:

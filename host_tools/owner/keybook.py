@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from host_tools.errors import HostError
 
 ENVIRONMENT = "GATEHOUSE_KEYS"
+OWN_MODELS = "GATEHOUSE-"  # the model of a lock that runs our firmware begins with this
 _VERSION = 1
 _SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}
 _MAX_N = 1 << 20  # a hostile file must not make us allocate gigabytes

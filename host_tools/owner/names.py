@@ -144,7 +144,7 @@ def settle(book: KeyBook, lock: str, kind: str, items: list[dict], waiting: set[
             each.pending = ""
             items_of = [listed[who] for who in each.who if who in listed]
             if items_of:
-                each.start, each.end = (_unix_of(items_of[-1].get(key)) for key in ("start", "end"))
+                each.start, each.end = (unix_of(items_of[-1].get(key)) for key in ("start", "end"))
             else:
                 each.gone = int(time.time())
         entry.credentials = [vars(each) for each in known]
@@ -157,7 +157,8 @@ def pending_of(entry: Entry | None, kind: str) -> list[Credential]:
     return [each for each in _read(entry) if each.kind == kind and each.pending] if entry else []
 
 
-def _unix_of(text: str | None) -> int | None:
+def unix_of(text: str | None) -> int | None:
+    """A date as gateways write it."""
     return int(datetime.fromisoformat(text).timestamp()) if text else None
 
 
@@ -194,8 +195,3 @@ class Names:
         wanted = person.strip().lower()
         exact = [key for key, name in self._names.items() if name.lower() == wanted]
         return exact or [key for key, name in self._names.items() if wanted in name.lower()]
-
-
-def kind_of(method: str | None) -> str:
-    """The kind of credential that a record's method means, "" for none."""
-    return _KIND_OF.get(method or "", "")

@@ -1,13 +1,78 @@
-"""A Bumble host with a radio of its own on the air, inside the site's process: foreign devices, squatters, crowds."""
+"""Bumble hosts inside the site's process: what boards, foreign devices, squatters and crowds run on.
 
-from bumble import hci
+Owns what Bumble's host does badly: its log of every packet, and attempts to connect that are cancelled.
+"""
+
+import asyncio
+import contextlib
+
+from bumble import core, hci
 from bumble.device import AdvertisingType, Connection, ConnectionParametersPreferences, Device, DeviceConfiguration
+from bumble.host import Host
 from bumble.transport.common import AsyncPipeSink
 
-from host_tools.sim.air import attempt
 from host_tools.sim.air.air import Air, parse_address
 from host_tools.sim.air.controller import RadioController
-from host_tools.sim.air.quiet_host import QuietHost
+
+_END_S = 2.0
+
+
+class QuietHost(Host):
+    """Does what Host does with a packet, without the log and the snooper.
+
+    Bumble 0.0.236 writes out each HCI packet four times on its way, in colours, also while its log is silent: 40 % of
+    the work of an air full of advertisements.
+    """
+
+    def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """To the controller."""
+        if self.hci_sink:
+            self.hci_sink.on_packet(bytes(packet))
+
+    def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """From the controller: events and data are all that ours sends."""
+        if isinstance(packet, hci.HCI_Event):
+            self.on_hci_event_packet(packet)
+        elif isinstance(packet, hci.HCI_AclDataPacket):
+            self.on_hci_acl_data_packet(packet)
+        else:
+            super().on_hci_packet(packet)
+
+
+async def connect(
+    device: Device, address: hci.Address, preferences: ConnectionParametersPreferences, timeout_s: float
+) -> Connection:
+    """One attempt from the public address. Raises Bumble's errors. When cancelled, nothing is left behind.
+
+    Bumble 0.0.236 gives an attempt back to the controller when its own time-out passes, but not when the task that
+    waits is cancelled: the controller goes on initiating, refuses every later attempt (COMMAND_DISALLOWED), and keeps a
+    link that comes after all.
+    """
+    attempt = asyncio.ensure_future(
+        device.connect_le(
+            address, {hci.Phy.LE_1M: preferences}, own_address_type=hci.OwnAddressType.PUBLIC, timeout=timeout_s
+        )
+    )
+    try:
+        return await asyncio.shield(attempt)
+    except asyncio.CancelledError:
+        attempt.add_done_callback(_drop)
+        if not attempt.done():
+            with contextlib.suppress(hci.HCI_Error, core.BaseBumbleError):
+                await device.send_sync_command(hci.HCI_LE_Create_Connection_Cancel_Command())
+            await asyncio.wait((attempt,), timeout=_END_S)
+        raise
+
+
+def _drop(attempt: asyncio.Future) -> None:
+    """End the link of an attempt that nobody waits for."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        asyncio.ensure_future(_disconnect(attempt.result()))
+
+
+async def _disconnect(link: Connection) -> None:
+    with contextlib.suppress(hci.HCI_Error, core.BaseBumbleError):
+        await link.disconnect()
 
 
 class AirHost:
@@ -55,4 +120,4 @@ class AirHost:
         preferences = ConnectionParametersPreferences(
             connection_interval_min=interval_ms, connection_interval_max=interval_ms, supervision_timeout=supervision_ms
         )
-        return await attempt.connect(self.device, parse_address(mac), preferences, timeout_s)
+        return await connect(self.device, parse_address(mac), preferences, timeout_s)

@@ -81,7 +81,7 @@ class RadioController(controller.Controller):
         self.on_report: Callable[[hci.HCI_LE_Advertising_Report_Event.Report], None] | None = None
 
     def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
-        """To the host; see `quiet_host` for what is left out."""
+        """To the host; see `air_host.QuietHost` for what is left out."""
         if self.host:
             asyncio.get_running_loop().call_soon(self.host.on_packet, bytes(packet))
 

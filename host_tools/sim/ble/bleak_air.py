@@ -26,7 +26,7 @@ from bumble.core import UUID
 from bumble.device import Connection, ConnectionParametersPreferences, Device, DeviceConfiguration
 from bumble.transport import open_transport
 
-from host_tools.sim.air import attempt
+from host_tools.sim.air import air_host
 from host_tools.sim.air.controller import SCAN_RSP, hand_over_values
 
 ENVIRONMENT = "GATEHOUSE_AIR"
@@ -101,7 +101,7 @@ class Adapter:
         """Open a link. Raises TimeoutError, BleakError."""
         async with asyncio.timeout(timeout_s), self.turn:
             try:
-                return await attempt.connect(self.device, address, _WISHES, timeout_s)
+                return await air_host.connect(self.device, address, _WISHES, timeout_s)
             except core.TimeoutError as err:
                 raise TimeoutError(f"{address} does not answer") from err
             except (core.BaseBumbleError, hci.HCI_Error) as err:

@@ -16,8 +16,8 @@ from bumble.device import Device, DeviceConfiguration
 from bumble.transport.common import AsyncPipeSink
 
 from host_tools.sim.air.air import Air
+from host_tools.sim.air.air_host import QuietHost
 from host_tools.sim.air.controller import RadioController
-from host_tools.sim.air.quiet_host import QuietHost
 from host_tools.sim.ble.codec import frame, read_frame
 from host_tools.sim.ble.errno_words import EINVAL, EIO, ENODEV, HS_HCI, BoardError
 from host_tools.sim.ble.gap import Gap

@@ -18,10 +18,9 @@ from pathlib import Path
 
 from host_tools.sim.board import flash_image, panel
 from host_tools.sim.board.access_point import AccessPoint
-from host_tools.sim.board.child import own_terminal
 from host_tools.sim.board.interpreter import SHIMS, SimError, command, is_frozen
 from host_tools.sim.board.mechanics import TRAVEL_S, Mechanics
-from host_tools.sim.board.pty_end import ProgramEnd, PtyEnd, open_pty, with_crlf
+from host_tools.sim.board.pty_end import ProgramEnd, PtyEnd, open_pty, own_terminal, with_crlf
 
 PWRON, HARD, WDT, SOFT = 1, 2, 3, 5
 _RAW = b"raw REPL; CTRL-B to exit\r\n"

@@ -6,12 +6,10 @@ firmware over its serial console, as on a real board. `state` brings the firmwar
 """
 
 import asyncio
-import json
 from typing import TYPE_CHECKING
 
 from host_tools.sim.board import mechanics
 from host_tools.sim.board.interpreter import SimError
-from host_tools.sim.board.line_port import LinePort
 
 if TYPE_CHECKING:
     from host_tools.sim.board.board import Board
@@ -44,7 +42,7 @@ async def act(board: "Board", request: dict) -> dict:
             world.jam(bool(request.get("on", True)))
         elif what == "turn":
             if request["to"] not in ("locked", "unlocked"):
-                return _wrong("`to` is locked or unlocked")
+                return wrong("`to` is locked or unlocked")
             world.turn(request["to"])
         elif what in _BUTTONS:
             world.press(_BUTTONS[what], True)
@@ -55,34 +53,14 @@ async def act(board: "Board", request: dict) -> dict:
         elif isinstance(what, str):
             return await board.ask(request)
         else:
-            return _wrong("no `do` in the request")
+            return wrong("no `do` in the request")
     except (KeyError, TypeError, ValueError) as err:
-        return _wrong("%s: %s" % (type(err).__name__, err))
+        return wrong("%s: %s" % (type(err).__name__, err))
     except SimError as err:
         return {"ok": False, "code": "no_answer", "msg": str(err)}
     return {"ok": True}
 
 
-def _wrong(text: str) -> dict:
+def wrong(text: str) -> dict:
+    """The answer to a request that makes no sense."""
     return {"ok": False, "code": "bad_request", "msg": text}
-
-
-class JsonPort(LinePort):
-    """A TCP port: one JSON object per line in, `answer(object)` as one line out."""
-
-    def __init__(self, answer) -> None:
-        super().__init__()
-        self._answer = answer
-
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while line := await reader.readline():
-                try:
-                    request = json.loads(line)
-                except ValueError:
-                    request = None
-                reply = await self._answer(request) if isinstance(request, dict) else _wrong("not a JSON object")
-                writer.write(json.dumps(reply).encode() + b"\n")
-                await writer.drain()
-        except (ConnectionError, ValueError):
-            pass  # gone, or a line beyond any sense

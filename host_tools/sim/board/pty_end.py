@@ -1,15 +1,33 @@
-"""The controlling end of a pseudo terminal on the event loop: reads by callback, writes without ever blocking."""
+"""A child process on a pseudo terminal: it cannot outlive the site, and the event loop never blocks on its terminal."""
 
 import asyncio
+import ctypes
+import fcntl
 import os
 import pty
 import re
+import signal
+import sys
 import termios
 from collections.abc import Callable
 
 _CHUNK = 4096
 _LOOK_S = 0.005
 _PATIENCE_S = 3.0
+_PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+def die_with_parent() -> None:
+    """For preexec_fn: on Linux the child is killed when its parent ends, however that ends."""
+    if _prctl:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def own_terminal() -> None:
+    """For preexec_fn, in a new session: standard input is the controlling terminal, its hang-up the child's end."""
+    die_with_parent()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def open_pty() -> tuple[int, int]:

@@ -1,5 +1,5 @@
 # The board's line to the simulated site: pins, watchdog, Wi-Fi, resets, leaps. JSON arrays, one a line, verb first.
-# Part of the shims; the site's end is host_tools/sim/board/board_line.py.
+# Part of the shims; the site's end is host_tools/sim/board/ports.py.
 #
 #   SIM_BOARD=host:port   where the site listens; without it the shims work alone: nothing moves, resets end the process
 #   SIM_MAC=12 hex        base MAC of the board

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from iotcore import Broker as Embedded
 
-from host_tools.sim.board.child import die_with_parent
 from host_tools.sim.board.interpreter import SimError
+from host_tools.sim.board.pty_end import die_with_parent
 
 HOST = "127.0.0.1"
 _MAX_PAYLOAD = 1024 * 1024

@@ -19,9 +19,8 @@ from host_tools.sim.air.squatter import Squatter
 from host_tools.sim.ble.radio import Radio
 from host_tools.sim.board.access_point import AccessPoint
 from host_tools.sim.board.board import Board, BoardSpec
-from host_tools.sim.board.board_line import BoardLines
 from host_tools.sim.board.interpreter import SimError
-from host_tools.sim.board.panel import JsonPort
+from host_tools.sim.board.ports import BoardLines, JsonPort
 from host_tools.sim.site import actions
 from host_tools.sim.site.broker import HOST, Broker
 from host_tools.sim.site.ntp import NtpServer
