@@ -87,7 +87,7 @@ class Bridge:
 
     def _read(self, leaf, lock_id, payload, retained, at_ms):
         """(request, None), or (what could be read of it, why it is refused)."""
-        err: object = None
+        err: FirmwareError | None = None
         try:
             command = commands.parse_set(payload) if leaf == "set" else commands.parse(payload)
         except BadRequest as bad:

@@ -62,7 +62,6 @@ class _Opening:
         self._links = links
         self._target = target
         self._lock = target[0]
-        self._context = None
 
     async def __aenter__(self):
         self._context, session = await self._links.enter(*self._target)

@@ -205,10 +205,10 @@ class Registry:
         if seen.settable:
             self._log.warn("lock_was_reset", addr=lock.address)
         lock.has_records = seen.has_records
-        state = locks.UNLOCKED if seen.unlocked else locks.LOCKED
-        if lock.jammed and state == locks.UNLOCKED:
-            state = None  # the flag only says "not known to be locked", which is so of a stuck bolt, too
-        return self._take_over(lock, {"state": state, "battery": seen.battery})
+        members = {"battery": seen.battery}
+        if not (lock.jammed and seen.unlocked):  # the flag says "not known to be locked", which a stuck bolt is, too
+            members["state"] = locks.UNLOCKED if seen.unlocked else locks.LOCKED
+        return self._take_over(lock, members)
 
     # --- state
 

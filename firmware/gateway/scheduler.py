@@ -215,7 +215,7 @@ class Scheduler:
                 try:
                     async with self._reach(self.current, began_ms) as session:
                         self.linked = self.current.lock
-                        await self._use(session, lease)
+                        await self._use(session, self.current, lease)
                 except LinkError as err:
                     self.linked = None
                     await self._failed(err, began_ms)
@@ -257,12 +257,11 @@ class Scheduler:
             self._put_back(job)
             self.current = None
 
-    async def _use(self, session, lease):
-        """Run the current job, and what follows for the same lock while the link is kept."""
-        lock = self.current.lock
+    async def _use(self, session, job, lease):
+        """Run the current `job`, and what follows for the same lock while the link is kept."""
+        lock = job.lock
         kept_ms = calm_ms = ticks_ms()
-        while self.current:
-            job = self.current
+        while job:
             await self._run(job, session)
             linger_ms = self._linger_ms if job.priority <= COMMAND else min(self._linger_ms, _AFTER_MS)
             if job.priority <= COMMAND:
@@ -271,9 +270,9 @@ class Scheduler:
             if ticks_diff(until_ms, kept_ms) > 0:
                 kept_ms = until_ms
             self.current = None
-            following = await self._next_for(lock, session, kept_ms, calm_ms, lease)
-            if following:
-                self._begin(following, lease)
+            job = await self._next_for(lock, session, kept_ms, calm_ms, lease)
+            if job:
+                self._begin(job, lease)
 
     async def _run(self, job, session):
         """One attempt. A LinkError goes to the caller; every other end is the job's."""

@@ -23,14 +23,14 @@ _MAX_OWN = const(0x7FFFFFFF)
 
 
 class Session:
-    """Serves one job after another; `deadline_ms` is the tick until which exchanges may take."""
+    """Serves one `job` after another; `deadline_ms` is the tick until which exchanges may take."""
 
-    def __init__(self, link, lock, registry, deadline_ms):
+    def __init__(self, link, lock, registry, deadline_ms, job=None):
         self.link = link
         self.lock = lock
         self.deadline_ms = deadline_ms
         self._registry = registry
-        self._job = None
+        self._job = job
         self._admin_ms = None
         self._switch_is_fresh = False
         self._has_answered = False

@@ -10,7 +10,7 @@ class FirmwareError(Exception):
     or None where no lock has answered."""
 
     code = "internal"
-    ble: object = None
+    ble: int | None = None
 
     @property
     def is_answer(self):
@@ -65,7 +65,7 @@ class BadRequest(FirmwareError):
     (`reports`), or None."""
 
     code = "bad_request"
-    ttlock: object = None
+    ttlock: int | None = None
 
 
 class NetError(FirmwareError):
