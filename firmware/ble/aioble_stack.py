@@ -33,7 +33,7 @@ class Stack:
         self._aioble.stop()
 
     def register(self, services):
-        """Register a database, as `server` writes it; returns aioble's characteristics, in order."""
+        """Register a database, as `peripheral` writes it; returns aioble's characteristics, in order."""
         aioble = self._aioble
         made = []
         registered = []
@@ -62,10 +62,10 @@ class Stack:
     def write(self, value, octets):
         value.write(octets)
 
-    def notify(self, served, value, octets):
+    def notify(self, connection, value, octets):
         """Raises OSError while the stack has no buffer."""
         try:
-            value.notify(served.connection, octets)
+            value.notify(connection.connection, octets)
         except TypeError:  # aioble has just forgotten the link
             raise OSError("the link is gone")
 
@@ -81,7 +81,7 @@ class Stack:
         self._core.ble_irq(_IRQ_CENTRAL_DISCONNECT, (handle, 0, bytes(6)))
 
     def irq(self, event, args):
-        """In the interrupt handler: an event that `server` has seen."""
+        """In the interrupt handler: an event that `peripheral` has seen."""
         try:
             return self._core.ble_irq(event, args)
         except AttributeError:  # aioble from before micropython-lib #471: the link dropped before advertise() resumed

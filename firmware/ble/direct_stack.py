@@ -27,7 +27,7 @@ class Stack:
         self.ble.active(False)
 
     def register(self, services):
-        """Register a database, as `server` writes it; returns the handles of its values, in order."""
+        """Register a database, as `peripheral` writes it; returns the handles of its values, in order."""
         uuid = self._uuid
         wanted = [(uuid(number), tuple((uuid(each[0]), each[1]) for each in values)) for number, values in services]
         handles = []
@@ -46,9 +46,9 @@ class Stack:
     def write(self, value, octets):
         self.ble.gatts_write(value, octets)
 
-    def notify(self, served, value, octets):
+    def notify(self, connection, value, octets):
         """Raises OSError while the stack has no buffer."""
-        self.ble.gatts_notify(served.handle, value, octets)
+        self.ble.gatts_notify(connection.handle, value, octets)
 
     async def advertise(self, interval_us, adv, resp, timeout_ms):
         """Advertise until a central connects. Raises asyncio.TimeoutError, OSError."""
@@ -72,6 +72,6 @@ class Stack:
         """The link `handle` has ended: nothing is kept of it."""
 
     def irq(self, event, args):
-        """In the interrupt handler: an event that `server` has seen."""
+        """In the interrupt handler: an event that `peripheral` has seen."""
         if event == _IRQ_CENTRAL_CONNECT:
             self._arrived.put(args[0])

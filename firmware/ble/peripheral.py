@@ -1,11 +1,23 @@
-"""The lock's end of the air: advertising and one central at a time. Moves chunks; frames are the session's business."""
+"""The lock's end of the radio: database, advertising, and the one link that a central opened. Moves chunks; frames are
+the session's business. `radio` hands it the stack and, before the stack sees them, the events.
+"""
 
 import asyncio
 
+from firmware.ble.peer import SERVICE
 from firmware.lib import frame
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
+from firmware.system.inbox import Inbox
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_diff, ticks_ms
+
+_IRQ_CENTRAL_CONNECT = const(1)
+_IRQ_CENTRAL_DISCONNECT = const(2)
+_IRQ_GATTS_WRITE = const(3)
+
+_READ = const(0x02)
+_WRITE = const(0x08 | 0x04)  # with response and without
+_NOTIFY = const(0x10)
 
 # Flags; 16-bit service list with 0x1910; manufacturer data of 15 bytes follow (lock-ble-link.md 2.1).
 _HEAD = b"\x02\x01\x06\x03\x03\x10\x19\x10\xff"
@@ -13,37 +25,42 @@ _NAME = b"\x09"
 _MANUFACTURER_LEN = const(15)
 _MAX_NAME = const(29)
 _CHUNK = const(20)
+_CHUNKS = const(64)
+_BUFFER = const(512)  # of writes that have not been read
 _RENEW_MS = const(60000)  # advertising is restarted this often, in case the stack has stopped it
+_RETRY_MS = const(1000)
 _BUSY_PAUSE_MS = const(8)
 _SEND_MS = const(3000)
 _CLOSE_MS = const(2000)
 
 
 class Connection:
-    """A link that a central opened. `epoch` is its number since start-up, so that state can be tied to it."""
+    """A link that a central opened. `inbox` holds what it wrote, in order, and is closed when the link ends."""
 
-    def __init__(self, server, served, epoch):
-        self._server = server
-        self._served = served
-        self.epoch = epoch
+    def __init__(self, peripheral, handle):
+        self._peripheral = peripheral
+        self.handle = handle
+        self.inbox = Inbox(_CHUNKS)
+        self.connection = None  # what the stack's `advertise` returned
+        self.epoch = 0  # its number since start-up, so that state can be tied to it
 
     @property
     def link(self):
         """(handle, epoch): unique, because the stack reuses handles."""
-        return self._served.handle, self.epoch
+        return self.handle, self.epoch
 
     def is_connected(self):
-        return self._served.is_up()
+        return not self.inbox.is_closed
 
     @property
     def dropped(self):
         """Chunks lost because the inbox was full."""
-        return self._served.inbox.dropped
+        return self.inbox.dropped
 
     async def receive(self, timeout_ms):
         """The next chunk that the central wrote, in order. Raises LinkTimeout, or LinkError once the link has ended."""
         try:
-            octets = await self._served.inbox.get_within(timeout_ms)
+            octets = await self.inbox.get_within(timeout_ms)
         except asyncio.TimeoutError:
             raise LinkTimeout("nothing was written")
         if octets is None:
@@ -52,17 +69,17 @@ class Connection:
 
     def nudge(self):
         """End a `receive` that waits, as if its time were up: there is something to send."""
-        self._served.inbox.nudge()
+        self.inbox.nudge()
 
     async def send(self, raw_frame):
         """Notify a whole frame in chunks that public clients reassemble (lock-ble-link.md 3.3). Raises LinkError."""
         deadline_ms = ticks_add(ticks_ms(), _SEND_MS)
         for chunk in frame.chunks(raw_frame, _CHUNK, True):
             while True:
-                if not self._served.is_up():
+                if not self.is_connected():
                     raise LinkError("link lost")
                 try:
-                    self._server.notify(self._served, chunk)
+                    self._peripheral.notify(self, chunk)
                     break
                 except OSError:  # no buffer free
                     if not remaining_ms(deadline_ms):
@@ -72,30 +89,57 @@ class Connection:
     async def disconnect(self):
         """End the link and wait for its end, at most 2 s."""
         began_ms = ticks_ms()
-        if self._served.is_up():
-            self._server.drop(self._served)
-        while self._served.is_up():
+        if self.is_connected():
+            self._peripheral.drop(self)
+        while self.is_connected():
             if ticks_diff(ticks_ms(), began_ms) > _CLOSE_MS:
-                self._served.inbox.close()  # the caller does not wait for a stack that never reports the end
+                self.inbox.close()  # the caller does not wait for a stack that never reports the end
                 return
             await sleep_ms(_BUSY_PAUSE_MS)
 
 
 class Peripheral:
-    """`identity` has device_name, manufacturer, model, hardware and firmware, all texts. The radio has been started."""
+    """`identity` has device_name, manufacturer, model, hardware and firmware, all texts. Starts the radio."""
 
     def __init__(self, radio, identity, log):
-        self._server = radio.serve()
+        self._stack = radio.stack
         self._log = log.area("peripheral")
         self._adv = b""
         self._resp = b""
         self._interval_ms = 400
         self._epoch = 0
+        self._central = None
+        self._is_advertising = False
+        self._rx = self._tx = self._battery = None
+        radio.server = self
         radio.start(identity.device_name)
-        self._server.register(identity)
+        self._register(identity)
+
+    def _register(self, identity):
+        """Register the lock's database (lock-ble-link.md 3.1). Every readable value has at least one byte."""
+        texts = (
+            (0x2A29, identity.manufacturer),
+            (0x2A24, identity.model),
+            (0x2A27, identity.hardware),
+            (0x2A26, identity.firmware),
+        )
+        # services: UUID, values; of a value: UUID, flags, what it holds at first, size of the buffer for writes
+        database = (
+            (SERVICE, ((0xFFF2, _WRITE, None, _BUFFER), (0xFFF4, _NOTIFY, None, 0))),
+            (0x180A, [(number, _READ, (text or "-").encode(), 0) for number, text in texts]),
+            (0x180F, ((0x2A19, _READ, b"\x64", 0),)),
+        )
+        values = self._stack.register(database)
+        self._rx, self._tx = values[:2]
+        self._battery = values[-1]
+
+    def set_battery(self, level_pct):
+        """Level in the battery service, 0 to 100."""
+        self._stack.write(self._battery, bytes((max(0, min(100, level_pct)),)))
 
     def set_advert(self, manufacturer, name, interval_ms):
-        """What to advertise; new content is on the air at once. Raises ValueError when it does not fit."""
+        """What to advertise; new content is on the air at once, under a running `advertise`, whose wait for a central
+        goes on undisturbed. Raises ValueError when it does not fit."""
         octets = name.encode()
         if len(manufacturer) != _MANUFACTURER_LEN or not 0 < len(octets) <= _MAX_NAME:
             raise ValueError("advertisement does not fit")
@@ -106,21 +150,79 @@ class Peripheral:
         self._adv = adv
         self._resp = resp
         self._interval_ms = interval_ms
-        self._server.refresh_advert(interval_ms, adv, resp)
-
-    def _content(self):
-        return self._interval_ms, self._adv, self._resp
-
-    def set_battery(self, level_pct):
-        """Level in the battery service, 0 to 100."""
-        self._server.write_battery(max(0, min(100, level_pct)))
+        if not self._is_advertising or self._central is not None:
+            return
+        try:
+            self._stack.ble.gap_advertise(interval_ms * 1000, adv_data=adv, resp_data=resp, connectable=True)
+        except OSError as err:  # a central is connecting this moment; the next `advertise` has the new content
+            self._log.debug("refresh_failed", err=err)
 
     async def accept(self, lease):
         """Advertise until a central connects, and return the Connection."""
         while True:
             lease.renew(_RENEW_MS)
-            served = await self._server.advertise(self._content, _RENEW_MS)
-            if served is not None:
+            connection = await self.advertise(_RENEW_MS)
+            if connection is not None:
                 self._epoch += 1
+                connection.epoch = self._epoch
                 self._log.info("connected", epoch=self._epoch)
-                return Connection(self._server, served, self._epoch)
+                return connection
+
+    async def advertise(self, timeout_ms):
+        """Advertise until a central connects -> Connection, or None when none came or it has gone again."""
+        central = accepted = None
+        self._central = None
+        self._is_advertising = True
+        try:
+            accepted = await self._stack.advertise(self._interval_ms * 1000, self._adv, self._resp, timeout_ms)
+            central = self._central
+        except asyncio.TimeoutError:
+            pass
+        except OSError as err:
+            self._log.warn("advertise_failed", err=err)
+            await sleep_ms(_RETRY_MS)
+        finally:
+            self._is_advertising = False
+            if central is None and self._central is not None:
+                self.drop(self._central)
+        if central is None:
+            return None
+        central.connection = accepted
+        if not central.is_connected():
+            self._stack.forget(central.handle)
+            return None
+        return central
+
+    def notify(self, connection, octets):
+        """One notification. Raises OSError while the stack has no buffer, or when the link has just ended."""
+        self._stack.notify(connection, self._tx, octets)
+
+    def drop(self, connection):
+        """Ask for the end of a link."""
+        try:
+            self._stack.ble.gap_disconnect(connection.handle)
+        except OSError:
+            connection.inbox.close()
+
+    def stop(self):
+        """The radio is off."""
+        if self._central:
+            self._central.inbox.close()
+
+    def irq(self, event, args):
+        """In the interrupt handler: an event that is not the gateway's."""
+        central = self._central
+        if event == _IRQ_CENTRAL_CONNECT:
+            if central is not None or not self._is_advertising:  # one central at a time
+                self._stack.ble.gap_disconnect(args[0])
+                return None
+            self._central = Connection(self, args[0])
+        elif event == _IRQ_CENTRAL_DISCONNECT:
+            if central is not None and central.handle == args[0]:
+                central.inbox.close()
+        elif event == _IRQ_GATTS_WRITE:
+            octets = b"" if self._rx is None else self._stack.read(self._rx)
+            if octets and central is not None and central.handle == args[0]:
+                central.inbox.put(bytes(octets))
+            return None
+        return self._stack.irq(event, args)

@@ -1,8 +1,8 @@
 """The Bluetooth radio. Owns the stack: only this module imports aioble and bluetooth. Moves bytes, interprets none.
 
-The lock's end (database, advertising, links that centrals open) is in `server`, on aioble where the board has it, else
-on `bluetooth.BLE` itself. The gateway's end always drives the `bluetooth.BLE` object directly, because in aioble 0.6
-`scan` hands out reports in the wrong order and remembers every address for ever, and `Device.connect` waits for its
+The lock's end (database, advertising, links that centrals open) is in `peripheral`, on aioble where the board has it,
+else on `bluetooth.BLE` itself. The gateway's end always drives the `bluetooth.BLE` object directly, because in aioble
+0.6 `scan` hands out reports in the wrong order and remembers every address for ever, and `Device.connect` waits for its
 whole time-out although the chip has reported the failure, and leaves a link that comes late without an owner. Our
 interrupt handler runs before aioble's: 0.6 takes every central that connects, also a second one or one for which nobody
 advertises, for the one that the next `advertise` is to return.
@@ -75,8 +75,8 @@ class Radio:
 
     def __init__(self, log):
         self._log = log.area("radio")
-        self._stack = _stack()
-        self._ble = self._stack.ble
+        self.stack = _stack()
+        self._ble = self.stack.ble
         self._turn = Turn()
         self._takers = 0
         self._idle = asyncio.Event()
@@ -90,18 +90,18 @@ class Radio:
         self._peers = {}
         self._name = None
         self.health = Health()
-        self.server = None
+        self.server = None  # a lock's `peripheral`
 
     def start(self, name=None):
         """Switch the radio on; `name` is the GAP device name, which must not be empty (lock-ble-link.md 3.1)."""
         self._name = name or self._name
-        self._stack.start(self._name)
+        self.stack.start(self._name)
         self._ble.irq(self._irq)
         self.health.forgive()
 
     def stop(self):
         """Switch the radio off; every link ends."""
-        self._stack.stop()
+        self.stack.stop()
         for each in tuple(self._peers.values()):
             each.lose()
         self._peers.clear()
@@ -121,13 +121,6 @@ class Radio:
     def address(self):
         """Our own address, six bytes in printed order."""
         return bytes(self._ble.config("mac")[1])
-
-    def serve(self):
-        """The lock's end; a board that is no lock never loads it."""
-        from firmware.ble.server import Server
-
-        self.server = Server(self._stack, self._log)
-        return self.server
 
     # --- turns: whoever connects acquires the radio, and scanning pauses until its release
 
@@ -260,7 +253,7 @@ class Radio:
                     rest = rest[:-1] + (bytes(rest[-1]),)
                 link.on_event(event, rest)
         else:
-            return (self.server or self._stack).irq(event, args)
+            return (self.server or self.stack).irq(event, args)
         return None
 
     def _connected(self, handle, address):

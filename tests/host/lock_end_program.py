@@ -207,7 +207,7 @@ async def second_central(radio, peripheral):
 
 async def arrival_as_the_time_runs_out(radio, peripheral):
     for handle in (1, 1, 2):
-        once = asyncio.create_task(radio.server.advertise(lambda: (400, b"adv", b"resp"), 30))
+        once = asyncio.create_task(peripheral.advertise(30))
         await advertising()
         time.sleep_ms(50)
         ble.arrive(handle)

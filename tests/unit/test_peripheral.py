@@ -3,7 +3,6 @@ import unittest
 
 from firmware.ble import aioble_stack, direct_stack
 from firmware.ble.peripheral import Peripheral
-from firmware.ble.server import Server
 from firmware.lib import advert
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.log import Log
@@ -88,7 +87,7 @@ class _Ble:
         self.uuids = {}  # UUID -> handle
         self.notified = []
         self.busy = 0
-        self.server = None
+        self.radio = None
 
     def gap_advertise(self, interval_us, adv_data=None, resp_data=None, connectable=True):
         if interval_us is not None:
@@ -97,7 +96,7 @@ class _Ble:
 
     def gap_disconnect(self, handle):
         self.calls.append(("disconnect", handle))
-        self.server.irq(_DISCONNECT, (handle, 0, bytes(6)))
+        self.radio.server.irq(_DISCONNECT, (handle, 0, bytes(6)))
 
     def gatts_register_services(self, services):
         given = []
@@ -129,11 +128,9 @@ class _Radio:
     def __init__(self):
         self.ble = _Ble()
         self.name = None
-        self.server = Server(self._stack(), Log(lambda: 0, lambda line: None).area("radio"))
-        self.ble.server = self.server
-
-    def serve(self):
-        return self.server
+        self.server = None
+        self.stack = self._stack()
+        self.ble.radio = self
 
     def _stack(self):
         core = self.aioble = _Aioble()
