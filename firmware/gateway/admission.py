@@ -17,7 +17,7 @@ _ROW_LEN = const(8)
 _TIME = const(0xFFFF)
 _MARKS = const(0xFFFF)
 _SLOTS = const(320)
-_RESULT_MAX = const(1024 - 17)  # what fits an entry of the journal beside kind and hashes
+_RESULT_MAX = const(1024 - 17)  # what an entry of the journal has room for after kind and hashes
 
 NEW = const(0)
 RUNNING = const(1)
@@ -44,7 +44,7 @@ class Ids:
     at start is remembered for another ten minutes from then on, because the age of an entry dies with the ticks.
 
     A row of the table holds two bytes of each hash, when the id came, and where its result is in the journal, which has
-    both hashes. They are in memory only of requests at work, which are few.
+    both hashes. Both are in memory only for requests without a result, which are few.
 
     `journal` is a `system.journal.Journal` that keeps at least 640 entries; `now_s` a clock that only rises.
     """
@@ -56,12 +56,12 @@ class Ids:
         self._rows = bytearray(slots * _ROW_LEN)
         self._next = 0
         self._swept_s = now_s()
-        self._at_work = {}  # row -> hashes of an id that has no result yet
+        self._unfinished = {}  # row -> hashes of an id without a result
         self._interrupted = {}
         self.dropped = 0  # ids forgotten before their time, for want of room
         for seq, entry in journal.records():
             id_hash, digest = entry[1:9], entry[9:17]
-            row = self._working(id_hash)
+            row = self._unfinished_row(id_hash)
             if entry[0] == _STARTED:
                 self._interrupted[id_hash] = digest, entry[17:]
                 seq = 0
@@ -74,9 +74,9 @@ class Ids:
         if row is None:
             row = self._vacate()
         if seq:
-            self._at_work.pop(row, None)
+            self._unfinished.pop(row, None)
         else:
-            self._at_work[row] = id_hash + digest
+            self._unfinished[row] = id_hash + digest
         mark = seq and seq % _MARKS + 1
         struct.pack_into(_ROW, self._rows, row * _ROW_LEN, id_hash, digest[6:8], self._now_s() & _TIME, mark)
 
@@ -88,17 +88,17 @@ class Ids:
         return digest, (self._now_s() - since_s) & _TIME < _KEEP_S, seq
 
     def _vacate(self):
-        """The row of the oldest id that is not at work."""
+        """The row of the oldest id that has a result."""
         row = 0
         for _ in range(self._slots):
             row = self._next
             self._next = (row + 1) % self._slots
-            if row not in self._at_work or not self._row(row)[1]:
+            if row not in self._unfinished or not self._row(row)[1]:
                 break
         _, is_young, seq = self._row(row)
-        if is_young and (seq or row in self._at_work):
+        if is_young and (seq or row in self._unfinished):
             self.dropped += 1
-        self._at_work.pop(row, None)
+        self._unfinished.pop(row, None)
         return row
 
     def _sweep(self):
@@ -113,12 +113,12 @@ class Ids:
                 self._clear(row)
 
     def _clear(self, row):
-        self._at_work.pop(row, None)
+        self._unfinished.pop(row, None)
         struct.pack_into(_ROW, self._rows, row * _ROW_LEN, b"", b"", 0, 0)
 
-    def _working(self, id_hash):
-        """The row of an id at work, or None."""
-        for row, hashes in self._at_work.items():
+    def _unfinished_row(self, id_hash):
+        """The row of an id without a result, or None."""
+        for row, hashes in self._unfinished.items():
             if hashes[:8] == id_hash and self._row(row)[1]:
                 return row
         return None
@@ -127,7 +127,7 @@ class Ids:
         """(row, entry of the journal) of an id with a result, the newest if there are several, or (None, None). An
         entry that cannot be read is None, and counts only where there is no other."""
         rows = self._rows
-        found: tuple = None, None
+        best: tuple = None, None
         newest = 0
         at = rows.find(id_hash[:2])
         while at >= 0:
@@ -135,13 +135,13 @@ class Ids:
             _, is_young, seq = self._row(row)
             if at % _ROW_LEN == 0 and is_young and seq > newest:
                 entry = self._journal.get(seq)
-                if entry is None and found[0] is None:
-                    found = row, None
+                if entry is None and best[0] is None:
+                    best = row, None
                 elif entry is not None and entry[1:9] == id_hash:
-                    found = row, entry
+                    best = row, entry
                     newest = seq
             at = rows.find(id_hash[:2], at + 1)
-        return found
+        return best
 
     def look(self, id, digest):
         """What is known of request `id` with content hash `digest` -> (NEW | RUNNING | KNOWN | CONFLICT | LOST, payload
@@ -149,9 +149,9 @@ class Ids:
         """
         self._sweep()
         id_hash = _hash(id)
-        row = self._working(id_hash)
+        row = self._unfinished_row(id_hash)
         if row is not None:
-            return (RUNNING if self._at_work[row][8:] == digest[:8] else CONFLICT), None
+            return (RUNNING if self._unfinished[row][8:] == digest[:8] else CONFLICT), None
         row, entry = self._find(id_hash)
         if entry is not None:
             return (KNOWN, entry[17:]) if entry[9:17] == digest[:8] else (CONFLICT, None)
@@ -167,9 +167,9 @@ class Ids:
 
     def interrupted(self):
         """(digest, note) of requests that had begun to act when the board was last reset, once; `done` must follow."""
-        found = list(self._interrupted.values())
+        interrupted = list(self._interrupted.values())
         self._interrupted.clear()
-        return found
+        return interrupted
 
     def start(self, id, digest, note):
         """Note durably that the request is about to act; after a reset `interrupted` tells of it, with `note`."""
@@ -183,7 +183,7 @@ class Ids:
             return
         self._sweep()
         id_hash = _hash(id)
-        row = self._working(id_hash)
+        row = self._unfinished_row(id_hash)
         if row is None:
             row, _ = self._find(id_hash)
         seq = self._journal.append(bytes((_DONE,)) + id_hash + digest[:8] + payload)
@@ -191,7 +191,7 @@ class Ids:
 
     def drop(self, id):
         """Forget an id that was NEW and did not act: it may come again."""
-        row = self._working(_hash(id))
+        row = self._unfinished_row(_hash(id))
         if row is not None:
             self._clear(row)
 

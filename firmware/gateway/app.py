@@ -48,7 +48,7 @@ class App:
             "reset": board.reset_cause(),
         }
         gateway = None
-        word = "fault" if is_minimal else "unprovisioned"
+        light_word = "fault" if is_minimal else "unprovisioned"
         try:
             if is_minimal:
                 raise ConfigError("minimal mode")
@@ -56,7 +56,7 @@ class App:
         except ConfigError as err:
             self._log.error("settings_unusable", err=err)
         self._gateway = gateway
-        self._light = diagnostics.Light(board.Light(_LIGHT), gateway.light_word if gateway else lambda: word)
+        self._light = diagnostics.Light(board.Light(_LIGHT), gateway.light_word if gateway else lambda: light_word)
         self._steps = 0
         lifeline.tick = self._tick
         lifeline.tick_ms = diagnostics.STEP_MS
@@ -198,7 +198,7 @@ class Gateway:
             values.unsigned_unlock,
         )
 
-        # Who is told what
+        # Who receives which event
         registry.on("changed", states.mark)
         registry.on("records", records.flagged)
         registry.on("sighted", records.want)
@@ -274,7 +274,7 @@ class Gateway:
         return "busy" if self._scheduler.current else "online"
 
     def _suspect(self, lock, why):
-        """Somebody seems to pass for a lock; why, is in the log."""
+        """Another radio may be imitating a lock. The log says why."""
         self._alarm(lock, "unknown", who=None, rec=None)
 
     def _alarm(self, lock, method, **members):
@@ -309,7 +309,7 @@ class Gateway:
         )
 
     def _describe(self):
-        """What the gateway is and how it fares, for a diagnosis; no secrets, and no list of its locks."""
+        """What the gateway is and its metrics, for a diagnosis; no secrets, and no list of its locks."""
         members = {key: value for key, value in self.about().items() if key not in ("locks", "x25519", "nonce")}
         members.update(self._gather())
         del members["restarts"]

@@ -28,7 +28,7 @@ class RecordsJob(Job):
             await session.status()
         return await plan.records.read(session, lambda: plan.scheduler.is_wanted(RECORDS))
 
-    def finish(self, found, err):
+    def finish(self, result, err):
         if err is not None:
             self._plan.records.failed(self.lock)
         self._plan.ended(self, err)
@@ -48,7 +48,7 @@ class ClockJob(Job):
         await session.get_to_know()
         return await self._plan.clocks.correct(session)
 
-    def finish(self, found, err):
+    def finish(self, result, err):
         self._plan.ended(self, err)
 
 

@@ -1,6 +1,6 @@
-"""How the gateway fares: what its light says (domain.md 6.1), counts and times of what it does, the last failures of
-each lock. Owns the light's patterns, the numbers, and a few lines of RAM with codes and times, never a text; the lamps
-are the board's, the names are those of `reports`.
+"""The gateway's own condition: what its light shows (domain.md 6.1), counts and times of what it does, the last
+failures of each lock. Owns the light's patterns, the numbers, and a few lines of RAM with codes and times, never a
+text; the lamps are the board's, the names are those of `reports`.
 """
 
 from firmware.lib import reports
@@ -68,7 +68,7 @@ class Metrics:
 
     def __init__(self):
         self._ops = {}
-        self.codes = {}  # how often each word of results (domain.md 5.5) was said
+        self.codes = {}  # how often each result word (domain.md 5.5) was published
         self.done = 0
         self.ok = 0
 

@@ -33,7 +33,7 @@ class ImportJob(Job):
     def finish(self, result, err):
         try:
             err = self._end_import(self.lock, err)
-        except Exception as fault:  # the flash refuses: who asked must be told, too
+        except Exception as fault:  # the flash refuses: the request is answered all the same
             self.request.answer(None, fault, self.attempts)
             raise
         if err is None and result is None:
@@ -93,7 +93,7 @@ class GatewayOps:
         return {"items": items}
 
     def forget(self, args):
-        """Serve a lock no more; also over the console. Raises BadRequest. A lock that is not known is no error."""
+        """Stop serving a lock; also over the console. Raises BadRequest. A lock that is not known is no error."""
         registry = self._context.registry
         lock = registry.get(locks.address_of(only(args, "mac")))
         if lock is not None:

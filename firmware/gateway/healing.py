@@ -20,7 +20,7 @@ _GAP_MS = const(15000)  # so long a time between looks says that time has leapt,
 _REFUSED = const(8)
 _UNREPORTED = const(2)
 _FAILED = const(24)
-_NEAR_S = const(600)  # a lock heard within this time should be heard again
+_NEAR_S = const(600)  # a lock sighted within this time should be sighted again
 _HEARD_S = const(60)
 _DEAF_MS = const(90000)
 _DEAF_MAX_MS = const(1440000)  # of silence between two attempts to end it
@@ -126,15 +126,15 @@ class RadioWatch:
         elif health.refused >= _REFUSED:
             self._report("connect_refused")
         elif health.failed >= _FAILED and self._is_any_heard(_HEARD_S if health.failed < 2 * _FAILED else _NEAR_S):
-            # While it connects it hears nobody, so what was near counts as well.
+            # While the radio connects it receives no advertisements, so a lock that was near counts as well.
             self._report("connects_fail", _HIGHEST)
         elif self._silent_ms >= self._deaf_ms and self._is_any_heard(_NEAR_S + self._silent_ms // 1000):
             self._deaf_ms += min(self._deaf_ms, _DEAF_MAX_MS)
             self._trouble("deaf", _HIGHEST)
 
     def _listen(self):
-        """Add up for how long the radio scanned and heard nobody at all. While a lock is served, it may be the one that
-        should be heard."""
+        """Add up for how long the radio scanned and received nothing at all. Not while a lock is connected: it may be
+        the only one near, and it is silent."""
         listened_ms = self._health.listened_ms()
         passed_ms = (listened_ms - self._listened_ms) & _MASK
         self._listened_ms = listened_ms
@@ -150,7 +150,7 @@ class RadioWatch:
         self._trouble(why, highest)
 
     def _is_any_heard(self, within_s):
-        """True when a lock that is served was heard so recently."""
+        """True when a lock that is served was sighted so recently."""
         for lock in self._registry.all():
             age_s = self._registry.age_s(lock)
             if age_s is not None and age_s <= within_s:

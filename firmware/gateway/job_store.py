@@ -7,14 +7,14 @@ rises, and a request that has ended does not come back from an older copy of the
 may hold codes and card numbers, so that nothing of a request is written in the clear.
 
 That a request is about to change something is one small file, a `Cell` with the 8 random bytes that name the request:
-the mark of an earlier one in the same slot says nothing. A mark that cannot be read counts as set.
+the mark of an earlier request in the same slot does not count. A mark that cannot be read counts as set.
 
 States: domain.md 3.2, asynchronous job state.
 """
 
 import json
 
-from firmware.gateway.requests import Request
+from firmware.gateway.requests import CommandJob, Request
 from firmware.lib import commands, crypto
 from firmware.lib.compat import const
 from firmware.system.store import Cell
@@ -148,7 +148,7 @@ class DurableRequest(Request):
         return _states(self.op)[:2]
 
     def failed(self):
-        """(word, number) of its state when it came to nothing."""
+        """(word, number) of its state when it has failed."""
         return _states(self.op)[2:]
 
     def is_pointless(self, later):
@@ -166,6 +166,39 @@ class DurableRequest(Request):
         if later_what in ("freeze", "unfreeze"):
             return what in ("freeze", "unfreeze")
         return self.op == later.op and what in _CHANGES
+
+
+class DurableJob(CommandJob):
+    """One round of a durable request."""
+
+    def __init__(self, jobs, request, lock, deadline_ms, args, context):
+        super().__init__(lock, deadline_ms, request, context)
+        self._jobs = jobs
+        self.args = args
+        self.number = request.job_number
+        self.kept = request.job_kept
+
+    @property
+    def was_sent(self):
+        """Whether a frame that changes something may have arrived, in this round or one before, also across resets."""
+        return self.request.was_sent
+
+    @was_sent.setter
+    def was_sent(self, value):
+        self.request.was_sent = value
+
+    def mark(self):
+        """On flash before the frame leaves; after a reset, a marked request counts as sent."""
+        self._jobs.mark(self.request)
+
+    def progress(self, members):
+        """As CommandJob, with the request's state."""
+        known = self._jobs.describe(self.request)
+        known.update(members)
+        super().progress(known)
+
+    def finish(self, result, err):
+        self._jobs.ended(self, result, err)
 
 
 def _parts(op):

@@ -11,9 +11,8 @@ Source: mqtt.md 1; domain.md 3.2 (states), 6.7; security.md CMD-4, CMD-5, DEL-1.
 """
 
 from firmware.gateway.admission import Refusal
-from firmware.gateway.job_store import MAX_JOBS, NORMAL, DurableRequest
+from firmware.gateway.job_store import MAX_JOBS, NORMAL, DurableJob, DurableRequest
 from firmware.gateway.operations import table
-from firmware.gateway.requests import CommandJob
 from firmware.gateway.scheduler import Expired, Unknown
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused
@@ -31,47 +30,6 @@ _FAULTS = const(3)  # answers that make no sense, or faults of ours, before it e
 _KEEPING = ("busy", "expired", "outcome_unknown", "no_clock")
 
 
-class DurableJob(CommandJob):
-    """One round of a durable request."""
-
-    def __init__(self, jobs, request, lock, deadline_ms, args, context):
-        super().__init__(lock, deadline_ms, request, context)
-        self._jobs = jobs
-        self.args = args
-        self.number = request.job_number
-        self.kept = request.job_kept
-
-    @property
-    def was_sent(self):
-        """Whether a frame that changes something may have arrived, in this round or one before, also across resets."""
-        return self.request.was_sent
-
-    @was_sent.setter
-    def was_sent(self, value):
-        self.request.was_sent = value
-
-    def mark(self):
-        """On flash before the frame leaves; a request that is taken up after a reset counts as sent."""
-        self._jobs.mark(self.request)
-
-    def progress(self, members):
-        """As CommandJob, with the request's state."""
-        shown = self._jobs.describe(self.request)
-        shown.update(members)
-        super().progress(shown)
-
-    def finish(self, result, err):
-        self._jobs.ended(self, result, err)
-
-
-class _Contact:
-    """How it went with one lock."""
-
-    failures = 0
-    failed_s = -1
-    not_before_s = 0
-
-
 class Jobs:
     """`store` is a JobStore, of which the requests are loaded at once; `now_s` is a clock that only rises."""
 
@@ -84,7 +42,7 @@ class Jobs:
         self._log = log.area("jobs")
         self._waiting = []  # requests in the order in which they came
         self._ended = []  # slots that the flash did not let go of
-        self._contacts = {}
+        self._contacts: dict = {}  # lock id -> failures in a row, second of the last, second before which to wait
         self._next = 1
         self._load()
         scheduler.planners.append(self.look)
@@ -109,7 +67,7 @@ class Jobs:
             self._next = number + 1
             self._waiting.append(request)
             payload = self._answers.ids.kept(request.id, request.digest)
-            if payload is not None:  # it had ended; whether anybody was told, nobody knows
+            if payload is not None:  # it had ended; whether its result was published is not known
                 request.publish(payload)
                 self._remove(request)
             elif self._lock(request) is None:
@@ -167,8 +125,8 @@ class Jobs:
                 self._stop(request, Refusal("cancelled", "a later request made it pointless"))
 
     def repeated(self, request):
-        """A request with an id that waits: None when there is none, else whether the content is the same; the asker is
-        told again how it stands."""
+        """Whether a waiting request with this id has the same content, None when there is none; its state is published
+        again."""
         known = self.find(request.command.id)
         if known is None:
             return None
@@ -197,7 +155,7 @@ class Jobs:
         return request.job is not None and request.job is self._scheduler.current
 
     def describe(self, request):
-        """How a request stands, for the asker."""
+        """Members of a progress message: the state of a request."""
         word, number = request.pending()
         lock = self._lock(request)
         members = {"state": word, "job_state": number, "attempts": request.attempts}
@@ -235,18 +193,18 @@ class Jobs:
         return age_s is not None and age_s <= _FRESH_S
 
     def _begin(self, request):
-        """Give a request to the scheduler, if there is any point in it; True if it was taken."""
+        """Give a request to the scheduler, if it can be done now; True if it was accepted."""
         lock = self._lock(request)
         if lock is None or not self._is_fresh(lock):
             return False
         contact = self._contacts.get(request.lock_id)
-        if contact and (self._now_s() < contact.not_before_s or lock.seen_s <= contact.failed_s):
+        if contact and (self._now_s() < contact[2] or lock.seen_s <= contact[1]):
             return False
         if table.rules(request.op, True) & table.NEEDS_CLOCK and not self._context.clock.trusted:
             return False
         args = self._store.args(request.slot)
         if args is None:
-            self._end(request, None, FirmwareError("what was asked can be read no more"))
+            self._end(request, None, FirmwareError("the arguments can no longer be read"))
             return False
         deadline_ms = ticks_add(ticks_ms(), _AGAIN_MS if contact else _FIRST_MS)
         job = DurableJob(self, request, lock, deadline_ms, args, self._context)
@@ -293,20 +251,17 @@ class Jobs:
         return True
 
     def _failed(self, request, job):
-        """Keep it, and let the lock alone for a while; what came later for the lock waits, too."""
+        """Keep the request, and do not try its lock for a while; later requests for the lock wait, too."""
         for other in self._waiting:
             if other.lock_id == request.lock_id and other.number > request.number:
                 self._withdraw(other)
         if not job.attempts and job.fault is None:
-            return  # it never had the radio
-        contact = self._contacts.get(request.lock_id)
-        if contact is None:
-            contact = self._contacts[request.lock_id] = _Contact()
-        contact.failures += 1
-        now_s = contact.failed_s = self._now_s()
-        pause_s = _PAUSE_S << min(9, max(0, contact.failures - _PATIENCE))
-        contact.not_before_s = now_s + min(pause_s, _PAUSE_MAX_S)
-        if contact.failures <= 3 or contact.failures % 10 == 0:
+            return  # it has not had the radio
+        failures = self._contacts.get(request.lock_id, (0,))[0] + 1
+        now_s = self._now_s()
+        pause_s = min(_PAUSE_S << min(9, max(0, failures - _PATIENCE)), _PAUSE_MAX_S)
+        self._contacts[request.lock_id] = failures, now_s, now_s + pause_s
+        if failures <= 3 or failures % 10 == 0:
             request.progress(self.describe(request))
 
     def _withdraw(self, request):

@@ -1,4 +1,4 @@
-"""One known lock: its keys and what was learned of it (kept on flash), and its state as last heard (not kept).
+"""One known lock: its keys and what was learned of it (kept on flash), and its state as last received (not kept).
 
 Owns the file format; who may use the keys is decided elsewhere. Secrets leave this object only into a session.
 """
@@ -66,10 +66,10 @@ class Lock:
     clock_s = 0  # Unix time of the last clock check
     handles: tuple | None = None  # GATT handles that did: to write, of notifications, of their CCCD
     ekeys: dict | None = None  # who has one and what each may, as `operations.ekeys` keeps it
-    flag_pos = 0  # which the lock wants to be told since all ekeys were reset
+    flag_pos = 0  # of the last reset of all ekeys, which the lock asks for
     kept: bytes | None = None  # fingerprint of what stands on flash of this object
-    # heard, not kept
-    advert: bytes | None = None  # manufacturer data heard last
+    # received, not kept
+    advert: bytes | None = None  # manufacturer data received last
     seen_s: int | None = None
     rssi_dbm: int | None = None
     state: int | None = None  # state byte, or None before the first news

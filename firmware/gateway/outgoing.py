@@ -78,7 +78,7 @@ class States:
         self._woken = asyncio.Event()
 
     def mark(self, lock):
-        """The lock's state is news. Before the lock was heard there is none to tell."""
+        """The lock's state has changed. Before the first sighting none is known."""
         if lock.seen_s is not None:
             self._dirty.add(lock.id)
             self._woken.set()
@@ -92,7 +92,7 @@ class States:
         self._woken.set()
 
     def withdraw(self, lock):
-        """Take back what is retained for a lock that is served no more."""
+        """Take back what is retained for a lock that is no longer served."""
         self._dirty.discard(lock.id)
         self._shown.pop(lock.id, None)
         self._gone.add(lock.id)
@@ -159,7 +159,7 @@ class States:
 
     @staticmethod
     def _settings(lock):
-        found = {key: lock.settings[key] for key in lock.settings if key != "sound"}
+        settings = {key: lock.settings[key] for key in lock.settings if key != "sound"}
         if lock.switch is not None:
-            found["remote_unlock"] = lock.switch
-        return found
+            settings["remote_unlock"] = lock.switch
+        return settings

@@ -5,7 +5,7 @@ its key pair, how often it has started. Owns /data/settings.json and these NVS k
 {"do":"settings"}              the settings; of secrets only whether there is one
 {"do":"set","settings":{...}}  change some (null removes one); all or nothing; they hold from the next start
 {"do":"info"}                  what the gateway publishes as `info`
-{"do":"forget","mac":"..."}    serve a lock no more
+{"do":"forget","mac":"..."}    stop serving a lock
 {"do":"reboot"}                start anew
 
 The console takes requests and gives replies as JSON lines. `board` has nvs_get, nvs_set and nvs_erase.

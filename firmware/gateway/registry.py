@@ -1,5 +1,5 @@
 """The locks this gateway serves. Owns their entries in a vault, one class per lock, and what is known of each from
-advertisements, pushes and answers, and the signs that somebody passes for one of them.
+advertisements, pushes and answers, and the signs that another radio imitates one of them.
 
 An advertisement tells state, battery, strength and unread records without a connection (lock-ble-link.md 2). Locks of
 other owners are not kept and not reported (domain.md 6.2).
@@ -44,7 +44,7 @@ class Registry:
     def on(self, event, listener):
         """Call `listener(lock)` at each `event`: "changed", something worth publishing; "records", the lock says that
         it has unread ones; "sighted", for the first time since start or after it was away; "listed", the list of locks
-        has changed; "removed", the lock is no longer served. At an "alarm", somebody seems to pass for the lock, call
+        has changed; "removed", the lock is no longer served. At an "alarm", another radio may imitate the lock: call
         `listener(lock, why)`.
         """
         self._listeners.setdefault(event, []).append(listener)
@@ -95,7 +95,7 @@ class Registry:
             lock.kept = print_
 
     def listen_for(self, lock):
-        """Note sightings of a lock that is not served yet (None: of nobody any more)."""
+        """Take sightings of a lock that is not served yet; None ends it."""
         self._candidate = lock
 
     def add(self, lock):
@@ -107,7 +107,7 @@ class Registry:
         self._emit("listed", lock)
 
     def remove(self, lock):
-        """Serve a lock no more, and forget its keys."""
+        """Stop serving a lock, and forget its keys."""
         if self._locks.pop(lock.address, None):
             self._vault.remove(lock.id)
             self._log.info("lock_removed", addr=lock.address, locks=len(self._locks))
@@ -131,13 +131,13 @@ class Registry:
         return None if lock.seen_s is None else self._now_s() - lock.seen_s
 
     async def until_sighted(self, lock):
-        """Return once the lock has been heard since start. The caller brings the deadline."""
+        """Return once the lock has been heard since start. The caller sets the deadline."""
         while lock.seen_s is None:
             self._sighted.clear()
             await self._sighted.wait()
 
     def reached(self, lock):
-        """The lock was heard by other means than an advertisement: a link to it is up."""
+        """A link to the lock is up, which is as good as an advertisement."""
         lock.seen_s = self._now_s()
 
     def sighting(self, address, addr_type, rssi_dbm, manufacturer):
@@ -178,7 +178,7 @@ class Registry:
             return False
         return lock.pin is None or seen.scene == lock.pin
 
-    # --- somebody else in a lock's place (security.md 2.1)
+    # --- another radio in a lock's place (security.md 2.1)
 
     def linked(self, address):
         """A link to this lock has been opened: a lock is silent now. None: it has ended."""
@@ -190,7 +190,7 @@ class Registry:
             self.alarm(lock, "two_advertisers")
 
     def alarm(self, lock, why):
-        """Tell that somebody seems to pass for `lock`."""
+        """Another radio may be imitating `lock`: log it and emit it, at most once a minute for each reason."""
         key = lock.id, why
         now_s = self._now_s()
         if key in self._alarms and now_s - self._alarms[key] < _ALARM_S:
@@ -235,15 +235,15 @@ class Registry:
     def pushed(self, lock, echo, data):
         """A frame that answers no request (lock-ble-link.md 8.12)."""
         try:
-            found = session_client.pushed(echo, data)
+            push = session_client.pushed(echo, data)
         except ProtocolError as err:
             self._log.debug("push_ignored", addr=lock.address, err=err)
             return
-        if found[0] == "status":
-            self.update(lock, "push", state=found[2], door=locks.DOORS[found[3]], battery=found[1])
+        if push[0] == "status":
+            self.update(lock, "push", state=push[2], door=locks.DOORS[push[3]], battery=push[1])
         elif echo != opcodes.LOG:
-            self.update(lock, "push", battery=found[1])
-            if found[0] == "operated":
+            self.update(lock, "push", battery=push[1])
+            if push[0] == "operated":
                 lock.has_records = True
                 self._emit("records", lock)
 
@@ -257,11 +257,11 @@ class Registry:
 
 
 class Twins:
-    """Two radios that advertise under one address: a lock, and somebody who passes for it (security.md 2.1).
+    """Two radios that advertise under one address: a lock, and one that imitates it (security.md 2.1).
 
     A lock that serves a client is silent, so what advertises while the lock goes on answering is another. And a lock
-    changes what it advertises at the pace of people; two of them, heard in turns, seem to change back and forth all the
-    time. Remembers one link, and of each address the last two contents; entries beyond `max_count` are dropped.
+    changes what it advertises when people use it; two of them, received in turns, seem to change back and forth all
+    the time. Remembers one link, and of each address the last two contents; entries beyond `max_count` are dropped.
     """
 
     def __init__(self, max_count=64):
@@ -278,10 +278,10 @@ class Twins:
         self._is_doubled = False
 
     def answered(self, address):
-        """The lock has answered on its link. True when somebody advertised in its name after the link had begun."""
-        found = address == self._address and self._is_doubled
+        """The lock has answered on its link. True if another radio advertised in its name after the link had begun."""
+        is_doubled = address == self._address and self._is_doubled
         self._is_doubled = False
-        return found
+        return is_doubled
 
     def sighted(self, address, content):
         """An advertisement. True when its content has gone back and forth too often."""

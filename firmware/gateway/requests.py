@@ -36,7 +36,7 @@ class Request:
     """A command on its way, with where it came from and when. `answers` takes its one answer; `digest` is the hash of
     its content where it was taken earlier."""
 
-    is_open = False  # its id is taken here, and nobody else has accepted it
+    is_open = False  # its id is taken, and no other module has accepted it
     is_answered = False
     is_volatile = False
     job_state = None  # of a durable one that has ended
@@ -51,8 +51,8 @@ class Request:
     # --- its id
 
     def begin(self):
-        """Take the id -> True. False for a repeat that needs nothing more: the request is at work, or its result has
-        been published again. Raises Refusal, and Unknown where the result of the first cannot be read any more."""
+        """Take the id -> True. False for a repeat that needs nothing more: the request is being worked on, or its
+        result has been published again. Raises Refusal, and Unknown where the first one's result cannot be read."""
         if self.command.id is None:
             self.is_open = True
             return True
@@ -67,11 +67,11 @@ class Request:
         return self.is_open
 
     def hand_on(self):
-        """Somebody else has accepted the request and will answer it."""
+        """Another module has accepted the request and will answer it."""
         self.is_open = False
 
     def release(self):
-        """Forget the id of a request that nobody has accepted: it may come again."""
+        """Forget the id of a request that no other module has accepted: it may come again."""
         if self.is_open:
             self.is_open = False
             if self.command.id is not None:
@@ -105,13 +105,13 @@ class Request:
             except OSError as fault:  # the id stays taken, so that the request cannot act twice
                 self._answers.log.crash("result_not_kept", fault)
         self.is_open = False
-        self._tell(payload, err, attempts)
+        self._report(payload, err, attempts)
         self.is_answered = True
 
     def refuse(self, err, is_low_priority=False):
         """A result that is not kept: the request did not act, and its id may come again."""
         self.release()
-        self._tell(self._compose(None, err, 0), err, 0, is_low_priority)
+        self._report(self._compose(None, err, 0), err, 0, is_low_priority)
         self.is_answered = True
 
     def progress(self, members, is_low_priority=True):
@@ -133,7 +133,7 @@ class Request:
             return reports.success(command.id, command.op, ms, attempts, result, self.job_state)
         return reports.failure(command.id, command.op, err, ms, attempts, result, self.job_state)
 
-    def _tell(self, payload, err, attempts, is_low_priority=False):
+    def _report(self, payload, err, attempts, is_low_priority=False):
         answers = self._answers
         op = self.command.op
         code = "ok" if err is None else err.code if isinstance(err, FirmwareError) else "internal"
@@ -163,15 +163,15 @@ class Context:
 
 
 class CommandJob(Job):
-    """A lock's operation that somebody asked for."""
+    """An operation on a lock, for a request."""
 
     before = None
     kept = None  # what an operation must know when it is tried again
     number = 0
-    uid = 0  # that the lock is told
-    is_recorded = False  # the lock's log holds it
+    uid = 0  # sent to the lock
+    is_recorded = False  # the lock's log has its record
     _is_marked = False
-    _told = None  # (state, press) told last, tick
+    _published = None  # (state, press) of the last progress, and its tick
 
     def __init__(self, lock, deadline_ms, request, context):
         super().__init__(lock, deadline_ms, request)
@@ -187,14 +187,14 @@ class CommandJob(Job):
             self._is_marked = True
 
     def progress(self, members):
-        """Tell whoever asked how far it is; `members` hold no secrets. Often called, it tells now and then, but each
-        change of `state` and each `press` at once.
+        """Publish how far it is; `members` hold no secrets. Called often, it publishes now and then, but each change of
+        `state` and each `press` at once.
         """
         key = members.get("state"), members.get("press")
         now_ms = ticks_ms()
-        if self._told and self._told[0] == key and ticks_diff(now_ms, self._told[1]) < _PROGRESS_MS:
+        if self._published and self._published[0] == key and ticks_diff(now_ms, self._published[1]) < _PROGRESS_MS:
             return
-        self._told = key, now_ms
+        self._published = key, now_ms
         self.request.progress(members)
 
     async def run(self, session):

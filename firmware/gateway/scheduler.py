@@ -21,7 +21,7 @@ _SHARE_MS = const(2000)  # the same, when others wait whose work is as urgent
 _BACKGROUND_MS = const(3000)
 _PAUSE_MS = const(30)  # between attempts; each then waits for an advertisement anyway
 _AFTER_MS = const(150)  # a link that no command used is kept for what else is due with the lock, and no longer
-_CALM_MS = const(250)  # after a command the next one often follows at once: what nobody waits for comes later
+_CALM_MS = const(250)  # after a command the next one often follows at once: background work waits so long
 _GRACE_MS = const(5000)  # a job that has not ended so long after its deadline hangs
 
 
@@ -44,7 +44,7 @@ class Unknown(FirmwareError):
 
 
 class Job:
-    """One piece of work with a lock, under one deadline. Derive: `run` does it, `finish` hears of its one end.
+    """One piece of work with a lock, under one deadline. Derive: `run` does it, `finish` is called once, at its end.
 
     `run` may be called again on a new link after a LinkError. `was_sent` is set by the session: a frame that changes
     something was accepted, or may have arrived. `is_persistent` jobs try again until the deadline; the others once, on
@@ -60,7 +60,7 @@ class Job:
     def __init__(self, lock, deadline_ms, request=None):
         self.lock = lock
         self.deadline_ms = deadline_ms
-        self.request = request  # that will be answered at its end, if somebody waits for it
+        self.request = request  # to be answered at its end, or None
 
     def mark(self):
         """Something is about to be changed; who must know of it after a reset writes it down now."""
@@ -79,8 +79,8 @@ class Scheduler:
     between attempts to connect.
 
     After a command the link is kept for `linger_ms`: people lock what they have unlocked, and the records that came of
-    it are read. A lock serves one client at a time and is silent meanwhile, so it is not longer, and whoever needs the
-    radio for another lock ends it at once.
+    it are read. A lock serves one client at a time and is silent meanwhile, so it is not longer, and a job for
+    another lock ends it at once.
     """
 
     def __init__(self, opener, registry, log, linger_ms=2000):
@@ -302,8 +302,8 @@ class Scheduler:
         self._end(job, None, err)
 
     async def _next_for(self, lock, session, until_ms, calm_ms, lease):
-        """The next job if it is for the same lock, waiting for one until the tick `until_ms`, and with work that nobody
-        waits for until `calm_ms`; None when the link should be closed."""
+        """The next job if it is for the same lock, waiting for one until the tick `until_ms`, with background
+        work until `calm_ms`; None when the link should be closed."""
         self._idle_link = session.link
         try:
             while True:

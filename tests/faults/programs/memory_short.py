@@ -49,7 +49,7 @@ def _gateway(failing):
     rig = Rig("memory-gateway", rates=Rates(10**6, 10**6, 10**6))
     for owner, names in (
         (rig.bridge, ("_read", "_is_new", "_deadline")),
-        (Request, ("begin", "mark", "_answer", "refuse", "publish", "_compose", "_tell")),
+        (Request, ("begin", "mark", "_answer", "refuse", "publish", "_compose", "_report")),
         (rig.ids, ("look", "start", "done")),
         (rig.rates, ("admit",)),
         (rig.scheduler, ("submit", "_insert", "_end")),
