@@ -39,7 +39,7 @@ class Guard:
         self._wrong_s = [_ceil_s(now_ms)] * min(spent, self._budget)  # of the last 24 h, oldest first
         self._failed_ms = now_ms  # a pause counts from here
         self._quiet_ms = now_ms  # and the days without a failure from here
-        self._before = None
+        self._before: tuple = ()
 
     def tighten(self, free, first_s):
         """Another number of failures in a row and first pause, from now on."""
@@ -134,12 +134,12 @@ class Counters:
         self._rules = rules
         self._number = number
         self._now_ms = now_ms
-        self._kept = None
+        self._kept = bytearray()  # not read yet
         self._guards = {}
         self.unsaved = 0
 
     def _counters(self):
-        if self._kept is None:
+        if not self._kept:
             kept = self._cell.load()
             if kept is not None and len(kept) == _OLD_LEN and self._number == len(_RULES):
                 kept += bytes(2 * self._number - _OLD_LEN)
