@@ -87,7 +87,7 @@ _ROWS = {
 }
 
 
-# What a frozen lock still does in an admin session (domain.md 3.4): with these commands everything,
+# What a frozen lock still does in an admin session (domain.md 3.4). Every operation of these commands:
 _FREE = (
     opcodes.STATUS,
     opcodes.FEATURES,
@@ -108,7 +108,7 @@ _FREE = (
     opcodes.ACCESSORY_BATTERY,
     opcodes.DIAGNOSIS,
 )
-_ASKS = {  # with these what only asks: the operation bytes,
+_ASKS = {  # of these commands the operations that only ask:
     opcodes.CARD: b"\x01\x22",
     opcodes.FINGERPRINT: b"\x06",
     opcodes.EKEY: b"\x01\x06",
@@ -121,7 +121,7 @@ _ASKS = {  # with these what only asks: the operation bytes,
     opcodes.LOCK_NAME: b"",
     opcodes.SET_ERASE_CODE: b"",
 }
-_ASK = b"\x01"  # and this operation of all others
+_ASK = b"\x01"  # and of all others this operation
 
 
 def is_change(command, op):

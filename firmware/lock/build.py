@@ -1,7 +1,6 @@
 """What a lock is made of: the owner's settings, what the board gives, and the parts put together on both.
 
 Used by `app` and by tests. Owns the order of a start; behaviour is the parts' own.
-Source of the defaults: decisions.md DEC-9, DEC-25, DEC-35, DEC-38.
 """
 
 from firmware.lib import records

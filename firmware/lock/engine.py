@@ -169,8 +169,9 @@ class Engine:
         return out
 
     def _enrol(self):
-        """Tell what became of an enrolment, at the distance that clients need (lock-ble-commands.md 1.6); False: there
-        is none."""
+        """Send what became of an enrolment, at the distance that clients need (lock-ble-commands.md 1.6). False: there
+        is none.
+        """
         enrolment = self.device.enrolment
         enrolment.poll(self.now_ms)
         if not enrolment.is_active:
@@ -215,7 +216,7 @@ class Engine:
             session.record_frame(self.now_ms)
             self._out.append(again)
             return
-        self.device.enrolment.cancel()  # whatever else is asked ends it
+        self.device.enrolment.cancel()  # any other request ends it
         command = request.command
         payload = request.payload
         error = authority.refusal(command, len(payload), standing, self.features, self._strict_empty)
@@ -246,8 +247,7 @@ class Engine:
             self._finish(answer)
 
     def _silence(self, raw, standing):
-        """A frame of which not even the envelope is right; it costs what one with wrong content costs (security.md
-        ORC-2)."""
+        """A frame whose envelope is wrong takes the same work as one whose content is wrong (security.md ORC-2)."""
         command = raw[9] if raw[9] in COMMANDS else opcodes.STATUS
         key = self._key_for(command, standing.stage)
         authority.open_request(command, raw[12 : len(raw) - 3], key, standing, functions(command)[0])
@@ -258,7 +258,7 @@ class Engine:
             return handle(self, wanted)
         except FirmwareError as err:  # such as no trustworthy random numbers
             self.device.log("failed", code=err.code)
-        except OSError:  # the flash refuses: nothing was changed, and the link need not suffer
+        except OSError:  # the flash refuses: nothing was changed, and the link stays up
             self.device.log("failed", code="flash")
         return common.failure(self._open[0], _FAILED)
 
@@ -285,7 +285,8 @@ class Engine:
 
     def _bad_request(self, command, error):
         """The answer to a well-formed request with a wrong value; None for silence (lock-ble-link.md 6.2, lines
-        six and seven)."""
+        six and seven).
+        """
         if command == opcodes.ADD_ADMIN:
             self.device.pairing.fail()
         if self.is_admin():

@@ -75,7 +75,7 @@ class Enrolment:
         self._frames = []
 
     def poll(self, now_ms):
-        """Time went by."""
+        """End the wait when its time is over."""
         if self.kind is not None and now_ms >= self._until_ms:
             self._end()
             self._frames.append(common.failure(self._command, _TIMED_OUT))

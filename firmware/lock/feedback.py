@@ -7,35 +7,40 @@ whatever the sound is set to.
 
 from firmware.lib.compat import const
 
-_RED = const(1)
-_GREEN = const(2)
-_BLUE = const(4)
-_AMBER = const(3)
-_WHITE = const(7)
-_LOUDEST = const(5)
+_MAX_VOLUME = const(5)
 
-# word: steps of (colour, Hz, ms)
+# Letter of a pattern's step and of the light: its red, green and blue, and its name
+_COLOURS = {
+    "-": (False, False, False, "off"),
+    "r": (True, False, False, "red"),
+    "g": (False, True, False, "green"),
+    "b": (False, False, True, "blue"),
+    "a": (True, True, False, "amber"),
+    "w": (True, True, True, "white"),
+}
+
+# word: steps of colour, Hz / ms. Text, for a tuple for each step takes five times as much memory
 _PATTERNS = {
-    "touched": ((_BLUE, 2000, 60),),
-    "key": ((_BLUE, 2000, 40),),
-    "locked": ((_RED, 1500, 150), (_RED, 0, 500)),
-    "unlocked": ((_GREEN, 2500, 100), (_GREEN, 0, 80), (_GREEN, 2500, 100), (_GREEN, 0, 800)),
-    "enrol": ((_BLUE, 1800, 80), (_BLUE, 0, 80), (_BLUE, 2200, 80), (_BLUE, 0, 9000)),
-    "enrolled": ((_GREEN, 2500, 200), (_GREEN, 0, 800)),
-    "refused": ((_RED, 600, 150), (0, 0, 80), (_RED, 600, 150), (0, 0, 80), (_RED, 600, 150)),
-    "jammed": ((_RED, 400, 300), (0, 0, 150), (_RED, 400, 300), (0, 0, 150), (_RED, 400, 300), (_RED, 0, 1000)),
-    "lockout": ((_RED, 800, 1000), (_RED, 0, 2000)),
-    "low_battery": ((_AMBER, 1000, 200), (0, 0, 100), (_AMBER, 1000, 200)),
-    "paired": ((_GREEN, 1500, 120), (_GREEN, 2000, 120), (_GREEN, 2500, 300)),
-    "pairing_undone": ((_AMBER, 1500, 200), (_AMBER, 900, 400)),
-    "remote_switch": ((_BLUE, 1800, 150), (0, 0, 80), (_BLUE, 1800, 150)),
-    "erased": ((_AMBER, 1200, 200), (_AMBER, 0, 100), (_GREEN, 1200, 300)),
-    "double_locked": ((_RED, 1200, 100), (_RED, 0, 60), (_RED, 1200, 100), (_RED, 0, 600)),
-    "double_lock_off": ((_GREEN, 1200, 100), (_GREEN, 0, 400)),
-    "left_open": ((_AMBER, 1400, 200), (0, 0, 200)) * 3,
-    "tamper": ((_RED, 2800, 250), (_RED, 2200, 250)),
-    "reset_armed": ((_AMBER, 2200, 600), (_AMBER, 0, 2000)),
-    "reset": ((_AMBER, 1200, 200), (_AMBER, 800, 200), (_AMBER, 500, 500)),
+    "touched": "b2000/60",
+    "key": "b2000/40",
+    "locked": "r1500/150 r0/500",
+    "unlocked": "g2500/100 g0/80 g2500/100 g0/800",
+    "enrol": "b1800/80 b0/80 b2200/80 b0/9000",
+    "enrolled": "g2500/200 g0/800",
+    "refused": "r600/150 -0/80 r600/150 -0/80 r600/150",
+    "jammed": "r400/300 -0/150 r400/300 -0/150 r400/300 r0/1000",
+    "lockout": "r800/1000 r0/2000",
+    "low_battery": "a1000/200 -0/100 a1000/200",
+    "paired": "g1500/120 g2000/120 g2500/300",
+    "pairing_undone": "a1500/200 a900/400",
+    "remote_switch": "b1800/150 -0/80 b1800/150",
+    "erased": "a1200/200 a0/100 g1200/300",
+    "double_locked": "r1200/100 r0/60 r1200/100 r0/600",
+    "double_lock_off": "g1200/100 g0/400",
+    "left_open": "a1400/200 -0/200 a1400/200 -0/200 a1400/200 -0/200",
+    "tamper": "r2800/250 r2200/250",
+    "reset_armed": "a2200/600 a0/2000",
+    "reset": "a1200/200 a800/200 a500/500",
 }
 
 
@@ -45,7 +50,7 @@ class Feedback:
     def __init__(self, light, buzzer):
         self._light = light
         self._buzzer = buzzer
-        self._steps: tuple = ()
+        self._steps: list = []
         self._at = 0
         self._next_ms = 0
         self.word = "off"
@@ -57,7 +62,7 @@ class Feedback:
     def show(self, word, now_ms):
         """Begin pattern `word` in place of what is running."""
         self.word = word
-        self._steps = _PATTERNS[word]
+        self._steps = _PATTERNS[word].split()
         self._at = 0
         self._next_ms = now_ms
 
@@ -85,7 +90,7 @@ class Feedback:
     def poll(self, now_ms, volume):
         """Take the next step when it is due; `volume` 1 to 5, 0 for silence."""
         if self.is_alarming:
-            volume = _LOUDEST
+            volume = _MAX_VOLUME
             if now_ms >= self._siren_until_ms:
                 self.calm()
             elif self._at >= len(self._steps) and now_ms >= self._next_ms:
@@ -94,15 +99,16 @@ class Feedback:
             self._at = len(self._steps)
         if self._at > len(self._steps) or now_ms < self._next_ms:
             return
-        colour, hz, ms = _WHITE if now_ms < self._lamp_until_ms else 0, 0, 0
+        step = "w0/0" if now_ms < self._lamp_until_ms else "-0/0"
         if self._at < len(self._steps):
-            colour, hz, ms = self._steps[self._at]
+            step = self._steps[self._at]
+        hz, ms = [int(part) for part in step[1:].split("/")]
         self._at += 1
         self._next_ms = now_ms + ms
-        self._light.show(bool(colour & _RED), bool(colour & _GREEN), bool(colour & _BLUE))
+        red, green, blue, self.colour = _COLOURS[step[0]]
+        self._light.show(red, green, blue)
         if hz and volume:
             self._buzzer.start(hz, volume)
         else:
             self._buzzer.stop()
-        self.colour = {0: "off", _RED: "red", _GREEN: "green", _BLUE: "blue", _AMBER: "amber", _WHITE: "white"}[colour]
         self.is_sounding = bool(hz and volume)

@@ -1,4 +1,7 @@
-"""The owner's settings of a lock, /data/settings.json: one table for `system.config`, needed to read and write them."""
+"""The owner's settings of a lock, /data/settings.json: one table for `system.config`, needed to read and write them.
+
+Source of the defaults: decisions.md DEC-9, DEC-25, DEC-35, DEC-38.
+"""
 
 from firmware.system.config import Setting, Table, choice, flag, integer
 

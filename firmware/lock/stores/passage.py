@@ -125,7 +125,7 @@ class Passage(Store):
     def _keep(self, until_min):
         try:
             self._save(until_min, self._raw)
-        except OSError:  # a full flash keeps no door shut, and none open after the next start
+        except OSError:  # a full flash: the door opens all the same, and is not held open after the next start
             self._until_min = until_min
 
     def is_due(self, now_ms):
