@@ -390,7 +390,7 @@ def flows(chip):
         flow(
             "cards",
             lambda states: (
-                [[each[1][1 : 1 + each[1][0]] for each in state["cards"]] for state in states]
+                [[each[1] for each in state["cards"]] for state in states]
                 == [
                     [CARD, LOST],
                     [CARD, LONG_CARD, LOST],

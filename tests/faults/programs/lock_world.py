@@ -104,11 +104,12 @@ class LockWorld(Rig):
 
     def _cards(self):
         found = []
+        cards = self.device.stores.cards
         for lost in (False, True):
-            item = self.device.stores.cards.at(0, lost)
+            item = cards.at(0, lost)
             while item is not None:
-                found.append(item)
-                item = self.device.stores.cards.at(item[0] + 1, lost)
+                found.append(item + (cards.windows(item[1]),))
+                item = cards.at(item[0] + 1, lost)
         return found
 
     def _ekeys(self):
