@@ -105,7 +105,7 @@ def _put(role: str, tree: Path, port: str, progress: Progress) -> None:
 
 @contextmanager
 def raw_repl(port: str) -> Iterator[SerialTransport]:
-    """The raw REPL of the board on `port`, whatever ran there."""
+    """The raw REPL of the board on `port`; a program that runs is stopped."""
     until_s = time.monotonic() + BACK_S
     board: SerialTransport | None = None
     while board is None:

@@ -64,7 +64,7 @@ def stage(role: str, dest, mpy: bool = True, simulator: bool = False) -> Path:
 
 
 def modules(role: str) -> list[Path]:
-    """Sources that `role` needs, sorted: its whole package, the board and system modules, and whatever these import.
+    """Sources that `role` needs, sorted: its whole package, the board and system modules, and all that these import.
 
     Imports inside functions count too, and so do string literals that name a module (`__import__`).
     """

@@ -44,13 +44,13 @@ def _kept(kind: str, name: str, args: dict, number: int | None = None, secret: s
         if secret or index is not None or data.get("who") is not None:
             who = data.get("who") if not secret and kind == "card" else None
             start, end = args.get("start"), args.get("end")
-            names.note(book, lock, kind, index, name, secret, start=start, end=end, who=who, pending=pending)
+            names.remember(book, lock, kind, index, name, secret, start=start, end=end, who=who, pending=pending)
 
     return note
 
 
 def _gone(kind: str, number: int | None = None, secret: str = "") -> Note:
-    return lambda book, lock, data, pending: names.gone(book, lock, kind, number, secret, pending)
+    return lambda book, lock, data, pending: names.mark_deleted(book, lock, kind, number, secret, pending)
 
 
 def _clear(lock: str, via: Change, kind: str, is_sure: bool, question: str, what: str, as_json: bool) -> None:
@@ -282,7 +282,7 @@ def fob_add(
     entry = common.entry_of(lock)
     text = "%s: waiting for a fob ..." % entry.name
     mac = common.run_near(text, lambda step: ownership.add_fob(entry, address, step))
-    names.note(common.key_book(), entry.id, "fob", None, name, secret=mac)
+    names.remember(common.key_book(), entry.id, "fob", None, name, secret=mac)
     out.print("%s takes the fob %s" % (entry.name, mac))
 
 

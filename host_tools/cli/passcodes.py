@@ -119,7 +119,7 @@ def change(
     if len(args) == 1:
         with reporting():
             ident, title = target(lock)
-            names.note(key_book(), ident, "passcode", None, name, args["code"])
+            names.remember(key_book(), ident, "passcode", None, name, args["code"])
         out.print("%s: the passcode is %s's" % (title, name))
         return
     title, result = _do(lock, via, "changing a passcode", lambda asked: asked.change(args, name))

@@ -102,7 +102,7 @@ class Passcodes:
         return items
 
     def _gone(self, pending: str, code: str = "") -> None:
-        names.gone(self.book, self.lock, "passcode", secret=code, pending=pending)
+        names.mark_deleted(self.book, self.lock, "passcode", secret=code, pending=pending)
 
     def _note(self, code: str, was: str, name: str, args: dict, pending: str) -> None:
         start, end = args.get("start"), args.get("end")
@@ -111,7 +111,7 @@ class Passcodes:
             for each in names.Names(self.entry).credentials:
                 if each.kind == "passcode" and who in each.who:
                     start, end = each.start, each.end
-        names.note(self.book, self.lock, "passcode", None, name, code, was, start, end, pending=pending)
+        names.remember(self.book, self.lock, "passcode", None, name, code, was, start, end, pending=pending)
 
 
 def issued_unused(entry: Entry, listed: list[dict]) -> list[dict]:

@@ -109,10 +109,10 @@ _OF = {int(number): words for number, words in (line.split(" ", 1) for line in _
 
 
 def words(type: int | None) -> str:
-    """`type 200` for one that nobody knows, "" for None."""
+    """`type 200` for an unknown one, "" for None."""
     return "" if type is None else _OF.get(type, "type %d" % type)
 
 
 def is_alarm(type: int | None) -> bool:
-    """True for what somebody should look at now."""
+    """True for what needs a look at once."""
     return type is not None and (records.meaning(type)[0] == "alarm" or type == _HEAT)

@@ -166,7 +166,7 @@ async def send(book: KeyBook, entry: Entry, store: EkeyStore, ekey: Ekey, path: 
     _keep(book, entry, ekey)
     for each in earlier:
         await _end(book, entry, store, each)
-    names.note(book, entry.mac, "ekey", ekey.uid, ekey.person, start=ekey.start, end=ekey.end)
+    names.remember(book, entry.mac, "ekey", ekey.uid, ekey.person, start=ekey.start, end=ekey.end)
     return ekey
 
 
@@ -198,7 +198,7 @@ async def delete(book: KeyBook, entry: Entry, store: EkeyStore, person: str) -> 
         raise HostError("unsupported", "%s shares the key of everybody" % person, "pair the lock anew to end it")
     while True:  # more than one, if a sending was cut off
         await _end(book, entry, store, ekey)
-        names.gone(book, entry.mac, "ekey", ekey.uid)
+        names.mark_deleted(book, entry.mac, "ekey", ekey.uid)
         try:
             ekey = live(entry, person)
         except HostError:
@@ -238,7 +238,7 @@ async def reset(book: KeyBook, entry: Entry, store: EkeyStore) -> int:
         kept.flag_pos = flag_pos
 
     book.update(entry.mac, note)
-    names.gone(book, entry.mac, "ekey")
+    names.mark_deleted(book, entry.mac, "ekey")
     return flag_pos
 
 

@@ -146,7 +146,7 @@ def mint(
     if not book.update(lock, change):
         raise HostError("unknown_lock", "the key book does not know this lock")
     code = made[0]
-    names.note(book, lock, "passcode", None, name or kind, code.code, start=code.start, end=code.end)
+    names.remember(book, lock, "passcode", None, name or kind, code.code, start=code.start, end=code.end)
     return code
 
 
@@ -170,7 +170,7 @@ def _when(entry: Entry, unix_s: int) -> str:
 
 
 def share_text(entry: Entry, made: Minted) -> str:
-    """What to send to whoever is to have the code: lock, code, validity (by the lock's clock), how to type it."""
+    """The text to hand over with a code: lock, code, validity (by the lock's clock), how to type it."""
     start, use = _when(entry, made.start), _when(entry, made.first_use_until)
     lines = ["Lock: %s" % entry.name, "Passcode: %s" % made.code]
     if made.kind in RECURRING:

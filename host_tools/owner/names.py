@@ -1,9 +1,9 @@
 """Whose is which credential: names of passcodes, cards, fingerprints, fobs and ekeys, in the lock's key book entry.
 
-Commands that add or change a credential call `note` once the lock has accepted it, those that delete one `gone`. Where
-a gateway keeps the request, both are told its id: until then the credential is pending, and a later list of what the
-lock holds settles it. Digits, card numbers and addresses are not kept: only their marks (`firmware.lib.marks`), by
-which records and lists name them. A credential that is gone keeps its name, for its records stay.
+Commands that add or change a credential call `remember` once the lock has accepted it, those that delete one
+`mark_deleted`. Where a gateway keeps the request, both get its id: until then the credential is pending, and a later
+list of what the lock holds settles it. Digits, card numbers and addresses are not kept: only their marks
+(`firmware.lib.marks`), by which records and lists name them. A deleted credential keeps its name for its records.
 """
 
 import time
@@ -67,7 +67,7 @@ def _find(known: list[Credential], kind: str, number: int | None, whos: list[int
     return None
 
 
-def note(
+def remember(
     book: KeyBook,
     lock: str,
     kind: str,
@@ -110,7 +110,9 @@ def note(
     return book.update(lock, change)
 
 
-def gone(book: KeyBook, lock: str, kind: str, number: int | None = None, secret: str = "", pending: str = "") -> bool:
+def mark_deleted(
+    book: KeyBook, lock: str, kind: str, number: int | None = None, secret: str = "", pending: str = ""
+) -> bool:
     """The lock no longer has this credential, or none of its kind when neither number nor secret is given; with
     `pending` it still has."""
 

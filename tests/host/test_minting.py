@@ -64,7 +64,7 @@ def test_limits_of_issue(book):
     refused(book, None, "permanent")
     mint(book, "timed", NOW, NOW + 5 * HOUR)
     refused(book, minting.ALREADY_ISSUED, "timed", NOW, NOW + 5 * HOUR)
-    names.gone(book, "aabbccddeeff", "passcode")
+    names.mark_deleted(book, "aabbccddeeff", "passcode")
     refused(book, minting.ALREADY_ISSUED, "timed", NOW, NOW + 5 * HOUR)
     assert mint(book, "erase").code == mint(book, "erase").code
 

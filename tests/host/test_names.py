@@ -23,10 +23,10 @@ def known(book):
 
 
 def test_a_credential_is_named_by_what_records_carry(book):
-    assert names.note(book, MAC, "passcode", None, "Ada", secret="864201")
-    assert names.note(book, MAC, "card", 7, "Ben", secret="3661413478")
-    assert names.note(book, MAC, "fingerprint", 123456789012, "Cem")
-    assert names.note(book, MAC, "fob", None, "Dina", secret="c0:ff:ee:01:02:03")
+    assert names.remember(book, MAC, "passcode", None, "Ada", secret="864201")
+    assert names.remember(book, MAC, "card", 7, "Ben", secret="3661413478")
+    assert names.remember(book, MAC, "fingerprint", 123456789012, "Cem")
+    assert names.remember(book, MAC, "fob", None, "Dina", secret="c0:ff:ee:01:02:03")
     found = known(book)
     assert found.of("passcode", marks.of_passcode(KEY, b"864201")) == "Ada"
     assert found.of("card", marks.of_card(KEY, 3661413478)) == "Ben"
@@ -42,8 +42,8 @@ def test_a_credential_is_named_by_what_records_carry(book):
 
 
 def test_a_changed_code_keeps_its_name_and_its_earlier_records(book):
-    names.note(book, MAC, "passcode", None, "Ada", secret="864201")
-    names.note(book, MAC, "passcode", None, "", secret="975310", was="864201")
+    names.remember(book, MAC, "passcode", None, "Ada", secret="864201")
+    names.remember(book, MAC, "passcode", None, "", secret="975310", was="864201")
     found = known(book)
     assert len(found.credentials) == 1
     for code in (b"864201", b"975310"):
@@ -52,16 +52,16 @@ def test_a_changed_code_keeps_its_name_and_its_earlier_records(book):
 
 
 def test_what_is_gone_keeps_its_name_and_gives_up_its_slot(book):
-    names.note(book, MAC, "card", 7, "Ben", secret="1111111111")
-    names.gone(book, MAC, "card", 7)
-    names.note(book, MAC, "card", 7, "Eva", secret="2222222222")
+    names.remember(book, MAC, "card", 7, "Ben", secret="1111111111")
+    names.mark_deleted(book, MAC, "card", 7)
+    names.remember(book, MAC, "card", 7, "Eva", secret="2222222222")
     found = known(book)
     assert found.named("card", 7) == "Eva"
     assert found.of("card", marks.of_card(KEY, 1111111111)) == "Ben"
-    names.gone(book, MAC, "card")
+    names.mark_deleted(book, MAC, "card")
     assert known(book).named("card", 7) == ""
 
 
 def test_an_unknown_lock_is_no_error(book):
-    assert not names.note(book, "00:00:00:00:00:01", "card", 1, "Ada", secret="1")
+    assert not names.remember(book, "00:00:00:00:00:01", "card", 1, "Ada", secret="1")
     assert names.Names(None).of("card", 9) == "9"

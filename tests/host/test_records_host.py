@@ -43,8 +43,8 @@ def book(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = KeyBook()
     found.put(ENTRY)
-    names.note(found, ENTRY.mac, "passcode", None, "Ada", secret="864201")
-    names.note(found, ENTRY.mac, "card", 3, "Ben's card", secret="3661413478")
+    names.remember(found, ENTRY.mac, "passcode", None, "Ada", secret="864201")
+    names.remember(found, ENTRY.mac, "card", 3, "Ben's card", secret="3661413478")
     return found
 
 

@@ -75,7 +75,7 @@ def test_f108_f102_the_owner_sees_who_opened_with_what(shared, tmp_path):
         assert (await bench.ask("autolock_set", {"seconds": 1}))["code"] == "ok"
         for code, name in ((CODE, "Ada"), (OTHER, "Ben")):
             await give(bench, code)
-            names.note(KeyBook(bench.book.path), shared.entry.mac, "passcode", None, name, secret=code)
+            names.remember(KeyBook(bench.book.path), shared.entry.mac, "passcode", None, name, secret=code)
             await bench.until(lambda: bench.lock.bolt == "locked", "locked")
             before = len(bench.lock.movements)
             await enter(bench, code)

@@ -2,7 +2,7 @@
 
 Owns positions, signal strength, loss and the clock of every link (connection events, supervision). The radio
 chip is `controller.py`. Time is the event loop's time. Every draw comes from a stream that belongs to one ordered
-pair of addresses, so that one seed gives each link the same draws whatever the others do.
+pair of addresses, so that one seed gives each link the same draws, independent of the other links.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ def parse_address(text: str) -> hci.Address:
 class Profile:
     """What an air does to packets. A further profile is one more line in PROFILES.
 
-    Intervals are nobody's business here: the advertising interval is the lock image's choice, the connection interval
+    No intervals here: the advertising interval is the lock image's choice, the connection interval
     the central's (architecture.md, "The simulator").
     """
 

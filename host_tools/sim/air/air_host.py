@@ -98,7 +98,7 @@ class AirHost:
         return self
 
     def stop(self) -> None:
-        """Power off: silence, whatever it was doing."""
+        """Power off, in the middle of anything."""
         self.chip.power_off()
 
     async def advertise(self, interval_ms: float, data: bytes = b"\x02\x01\x06", response: bytes = b"") -> None:

@@ -188,7 +188,7 @@ class RadioController(controller.Controller):
         is_public = pending.own_address_type == hci.OwnAddressType.PUBLIC
         own_address = self.public_address if is_public else self.random_address
         if other is None or peer_address in self.le_connections or own_address in other.le_connections:
-            return  # somebody else was faster, or it has not noticed yet that our last link is dead: keep waiting
+            return  # it has another central, or has not noticed yet that our last link is dead: keep waiting
         self.pending_le_connection = None
         units = pending.connection_interval_max  # what most controllers choose
         mine = self._open(hci.Role.CENTRAL, own_address, peer_address)

@@ -88,7 +88,7 @@ class AccessPoint:
                 station.post("wifi", "rssi", rssi_dbm)
 
     def change_password(self, password: str) -> None:
-        """A new password: whoever is associated is thrown out, and comes back only if it knows it."""
+        """A new password: associated stations are disconnected, and come back only with this password."""
         self.password = password
         self._down.set()
         if self.is_up:

@@ -137,7 +137,7 @@ class ProgramEnd(PtyEnd):
         self._release()
 
     def send(self, part: bytes) -> None:
-        """Type for whoever reads: the program or the REPL."""
+        """Type into the terminal, for the program or the REPL."""
         if self._waiting is not None:
             self._waiting += part
             return
