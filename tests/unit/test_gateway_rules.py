@@ -117,6 +117,7 @@ class GuardTest(unittest.TestCase):
             self.assertEqual(jobs[op], (False, COMMAND) if op == "state" else (True, URGENT), op)
 
     def test_changes_wait_for_their_lock_and_questions_do_not(self):
+        self.assertEqual([op for op in _AT_ONCE if table.rules(op, True) is None], [])
         for op in CHANGES:
             if op in _AT_ONCE:
                 continue
