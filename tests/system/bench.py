@@ -227,11 +227,11 @@ class Bench:
         """Wait until nobody is connected to anybody. The next link may come up at once: no preparation for a leap."""
         await self.until(lambda: not self.site.radio.links_up(), "all links down")
 
-    async def until_at_rest(self, bolt: str, lock: Board | None = None) -> None:
-        """Wait until the lock itself says where its bolt is: it must rest a moment to be believed."""
+    async def until_at_rest(self, *bolts: str, lock: Board | None = None) -> None:
+        """Wait until the lock itself says that its bolt is here: it must rest a moment to be believed."""
         lock = lock or self.lock
         async with asyncio.timeout(HANG_S):
-            while (await lock.panel({"do": "state"}))["bolt"] != bolt:
+            while (await lock.panel({"do": "state"}))["bolt"] not in bolts:
                 pass
 
     @contextlib.contextmanager
@@ -290,4 +290,5 @@ class Bench:
                 assert len(lock.movements) == before
                 return False
         await self.until(lambda: self.moves(lock, before)[:1] == [("locked", "unlocked")], "opened")
+        await self.until_at_rest("unlocked", "locked", lock=lock)  # and the lock has noticed
         return True

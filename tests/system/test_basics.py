@@ -30,7 +30,7 @@ async def broker(bench):
 async def relock(bench, lock) -> None:
     """Turn the bolt by hand, and wait until the firmware has seen it."""
     lock.mechanics.turn("locked")
-    await bench.until_at_rest("locked", lock)
+    await bench.until_at_rest("locked", lock=lock)
 
 
 async def type_code(bench, code: str, lock=None) -> bool:

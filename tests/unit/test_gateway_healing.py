@@ -14,14 +14,14 @@ class LadderTest(unittest.TestCase):
         self.climbed = []
         self.restarts = Restarts(lambda: b"", lambda octets: None, "power_on")
 
-    def _rung(self, word, settle_ms=20):
+    def _rung(self, word, settle_ms):
         async def act(why):
             self.climbed.append((word, why))
 
         return word, act, settle_ms
 
-    def _play(self, scenario, calm_ms=600000):
-        rungs = [self._rung("rescan"), self._rung("radio_cycle"), self._rung("soft_reset"), self._rung("radio")]
+    def _play(self, scenario, calm_ms=600000, settle_ms=20):
+        rungs = [self._rung(word, settle_ms) for word in ("rescan", "radio_cycle", "soft_reset", "radio")]
         climber = Ladder(rungs, self.restarts, Log(lambda: 0, lambda line: None, ERROR), calm_ms)
 
         async def whole():
@@ -35,12 +35,13 @@ class LadderTest(unittest.TestCase):
     def test_trouble_that_lasts_climbs_and_each_rung_is_given_time(self):
         async def scenario(climber):
             for _ in range(6):
-                for _ in range(3):
+                for _ in range(3):  # at once: within the time that a rung is given
                     climber.trouble("scan_refused")
-                    await asyncio.sleep(0.001)
-                await asyncio.sleep(0.05)
+                    await asyncio.sleep(0)
+                await asyncio.sleep(0.15)
 
-        self.assertEqual(self._play(scenario), ["rescan", "radio_cycle", "soft_reset", "radio", "radio", "radio"])
+        climbed = self._play(scenario, settle_ms=100)
+        self.assertEqual(climbed, ["rescan", "radio_cycle", "soft_reset", "radio", "radio", "radio"])
         self.assertEqual(
             self.restarts.counts(), {"power_on": 1, "rescan": 1, "radio_cycle": 1, "soft_reset": 1, "radio": 3}
         )
