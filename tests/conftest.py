@@ -1,7 +1,9 @@
 """For all tests: a scratch folder for each process, the fault report, `failures / N` of every row, at the end, and a
 look whether the run left anything in the repository."""
 
+import ast
 import atexit
+import functools
 import gc
 import os
 import shutil
@@ -9,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 
 class _Report:
@@ -55,6 +58,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 # The longest tests, first to last: begun first, so that no worker is left alone with one. A hint that costs nothing
 # when it is out of date.
 _LONG = (
+    "on_micropython[test_gateway_changes",
+    "on_micropython[test_vectors",
+    "test_gateway_changes.py",
+    "test_an_owner_s_first_day",
     "test_lock_outlives_a_power_cut_at_every_flash_operation",
     "test_passcodes.py",
     "test_cards.py",
@@ -75,22 +82,37 @@ def _rank(item: pytest.Item) -> int:
     return next((rank for rank, part in enumerate(_LONG) if part in item.nodeid), len(_LONG))
 
 
-def _shares(item: pytest.Item) -> bool:
-    """Whether it runs with the other tests of its file: one of its fixtures is the module's, or it is a quick one."""
-    if item.path.parent.name not in _ALONE:
-        return True
-    fixtures = getattr(item, "_fixtureinfo", None)
-    defined = (each[-1] for each in fixtures.name2fixturedefs.values()) if fixtures else ()
-    return any(each.scope == "module" for each in defined)
+@functools.cache
+def _sharing(path: str) -> set[str]:
+    """The tests of a file that share a site, or something else that is made once for the file."""
+    functions = [each for each in ast.parse(Path(path).read_text()).body if isinstance(each, ast.FunctionDef)]
+    shared = {"shared", "alone"} | {
+        each.name
+        for each in functions
+        if any('scope="module"' in ast.unparse(by).replace("'", '"') for by in each.decorator_list)
+    }
+    return {each.name for each in functions if shared & {argument.arg for argument in each.args.args}}
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """`--dist loadgroup`: a test with a site of its own goes to any worker, others stay with those of their file.
+
+    xdist's own scheduler of that name finds no groups with pytest 9.
+    """
+
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path, _, name = nodeid.partition("::")
+            is_alone = Path(path).parent.name in _ALONE and name.partition("[")[0] not in _sharing(path)
+            return nodeid if is_alone else path
+
+    return Scheduler(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What one worker runs at a stretch with `--dist loadgroup`, and in which order it is begun."""
+    """Begin the long ones first."""
     items.sort(key=_rank)
-    for item in items:
-        if _shares(item):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
 
 
 def pytest_configure(config: pytest.Config) -> None:
