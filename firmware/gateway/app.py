@@ -94,20 +94,18 @@ class Gateway:
         from firmware.ble.radio import Radio
         from firmware.ble.scanner import Scanner
         from firmware.gateway.admission import Ids, Rates
-        from firmware.gateway.background import Background
+        from firmware.gateway.background import Background, Clocks
         from firmware.gateway.bridge import Bridge
-        from firmware.gateway.clocks import Clocks
         from firmware.gateway.gateway_ops import GatewayOps
         from firmware.gateway.healing import Healing, RadioWatch
         from firmware.gateway.job_store import JobStore
         from firmware.gateway.jobs import Jobs
-        from firmware.gateway.links import Links
-        from firmware.gateway.outgoing import Outgoing, States
+        from firmware.gateway.outgoing import Outgoing, States, Uploads
         from firmware.gateway.records import Records
         from firmware.gateway.registry import Registry
         from firmware.gateway.requests import Answers, Context
         from firmware.gateway.scheduler import Scheduler
-        from firmware.gateway.uploads import Uploads
+        from firmware.gateway.session import Links
         from firmware.lib.topics import Topics
         from firmware.net.clock import Clock
         from firmware.net.mqtt import Mqtt

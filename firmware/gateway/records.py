@@ -1,12 +1,17 @@
-"""Reads the operation logs of the locks into buffers on flash. Owns when and how far; `uploads` sends them on.
+"""Reads the operation logs of the locks, without their secrets, into buffers on flash. Owns the reading of a record,
+when a log is read and how far; `outgoing` sends the records on.
 
-Asks by number from its own cursor, so that a phone's walk and ours do not disturb each other (lock-ble-link.md 9.1).
+Asks by number from its own cursor, so that a phone's walk and ours do not disturb each other (lock-ble-link.md 9.1). No
+digits, no card number and no address stay on the gateway (security.md LOG-2, LOG-3). The credential is named by a
+number instead: a user's uid and a fingerprint's number as they are, a code, a card and a fob by its mark. Wrong entries
+have none: they are near misses of a real code.
 """
 
 from firmware.gateway.buffer import FULL, Buffer, waiting_in
-from firmware.gateway.pages import Pages
-from firmware.lib import dates, records, reports
+from firmware.lib import dates, marks, opcodes, records, reports
 from firmware.lib.compat import const
+from firmware.lib.errors import AuthError, LockRefused, ProtocolError
+from firmware.lib.messages import session_client
 
 _POWERED_ON = const(14)
 _FRESH_S = const(60)  # older records are no events (mqtt.md 1)
@@ -19,6 +24,9 @@ _RETRY_S = const(2)
 _RETRY_MAX_S = const(300)
 _IDLE_S = const(60)
 _IDLE_MAX_S = const(3600)
+_HEADER = const(8)
+_ADDRESS = const(6)
+_WRONG_CODE = const(7)
 
 
 class _Plan:
@@ -210,3 +218,84 @@ class Records:
         if item["event"] in ("unlock", "lock"):
             return {"method": item["method"], "who": item["who"], "ts": item["ts"]}
         return None
+
+
+class Pages:
+    """The log of one lock over one link, page by page. Nothing secret leaves it.
+
+    A lock of ours keeps the digits of codes from whoever is not its administrator; with the first such record we log
+    in, once for a link, so that a log without codes costs nothing more.
+    """
+
+    def __init__(self, session):
+        self._session = session
+        self._may_log_in = True
+
+    async def at(self, cursor):
+        """(number, record without secrets, number of its credential) at or above the cursor, or None. Raises as
+        `Session.ask`."""
+        record = await self._ask(self._session.ask, cursor)
+        if record is None:
+            return None
+        if self._may_log_in and _is_masked(record[1]):
+            try:
+                record = await self._ask(self._session.ask_as_admin, record[0]) or record
+            except AuthError:  # the record does without
+                self._may_log_in = False
+        who, raw = _redacted(self._session.lock.aes, record[1])
+        return record[0], raw, who
+
+    async def _ask(self, ask, cursor):
+        try:
+            data = await ask(opcodes.LOG, session_client.log_request(cursor))
+        except LockRefused as err:
+            if err.reason == "not_found":
+                return None
+            raise
+        except ProtocolError as err:
+            if not err.is_answer:
+                raise
+            return None  # error 01 is "no such record" on some locks (lock-ble-link.md 9.1)
+        after, listed = session_client.log_page(data)
+        if not listed:
+            return None
+        if not 0 < after < 0xFFFF or after == cursor:
+            raise ProtocolError("log page leads nowhere")
+        raw = listed[0]
+        if len(raw) < _HEADER:
+            raw = raw + bytes(_HEADER - len(raw))  # cut off: kept, so that its number is not taken for lost
+        return after - 1, raw
+
+
+def _is_masked(raw):
+    """True when the record is about a code whose digits the lock keeps from whoever is not its administrator."""
+    if raw[0] == _WRONG_CODE:
+        return False
+    try:
+        return "*" in records.fields(records.decode(raw)).get("code", "")
+    except ProtocolError:
+        return False
+
+
+def _redacted(aes, raw):
+    """A raw record as the lock sent it -> (number of the credential or None, the record without secrets).
+
+    Lengths and layout stay, so that the rest can be read from it; a tail that does not fit its type is dropped.
+    """
+    clean = bytearray(records.mask(raw))
+    try:
+        fields = records.fields(records.decode(raw))
+    except ProtocolError:
+        fields = None
+    if not fields:
+        return None, bytes(clean[:_HEADER])
+    who = fields.get("uid", fields.get("credential"))
+    if "card" in fields:
+        who = marks.of_card(aes, fields["card"])
+        clean[_HEADER:] = bytes(len(clean) - _HEADER)
+    elif "address" in fields:
+        who = marks.of_fob(aes, fields["address"])
+        clean[_HEADER : _HEADER + _ADDRESS] = bytes(_ADDRESS)
+    elif raw[0] != _WRONG_CODE and fields.get("code", "*").find("*") < 0 and fields["code"]:
+        who = marks.of_passcode(aes, fields["code"].encode())
+    return who, bytes(clean)

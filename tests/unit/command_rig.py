@@ -4,19 +4,18 @@ import asyncio
 import json
 
 from firmware.gateway.admission import Ids, Rates
+from firmware.gateway.background import Clocks
 from firmware.gateway.bridge import Bridge
-from firmware.gateway.clocks import Clocks
 from firmware.gateway.diagnostics import Failures, Metrics, time_text
 from firmware.gateway.gateway_ops import GatewayOps
 from firmware.gateway.job_store import JobStore
 from firmware.gateway.jobs import Jobs
-from firmware.gateway.outgoing import States
+from firmware.gateway.outgoing import States, Uploads
 from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
 from firmware.gateway.requests import Answers, Context
 from firmware.gateway.scheduler import Scheduler
 from firmware.gateway.session import Session
-from firmware.gateway.uploads import Uploads
 from firmware.lib import reports, x25519
 from firmware.lib.errors import LinkError
 from firmware.lib.topics import Topics

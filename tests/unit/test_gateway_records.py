@@ -3,13 +3,13 @@
 import json
 import unittest
 
+from firmware.gateway.background import Clocks
 from firmware.gateway.buffer import Buffer
-from firmware.gateway.clocks import Clocks
+from firmware.gateway.outgoing import Uploads
 from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
 from firmware.gateway.scheduler import Expired, Job
 from firmware.gateway.session import Session
-from firmware.gateway.uploads import Uploads
 from firmware.lib import dates, marks, opcodes, records
 from firmware.lib.errors import AuthError, BadRequest, LinkError, NetError, from_ble
 from firmware.lib.topics import Topics

@@ -1,8 +1,7 @@
 import asyncio
 import unittest
 
-from firmware.gateway.outgoing import Outgoing, States
-from firmware.gateway.uploads import Uploads
+from firmware.gateway.outgoing import Outgoing, States, Uploads
 from firmware.lib.errors import NetError
 from firmware.lib.topics import Topics
 from firmware.system.supervisor import Lease

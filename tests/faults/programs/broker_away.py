@@ -10,8 +10,8 @@ import json
 import random
 import sys
 
+from firmware.gateway.outgoing import Uploads
 from firmware.gateway.records import Records
-from firmware.gateway.uploads import Uploads
 from firmware.lib.errors import NetError
 from tests.unit.gateway_rig import Outbox, quiet_log
 from tests.unit.test_gateway_records import Rig, unlocked

@@ -13,7 +13,7 @@ import sys
 
 from firmware.gateway.admission import Rates
 from firmware.gateway.operations import table
-from firmware.gateway.uploads import Uploads
+from firmware.gateway.outgoing import Uploads
 from firmware.lib import mqtt_packet
 from firmware.lib.errors import ProtocolError
 from firmware.system.log import ERROR, Log
