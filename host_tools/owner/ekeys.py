@@ -5,6 +5,7 @@ A bundle (VirtualKey, mode 0600) holds an unlock key of the person's own; the lo
 secret is written into the bundle and to the lock, and kept nowhere else. Source: domain.md, key feature 1.
 """
 
+import contextlib
 import getpass
 import json
 import os
@@ -154,7 +155,11 @@ async def send(book: KeyBook, entry: Entry, store: EkeyStore, ekey: Ekey, path: 
     _keep(book, entry, ekey)
     try:
         await store.add(ekey.uid, secret, ekey.limits)
-    except Pending:  # it stays "sending", and the bundle waits for it; see `check_against`
+    except Pending as kept:  # it stays "sending", and the bundle waits for it; see `check_against`
+        for each in (each for each in earlier if each.uid):
+            with contextlib.suppress(Pending):  # done behind it, in the order of asking
+                await store.revoke(each.uid)
+        kept.todo = "its bundle is %s; see `gatehouse jobs LOCK`, then `gatehouse ekey list LOCK --check`" % path
         raise
     except (HostError, FirmwareError) as err:
         path.unlink(missing_ok=True)  # it may be in the lock, with a secret that nobody has any more

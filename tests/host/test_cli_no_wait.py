@@ -160,6 +160,19 @@ def test_an_ekey_that_waits_keeps_its_bundle_until_the_lock_has_it(book, gateway
     assert [each["state"] for each in book.find("front").ekeys] == ["normal"]
 
 
+def test_an_ekey_that_waits_takes_the_place_of_the_one_before(book, gateway, tmp_path):  # noqa: F811
+    ekey = {"uid": 76, "person": "Mia", "kind": "permanent", "start": None, "end": None, "remote": False}
+    book.put(replace(ENTRY, model="GATEHOUSE-L1", ekeys=[{**ekey, "state": "normal", "sent": 1, "hours": None}]))
+    gateway.answers["ekey_list"] = {"ok": True, "code": "ok", "data": {"flag_pos": 0, "next_uid": 77, "items": []}}
+    gateway.answers["ekey_add"] = gateway.answers["ekey_delete"] = KEPT
+    result = gatehouse("ekey", "send", "front", "Mia", "--no-wait", "--to", "mia.json", *gateway.at)
+    assert result.exit_code == 0, result.output
+    assert [(each["op"], each.get("args")) for each in gateway.asked[1:]] == [
+        ("ekey_add", None),  # its arguments are sealed
+        ("ekey_delete", {"uid": 76}),
+    ]
+
+
 def test_a_change_of_an_ekey_that_waits_is_sent_whole(book, gateway):  # noqa: F811
     ekey = {"uid": 77, "person": "Mia", "kind": "permanent", "start": None, "end": None, "remote": False}
     book.put(replace(ENTRY, ekeys=[{**ekey, "state": "normal", "sent": 1, "hours": None}]))
