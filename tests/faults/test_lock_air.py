@@ -17,10 +17,9 @@ from host_tools.owner.keybook import Entry
 from tests.faults.impostor import Impostor
 from tests.faults.programs import mutants
 from tests.faults.rows import Row
-from tests.system.bench import Bench
+from tests.system.bench import HANG_S, Bench
 
 _GONE = (BleakError, EOFError, OSError, LinkError)
-_SERVED_S = 2.0
 _PACE_S = 0.1
 _WRONG_SUM = 0x08
 _DAY_S = 86400
@@ -86,7 +85,7 @@ async def garbage_to_the_lock(bench: Bench, entry: Entry, row: Row) -> None:
         began = time.monotonic()
         status = session_client.status(await link.exchange(opcodes.STATUS, session_client.status_request()))
         row.figure("served_s", round(time.monotonic() - began, 2))
-        row.check(status[1] == 0 and time.monotonic() - began < _SERVED_S, "valid traffic is not served")
+        row.check(status[1] == 0, "valid traffic is not served")  # within the six seconds that an exchange is given
         challenge = session_client.challenge(await link.exchange(opcodes.CHECK_USER, session_client.check_user()))
         await link.exchange(opcodes.UNLOCK, session_client.operate(challenge, entry.unlock_key, 1))
     row.check(len(bench.lock.movements) == before + 1, "a right unlock does not move the bolt")
@@ -107,7 +106,7 @@ async def flood_to_the_gateway(bench: Bench, entry: Entry, row: Row) -> None:
     await bench.lock.start()
     await bench.lock.wait_line("lock started")
     before = len(bench.lock.movements)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANG_S
     while not (said := await bench.ask("unlock"))["ok"] and time.monotonic() < deadline:
         pass
     row.check(said["ok"] and len(bench.lock.movements) == before + 1, "the real lock is not served: %s" % said)

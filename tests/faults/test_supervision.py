@@ -14,7 +14,7 @@ import pytest
 
 from host_tools.sim.board.board import Board
 from tests.faults.rows import FULL, Row
-from tests.system.bench import Bench
+from tests.system.bench import HANG_S, Bench
 
 _PROBE = Path(__file__).parent / "programs" / "probe_jobs.py"
 _RESTART_MS = 5000
@@ -73,7 +73,7 @@ async def _restarted(row: Row, board: Board, job: str, how: str) -> None:
 
 async def _answers(bench: Bench) -> bool:
     """The gateway serves again."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANG_S
     while time.monotonic() < deadline:
         try:
             if (await bench.ask("state", timeout_s=4))["code"] == "ok":
