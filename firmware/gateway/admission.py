@@ -144,26 +144,26 @@ class Ids:
         return best
 
     def look(self, id, digest):
-        """What is known of request `id` with content hash `digest` -> (NEW | RUNNING | KNOWN | CONFLICT | LOST, payload
-        of the stored result or None). NEW takes the id: `done` or `drop` must follow.
+        """What is known of request `id` with `digest`, 8 bytes of its content's hash -> (NEW | RUNNING | KNOWN |
+        CONFLICT | LOST, payload of the stored result or None). NEW takes the id: `done` or `drop` must follow.
         """
         self._sweep()
         id_hash = _hash(id)
         row = self._unfinished_row(id_hash)
         if row is not None:
-            return (RUNNING if self._unfinished[row][8:] == digest[:8] else CONFLICT), None
+            return (RUNNING if self._unfinished[row][8:] == digest else CONFLICT), None
         row, entry = self._find(id_hash)
         if entry is not None:
-            return (KNOWN, entry[17:]) if entry[9:17] == digest[:8] else (CONFLICT, None)
+            return (KNOWN, entry[17:]) if entry[9:17] == digest else (CONFLICT, None)
         if row is not None:  # flash damage must not make it act again
             return (LOST if self._row(row)[0] == digest[6:8] else CONFLICT), None
-        self._put(None, id_hash, digest[:8], 0)
+        self._put(None, id_hash, digest, 0)
         return NEW, None
 
     def kept(self, id, digest):
         """The stored result (bytes) of a request, or None; takes nothing."""
         _, entry = self._find(_hash(id))
-        return entry[17:] if entry is not None and entry[9:17] == digest[:8] else None
+        return entry[17:] if entry is not None and entry[9:17] == digest else None
 
     def interrupted(self):
         """(digest, note) of requests that had begun to act when the board was last reset, once; `done` must follow."""
@@ -173,7 +173,7 @@ class Ids:
 
     def start(self, id, digest, note):
         """Note durably that the request is about to act; after a reset `interrupted` tells of it, with `note`."""
-        self._journal.append(bytes((_STARTED,)) + _hash(id) + digest[:8] + note)
+        self._journal.append(bytes((_STARTED,)) + _hash(id) + digest + note)
 
     def done(self, id, digest, payload):
         """Keep the result of the request (bytes of its `rsp`). One too long to keep, which only queries have, is
@@ -186,8 +186,8 @@ class Ids:
         row = self._unfinished_row(id_hash)
         if row is None:
             row, _ = self._find(id_hash)
-        seq = self._journal.append(bytes((_DONE,)) + id_hash + digest[:8] + payload)
-        self._put(row, id_hash, digest[:8], seq)
+        seq = self._journal.append(bytes((_DONE,)) + id_hash + digest + payload)
+        self._put(row, id_hash, digest, seq)
 
     def drop(self, id):
         """Forget an id that was NEW and did not act: it may come again."""

@@ -93,7 +93,7 @@ class Jobs:
             "op": command.op,
             "lock": lock.id,
             "args": command.args,
-            "digest": request.digest[:8].hex(),
+            "digest": request.digest.hex(),
             "until": clock.now() + life_s if clock.trusted else None,
             "life": life_s,
         }
@@ -130,7 +130,7 @@ class Jobs:
         known = self.find(request.command.id)
         if known is None:
             return None
-        if known.digest != request.digest[:8]:
+        if known.digest != request.digest:
             return False
         known.progress(self.describe(known), False)
         return True

@@ -33,8 +33,8 @@ class Answers:
 
 
 class Request:
-    """A command on its way, with where it came from and when. `answers` takes its one answer; `digest` is the hash of
-    its content where it was taken earlier."""
+    """A command on its way, with where it came from and when. `answers` takes its one answer; `digest` is eight bytes
+    of the hash of its content, given for one that came before the last start."""
 
     is_open = False  # its id is taken, and no other module has accepted it
     is_answered = False
@@ -46,7 +46,7 @@ class Request:
         self.lock_id = lock_id
         self.began_ms = began_ms
         self._answers = answers
-        self.digest = digest or (b"" if command.id is None else command.digest(lock_id or ""))
+        self.digest = digest or (b"" if command.id is None else command.digest(lock_id or "")[:8])
 
     # --- its id
 
