@@ -2,6 +2,7 @@
 
 import asyncio
 
+from firmware.ble.peer import Peer
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_diff, ticks_ms
@@ -61,6 +62,7 @@ class Central:
     def __init__(self, radio, log):
         self._radio = radio
         self._log = log.area("central")
+        radio.make_peer = Peer
         self._handles = {}  # address -> (write, notify, CCCD), from the link before
 
     def connect(self, address, addr_type, deadline_ms, is_eager=False, gives_way=None):

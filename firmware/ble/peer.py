@@ -12,7 +12,6 @@ from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.inbox import Inbox
 from firmware.system.timing import remaining_ms, sleep_ms, wait_for_ms
 
-SERVICE = 0x1910  # lock-ble-link.md 3.1
 _WRITE = b"\xf2\xff"  # FFF2 and FFF4 as they travel, least significant octet first
 _NOTIFY = b"\xf4\xff"
 _CCCD = b"\x02\x29"
@@ -49,8 +48,12 @@ class Peer:
     # --- called by radio's interrupt handler
 
     def on_event(self, event, args):
-        """A GATT client event of this link; `args` are copies."""
-        status = 0 if event in (IRQ_SERVICE_RESULT, IRQ_CHARACTERISTIC_RESULT, IRQ_DESCRIPTOR_RESULT) else args[-1]
+        """A GATT client event of this link; `args` are those after the handle."""
+        status = 0
+        if event in (IRQ_SERVICE_RESULT, IRQ_CHARACTERISTIC_RESULT, IRQ_DESCRIPTOR_RESULT):
+            args = args[:-1] + (bytes(args[-1]),)  # a UUID whose memory is used again
+        else:
+            status = args[-1]
         if not status or status >= _ATT_ERROR:  # smaller ones are the stack's own, for example a lost link
             self.is_established = True
         if event == IRQ_WRITE_DONE and args[0] == self._subscribing:

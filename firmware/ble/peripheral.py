@@ -4,8 +4,8 @@ the session's business. `radio` hands it the stack and, before the stack sees th
 
 import asyncio
 
-from firmware.ble.peer import SERVICE
 from firmware.lib import frame
+from firmware.lib.advert import SERVICE
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.inbox import Inbox

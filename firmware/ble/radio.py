@@ -18,9 +18,8 @@ try:
 except ImportError:  # a frozen build leaves it out
     aioble = core = None
 
-from firmware.ble import peer
 from firmware.ble.health import Health
-from firmware.ble.peer import Peer
+from firmware.lib.advert import SERVICE
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.inbox import Inbox
@@ -30,6 +29,8 @@ _IRQ_SCAN_RESULT = const(5)
 _IRQ_SCAN_DONE = const(6)
 _IRQ_PERIPHERAL_CONNECT = const(7)
 _IRQ_PERIPHERAL_DISCONNECT = const(8)
+_IRQ_SERVICE_RESULT = const(9)  # the first event of a GATT client, and the last
+_IRQ_WRITE_DONE = const(17)
 _IRQ_NOTIFY = const(18)
 
 # At most half of the time (Wi-Fi shares the radio), in a rhythm that neither 400 ms nor 1 s is close to a multiple of:
@@ -91,6 +92,7 @@ class Radio:
         self._name = None
         self.health = Health()
         self.server = None  # a lock's `peripheral`
+        self.make_peer = None  # set by a gateway's `central`
 
     def start(self, name=None):
         """Switch the radio on; `name` is the GAP device name, which must not be empty (lock-ble-link.md 3.1)."""
@@ -209,7 +211,7 @@ class Radio:
         return link
 
     def service_uuid(self):
-        return bluetooth.UUID(peer.SERVICE)
+        return bluetooth.UUID(SERVICE)
 
     def _abandon(self):
         late = self._opened.get_nowait()
@@ -245,22 +247,19 @@ class Radio:
             self._connected(args[0], bytes(args[2]))
         elif event == _IRQ_PERIPHERAL_DISCONNECT:
             self._disconnected(args[0])
-        elif peer.IRQ_SERVICE_RESULT <= event <= peer.IRQ_WRITE_DONE:
+        elif _IRQ_SERVICE_RESULT <= event <= _IRQ_WRITE_DONE:
             link = self._peers.get(args[0])
-            if link:  # the last argument of a result is a UUID that is used again
-                rest = args[1:]
-                if event in (peer.IRQ_SERVICE_RESULT, peer.IRQ_CHARACTERISTIC_RESULT, peer.IRQ_DESCRIPTOR_RESULT):
-                    rest = rest[:-1] + (bytes(rest[-1]),)
-                link.on_event(event, rest)
+            if link:
+                link.on_event(event, args[1:])
         else:
             return (self.server or self.stack).irq(event, args)
         return None
 
     def _connected(self, handle, address):
-        if address != self._opening:
+        if address != self._opening or self.make_peer is None:
             self._ble.gap_disconnect(handle)  # came after its attempt was given up
             return
-        link = Peer(self._ble, handle, address)
+        link = self.make_peer(self._ble, handle, address)
         self._peers[handle] = link
         self._opened.put(link)
 

@@ -12,6 +12,7 @@ SETTABLE = 0x04
 TOUCHED = 0x08
 PARKED = 0x10  # parking locks only: the second bit of their state
 
+SERVICE = 0x1910  # of the lock's GATT database, advertised too (lock-ble-link.md 3.1)
 COMPANY_ID = 0x0305  # what a stack shows that splits two bytes off (05 03, least significant first)
 
 _MIN_LEN = const(15)
