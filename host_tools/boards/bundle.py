@@ -96,6 +96,7 @@ class Image:
         self.merged: list[str] = []
         self.renamed: dict[tuple[str, str], str] = {}
         self._kept_out = {name for name in self.sources if name.startswith(_LOADED_BY_NAME) or name == "main"}
+        self._kept_out |= set(self._named_in_strings())
         self._root = _ROOT_MODULE[role]
 
     def texts(self) -> dict[str, str]:
@@ -140,6 +141,13 @@ class Image:
                         self._visit(module, seen)
         if name not in self._kept_out:
             self.merged.append(name)
+
+    def _named_in_strings(self) -> Iterator[str]:
+        """Modules that somebody loads or forgets by name."""
+        for source in self.sources.values():
+            for node in ast.walk(source.tree):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in self.sources:
+                    yield node.value
 
     def _libraries(self) -> dict[str, str]:
         """What the merged modules import of libraries: local name -> what it is. Raises BundleError on two meanings."""
