@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -201,14 +202,18 @@ def site():
         yield facts, run
     finally:
         up.send_signal(signal.SIGINT)
-        assert up.wait(20) == 0
+        assert up.wait(120) == 0
 
 
 def test_an_owner_s_first_day(book):
     with site() as (facts, run):
         panel = facts["locks"][0]["panel"]
-        run("sim", "panel", panel, '{"do":"touch"}')
-        assert "paired" in run("pair", "--name", "Front door", "--remote", "--no-import")
+        with ThreadPoolExecutor() as beside:  # a touch is good for fifteen seconds, and a program starts when it can
+            pairing = beside.submit(run, "pair", "--name", "Front door", "--remote", "--no-import")
+            while not pairing.done():
+                run("sim", "panel", panel, '{"do":"touch"}')
+                wait([pairing], 5)
+            assert "paired" in pairing.result()
         assert "GATEHOUSE-L1" in run("import", "front")
         assert "unlocked" in run("unlock", "front")
         assert json.loads(run("sim", "panel", panel, '{"do":"state"}'))["mechanics"]["movements"] >= 1
@@ -225,7 +230,7 @@ def test_an_owner_s_first_day(book):
         assert "739105" not in listed
         run("passcode", "delete", "front", input="739105\n")
         assert "no passcodes" in run("passcode", "list", "front")
-        assert "online" in run("monitor", "--seconds", "1")
+        assert "online" in run("monitor", "--seconds", "5")
         run("records", "front")
         assert "remote unlock of Front door is off" in run("remote-unlock", "front", "--off")
         run("forget", "front")
