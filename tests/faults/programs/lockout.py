@@ -117,7 +117,7 @@ class Cut(Exception):
 class NoPower:
     """In the place of the stored codes: the attempt has been counted, and then the power goes."""
 
-    def find(self, digits):
+    def credential(self, digits):
         raise Cut
 
 
