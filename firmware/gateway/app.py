@@ -9,6 +9,7 @@ import sys
 
 from firmware import board
 from firmware.gateway import diagnostics, provisioning
+from firmware.lib import reports
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError
 from firmware.system import config
@@ -277,19 +278,13 @@ class Gateway:
 
     def _alarm(self, lock, method, **members):
         """Tell of something suspicious on the lock's `…/event`."""
-        from firmware.lib import reports
-
         payload = reports.event(event_type="alarm", method=method, ts=diagnostics.time_text(self._clock), **members)
         self._outgoing.publish(self._topics.lock(lock.id, "event"), payload)
 
     def _publish_info(self, lock=None):
-        from firmware.lib import reports
-
         self._outgoing.publish(self._topics.gateway("info"), reports.info(**self.about()), True)
 
     def _publish_metrics(self):
-        from firmware.lib import reports
-
         members = self._gather()
         members.update(self._metrics.members())
         self._outgoing.publish(self._topics.gateway("metrics"), reports.metrics(**members), False, True, 0)
