@@ -27,6 +27,15 @@ IMAGE = "image"  # the merged module's name
 MAP = "image.map"
 _ROOT_MODULE = {role: "firmware.%s.app" % role for role in stage.ROLES}
 _LOADED_BY_NAME = ("firmware.gateway.operations.", "firmware.lib.messages.", "firmware.lock.commands.")
+_ALWAYS_THERE = {  # by role, of those what is imported as everything else is
+    "gateway": (
+        "firmware.gateway.operations.arguments",
+        "firmware.gateway.operations.table",
+        "firmware.lib.messages.common",
+        "firmware.lib.messages.session_client",
+    ),
+    "lock": ("firmware.lock.commands.table",),
+}
 _Place = tuple[int, int]
 
 
@@ -95,7 +104,9 @@ class Image:
         self.sources = {name: Source(name, path) for name, path in ((_name(path), path) for path in paths)}
         self.merged: list[str] = []
         self.renamed: dict[tuple[str, str], str] = {}
-        self._kept_out = {name for name in self.sources if name.startswith(_LOADED_BY_NAME) or name == "main"}
+        self._kept_out = {name for name in self.sources if name.startswith(_LOADED_BY_NAME)}
+        self._kept_out -= set(_ALWAYS_THERE[role])
+        self._kept_out.add("main")
         self._kept_out |= set(self._named_in_strings())
         self._root = _ROOT_MODULE[role]
 

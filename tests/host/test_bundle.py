@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from firmware.gateway.operations import table as operations
+from firmware.lock.commands.table import COMMANDS
 from host_tools.boards import bundle, frozen, stage, traceback
 from host_tools.boards.debian import Unavailable
 
@@ -38,6 +40,17 @@ def test_every_module_of_the_image_is_merged_or_there(tree: Path) -> None:
     assert merged | there == needed | {"boot.py", "main.py", "image.py"}
     assert not merged & there
     assert len(merged) > len(there)
+
+
+def test_what_is_loaded_by_name_is_there(tree: Path) -> None:
+    if role_of(tree) == "gateway":
+        names = {operations.module(op).__name__ for op in operations.lock_operations()}
+        paths = [name.replace(".", "/") + ".py" for name in names]
+    else:
+        rows = [row.split() for row in COMMANDS.values()]
+        paths = ["firmware/lib/messages/%s.py" % row[0] for row in rows]
+        paths += ["firmware/lock/commands/%s.py" % row[2] for row in rows]
+    assert [path for path in paths if not (tree / path).exists()] == []
 
 
 def unknown_names(path: Path) -> set[str]:
