@@ -2,9 +2,8 @@
 retries belong to `net/mqtt.py`. "MQTT 3.8" is a section of the OASIS standard.
 """
 
-from firmware.lib.compat import const
+from firmware.lib.compat import const, decode_utf8
 from firmware.lib.errors import ProtocolError
-from firmware.lib.utf8 import decode_utf8
 
 CONNACK = const(2)
 PUBLISH = const(3)

@@ -4,9 +4,8 @@ Not `json.loads`: MicroPython's takes `01`, raw control characters, `1e999` and 
 surrogate pairs apart; and no limit could be kept while it builds its objects.
 """
 
-from firmware.lib.compat import const
+from firmware.lib.compat import const, decode_utf8
 from firmware.lib.errors import ProtocolError
-from firmware.lib.utf8 import decode_utf8
 
 _MAX_BYTES = const(1024)
 _MAX_DEPTH = const(4)

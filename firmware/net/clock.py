@@ -1,16 +1,14 @@
 """The gateway's time: SNTP over UDP, monotonic in between. Owns the socket and the schedule; whether a sample is
-believed is `lib/timekeeper`, its bytes are `lib/sntp`.
+believed, and a sample's bytes, are `lib/timekeeper`'s.
 """
 
 import os
 
-from firmware.lib import sntp
-from firmware.lib.backoff import jittered_ms, next_pause
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError, ProtocolError
-from firmware.lib.timekeeper import TRUSTED, Timekeeper
+from firmware.lib.timekeeper import TRUSTED, Timekeeper, decode_reply, encode_request
 from firmware.net.udp import ask
-from firmware.system.timing import Uptime, ticks_diff, ticks_ms
+from firmware.system.timing import Uptime, jittered_ms, next_pause, ticks_diff, ticks_ms
 
 _ANSWER_MS = const(2000)
 _ASKING_MS = const(15000)  # the name first
@@ -101,5 +99,5 @@ class Clock:
         token = os.urandom(8)
         address = await self._resolve(self._host) if self._resolve else self._host
         sent_ms = ticks_ms()
-        reply = await ask(address, self._port, sntp.encode_request(token), _ANSWER_MS, 64)
-        return sntp.decode_reply(reply, token) + ticks_diff(ticks_ms(), sent_ms) // 2
+        reply = await ask(address, self._port, encode_request(token), _ANSWER_MS, 64)
+        return decode_reply(reply, token) + ticks_diff(ticks_ms(), sent_ms) // 2

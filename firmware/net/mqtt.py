@@ -12,11 +12,10 @@ import os
 from umqtt.simple import MQTTClient, MQTTException
 
 from firmware.lib import mqtt_packet
-from firmware.lib.backoff import jittered_ms, next_pause
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError, NetError, ProtocolError
 from firmware.net.mqtt_session import Session
-from firmware.system.timing import ticks_diff, ticks_ms
+from firmware.system.timing import jittered_ms, next_pause, ticks_diff, ticks_ms
 
 _CONNECT_S = const(15)
 _ANSWER_S = const(10)

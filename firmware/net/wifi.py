@@ -7,10 +7,9 @@ import os
 
 import network
 
-from firmware.lib.backoff import jittered_ms, next_pause
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError
-from firmware.system.timing import ticks_diff, ticks_ms
+from firmware.system.timing import jittered_ms, next_pause, ticks_diff, ticks_ms
 
 _JOIN_MS = const(20000)
 _LOOK_MS = const(250)

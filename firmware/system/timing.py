@@ -1,5 +1,5 @@
-"""The millisecond clock, what counts with it, and the few parts of MicroPython's asyncio that CPython spells
-differently.
+"""The millisecond clock, what counts with it, how long to pause before trying again, and the few parts of MicroPython's
+asyncio that CPython spells differently.
 
 Edges use these names, so that their unit tests (and the host's tools, where they borrow `ble/link.py`) run on CPython
 too. On a board every name is MicroPython's own. Pure code takes a `now` argument instead (CONTRIBUTING.md, "MicroPython
@@ -75,3 +75,22 @@ class Uptime:
     def seconds(self):
         """Whole seconds, only ever rising."""
         return self.now_ms() // 1000
+
+
+def next_pause(pause_s, ran_ms, low=1, high=60):
+    """Seconds to pause after a failure, given the pause before this attempt and how long it ran.
+
+    Doubles from `low` up to `high`; starts over at `low` after an attempt that ran for longer than `high` seconds,
+    because that was a healthy run. Source: CONTRIBUTING.md, "Errors": pausing 1 s up to 60 s.
+    """
+    if pause_s <= 0 or ran_ms > high * 1000:
+        return low
+    return min(pause_s * 2, high)
+
+
+def jittered_ms(pause_s, octet):
+    """`pause_s` as milliseconds, spread evenly over 75 % to 125 % by a random `octet` (0-255).
+
+    A house full of gateways that lost the same broker must not come back in step.
+    """
+    return pause_s * (750 + 500 * octet // 255)

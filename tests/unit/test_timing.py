@@ -1,7 +1,7 @@
 import asyncio
 import unittest
 
-from firmware.system.timing import Turn, Uptime, ticks_add
+from firmware.system.timing import Turn, Uptime, jittered_ms, next_pause, ticks_add
 
 
 class TurnTest(unittest.TestCase):
@@ -76,3 +76,21 @@ class UptimeTest(unittest.TestCase):
             at[0] = ticks_add(at[0], step_ms)
             total += step_ms
             self.assertEqual((uptime.now_ms(), uptime.seconds()), (total, total // 1000))
+
+
+class Backoff(unittest.TestCase):
+    def test_doubles_up_to_the_limit(self):
+        pauses = []
+        pause_s = 0
+        for _ in range(8):
+            pause_s = next_pause(pause_s, ran_ms=10)
+            pauses.append(pause_s)
+        self.assertEqual(pauses, [1, 2, 4, 8, 16, 32, 60, 60])
+
+    def test_is_short_again_after_a_healthy_run(self):
+        self.assertEqual(next_pause(60, ran_ms=60001), 1)
+        self.assertEqual(next_pause(60, ran_ms=60000), 60)
+        self.assertEqual(next_pause(8, ran_ms=5001, low=2, high=5), 2)
+
+    def test_jitter_spans_a_quarter_to_each_side(self):
+        self.assertEqual((jittered_ms(4, 0), jittered_ms(4, 255)), (3000, 5000))

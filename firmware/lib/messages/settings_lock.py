@@ -8,7 +8,7 @@ error 0x1B (operation unknown), so that below S3 the lock answers 0x02 to the fo
 Source: lock-ble-commands.md 3.6, 6, 6.1-6.6, 6.8; the layout of a passage window: `passage_client`.
 """
 
-from firmware.lib.compat import const
+from firmware.lib.compat import const, decode_utf8
 from firmware.lib.errors import ProtocolError
 from firmware.lib.messages.common import (
     CHANGE,
@@ -21,7 +21,6 @@ from firmware.lib.messages.common import (
     percent,
     unknown_operation,
 )
-from firmware.lib.utf8 import decode_utf8
 
 PASSAGE_LIST = 1
 PASSAGE_ADD = 2

@@ -9,7 +9,7 @@ import json
 import random
 import sys
 
-from firmware.lib import dates, reports, sntp
+from firmware.lib import dates, reports, timekeeper
 from firmware.lib.errors import ProtocolError
 from firmware.lib.timekeeper import TRUSTED, Timekeeper
 
@@ -115,7 +115,7 @@ def _edges(failures):
         wire = (unix_s + 2208988800) & 0xFFFFFFFF
         token = bytes(range(8))
         reply = b"\x24\x02" + bytes(22) + token + bytes(8) + wire.to_bytes(4, "big") + b"\x80" + bytes(3)
-        if sntp.decode_reply(reply, token) != unix_s * 1000 + 500:
+        if timekeeper.decode_reply(reply, token) != unix_s * 1000 + 500:
             failures.append("NTP reads %s wrong" % text)
         if reports.iso(unix_s) != text:
             failures.append("%d is told as %s" % (unix_s, reports.iso(unix_s)))
