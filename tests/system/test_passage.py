@@ -94,6 +94,7 @@ def test_f116_f117_opens_by_itself_at_the_start_and_stays_locked_after_a_lock_by
         seen = len(bench.records())
         await _leap_to(bench, start)
         await bench.until(lambda: bench.lock.bolt == "unlocked", "opened by itself")
+        await bench.until_at_rest("unlocked")  # sooner its motor would turn the bolt back
         await bench.lock.panel({"do": "turn", "to": "locked"})
         await bench.until_at_rest("locked")
         await _leap_to(bench, start + 60)
