@@ -56,7 +56,7 @@ class Source:
     text: str = field(init=False)
     tree: ast.Module = field(init=False)
     names: list[str] = field(init=False)
-    numbers: dict[str, int] = field(init=False)
+    constants: dict[str, object] = field(init=False)
 
     def __post_init__(self) -> None:
         self.text = self.path.read_text()
@@ -68,8 +68,17 @@ class Source:
         stored = Counter(
             node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         )
-        self.numbers = {
-            name: value for name, value in _numbers(self.tree) if stored[name] == 1 and not self._is_global(name)
+        by_identity = {
+            node.id
+            for test in ast.walk(self.tree)
+            if isinstance(test, ast.Compare) and any(isinstance(op, ast.Is | ast.IsNot) for op in test.ops)
+            for node in (test.left, *test.comparators)
+            if isinstance(node, ast.Name)
+        }
+        self.constants = {
+            name: value
+            for name, value in _constants(self.tree)
+            if stored[name] == 1 and name not in by_identity and not self._is_global(name)
         }
 
     def _is_global(self, name: str) -> bool:
@@ -84,15 +93,19 @@ def _aliases(body: list[ast.stmt]) -> Iterator[ast.alias]:
             yield from _aliases(node.body)
 
 
-def _numbers(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Top-level `NAME = 5` and `_NAME = const(5)`."""
+def _constants(tree: ast.Module) -> Iterator[tuple[str, object]]:
+    """Top-level `NAME = 5`, `_NAME = const(5)`, and the same with text, bytes and tuples of them."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             value = node.value
             if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "const":
                 value = value.args[0]
-            if isinstance(value, ast.Constant) and type(value.value) is int:
-                yield node.targets[0].id, value.value
+            try:
+                literal = ast.literal_eval(value)
+            except ValueError:
+                continue
+            if type(literal) in (int, str, bytes, tuple):
+                yield node.targets[0].id, literal
 
 
 class Image:
@@ -195,7 +208,7 @@ class Image:
         for module in self.merged:
             for name in self.sources[module].names:
                 wanted = name
-                if name in self.sources[module].numbers and not name.startswith("_"):
+                if name in self.sources[module].constants and not name.startswith("_"):
                     wanted = "_" + name
                 hides = name in stored and name in attributes  # `module.name` where a local is called `name`
                 if count[name] > 1 or wanted in taken or hides or (wanted != name and wanted in used):
@@ -232,7 +245,7 @@ class Rewriter:
             self._bind(node, names)
         if self._is_merged:
             names |= {name: (self._source.name, name) for name in self._source.names}
-            self._fold_numbers()
+        self._fold_constants()
         self._body(self._source.tree.body, self._source.scopes, [names])
         self._replace_imports(self._source.tree.body, True)
         lines = self._lines
@@ -243,13 +256,16 @@ class Rewriter:
             lines[first : last + 1] = [head + new + tail] + ["\n"] * (last - first)
         return "".join(lines)
 
-    def _fold_numbers(self) -> None:
+    def _fold_constants(self) -> None:
+        """MicroPython keeps no name for `_X = const(...)`. A module of its own offers its public names to others."""
         for node in self._source.tree.body:
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-                target, value = node.targets[0], node.value
-                if isinstance(target, ast.Name) and target.id in self._source.numbers:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                name, value = node.targets[0].id, node.value
+                is_ours = self._is_merged or name.startswith("_")
+                if is_ours and name in self._source.constants and not isinstance(value, ast.Call):
                     start, end = (value.lineno, value.col_offset), (value.end_lineno or 0, value.end_col_offset or 0)
-                    self._edits.append((start, end, "const(%r)" % value.value))
+                    self._edits.append((start, start, "const("))
+                    self._edits.append((end, end, ")"))
 
     def _bind(self, node: ast.AST, names: dict[str, tuple[str, str]]) -> None:
         """What an import of ours binds, where that is in the merged module: local name -> (module, name or "")."""
@@ -363,8 +379,8 @@ class Rewriter:
             raise _UsedAsValue(module)
         if self._is_merged:
             new = self._image.new_name(module, name)
-        elif name in self._image.sources[module].numbers:
-            new = repr(self._image.sources[module].numbers[name])
+        elif name in self._image.sources[module].constants:
+            new = repr(self._image.sources[module].constants[name])
         else:
             return  # bound under its own name by the import
         if new != node.id:
@@ -380,8 +396,8 @@ class Rewriter:
             raise BundleError("%s:%d: %s.%s" % (self._source.name, node.lineno, value.id, node.attr))
         if self._is_merged:
             new = self._image.new_name(module, name)
-        elif name in self._image.sources[module].numbers:
-            new = repr(self._image.sources[module].numbers[name])
+        elif name in self._image.sources[module].constants:
+            new = repr(self._image.sources[module].constants[name])
         else:
             new = "%s.%s" % (IMAGE, self._image.new_name(module, name))
         assert node.end_lineno == node.lineno, ast.unparse(node)
@@ -420,7 +436,7 @@ class Rewriter:
                 words.append("from %s import %s as %s" % (*what, local))
             elif not inner:
                 needs_image = not self._is_merged
-            elif inner in image.sources[module].numbers:
+            elif inner in image.sources[module].constants:
                 continue
             elif not self._is_merged:
                 words.append("from %s import %s as %s" % (IMAGE, image.new_name(module, inner), local))
