@@ -229,7 +229,10 @@ class Jobs:
         request.attempts += job.attempts
         if err is None or self._is_final(request, err):
             self._contacts.pop(request.lock_id, None)
-            self._end(request, result, err)
+            if request.faults >= _FAULTS:  # no answer of the lock says that nothing was done
+                self._stop(request, err)
+            else:
+                self._end(request, result, err)
             return
         request.last = err.code if isinstance(err, FirmwareError) else "internal"
         request.job_number, request.job_kept = job.number, job.kept

@@ -3,13 +3,23 @@
 import unittest
 
 from firmware.gateway.job_store import DurableRequest
+from firmware.lib import opcodes
 from firmware.system.vault import Vault
 from tests.unit.gateway_rig import ADDRESS
-from tests.unit.job_rig import JobRig
+from tests.unit.job_rig import JobRig, PasscodeLock
 
 
 def _code(digits="135790"):
     return {"code": digits}
+
+
+class BabblingLock(PasscodeLock):
+    """Takes every change, and answers the question what it has kept with nothing."""
+
+    def _answer(self, command, plain):
+        if command == opcodes.AUTO_LOCK and len(plain) == 1:
+            return b""
+        return super()._answer(command, plain)
 
 
 class EndsTest(unittest.TestCase):
@@ -71,6 +81,14 @@ class EndsTest(unittest.TestCase):
         self.assertEqual(rig.ask("cancel", {"id": "two"})["data"]["reason"], "not_found")
         rig.restarted().near()
         self.assertEqual(len(rig.restarted().jobs), 1)
+
+    def test_what_was_taken_and_cannot_be_read_back_is_unknown(self):
+        rig = JobRig("job_babble", far=BabblingLock())
+        rig.put("autolock_set", {"seconds": 5}, "one")
+        for _ in range(4):
+            rig.near()
+            rig.idle()
+        self.assertEqual([(each["code"], each["job_state"]) for each in rig.results("one")], [("outcome_unknown", 7)])
 
     def test_the_list_names_no_secret_and_comes_in_pages(self):
         rig = JobRig("job_list").away()
