@@ -121,8 +121,6 @@ class Provisioning:
 
 def own_key(board):
     """(secret, public) of this gateway, made at the first start and kept in NVS."""
-    from firmware.lib import x25519
-
     secret = board.nvs_get(_SPACE, "x25519")
     if secret is None or len(secret) != 32:
         secret = crypto.new_key(32)
@@ -130,6 +128,8 @@ def own_key(board):
         board.nvs_erase(_SPACE, "x25519_public")
     public = board.nvs_get(_SPACE, "x25519_public")
     if public is None or len(public) != 32:
+        from firmware.lib import x25519
+
         public = x25519.public_key(secret)
         board.nvs_set(_SPACE, "x25519_public", public)
     return secret, public

@@ -1,6 +1,7 @@
 """Passcodes and auto-lock through the gateway, and what it is asked about itself."""
 
 import json
+import sys
 import unittest
 
 from firmware.gateway.registry import Registry
@@ -130,6 +131,7 @@ class GatewayOpsTest(unittest.TestCase):
         text = sealed.seal(json.dumps(bundle).encode(), rig.public, "s", "import")
         rig.send("cmd", {"id": "other", "op": "import", "sealed": text}, False, None)
         self.assertEqual(rig.work(2)[-1]["code"], "auth")
+        self.assertFalse("firmware.lib.sealed" in sys.modules or "firmware.lib.x25519" in sys.modules)
         rig.far.faults[opcodes.CHECK_ADMIN] = from_ble(opcodes.CHECK_ADMIN, 0x03)
         rig.send("cmd", {"id": "s", "op": "import", "sealed": text}, False, None)
         self.assertEqual(rig.work(3)[-1]["code"], "auth")

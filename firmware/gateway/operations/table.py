@@ -133,16 +133,21 @@ def _loaded(op):
     ]
 
 
-def _unload(before, op):
-    """Let go of what has come since `before`: a board has no room for all operations at once. Only one operation runs
-    at a time; what it needs was there before another is checked.
-    """
-    for name in _loaded(op) or ():
-        if name not in before:
+def unload(names):
+    """Let go of modules that were needed for a moment; whoever needs them again imports them again."""
+    for name in names:
+        if name in sys.modules:
             parent, _, leaf = name.rpartition(".")
             del sys.modules[name]
             if hasattr(sys.modules[parent], leaf):
                 delattr(sys.modules[parent], leaf)
+
+
+def _unload(before, op):
+    """Let go of what has come since `before`: a board has no room for all operations at once. Only one operation runs
+    at a time; what it needs was there before another is checked.
+    """
+    unload([name for name in _loaded(op) or () if name not in before])
 
 
 def _demand(op, lock):
