@@ -258,7 +258,7 @@ def import_order(role: str) -> list[str]:
     """Modules of `role`, each behind those that it imports at its top; the libraries first."""
     order: list[str] = [*SIMULATED, "asyncio.stream"]
     order += ["umqtt.simple"] * (role == "gateway")
-    order += ["aioble", "aioble.peripheral", "aioble.server"]
+    order += ["aioble", "aioble.peripheral", "aioble.server"] * (role == "lock")
     paths = stage.modules(role)
     names = {".".join(path.relative_to(stage.ROOT).with_suffix("").parts): path for path in paths}
 

@@ -24,10 +24,8 @@ class Stack:
         self._core = core
         self._uuid = uuid
 
-    def start(self, name):
+    def start(self):
         self._core.ensure_active()
-        if name:
-            self.ble.config(gap_name=name)
 
     def stop(self):
         self._aioble.stop()

@@ -18,10 +18,8 @@ class Stack:
         self._uuid = bluetooth.UUID
         self._arrived = Inbox(1)  # handle of the central that has connected
 
-    def start(self, name):
+    def start(self):
         self.ble.active(True)
-        if name:
-            self.ble.config(gap_name=name)
 
     def stop(self):
         self.ble.active(False)

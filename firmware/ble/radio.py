@@ -1,22 +1,17 @@
 """The Bluetooth radio. Owns the stack: only this module imports aioble and bluetooth. Moves bytes, interprets none.
 
 The lock's end (database, advertising, links that centrals open) is in `peripheral`, on aioble where the board has it,
-else on `bluetooth.BLE` itself. The gateway's end always drives the `bluetooth.BLE` object directly, because in aioble
-0.6 `scan` hands out reports in the wrong order and remembers every address for ever, and `Device.connect` waits for its
-whole time-out although the chip has reported the failure, and leaves a link that comes late without an owner. Our
-interrupt handler runs before aioble's: 0.6 takes every central that connects, also a second one or one for which nobody
-advertises, for the one that the next `advertise` is to return.
+else on `bluetooth.BLE` itself. There our interrupt handler runs before aioble's: 0.6 takes every central that connects,
+also a second one or one for which nobody advertises, for the one that the next `advertise` is to return.
+
+The gateway's end drives the `bluetooth.BLE` object directly and loads no aioble, 15 KB of heap. In aioble 0.6
+`scan` hands out reports in the wrong order and remembers every address for ever, and `Device.connect` waits for its
+whole time-out although the chip has reported the failure, and leaves a link that comes late without an owner.
 """
 
 import asyncio
 
 import bluetooth
-
-try:
-    import aioble
-    from aioble import core
-except ImportError:  # a frozen build leaves it out
-    aioble = core = None
 
 from firmware.ble.health import Health
 from firmware.lib.advert import SERVICE
@@ -48,8 +43,11 @@ _GRACE_MS = const(300)  # beyond the stack's own time-out of an attempt
 _STALE_MS = const(1000)  # a cancelled attempt is reported as failed within this time
 
 
-def _stack():
-    if aioble is None:
+def _serving_stack():
+    try:
+        import aioble
+        from aioble import core
+    except ImportError:  # a frozen build leaves it out
         from firmware.ble import direct_stack
 
         return direct_stack.Stack(bluetooth)
@@ -72,12 +70,12 @@ class _Turn:
 
 class Radio:
     """The one radio of a board. `on_advert(addr_type, address, kind, rssi_dbm, payload)` is called in the interrupt
-    handler with views that die when it returns."""
+    handler with views that die when it returns. With `serves` it has a `stack` for a lock's `peripheral`."""
 
-    def __init__(self, log):
+    def __init__(self, log, serves=False):
         self._log = log.area("radio")
-        self.stack = _stack()
-        self._ble = self.stack.ble
+        self.stack = _serving_stack() if serves else None
+        self._ble = bluetooth.BLE()  # there is but one
         self._turn = Turn()
         self._takers = 0
         self._idle = asyncio.Event()
@@ -97,13 +95,21 @@ class Radio:
     def start(self, name=None):
         """Switch the radio on; `name` is the GAP device name, which must not be empty (lock-ble-link.md 3.1)."""
         self._name = name or self._name
-        self.stack.start(self._name)
+        if self.stack:
+            self.stack.start()
+        else:
+            self._ble.active(True)
+        if self._name:
+            self._ble.config(gap_name=self._name)
         self._ble.irq(self._irq)
         self.health.forgive()
 
     def stop(self):
         """Switch the radio off; every link ends."""
-        self.stack.stop()
+        if self.stack:
+            self.stack.stop()
+        else:
+            self._ble.active(False)
         for each in tuple(self._peers.values()):
             each.lose()
         self._peers.clear()
@@ -177,7 +183,7 @@ class Radio:
         self._is_scanning = False
         self.health.listens(False)
         try:
-            self._ble.gap_scan(None)
+            self._ble.gap_scan(None)  # type: ignore[arg-type]
         except OSError as err:
             self._log.warn("scan_stop_failed", err=err)
         if self.on_scan_end:
@@ -219,7 +225,7 @@ class Radio:
             if late:
                 self._ble.gap_disconnect(late.handle)
             elif late is None:
-                self._ble.gap_connect(None)
+                self._ble.gap_connect(None)  # type: ignore[arg-type, call-arg]
                 self._cancelled_ms = ticks_ms()
         except OSError:  # there is nothing left to cancel
             pass
@@ -251,8 +257,8 @@ class Radio:
             link = self._peers.get(args[0])
             if link:
                 link.on_event(event, args[1:])
-        else:
-            return (self.server or self.stack).irq(event, args)
+        elif self.server:
+            return self.server.irq(event, args)
         return None
 
     def _connected(self, handle, address):

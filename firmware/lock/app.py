@@ -305,7 +305,7 @@ def main(is_minimal=False):
 
     log = Log()
     settings, has_settings = _load_settings(log)
-    app = App(log, settings, Radio(log), is_minimal, has_settings)
+    app = App(log, settings, Radio(log, True), is_minimal, has_settings)
     try:
         asyncio.run(app.run())
     finally:

@@ -126,7 +126,7 @@ class _Identity:
 
 def made():
     log = Log(lambda: 0, print)
-    radio = Radio(log)
+    radio = Radio(log, True)
     peripheral = Peripheral(radio, _Identity, log)
     peripheral.set_advert(bytes(15), "GH1_120000", 400)
     return radio, peripheral
