@@ -139,6 +139,18 @@ class Lock:
             return "JAMMED"
         return None if self.state is None else WORDS[self.state]
 
+    def summary(self):
+        """What the lock is and how it stands, without secrets: members of `info`, `import` and a diagnosis."""
+        return {
+            "model": self.model,
+            "hardware": self.hardware,
+            "firmware": self.firmware,
+            "features": "%X" % (self.features or 0),
+            "verified": self.verified,
+            "battery": self.battery,
+            "lock": self.word(),
+        }
+
     def as_dict(self):
         """What is kept on flash."""
         kept = {key: getattr(self, key) for key in _KEPT}

@@ -247,21 +247,11 @@ class Session:
 
     async def describe(self):
         """What the lock is, as far as it says it: `data` of `info` and of `import`."""
-        lock = self.lock
         try:
             switch = await self.may_unlock_remotely()
         except FirmwareError:
             switch = None
-        return {
-            "model": lock.model,
-            "hardware": lock.hardware,
-            "firmware": lock.firmware,
-            "features": "%X" % (lock.features or 0),
-            "battery": lock.battery,
-            "lock": lock.word(),
-            "remote_unlock": switch,
-            "verified": lock.verified,
-        }
+        return dict(self.lock.summary(), remote_unlock=switch)
 
 
 class Links:

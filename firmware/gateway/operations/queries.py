@@ -78,25 +78,19 @@ async def _lock(job, session):
         checked = reports.iso(lock.clock_s)
     except ProtocolError:
         checked = None
-    return {
-        "model": lock.model,
-        "hardware": lock.hardware,
-        "firmware": lock.firmware,
-        "features": "%X" % (lock.features or 0),
-        "verified": lock.verified,
-        "lock": lock.word(),
-        "door": lock.door,
-        "battery": lock.battery,
-        "rssi": lock.rssi_dbm,
-        "unread": lock.has_records,
-        "clock": clock["time"],
-        "drift_s": clock["drift_s"],
-        "clock_checked": checked,
-        "utc_offset_min": lock.utc_offset_min,
-        "waiting": buffer.pending(),
-        "cursor": buffer.cursor,
-        "epoch": buffer.epoch,
-    }
+    return dict(
+        lock.summary(),
+        door=lock.door,
+        rssi=lock.rssi_dbm,
+        unread=lock.has_records,
+        clock=clock["time"],
+        drift_s=clock["drift_s"],
+        clock_checked=checked,
+        utc_offset_min=lock.utc_offset_min,
+        waiting=buffer.pending(),
+        cursor=buffer.cursor,
+        epoch=buffer.epoch,
+    )
 
 
 async def _report(session, part):
