@@ -5,7 +5,7 @@ import unittest
 from firmware.lib import dates, opcodes, records
 from firmware.lib.messages import pairing_client, session_client
 from firmware.lib.messages import passcode_client as codes
-from firmware.lock.console import Panel
+from firmware.lock.console import Panel, Words
 from tests.scratch import scratch
 from tests.unit.lock_rig import Refused, Rig, erase
 
@@ -282,3 +282,13 @@ class TestButtonAndPanel(KeypadCase):
         self.rig.wait(6000)
         self.assertEqual(self.rig.device.bolt.state, "locked")
         self.assertEqual(session_client.status(bytes((100, self.rig.device.status(), 2)))[1], 0)
+
+    def test_console_restarts_the_board_when_asked_and_hands_on_what_it_does_not_know(self):
+        reboots = []
+        words = Words(self.rig, lambda: {"role": "lock"}, lambda: reboots.append(1), "")
+        self.rig.handle = lambda request: {"panel": request["do"]}
+        self.assertEqual(words.handle({"do": "hello"}), {"role": "lock"})
+        self.assertEqual(words.handle({"do": "state"}), {"panel": "state"})
+        self.assertEqual(reboots, [])
+        self.assertEqual(words.handle({"do": "reboot"}), {"ok": True})
+        self.assertEqual(reboots, [1])

@@ -3,6 +3,7 @@
 import os
 import unittest
 
+from firmware.lib import opcodes
 from firmware.lib.records import NEXT_UNREAD
 from firmware.lock import authority
 from firmware.lock.stores.limits import Limits
@@ -91,7 +92,7 @@ class TestAuthority(unittest.TestCase):
             (authority.PROVISIONAL, False, None),
         ):
             standing = authority.Standing(stage, False, None, 0, has_key)
-            self.assertEqual(authority.refusal(0x57, 0, standing, ALL_FEATURES), error)
+            self.assertEqual(authority.refusal(opcodes.PAIRING_DONE, 0, standing, ALL_FEATURES), error)
 
     def test_short_list_of_lengths_below_admin(self):
         user = authority.Standing(authority.PAIRED)
