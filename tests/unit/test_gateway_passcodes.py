@@ -103,9 +103,33 @@ class PasscodesTest(unittest.TestCase):
 
     def test_clear_and_delete(self):
         self.ask("add", code="864201")
-        self.assertEqual(self.ask("delete", code="864209")[0], "ok")
+        self.assertEqual((self.ask("delete", code="864209")[0], self.found), ("ok", {"existed": False}))
+        self.assertEqual(len(self.items()), 1)
+        self.assertEqual((self.ask("delete", code="864201")[0], self.found), ("ok", {"existed": True}))
+        self.ask("add", code="864201")
         self.assertEqual(self.ask("clear")[0], "ok")
         self.assertEqual(self.items(), [])
+
+    def test_a_code_is_changed_and_deleted_by_its_mark(self):
+        for code in ("864201", "864202", "864203"):
+            self.ask("add", code=code)
+        whos = [item["who"] for item in self.items()]
+        self.assertEqual(self.ask("change", who=whos[1], new_code="975310")[0], "ok")
+        self.assertEqual((self.ask("delete", who=whos[1])[0], self.found), ("ok", {"existed": False}))
+        self.assertEqual((self.ask("delete", who=whos[2])[0], self.found), ("ok", {"existed": True}))
+        self.assertEqual(self.ask("change", who=whos[2], new_code="975311"), ("refused", -2009))
+        left = [item["who"] for item in self.items()]
+        self.assertEqual((len(left), whos[0] in left, whos[1] in left), (2, True, False))
+        self.assertEqual(self.ask("delete", code="975310")[0], "ok")
+        for wrong in ({}, {"who": "7"}, {"who": -1}, {"who": 1 << 32}, {"who": True}, {"who": 1, "code": "864201"}):
+            self.assertEqual(self.ask("delete", **wrong)[0], "bad_request")
+            self.assertEqual(self.ask("change", **dict(wrong, new_code="975312"))[0], "bad_request")
+
+    def test_after_a_broken_link_a_deletion_does_not_claim_that_there_was_none(self):
+        self.ask("add", code="864201")
+        self.breaks = [opcodes.PASSCODE]
+        self.assertEqual(self.ask("delete", code="864201")[0], "ok")
+        self.assertTrue(self.found["existed"] in (True, None))  # the lock may give the answer of before again
 
     def test_reset_takes_sealed_seeds_only(self):
         self.assertEqual(self.ask("reset", seeds=SEEDS.hex())[0], "bad_request")

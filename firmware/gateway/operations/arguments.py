@@ -1,8 +1,9 @@
-"""Checks of arguments that several operations share. All raise BadRequest, which names the key and never the value."""
+"""What several operations share: checks of arguments, which raise BadRequest that names the key and never the value; and
+what is told of a deletion."""
 
 from firmware.lib import dates
 from firmware.lib.compat import is_whole
-from firmware.lib.errors import BadRequest
+from firmware.lib.errors import BadRequest, LockRefused
 
 
 def only(args, *known):
@@ -61,3 +62,17 @@ def octets(args, key, size):
         if len(text) == 2 * size and all(sign in "0123456789abcdef" for sign in text):
             return bytes.fromhex(text)
     raise BadRequest("%s must be %d hex digits" % (key, 2 * size))
+
+
+async def remove(job, change):
+    """Await the deletion `change` -> {"existed": whether there was such a thing}, None when an attempt before may have
+    deleted it. Gone already is what was wanted (decisions.md DEC-28; domain.md 5.4).
+    """
+    was_sent = job.was_sent
+    try:
+        await change
+    except LockRefused as err:
+        if err.reason != "not_found":
+            raise
+        return {"existed": None if was_sent else False}
+    return {"existed": True}

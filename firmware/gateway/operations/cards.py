@@ -6,7 +6,7 @@ feature 3). Every change may be repeated: it leads to the same. Source: lock-ble
 """
 
 from firmware.gateway.operations import limits
-from firmware.gateway.operations.arguments import number, only, switch, word
+from firmware.gateway.operations.arguments import number, only, remove, switch, word
 from firmware.lib import dates, marks, opcodes
 from firmware.lib.compat import const, is_whole
 from firmware.lib.errors import BadRequest, FirmwareError, LinkError, LockRefused, Unsupported
@@ -206,8 +206,9 @@ async def _remove(session, id, request=card_client.delete):
 async def card_delete(job, session):
     """One card."""
     id = await _named(job, session)
-    if id is not None:
-        await _remove(session, id)
+    if id is None:
+        return {"existed": None if job.was_sent else False}
+    return await remove(job, _manage(session, card_client.delete(id)))
 
 
 async def card_clear(job, session):

@@ -7,7 +7,7 @@ Source: lock-ble-commands.md 5, 8.1; domain.md 3.2, 5.4.
 """
 
 from firmware.gateway.operations import limits
-from firmware.gateway.operations.arguments import number, octets, only
+from firmware.gateway.operations.arguments import number, octets, only, remove
 from firmware.lib import dates, opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused, Unsupported
@@ -92,7 +92,7 @@ async def fingerprint_enrol(job, session):
         except LinkError:
             raise
         except FirmwareError:
-            await _delete(job, session, job.kept)
+            await remove(job, _change(job, session, fingerprint_client.delete(job.kept)))
             raise
     return {"number": job.kept}
 
@@ -124,18 +124,9 @@ async def fingerprint_change(job, session):
     await _limit(job, session, job.args["number"])
 
 
-async def _delete(job, session, which):
-    """Gone already is what was wanted (domain.md 5.4)."""
-    try:
-        await _change(job, session, fingerprint_client.delete(which))
-    except LockRefused as err:
-        if err.reason != "not_found":
-            raise
-
-
 async def fingerprint_delete(job, session):
     """One of them."""
-    await _delete(job, session, job.args["number"])
+    return await remove(job, _change(job, session, fingerprint_client.delete(job.args["number"])))
 
 
 async def fingerprint_clear(job, session):

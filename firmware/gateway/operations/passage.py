@@ -4,7 +4,7 @@ Weekdays are 1 Monday to 7 Sunday, times minutes since midnight. A window of the
 several weekdays take several of its five. Source: lock-ble-commands.md 6.2; domain.md 3.6.
 """
 
-from firmware.gateway.operations.arguments import number, only, weekdays
+from firmware.gateway.operations.arguments import number, only, remove, weekdays
 from firmware.lib import opcodes
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, LockRefused
@@ -54,14 +54,14 @@ async def passage_add(job, session):
 
 
 async def passage_delete(job, session):
-    """Gone already is what was wanted (domain.md 5.4)."""
+    """`existed`: whether one of them was there."""
+    existed: bool | None = False
     for raw in _windows(job):
-        try:
-            await _change(session, passage_client.delete(raw))
-        except LockRefused as err:
-            if err.reason != "not_found":
-                raise
-    return await passage_list(job, session)
+        told = await remove(job, _change(session, passage_client.delete(raw)))
+        existed = existed or told["existed"]
+    result: dict = await passage_list(job, session)
+    result["existed"] = existed
+    return result
 
 
 async def passage_clear(job, session):

@@ -6,9 +6,9 @@ Source: lock-ble-commands.md 3; domain.md 3.1, 5.5 (numbers).
 """
 
 from firmware.gateway.operations import limits
-from firmware.gateway.operations.arguments import moment, number, only, word
+from firmware.gateway.operations.arguments import moment, number, only, remove, word
 from firmware.lib import dates, marks, opcodes
-from firmware.lib.compat import const
+from firmware.lib.compat import const, is_whole
 from firmware.lib.errors import BadRequest, LockRefused, ProtocolError
 from firmware.lib.messages import common, passcode_client
 
@@ -21,6 +21,7 @@ _CODE_LENGTH = const(0x0F)
 _TOO_SIMPLE = const(-2032)
 _FIRST_SCHEDULE = const(1000)
 _SEEDS_LEN = const(122)
+_MAX_MARK = const(0xFFFFFFFF)
 
 
 def check(op, args):
@@ -33,10 +34,10 @@ def check(op, args):
     elif what == "reset":
         _check_seeds(only(args, "seeds"))
     elif what == "delete":
-        _code(only(args, "code", "type"), "code")
+        _which(only(args, "code", "who", "type"))
         word(args, "type", _KINDS, _KINDS[0])
     elif what == "change":
-        _check_change(only(args, "code", "new_code", "start", "end"))
+        _check_change(only(args, "code", "who", "new_code", "start", "end"))
     else:
         _check_add(only(args, "code", "type", "start", "end", "days", "from_min", "hours"))
     return args
@@ -84,8 +85,16 @@ def _check_add(args):
         raise BadRequest("end must be after start")
 
 
+def _which(args):
+    """A code that is there is named by its digits, or by the mark that lists and records give it."""
+    if "who" not in args:
+        _code(args, "code")
+    elif "code" in args or not is_whole(args["who"], 0, _MAX_MARK):
+        raise BadRequest("a passcode is named by code, or by the number who")
+
+
 def _check_change(args):
-    _code(args, "code")
+    _which(args)
     if "new_code" in args:
         _fresh_code(args, "new_code")
     elif "start" not in args and "end" not in args:
@@ -143,10 +152,10 @@ async def passcode_add(job, session):
 async def passcode_change(job, session):
     """The entry keeps its kind, and what is not to change: so it is looked for first."""
     args = job.args
-    code = args["code"]
+    code = args.get("code")
     new = args.get("new_code", code)
     was_sent = job.was_sent
-    entry = await _find(session, code)
+    entry = await _find(session, code, args.get("who"))
     if entry is None:
         if was_sent and new != code and await _find(session, new):
             return  # done on the link before
@@ -161,16 +170,19 @@ async def passcode_change(job, session):
         raise BadRequest("this passcode has no such limit")
     else:
         end = entry.end
-    await _change(session, passcode_client.modify(entry.kind, code, new, start, end))
+    await _change(session, passcode_client.modify(entry.kind, entry.code, new or entry.code, start, end))
 
 
 async def passcode_delete(job, session):
-    """Gone already is what was wanted (domain.md 5.4)."""
-    try:
-        await _change(session, passcode_client.delete(_kind(job.args), job.args["code"]))
-    except LockRefused as err:
-        if err.reason != "not_found":
-            raise
+    """One code; by its mark: the lock's list has its digits."""
+    args = job.args
+    code = args.get("code")
+    if code is None:
+        entry = await _find(session, None, args["who"])
+        if entry is None:
+            return {"existed": None if job.was_sent else False}
+        code = entry.code
+    return await remove(job, _change(session, passcode_client.delete(_kind(args), code)))
 
 
 async def passcode_clear(job, session):
@@ -198,13 +210,13 @@ async def _page(session, cursor):
     return passcode_client.page(data)
 
 
-async def _find(session, code):
-    """The entry that opens with these digits, or None."""
+async def _find(session, code, who=None):
+    """The entry that opens with these digits, or has this mark; None when there is none."""
     cursor = 0
     for _ in range(_MAX_LIST):
         cursor, entries = await _page(session, cursor)
         for entry in entries:
-            if entry.code == code:
+            if entry.code == code if who is None else _mark(session.lock, entry) == who:
                 return entry
         if cursor is None:
             break
@@ -226,11 +238,15 @@ async def passcode_list(job, session):
     return {"items": items, "next": cursor}
 
 
+def _mark(lock, entry):
+    return marks.of_passcode(lock.aes, entry.code.encode())
+
+
 def _masked(lock, entry):
     kind = entry.kind - passcode_client.PERMANENT
     item = {"code": "*" * len(entry.code)}
     item["type"] = _KINDS[kind] if 0 <= kind < len(_KINDS) else "type %d" % entry.kind
-    item["who"] = marks.of_passcode(lock.aes, entry.code.encode())
+    item["who"] = _mark(lock, entry)
     if entry.kind == passcode_client.CYCLIC:
         row = (entry.schedule - _FIRST_SCHEDULE) // 24
         item["days"] = _DAYS[row] if 0 <= row < len(_DAYS) else "schedule %d" % entry.schedule
