@@ -15,9 +15,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from firmware.lib import opcodes
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import session_client
@@ -28,6 +25,7 @@ from host_tools.near import pairing, sightings
 from host_tools.near.lock_link import connect
 from host_tools.owner import codes
 from host_tools.owner.keybook import Entry, KeyBook
+from host_tools.screen import Screen, Table, out, styled
 from host_tools.sim.ble import bleak_air
 from host_tools.sim.board.board import Board
 from host_tools.sim.board.interpreter import SimError
@@ -49,7 +47,7 @@ class NotTrue(Exception):
 class Story:
     """Prints the steps as they happen and keeps them for the closing table."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Screen) -> None:
         self.console = console
         self.rows: list[tuple[str, str, float]] = []
         self._evidence: list[str] = []
@@ -68,12 +66,14 @@ class Story:
                 yield
         except (HostError, SimError, FirmwareError, NotTrue, TimeoutError, OSError) as err:
             text = err.line() if isinstance(err, HostError) else str(err) or type(err).__name__
-            self.console.print("[bold red]✗[/] %s\n    [red]%s[/]" % (what, text.replace("[", "\\[")))
+            self.console.print(styled(("✗ ", "bold red"), what))
+            self.console.print(styled(("    " + text, "red")))
             raise NotTrue("%s: %s" % (what, text))
         took_s = time.monotonic() - began_s
         proof = "; ".join(self._evidence)
         self.rows.append((what, proof, took_s))
-        self.console.print("[bold green]✓[/] %-58s [dim]%6.2f s[/]\n    [dim]%s[/]" % (what, took_s, proof))
+        self.console.print(styled(("✓ ", "bold green"), "%-58s " % what, ("%6.2f s" % took_s, "dim")))
+        self.console.print(styled(("    " + proof, "dim")))
 
 
 def require(is_so: object, otherwise: str) -> None:
@@ -328,7 +328,7 @@ class Demo:
 
 def closing(story: Story, total_s: float) -> Table:
     """What happened, in one table."""
-    table = Table("", "what happened", "seen by", "took", title="A door opens", title_justify="left")
+    table = Table("", "what happened", "seen by", "took", title="A door opens")
     for number, (what, proof, took_s) in enumerate(story.rows, 1):
         table.add_row(str(number), what, proof, "%.2f s" % took_s)
     table.add_section()
@@ -355,7 +355,7 @@ def hints(site: Site, book: KeyBook, code: str) -> str:
     return "\n".join(lines)
 
 
-async def run(console: Console, once: bool, jam: bool) -> int:
+async def run(console: Screen, once: bool, jam: bool) -> int:
     """Tell the story; the exit status."""
     story = Story(console)
     began_s = time.monotonic()
@@ -374,11 +374,11 @@ async def run(console: Console, once: bool, jam: bool) -> int:
                 demo = Demo(site, story, book)
                 await demo.tell()
             except NotTrue as err:
-                console.print("[bold red]The demo failed.[/] %s" % str(err).replace("[", "\\["), soft_wrap=True)
+                console.print(styled(("The demo failed.", "bold red"), " %s" % err))
                 return 1
             console.print(closing(story, time.monotonic() - began_s))
             if not once:
-                console.print(hints(site, book, demo.code), highlight=False, soft_wrap=True)
+                console.lines(hints(site, book, demo.code))
                 await asyncio.Event().wait()
     return 0
 
@@ -398,10 +398,9 @@ def main() -> None:
     )
     parser.add_argument("--jam", action="store_true", help="make the first lock's bolt jam, to see the demo fail")
     options = parser.parse_args()
-    console = Console(highlight=False)
     jam = options.jam or os.environ.get(JAM, "") not in ("", "0")
     try:
-        status = asyncio.run(run(console, options.once, jam))
+        status = asyncio.run(run(out, options.once, jam))
     except KeyboardInterrupt:
         status = 130 if options.once else 0
     sys.exit(status)

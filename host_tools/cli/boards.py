@@ -2,12 +2,12 @@
 
 import json
 import socket
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from host_tools import screen
 from host_tools.cli import common
 from host_tools.cli.common import out, progress, reporting
 from host_tools.errors import HostError
@@ -62,17 +62,17 @@ def provision(
 
 
 def _ask_settings() -> dict:
-    if not sys.stdin.isatty():
+    if not screen.asks():
         raise HostError("bad_request", "nobody to ask for the settings", "give --file, or run this on a terminal")
-    settings: dict = {"wifi_ssid": typer.prompt("Wi-Fi network")}
+    settings: dict = {"wifi_ssid": screen.ask("Wi-Fi network")}
     settings["wifi_password"] = common.secret("Wi-Fi password")
-    settings["mqtt_host"] = typer.prompt("broker (name or address)")
-    settings["mqtt_port"] = typer.prompt("broker port", default=8883, type=int)
-    user = typer.prompt("broker user (empty for none)", default="")
+    settings["mqtt_host"] = screen.ask("broker (name or address)")
+    settings["mqtt_port"] = screen.ask("broker port", default=8883, type=int)
+    user = screen.ask("broker user (empty for none)", default="")
     if user:
         settings["mqtt_user"] = user
         settings["mqtt_password"] = common.secret("broker password")
-    name = typer.prompt("name of the gateway", default="Gatehouse")
+    name = screen.ask("name of the gateway", default="Gatehouse")
     return {**settings, "name": name}
 
 

@@ -5,8 +5,8 @@ Secrets never come from the command line, where the process list and the shell's
 
 import asyncio
 import contextlib
+import functools
 import os
-import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import datetime
@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from firmware.lib.errors import FirmwareError
+from host_tools import screen
 from host_tools.errors import HostError
 from host_tools.owner.keybook import Entry, KeyBook
-
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+from host_tools.screen import Table, err, out, styled
+from host_tools.text import decoded
 
 Lock = Annotated[str, typer.Argument(help="Name, address or id of the lock, as in `gatehouse keys list`")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
@@ -31,12 +29,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
 def fail(error: HostError | FirmwareError) -> typer.Exit:
     """Print the one line of an error and give back the exit to raise."""
     line = error.line() if isinstance(error, HostError) else "%s: %s" % (error.code, error)
-    err.print("[bold red]error[/] %s" % _escape(line), soft_wrap=True)
+    err.print(styled(("error", "bold red"), " " + line))
     return typer.Exit(1)
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", "\\[")
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -61,11 +55,8 @@ def reporting() -> Iterator[None]:
 @contextlib.contextmanager
 def progress(text: str) -> Iterator[Callable[[str], None]]:
     """A spinner with the present step on a terminal; plain lines of steps elsewhere."""
-    if err.is_terminal:
-        with err.status(text) as status:
-            yield status.update
-    else:
-        yield lambda step: err.print("  %s" % step)
+    with err.status(text) as step:
+        yield step
 
 
 def run_near(text: str, work: Callable[[Callable[[str], None]], Awaitable[Any]]) -> Any:
@@ -86,7 +77,18 @@ def run_near(text: str, work: Callable[[Callable[[str], None]], Awaitable[Any]])
 
 def key_book() -> KeyBook:
     """The owner's key book; its passphrase comes from $GATEHOUSE_PASSPHRASE_FILE or is asked for."""
-    return KeyBook(passphrase=_passphrase)
+    return KeyBook(passphrase=_passphrase, is_meant=_is_meant)
+
+
+def _is_meant(who: str, entry: Entry) -> bool:
+    """Ask whether a lock is meant whose name only resembles what was typed; no where nobody can be asked."""
+    return screen.asks() and _answer(who, entry.name, entry.mac)
+
+
+@functools.cache
+def _answer(who: str, name: str, mac: str) -> bool:
+    """One command may look a lock up twice, and asks once."""
+    return screen.confirm("no lock is called %r; do you mean %s (%s)?" % (who, name, mac))
 
 
 def entry_of(lock: str) -> Entry:
@@ -116,18 +118,22 @@ def _passphrase(again: bool) -> str:
 
 
 def read_text(file: str) -> str:
-    """A file of the user's, or standard input for "-". Raises HostError."""
+    """A file of the user's, or standard input for "-", in any encoding of Unicode. Raises HostError."""
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text()
-    except OSError as error:
-        raise HostError("bad_request", "cannot read %s: %s" % (file, error.strerror))
+        raw = screen.read_all() if file == "-" else Path(file).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise HostError("bad_request", "cannot read %s: %s" % (file, getattr(error, "strerror", None) or error))
+    try:
+        return decoded(raw)
+    except ValueError:
+        raise HostError("bad_request", "%s is no text" % file, "save it as UTF-8")
 
 
 def secret(what: str, again: bool = False) -> str:
     """Ask for a secret without showing it; from a pipe, take one line of standard input."""
-    if sys.stdin.isatty():
-        return str(typer.prompt(what, hide_input=True, confirmation_prompt=again))
-    line = sys.stdin.readline().rstrip("\r\n")
+    if screen.asks():
+        return str(screen.ask(what, is_secret=True, again=again))
+    line = screen.read_line()
     if not line:
         raise HostError("bad_request", "no %s on standard input" % what, "pipe it in, or run this on a terminal")
     return line
@@ -138,9 +144,9 @@ def show(title: str, values: dict, as_json: bool = False) -> None:
     if as_json:
         out.print_json(data=values)
         return
-    table = Table(title=title, title_justify="left", show_header=False, box=None)
+    table = Table(title=title, show_header=False, box=None)
     for key, value in values.items():
-        table.add_row("[dim]%s[/]" % key, _escape(_text(key, value)))
+        table.add_row(styled((str(key), "dim")), _text(key, value))
     out.print(table)
 
 

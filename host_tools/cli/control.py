@@ -5,7 +5,6 @@ import time
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from host_tools.cli import common
 from host_tools.cli.common import out, run
@@ -14,6 +13,7 @@ from host_tools.cli.reach import Broker, Change, Gateway, done
 from host_tools.errors import HostError
 from host_tools.gateway.monitor import Monitor
 from host_tools.owner import names
+from host_tools.screen import Table
 
 time_app = App(no_args_is_help=True, help="The lock's clock.")
 autolock_app = App(no_args_is_help=True, help="How long a lock stays open.")
@@ -90,7 +90,7 @@ def jobs(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     if as_json:
         out.print_json(data=items)
         return
-    table = Table("id", "operation", "state", "for", "attempts", "last", title=name, title_justify="left")
+    table = Table("id", "operation", "state", "for", "attempts", "last", title=name)
     for item in items:
         state = str(item.get("state")) + (", may have been done" if item.get("sent") else "")
         age = "%d s" % item["age_s"] if isinstance(item.get("age_s"), int) else ""

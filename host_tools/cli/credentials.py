@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from firmware.lib.messages import card_client
+from host_tools import screen
 from host_tools.cli import common, times
 from host_tools.cli.common import out
 from host_tools.cli.options import App
@@ -20,6 +20,7 @@ from host_tools.errors import HostError
 from host_tools.gateway import credentials
 from host_tools.owner import names
 from host_tools.owner.keybook import KeyBook
+from host_tools.screen import Table
 
 card_app = App(no_args_is_help=True, help="Cards: add, enrol at the door, change, delete, list, report lost.")
 fingerprint_app = App(no_args_is_help=True, help="Fingers that open a lock.")
@@ -54,7 +55,7 @@ def _gone(kind: str, number: int | None = None, secret: str = "") -> Note:
 
 
 def _clear(lock: str, via: Change, kind: str, is_sure: bool, question: str, what: str, as_json: bool) -> None:
-    if not is_sure and not typer.confirm(question % lock):
+    if not is_sure and not screen.confirm(question % lock):
         raise typer.Exit(1)
     title, result = via.ask(lock, kind + "_clear", note=_gone(kind))
     done(title, what, result, as_json)
@@ -82,7 +83,7 @@ def _show(title: str, items: list[dict], columns: dict[str, Callable], as_json: 
     if as_json:
         out.print_json(data=items)
         return
-    table = Table(*columns, "from", "until", "hours", "state", title=title, title_justify="left")
+    table = Table(*columns, "from", "until", "hours", "state", title=title)
     for item in items:
         dates = [common.local(str(item[key])) if item.get(key) else "" for key in ("start", "end")]
         state = item.get("state") or _STATES.get(item.get("status"), "")

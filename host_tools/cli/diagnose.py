@@ -2,7 +2,6 @@
 
 import json
 import platform
-import sys
 import time
 from importlib import metadata
 from pathlib import Path
@@ -49,7 +48,7 @@ def host(ident: str) -> dict:
         "python": platform.python_version(),
         "system": platform.platform(),
         "packages": {name: _version(name) for name in _PACKAGES},
-        "encoding": sys.stdout.encoding,
+        "encoding": out.encoding,
     }
     try:
         entry = common.key_book().find(ident)

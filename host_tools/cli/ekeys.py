@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from firmware.lib import opcodes
+from host_tools import screen
 from host_tools.cli import common, times
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.options import App
@@ -23,6 +23,7 @@ from host_tools.near.local_link import local_link
 from host_tools.owner import ekeys
 from host_tools.owner.ekeys import EkeyStore
 from host_tools.owner.keybook import OWN_MODELS, Entry, KeyBook
+from host_tools.screen import Table
 
 app = App(no_args_is_help=True, help="Keys for other people's phones.")
 
@@ -143,7 +144,7 @@ def list_(
     if as_json:
         out.print_json(data=rows)
         return
-    table = Table("person", "kind", "from", "until", "remote", "state", title=entry.name, title_justify="left")
+    table = Table("person", "kind", "from", "until", "remote", "state", title=entry.name)
     for row in rows:
         dates = [common.when(row[key]) if row[key] else "" for key in ("start", "end")]
         style = "dim" if row["state"] in (ekeys.FROZEN, ekeys.DELETED, ekeys.RESET) else None
@@ -218,7 +219,7 @@ def reset(
     lock: common.Lock, via: AnyChange, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False
 ) -> None:
     """Take all ekeys away, and void all copies of your own bundle but for its administrator's part."""
-    if not yes and not typer.confirm("end every ekey of %s?" % lock):
+    if not yes and not screen.confirm("end every ekey of %s?" % lock):
         raise typer.Exit(1)
     entry, result = _do(lock, via, ekeys.reset)
     _tell(entry, result, "nobody has an ekey of %s any more" % entry.name)

@@ -1,18 +1,18 @@
 """`gatehouse keys`: look into the key book, take in other programs' keys, give them out."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from host_tools import screen
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.errors import HostError
 from host_tools.owner import bundles
 from host_tools.owner.ekeys import write_private
+from host_tools.screen import Table
 
 app = typer.Typer(no_args_is_help=True, help="The key book: what opens your locks.")
 _FORMATS = ("virtual-key", "lock-data")
@@ -78,7 +78,7 @@ def export(
         entry = key_book().find(lock)
         value: object = bundles.virtual_key(entry) if form == "virtual-key" else [bundles.lock_data(entry)]
         if to == "-":
-            sys.stdout.write(json.dumps(value, indent=1) + "\n")
+            out.print_json(value)
             return
         path = Path(to or "%s.%s.json" % (entry.id, form))
         write_private(path, value)
@@ -91,7 +91,7 @@ def remove(lock: common.Lock, yes: Annotated[bool, typer.Option("--yes", help="D
     with reporting():
         book = key_book()
         entry = book.find(lock)
-        if not yes and not typer.confirm("drop the keys of %s (%s) for ever?" % (entry.name, entry.mac)):
+        if not yes and not screen.confirm("drop the keys of %s (%s) for ever?" % (entry.name, entry.mac)):
             raise typer.Exit(1)
         book.remove(entry.mac)
     out.print("dropped %s" % entry.name)

@@ -1,12 +1,12 @@
 """`gatehouse pair`, `import`, `forget`, `remote-unlock`: whose keys are where, and what only its owner may switch."""
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
 import typer
 
+from host_tools import screen
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, progress, run
 from host_tools.cli.reach import Gateway
@@ -30,17 +30,17 @@ def pair(
     confirm: Annotated[bool, typer.Option("--confirm", help="Ask a lock whether it kept a cut-off pairing")] = False,
 ) -> None:
     """Pair with a lock beside this computer and keep its keys in the key book."""
-    asks = sys.stdin.isatty()
+    asks = screen.asks()
     if confirm:
         _confirm(mac)
         return
     if not name and asks:
-        name = typer.prompt("name of the lock", default="")
+        name = screen.ask("name of the lock", default="")
     if remote is None and asks:
-        remote = typer.confirm("allow unlocking through a gateway (remote unlock)?", default=False)
+        remote = screen.confirm("allow unlocking through a gateway (remote unlock)?", default=False)
     entry = _pair(key_book(), name, mac, remote)
     if hand_over is None and asks:
-        hand_over = typer.confirm("hand the keys to a gateway now?", default=True)
+        hand_over = screen.confirm("hand the keys to a gateway now?", default=True)
     if hand_over:
         run(_import(entry, via))
     else:

@@ -19,6 +19,7 @@ from host_tools.cli import (
     settings,
 )
 from host_tools.cli.options import App
+from host_tools.screen import out
 
 app = App(
     name="gatehouse",
@@ -31,7 +32,7 @@ app = App(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo("gatehouse %s" % VERSION)
+        out.print("gatehouse %s" % VERSION)
         raise typer.Exit
 
 

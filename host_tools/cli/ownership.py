@@ -1,19 +1,19 @@
 """`gatehouse delete`, `name`, `basics`, `rename`, `import-credentials`, `time zone`: the owner and the lock itself."""
 
 import contextlib
-import sys
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from host_tools import screen
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.control import time_app
 from host_tools.cli.reach import AnyChange, AnyGateway, Broker, done, is_kept
 from host_tools.errors import HostError
 from host_tools.near import ownership, pairing, sightings, transfer
+from host_tools.screen import Table
 
 
 def delete(
@@ -24,7 +24,7 @@ def delete(
 ) -> None:
     """Give a lock up, beside it: it forgets you and everybody, then the gateways and your key book forget it."""
     entry = common.entry_of(lock)
-    if not yes and not typer.confirm("erase %s (%s) with all codes, cards and records?" % (entry.name, entry.mac)):
+    if not yes and not screen.confirm("erase %s (%s) with all codes, cards and records?" % (entry.name, entry.mac)):
         raise typer.Exit(1)
     with reporting():
         book = key_book()
@@ -81,7 +81,7 @@ def basics(
 ) -> None:
     """What a lock is: number, address, battery, validity, name, features, admin passcode."""
     entry = common.entry_of(lock)
-    if reveal and not sys.stdout.isatty():
+    if reveal and not out.is_terminal:
         with reporting():
             raise HostError("bad_request", "--reveal shows a secret on a terminal only")
 
@@ -131,7 +131,7 @@ def import_credentials(
     if as_json:
         out.print_json(data=[vars(item) for item in report])
     else:
-        table = Table("what", "which", "state", "", title="%s to %s" % (first.name, second.name), title_justify="left")
+        table = Table("what", "which", "state", "", title="%s to %s" % (first.name, second.name))
         for item in report:
             table.add_row(item.kind, item.what, item.state, item.why)
         out.print(table if report else "%s has nothing to import" % first.name)

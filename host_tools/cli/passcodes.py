@@ -1,12 +1,11 @@
 """`gatehouse passcode`, `admin-code`, `erase-code`: codes for the keypad. Digits come from standard input."""
 
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
+from host_tools import screen
 from host_tools.cli import common, times
 from host_tools.cli.common import err, key_book, out, reporting
 from host_tools.cli.options import App
@@ -16,6 +15,7 @@ from host_tools.gateway.credentials import Passcodes, issued_unused, prefix_clas
 from host_tools.near import ownership
 from host_tools.owner import codes, minting, names
 from host_tools.owner.keybook import Entry
+from host_tools.screen import Table, styled
 
 app = App(no_args_is_help=True, help="Codes for the keypad.")
 admin_app = App(no_args_is_help=True, help="The administrator's passcode, beside the lock.")
@@ -32,7 +32,7 @@ def _read_code(generate: int, short: bool, what: str = "passcode") -> str:
         if not 6 <= generate <= 9:
             raise HostError("bad_request", "--generate takes 6 to 9 digits")
         return codes.random_code(generate)
-    return codes.check(common.secret(what, again=sys.stdin.isatty()), short)
+    return codes.check(common.secret(what, again=screen.asks()), short)
 
 
 def _do(lock: str, via: Gateway, what: str, work: Callable[[Passcodes], Awaitable[Any]]) -> tuple[str, Any]:
@@ -89,7 +89,7 @@ def add(
             raise
         finally:
             if generate and is_known:
-                out.print("passcode: [bold]%s[/]" % args["code"])
+                out.print(styled("passcode: ", (args["code"], "bold")))
 
     title, result = _do(lock, via, "adding a passcode", work)
     done(title, "knows the passcode", result)
@@ -145,7 +145,7 @@ def clear(
 ) -> None:
     """Delete all passcodes that the lock holds. Codes that were made without it and never used stay good."""
     if not yes:
-        typer.confirm("delete all passcodes of this lock?", abort=True)
+        screen.confirm("delete all passcodes of this lock?", abort=True)
     name, result = _do(lock, via, "deleting all passcodes", lambda asked: asked.clear())
     done(name, "has no passcodes", result)
 
@@ -156,7 +156,7 @@ def reset(
 ) -> None:
     """Delete all passcodes and make every code that was ever made without the lock dead. The admin passcode stays."""
     if not yes:
-        typer.confirm("reset all passcodes of this lock?", abort=True)
+        screen.confirm("reset all passcodes of this lock?", abort=True)
     name, result = _do(lock, via, "resetting the passcodes", lambda asked: asked.reset())
     done(name, "has no passcodes, and no old one will do", result)
 
@@ -188,7 +188,7 @@ def list_(
     if as_json:
         out.print_json(data=items)
         return
-    table = Table("passcode", "name", "type", "from", "until", "state", title=title, title_justify="left")
+    table = Table("passcode", "name", "type", "from", "until", "state", title=title)
     for each in items:
         dates = [common.local(str(each[key])) if each.get(key) else "" for key in ("start", "end")]
         kind = str(each.get("type"))
@@ -224,7 +224,7 @@ def mint(
         book = key_book()
         entry = book.find(lock)
         made = minting.mint(book, entry.id, kind, begin, until, name)
-    out.print(minting.share_text(entry, made), markup=False, highlight=False)
+    out.lines(minting.share_text(entry, made))
 
 
 @app.command("share")
@@ -234,7 +234,7 @@ def share(lock: common.Lock) -> None:
         entry = key_book().find(lock)
         code = codes.check(common.secret("passcode to share"), short=True)
         made = minting.find(entry, code) or _stored(entry, code)
-    out.print(minting.share_text(entry, made), markup=False, highlight=False)
+    out.lines(minting.share_text(entry, made))
 
 
 def _stored(entry: Entry, code: str) -> minting.Minted:
@@ -273,11 +273,11 @@ def admin_show(
     with reporting():
         book = key_book()
         entry = book.find(lock)
-        if reveal and not sys.stdout.isatty():
+        if reveal and not out.is_terminal:
             raise HostError("bad_request", "digits are shown on a terminal only")
     code = common.run_near("looking for %s ..." % entry.name, lambda step: ownership.read_admin_code(book, entry))
     shown = code if reveal else "*" * len(code)
-    out.print("%s: %s" % (entry.name, shown or "no admin passcode"), highlight=False)
+    out.print("%s: %s" % (entry.name, shown or "no admin passcode"))
 
 
 def erase_code(
@@ -291,4 +291,4 @@ def erase_code(
     name = _set_code(lock, ownership.ERASE, code)
     out.print("%s has %s erase code" % (name, "no" if remove else "another"))
     if generate:
-        out.print("erase code: [bold]%s[/]" % code)
+        out.print(styled("erase code: ", (code, "bold")))

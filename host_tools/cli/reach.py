@@ -4,6 +4,7 @@ A command says `via: Gateway` or `via: Change` and has the options --broker, --b
 """
 
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -147,8 +148,8 @@ def target(lock: str) -> tuple[str, str]:
     digits = lock_id(lock)
     try:
         entry = common.key_book().find(lock)
-    except HostError:
-        if len(digits) == 12 and all(sign in "0123456789abcdef" for sign in digits):
+    except HostError as error:  # bad_request: it is also the name of another lock
+        if error.code != "bad_request" and re.fullmatch("[0-9a-f]{12}", digits):
             return digits, digits
         raise
     return entry.id, entry.name

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from host_tools import screen
 from host_tools.cli import common, times
 from host_tools.cli.common import err, out, run
 from host_tools.cli.reach import Gateway, target
@@ -17,6 +17,7 @@ from host_tools.gateway.record_words import is_alarm, words
 from host_tools.gateway.records_store import QUIET_S, Choice, Inflow, RecordStore
 from host_tools.owner import names
 from host_tools.owner.keybook import Entry
+from host_tools.screen import Table
 
 _LONG_S = 130  # the gateway gives a whole log two minutes
 _MAX_ROUNDS = 50
@@ -121,7 +122,7 @@ def _delete(
         newest = store.last(ident, 1)
         choice = Choice(keys=[(int(epoch) if epoch else newest[0]["epoch"] if newest else 0, int(rec))])
     count = store.count(ident, choice)
-    if count and not yes and not typer.confirm("Delete %d records of %s on this computer?" % (count, name)):
+    if count and not yes and not screen.confirm("Delete %d records of %s on this computer?" % (count, name)):
         raise typer.Exit(1)
     out.print("%d records of %s deleted here; the lock's own memory is as it was" % (store.delete(ident, choice), name))
 
@@ -129,7 +130,7 @@ def _delete(
 def _show(rows: list[dict], name: str, total: int, size: int, page: int) -> None:
     pages = max(1, -(-total // size))
     title = name if pages == 1 else "%s, page %d of %d (%d records)" % (name, page, pages, total)
-    table = Table("no.", "when", "what", "who", "battery", title=title, title_justify="left")
+    table = Table("no.", "when", "what", "who", "battery", title=title)
     for each in rows:
         style = "bold red" if is_alarm(each["type"]) else "yellow" if each["ok"] is False else ""
         battery = "" if each["battery"] is None else "%s %%" % each["battery"]

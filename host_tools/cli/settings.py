@@ -4,13 +4,13 @@ import re
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from host_tools.cli import common, times
 from host_tools.cli.common import out, reporting
 from host_tools.cli.options import App
 from host_tools.cli.reach import Change, Gateway, done
 from host_tools.errors import HostError
+from host_tools.screen import Table
 
 setting_app = App(no_args_is_help=True, help="The lock's switches and numbers.")
 passage_app = App(no_args_is_help=True, help="Windows in which the door, once opened, stays open.")
@@ -83,7 +83,7 @@ def passage_list(lock: common.Lock, via: Gateway, as_json: common.Json = False) 
     if as_json:
         out.print_json(data=items)
         return
-    table = Table("day", "from", "until", title=title, title_justify="left")
+    table = Table("day", "from", "until", title=title)
     for item in items:
         table.add_row(_when(item), times.clock(item["from_min"]), times.clock(item["to_min"]))
     out.print(table if items else "%s has no passage windows" % title)

@@ -7,14 +7,10 @@ import asyncio
 import json
 import time
 
-from rich.console import Console
-from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
-
 from host_tools.gateway.client import Gateways
 from host_tools.gateway.record_words import is_alarm, words
 from host_tools.owner.names import Names
+from host_tools.screen import Screen, Table, styled
 
 _REFRESH_S = 0.25
 # Events that are no record, by their method
@@ -33,7 +29,7 @@ class Monitor:
         self._whose = whose or {}
         self._locks: dict[tuple[str, str], dict] = {}
         self._online: dict[tuple[str, str], bool] = {}
-        self._lines: list[str] = []
+        self._lines: list[tuple[str, str | None]] = []
 
     def receive(self, gateway: str, lock: str, leaf: str, text: str) -> None:
         """One message of a lock's availability, state or event topic; anything unreadable is passed over."""
@@ -69,7 +65,7 @@ class Monitor:
             table.add_row(
                 self._name(lock),
                 gateway,
-                "[green]online[/]" if online else "[red]offline[/]",
+                styled(("online", "green") if online else ("offline", "red")),
                 _word(state.get("lock")),
                 _word(state.get("door")),
                 _word(state.get("battery"), "%s %%"),
@@ -79,29 +75,29 @@ class Monitor:
             )
         return table
 
-    async def show(self, console: Console, until_s: float | None = None) -> None:
+    async def show(self, console: Screen, until_s: float | None = None) -> None:
         """Draw until `until_s` (monotonic); without a terminal only the events, then the table once at the end."""
-        with Live(self.table(), console=console, auto_refresh=False, transient=not console.is_terminal) as live:
+        with console.live(self.table()) as draw:
             while until_s is None or time.monotonic() < until_s:
-                for line in self._lines:
-                    console.print(line)
+                for line, style in self._lines:
+                    console.print(line, style=style)
                 self._lines.clear()
-                live.update(self.table(), refresh=console.is_terminal)
+                draw(self.table())
                 await asyncio.sleep(_REFRESH_S)
         if not console.is_terminal:
             console.print(self.table())
 
 
-def event_line(lock: str, event: dict, whose: Names | None = None) -> str:
-    """One event in words, with rich's markup; an alarm stands out. `lock` is its name."""
+def event_line(lock: str, event: dict, whose: Names | None = None) -> tuple[str, str | None]:
+    """One event in words, and its style: an alarm stands out. `lock` is its name."""
     method, who = event.get("method"), event.get("who")
     type = event.get("type")
     is_number = isinstance(type, int) and not isinstance(type, bool)
     text = words(type) if is_number else _EVENTS.get(str(method), "%s %s" % (event.get("event_type"), method or ""))
     name = (whose or Names(None)).of(str(method), who) if isinstance(who, int) else ""
-    line = escape("  ".join(part.strip() for part in (str(event.get("ts") or ""), lock, text, name) if part.strip()))
+    line = "  ".join(part.strip() for part in (str(event.get("ts") or ""), lock, text, name) if part.strip())
     alarming = event.get("event_type") == "alarm" or (is_number and is_alarm(type))
-    return "[bold red]%s[/]" % line if alarming else line
+    return line, "bold red" if alarming else None
 
 
 def _word(value: object, form: str = "%s") -> str:

@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from host_tools import text
 from host_tools.errors import HostError
 
 ENVIRONMENT = "GATEHOUSE_KEYS"
@@ -103,9 +104,16 @@ class KeyBook:
     """The file. Every change is read-modify-write under a lock, so two commands at once lose nothing.
 
     `passphrase(again)` is asked when the file is encrypted; `again` is true when a new one is to be typed twice.
+    `is_meant(typed, entry)` is asked when a text is part of one lock's name only.
     """
 
-    def __init__(self, path: Path | None = None, passphrase: Callable[[bool], str] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        passphrase: Callable[[bool], str] | None = None,
+        is_meant: Callable[[str, Entry], bool] = lambda typed, entry: False,
+    ) -> None:
+        self._is_meant = is_meant
         self.path = Path(path) if path else default_path()
         self._ask = passphrase
         self._phrase: str | None = None
@@ -116,24 +124,25 @@ class KeyBook:
 
     def entries(self) -> list[Entry]:
         """All locks, by name."""
-        return sorted(self._load().values(), key=lambda entry: (entry.name.lower(), entry.mac))
+        return sorted(self._load().values(), key=lambda entry: (text.key(entry.name), entry.mac))
 
     def find(self, who: str) -> Entry:
-        """The lock with this address, id or name (any case, or an unambiguous beginning)."""
-        entries = self.entries()
-        wanted = who.strip().lower()
-        tests: list[Callable[[Entry], bool]] = [
-            lambda entry: entry.id == lock_id(wanted) or entry.name.lower() == wanted,
-            lambda entry: entry.name.lower().startswith(wanted),
-        ]
-        for test in tests:
-            fitting = [entry for entry in entries if test(entry)]
-            if len(fitting) == 1:
-                return fitting[0]
-            if fitting:
-                names = ", ".join("%s (%s)" % (entry.name, entry.mac) for entry in fitting)
-                raise HostError("bad_request", "%r fits several locks: %s" % (who, names), "give the address")
-        raise HostError("unknown_lock", "no lock %r in %s" % (who, self.path), "see `gatehouse keys list`")
+        """The lock with this address, id or name, as `text.pick` says: a part of a name finds nothing."""
+        wanted = lock_id(who.strip())
+        try:
+            return text.pick(
+                wanted if re.fullmatch("[0-9a-f]{12}", wanted) else who,
+                self.entries(),
+                lambda entry: (entry.id, entry.name),
+                lambda entry: "%s (%s)" % (entry.name, entry.mac),
+                "a lock in %s" % self.path,
+                "unknown_lock",
+                "see `gatehouse keys list`",
+            )
+        except text.NoSuchName as error:
+            if len(error.near) == 1 and self._is_meant(who, error.near[0]):
+                return error.near[0]
+            raise
 
     def put(self, entry: Entry) -> None:
         """Add or replace; on the disk when it returns."""

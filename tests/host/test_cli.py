@@ -64,10 +64,10 @@ def test_the_key_book_is_listed_without_secrets(book):
 @pytest.mark.parametrize("form", ["virtual-key", "lock-data"])
 def test_exported_keys_are_private_and_can_be_imported(book, tmp_path, form):
     book.put(ENTRY)
-    assert gatehouse("keys", "export", "front", "--format", form, "--to", "out.json").exit_code == 0
+    assert gatehouse("keys", "export", "front door", "--format", form, "--to", "out.json").exit_code == 0
     path = tmp_path / "out.json"
     assert path.stat().st_mode & 0o777 == 0o600
-    again = gatehouse("keys", "export", "front", "--format", form, "--to", "out.json")
+    again = gatehouse("keys", "export", "front door", "--format", form, "--to", "out.json")
     assert again.exit_code == 1, "an existing file is not overwritten"
     refused = gatehouse("keys", "import", "out.json")
     assert refused.exit_code == 1
@@ -80,9 +80,9 @@ def test_exported_keys_are_private_and_can_be_imported(book, tmp_path, form):
 
 def test_f047_removing_keys_asks_first(book):
     book.put(ENTRY)
-    assert gatehouse("keys", "remove", "front", input="n\n").exit_code == 1
+    assert gatehouse("keys", "remove", "front door", input="n\n").exit_code == 1
     assert book.entries()
-    assert gatehouse("keys", "remove", "front", "--yes").exit_code == 0
+    assert gatehouse("keys", "remove", "front door", "--yes").exit_code == 0
     assert not book.entries()
 
 
@@ -101,13 +101,13 @@ def test_the_key_book_can_be_encrypted_and_opened_with_a_passphrase_file(book, t
     "arguments, word",
     [
         (("unlock", "nobody"), "unknown_lock"),
-        (("unlock", "front", "--broker", "127.0.0.1:1"), "net"),
-        (("state", "front", "--broker", "nonsense:port"), "config"),
+        (("unlock", "front door", "--broker", "127.0.0.1:1"), "net"),
+        (("state", "front door", "--broker", "nonsense:port"), "config"),
         (("keys", "import", "missing.json"), "bad_request"),
-        (("keys", "export", "front", "--format", "x"), "bad_request"),
-        (("passcode", "add", "front", "--generate", "3"), "bad_request"),
-        (("passcode", "add", "front", "--generate", "6", "--until", "yesterday"), "bad_request"),
-        (("passcode", "add", "front", "--generate", "6", "--from", "now"), "bad_request"),
+        (("keys", "export", "front door", "--format", "x"), "bad_request"),
+        (("passcode", "add", "front door", "--generate", "3"), "bad_request"),
+        (("passcode", "add", "front door", "--generate", "6", "--until", "yesterday"), "bad_request"),
+        (("passcode", "add", "front door", "--generate", "6", "--from", "now"), "bad_request"),
         (("flash", "toaster", "/dev/null"), "bad_request"),
         (("provision", "--port", "/dev/null", "--file", "missing.json"), "bad_request"),
         (("sim", "panel", "127.0.0.1:1", "{}"), "link"),
@@ -128,10 +128,10 @@ def test_errors_are_one_line_with_a_code_and_status_1(book, arguments, word):
 
 def test_no_command_takes_a_secret_as_an_argument(book):
     book.put(ENTRY)
-    assert gatehouse("passcode", "add", "front", "123789").exit_code == 2
-    assert gatehouse("passcode", "add", "front", input="123456\n").exit_code == 1, "too simple"
-    assert gatehouse("passcode", "add", "front", input="7391\n").exit_code == 1, "too short without --short"
-    assert gatehouse("passcode", "add", "front", input="").exit_code == 1
+    assert gatehouse("passcode", "add", "front door", "123789").exit_code == 2
+    assert gatehouse("passcode", "add", "front door", input="123456\n").exit_code == 1, "too simple"
+    assert gatehouse("passcode", "add", "front door", input="7391\n").exit_code == 1, "too short without --short"
+    assert gatehouse("passcode", "add", "front door", input="").exit_code == 1
 
 
 def test_a_gateway_is_given_what_it_needs_and_not_the_admin_passcode():
@@ -214,24 +214,24 @@ def test_an_owner_s_first_day(book):
                 run("sim", "panel", panel, '{"do":"touch"}')
                 wait([pairing], 5)
             assert "paired" in pairing.result()
-        assert "GATEHOUSE-L1" in run("import", "front")
-        assert "unlocked" in run("unlock", "front")
+        assert "GATEHOUSE-L1" in run("import", "front door")
+        assert "unlocked" in run("unlock", "front door")
         assert json.loads(run("sim", "panel", panel, '{"do":"state"}'))["mechanics"]["movements"] >= 1
-        assert "locked" in run("lock", "front")
-        assert "LOCKED" in run("state", "front")
+        assert "locked" in run("lock", "front door")
+        assert "LOCKED" in run("state", "front door")
         assert "Front door" in run("info")
-        assert "drift_s" in run("time", "get", "front")
-        run("time", "sync", "front")
-        run("autolock", "set", "front", "7")
-        assert "7" in run("autolock", "get", "front")
-        assert "739105" not in run("passcode", "add", "front", "--until", "+2d", input="739105\n")
-        listed = run("passcode", "list", "front")
+        assert "drift_s" in run("time", "get", "front door")
+        run("time", "sync", "front door")
+        run("autolock", "set", "front door", "7")
+        assert "7" in run("autolock", "get", "front door")
+        assert "739105" not in run("passcode", "add", "front door", "--until", "+2d", input="739105\n")
+        listed = run("passcode", "list", "front door")
         assert "period" in listed
         assert "739105" not in listed
-        run("passcode", "delete", "front", input="739105\n")
-        assert "no passcodes" in run("passcode", "list", "front")
+        run("passcode", "delete", "front door", input="739105\n")
+        assert "no passcodes" in run("passcode", "list", "front door")
         assert "online" in run("monitor", "--seconds", "5")
-        run("records", "front")
-        assert "remote unlock of Front door is off" in run("remote-unlock", "front", "--off")
-        run("forget", "front")
-        assert "gatehouse import" in run("unlock", "front", status=1)
+        run("records", "front door")
+        assert "remote unlock of Front door is off" in run("remote-unlock", "front door", "--off")
+        run("forget", "front door")
+        assert "gatehouse import" in run("unlock", "front door", status=1)

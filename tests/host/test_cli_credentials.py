@@ -50,12 +50,12 @@ def gatehouse(*arguments, input=""):
 @pytest.mark.parametrize(
     "arguments, typed, op, more",
     [
-        (("card", "add", "front"), "123456\n", "card_add", {"number": "123456"}),
-        (("card", "enrol", "front"), "", "card_enrol", {}),
-        (("card", "change", "front", "--slot", "3"), "", "card_change", {"slot": 3, "who": 77}),
-        (("fingerprint", "enrol", "front"), "", "fingerprint_enrol", {}),
-        (("fingerprint", "change", "front", "5"), "", "fingerprint_change", {"number": 5}),
-        (("fob", "change", "front", "c0ffee000009"), "", "fob_change", {"mac": "c0ffee000009"}),
+        (("card", "add", "front door"), "123456\n", "card_add", {"number": "123456"}),
+        (("card", "enrol", "front door"), "", "card_enrol", {}),
+        (("card", "change", "front door", "--slot", "3"), "", "card_change", {"slot": 3, "who": 77}),
+        (("fingerprint", "enrol", "front door"), "", "fingerprint_enrol", {}),
+        (("fingerprint", "change", "front door", "5"), "", "fingerprint_change", {"number": 5}),
+        (("fob", "change", "front door", "c0ffee000009"), "", "fob_change", {"mac": "c0ffee000009"}),
     ],
 )
 def test_periods_and_hours_are_spelled_the_same_for_every_credential(book, asked, arguments, typed, op, more):
@@ -82,7 +82,7 @@ def test_periods_and_hours_are_spelled_the_same_for_every_credential(book, asked
     "command", [("card", "add"), ("card", "enrol"), ("fingerprint", "enrol"), ("fob", "change")], ids=" ".join
 )
 def test_limits_that_make_no_sense_are_refused_before_anything_is_sent(book, asked, command, options):
-    target = ("front", "c0ffee000009") if command[0] == "fob" else ("front",)
+    target = ("front door", "c0ffee000009") if command[0] == "fob" else ("front door",)
     result = gatehouse(*command, *target, *options, input="123456\n")
     assert result.exit_code == 1
     assert result.stderr.startswith("error bad_request: ")
@@ -90,9 +90,9 @@ def test_limits_that_make_no_sense_are_refused_before_anything_is_sent(book, ask
 
 
 def test_passage_windows_take_the_same_days_and_hours(book, asked):
-    assert gatehouse("passage", "add", "front", *HOURS).exit_code == 0
+    assert gatehouse("passage", "add", "front door", *HOURS).exit_code == 0
     assert asked == [("passage_add", {"weekdays": [1, 2, 3, 4, 5], "from_min": 480, "to_min": 1080})]
-    result = gatehouse("passage", "delete", "front", "--days", "mon", "--hours", "8-9")
+    result = gatehouse("passage", "delete", "front door", "--days", "mon", "--hours", "8-9")
     assert (result.exit_code, len(asked)) == (1, 1)
 
 
@@ -105,14 +105,14 @@ def test_days_of_an_ekey_count_from_sunday():
 
 
 def test_whose_card_was_enrolled_is_kept_by_its_mark(book, asked):
-    assert gatehouse("card", "enrol", "front", "--name", "Ada").exit_code == 0
-    assert names.Names(book.find("front")).of("card", 77) == "Ada"
+    assert gatehouse("card", "enrol", "front door", "--name", "Ada").exit_code == 0
+    assert names.Names(book.find("front door")).of("card", 77) == "Ada"
 
 
 def test_a_card_number_is_no_argument(book, asked):
-    assert gatehouse("card", "add", "front", "123456").exit_code == 2
-    assert gatehouse("card", "add", "front", input="").exit_code == 1
-    assert gatehouse("card", "add", "front", input="12ab\n").exit_code == 1
+    assert gatehouse("card", "add", "front door", "123456").exit_code == 2
+    assert gatehouse("card", "add", "front door", input="").exit_code == 1
+    assert gatehouse("card", "add", "front door", input="12ab\n").exit_code == 1
     assert not asked
 
 

@@ -18,9 +18,9 @@ YELLOW, RED = "\x1b[33m", "\x1b[31m"
 @pytest.mark.parametrize("who, number", [("me", "-2019"), ("Administrator", "-2020"), ("admin", "-2020")])
 def test_f064_nobody_sends_an_ekey_to_himself_or_to_the_administrator(book: KeyBook, who: str, number: str) -> None:  # noqa: F811
     book.put(ENTRY)
-    done = gatehouse("ekey", "send", "front", who, "--until", "+2d")
+    done = gatehouse("ekey", "send", "front door", who, "--until", "+2d")
     assert done.exit_code == 1 and number in done.output
-    assert not book.find("front").ekeys
+    assert not book.find("front door").ekeys
 
 
 def test_f069_a_deadline_is_yellow_when_it_comes_near_and_red_when_it_has_passed(book: KeyBook, monkeypatch) -> None:  # noqa: F811
@@ -30,7 +30,7 @@ def test_f069_a_deadline_is_yellow_when_it_comes_near_and_red_when_it_has_passed
     sent = [asdict(ekeys.Ekey(0x4B000000 + n, who, "timed", now - DAY_S, ends[who])) for n, who in enumerate(ends)]
     book.put(Entry(**{**vars(ENTRY), "ekeys": sent}))
     lines = {
-        who: line for line in gatehouse("ekey", "list", "front").output.splitlines() for who in ends if who in line
+        who: line for line in gatehouse("ekey", "list", "front door").output.splitlines() for who in ends if who in line
     }
     assert YELLOW in lines["Soon"] and "expires in 2 days" in lines["Soon"]
     assert RED in lines["Late"] and "expired" in lines["Late"]

@@ -72,13 +72,13 @@ def gateway(book):  # noqa: F811
 
 
 def known(book, kind):  # noqa: F811
-    return [each for each in names.Names(book.find("front")).credentials if each.kind == kind]
+    return [each for each in names.Names(book.find("front door")).credentials if each.kind == kind]
 
 
 @pytest.mark.parametrize("where", ["before", "after"])
 def test_what_the_gateway_keeps_is_told_at_once_and_noted_as_pending(book, gateway, where):  # noqa: F811
     gateway.answers["passcode_add"] = KEPT
-    command = ["passcode", "add", "front", "--name", "Ada", "--generate", "6", *gateway.at]
+    command = ["passcode", "add", "front door", "--name", "Ada", "--generate", "6", *gateway.at]
     began_s = time.monotonic()
     result = gatehouse(*(["--no-wait", *command] if where == "before" else [*command, "--no-wait"]))
     assert result.exit_code == 0, result.output
@@ -92,13 +92,13 @@ def test_what_the_gateway_keeps_is_told_at_once_and_noted_as_pending(book, gatew
 
     gateway.answers["passcode_list"] = {"ok": True, "code": "ok", "data": {"items": []}}
     gateway.answers["jobs"] = {"ok": True, "code": "ok", "data": {"items": [{"id": ident, "state": "adding"}]}}
-    assert "waits as %s" % ident in gatehouse("passcode", "list", "front", *gateway.at).stdout
+    assert "waits as %s" % ident in gatehouse("passcode", "list", "front door", *gateway.at).stdout
     assert known(book, "passcode")[0].pending == ident, "it still waits"
 
 
 def _add(gateway):
     gateway.answers["passcode_add"] = KEPT
-    result = gatehouse("passcode", "add", "front", "--name", "Ada", "--no-wait", *gateway.at, input="739105\n")
+    result = gatehouse("passcode", "add", "front door", "--name", "Ada", "--no-wait", *gateway.at, input="739105\n")
     assert result.exit_code == 0, result.output
     gateway.answers["jobs"] = {"ok": True, "code": "ok", "data": {"items": []}}
 
@@ -109,7 +109,7 @@ def test_a_pending_code_that_the_lock_lists_later_is_there(book, gateway):  # no
     item = {"code": "******", "type": "period", "who": credential.who[0], "start": "2026-01-01T00:00:00+00:00"}
     item["end"] = "2026-01-02T00:00:00+00:00"
     gateway.answers["passcode_list"] = {"ok": True, "code": "ok", "data": {"items": [item]}}
-    listed = gatehouse("passcode", "list", "front", *gateway.at).stdout
+    listed = gatehouse("passcode", "list", "front door", *gateway.at).stdout
     assert "Ada" in listed and "waits" not in listed
     (credential,) = known(book, "passcode")
     assert (credential.pending, credential.gone) == ("", None)
@@ -119,23 +119,23 @@ def test_a_pending_code_that_the_lock_lists_later_is_there(book, gateway):  # no
 def test_a_pending_code_that_came_to_nothing_is_gone(book, gateway):  # noqa: F811
     _add(gateway)
     gateway.answers["passcode_list"] = {"ok": True, "code": "ok", "data": {"items": []}}
-    assert "no passcodes" in gatehouse("passcode", "list", "front", *gateway.at).stdout
+    assert "no passcodes" in gatehouse("passcode", "list", "front door", *gateway.at).stdout
     (credential,) = known(book, "passcode")
     assert credential.pending == "" and credential.gone
 
 
 def test_a_refusal_ends_the_command_and_notes_nothing(book, gateway):  # noqa: F811
     gateway.answers["passcode_add"] = {"ok": False, "code": "refused", "data": {"reason": "full"}}
-    result = gatehouse("passcode", "add", "front", "--name", "Ada", "--no-wait", *gateway.at, input="739105\n")
+    result = gatehouse("passcode", "add", "front door", "--name", "Ada", "--no-wait", *gateway.at, input="739105\n")
     assert result.exit_code == 1 and result.stderr.startswith("error refused: "), result.output
     assert known(book, "passcode") == []
 
 
 def test_a_deletion_that_waits_leaves_the_credential(book, gateway):  # noqa: F811
-    assert gatehouse("card", "add", "front", "--name", "Ada", *gateway.at, input="123456\n").exit_code == 0
+    assert gatehouse("card", "add", "front door", "--name", "Ada", *gateway.at, input="123456\n").exit_code == 0
     assert known(book, "card")[0].pending == ""
     gateway.answers["card_delete"] = KEPT
-    result = gatehouse("card", "delete", "front", "--no-wait", "--json", *gateway.at, input="123456\n")
+    result = gatehouse("card", "delete", "front door", "--no-wait", "--json", *gateway.at, input="123456\n")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert (told["code"], told["id"]) == ("progress", gateway.asked[-1]["id"])
@@ -143,21 +143,21 @@ def test_a_deletion_that_waits_leaves_the_credential(book, gateway):  # noqa: F8
     assert (card.pending, card.gone) == (told["id"], None)
     gateway.answers["jobs"] = {"ok": True, "code": "ok", "data": {"items": []}}
     gateway.answers["card_list"] = {"ok": True, "code": "ok", "data": {"items": []}}
-    assert "has no cards" in gatehouse("card", "list", "front", *gateway.at).stdout
+    assert "has no cards" in gatehouse("card", "list", "front door", *gateway.at).stdout
     assert known(book, "card")[0].gone
 
 
 def test_an_ekey_that_waits_keeps_its_bundle_until_the_lock_has_it(book, gateway, tmp_path):  # noqa: F811
     gateway.answers["ekey_list"] = {"ok": True, "code": "ok", "data": {"flag_pos": 0, "next_uid": 77, "items": []}}
     gateway.answers["ekey_add"] = KEPT
-    result = gatehouse("ekey", "send", "front", "Mia", "--no-wait", "--to", "mia.json", *gateway.at)
+    result = gatehouse("ekey", "send", "front door", "Mia", "--no-wait", "--to", "mia.json", *gateway.at)
     assert result.exit_code == 0 and "keeps it as" in result.stdout, result.output
     assert (tmp_path / "mia.json").exists()
-    assert [each["state"] for each in book.find("front").ekeys] == ["sending"]
+    assert [each["state"] for each in book.find("front door").ekeys] == ["sending"]
     item = {"uid": 77, "start": None, "end": None, "remote": False, "once": False, "state": "normal"}
     gateway.answers["ekey_list"] = {"ok": True, "code": "ok", "data": {"items": [item]}}
-    assert "normal" in gatehouse("ekey", "list", "front", "--check", *gateway.at).stdout
-    assert [each["state"] for each in book.find("front").ekeys] == ["normal"]
+    assert "normal" in gatehouse("ekey", "list", "front door", "--check", *gateway.at).stdout
+    assert [each["state"] for each in book.find("front door").ekeys] == ["normal"]
 
 
 def test_an_ekey_that_waits_takes_the_place_of_the_one_before(book, gateway, tmp_path):  # noqa: F811
@@ -165,7 +165,7 @@ def test_an_ekey_that_waits_takes_the_place_of_the_one_before(book, gateway, tmp
     book.put(replace(ENTRY, model="GATEHOUSE-L1", ekeys=[{**ekey, "state": "normal", "sent": 1, "hours": None}]))
     gateway.answers["ekey_list"] = {"ok": True, "code": "ok", "data": {"flag_pos": 0, "next_uid": 77, "items": []}}
     gateway.answers["ekey_add"] = gateway.answers["ekey_delete"] = KEPT
-    result = gatehouse("ekey", "send", "front", "Mia", "--no-wait", "--to", "mia.json", *gateway.at)
+    result = gatehouse("ekey", "send", "front door", "Mia", "--no-wait", "--to", "mia.json", *gateway.at)
     assert result.exit_code == 0, result.output
     assert [(each["op"], each.get("args")) for each in gateway.asked[1:]] == [
         ("ekey_add", None),  # its arguments are sealed
@@ -178,13 +178,13 @@ def test_a_change_of_an_ekey_that_waits_is_sent_whole(book, gateway):  # noqa: F
     book.put(replace(ENTRY, ekeys=[{**ekey, "state": "normal", "sent": 1, "hours": None}]))
     for op in ("ekey_change", "ekey_freeze"):
         gateway.answers[op] = KEPT
-    result = gatehouse("ekey", "freeze", "front", "Mia", "--no-wait", *gateway.at)
+    result = gatehouse("ekey", "freeze", "front door", "Mia", "--no-wait", *gateway.at)
     assert result.exit_code == 0 and "is frozen" not in result.stdout, result.output
     assert [each["op"] for each in gateway.asked] == ["ekey_change", "ekey_freeze"]
-    assert book.find("front").ekeys[0]["state"] == "normal"
+    assert book.find("front door").ekeys[0]["state"] == "normal"
 
 
 def test_names_are_kept_also_of_a_lock_that_is_given_by_its_name(book, gateway):  # noqa: F811
     gateway.answers["fingerprint_enrol"] = {"ok": True, "code": "ok", "ms": 1, "data": {"number": 5}}
-    assert gatehouse("fingerprint", "enrol", "front", "--name", "Ada", *gateway.at).exit_code == 0
+    assert gatehouse("fingerprint", "enrol", "front door", "--name", "Ada", *gateway.at).exit_code == 0
     assert [(each.name, each.number) for each in known(book, "fingerprint")] == [("Ada", 5)]

@@ -19,7 +19,7 @@ def test_what_is_put_is_found_again_by_name_address_and_id(tmp_path):
     book = KeyBook(tmp_path / "deep" / "keys.json")
     book.put(entry())
     again = KeyBook(book.path)
-    for who in ("front door", "Front", "aa:bb:cc:11:22:33", "AABBCC112233"):
+    for who in ("front door", "FRONT DOOR", "aa:bb:cc:11:22:33", "AABBCC112233"):
         assert again.find(who) == entry()
     assert stat.S_IMODE(os.stat(book.path).st_mode) == 0o600
     assert [name for name in os.listdir(book.path.parent) if name.startswith(".keys-")] == []
@@ -68,7 +68,8 @@ def test_ambiguous_and_unknown_names(tmp_path):
     book = KeyBook(tmp_path / "keys.json")
     book.put(entry())
     book.put(entry("aa:bb:cc:11:22:34", "Front gate"))
-    for who, code in (("front", "bad_request"), ("cellar", "unknown_lock")):
+    book.put(entry("aa:bb:cc:11:22:35", "front Gate"))
+    for who, code in (("front gate", "bad_request"), ("front", "unknown_lock"), ("cellar", "unknown_lock")):
         with pytest.raises(HostError) as caught:
             book.find(who)
         assert caught.value.code == code

@@ -55,7 +55,7 @@ def gatehouse(*arguments, status=0, input=None):
 
 
 def shown(*options):
-    return json.loads(gatehouse("records", "front", "--stored", "--json", *options))
+    return json.loads(gatehouse("records", "front door", "--stored", "--json", *options))
 
 
 def test_f102_records_come_in_pages_of_20_and_at_most_200(book):
@@ -65,8 +65,8 @@ def test_f102_records_come_in_pages_of_20_and_at_most_200(book):
     assert first["total"] == 250
     assert [each["rec"] for each in shown("--page", "2")["records"]] == list(range(210, 230))
     assert len(shown("--size", "200", "--page", "2")["records"]) == 50
-    gatehouse("records", "front", "--stored", "--size", "201", status=2)
-    assert "page 1 of 13" in gatehouse("records", "front", "--stored")
+    gatehouse("records", "front door", "--stored", "--size", "201", status=2)
+    assert "page 1 of 13" in gatehouse("records", "front door", "--stored")
 
 
 def test_f102_f108_records_are_chosen_by_time_person_kind_and_number(book):
@@ -97,9 +97,9 @@ def test_f102_f108_records_are_chosen_by_time_person_kind_and_number(book):
     assert chosen("--since", when[0], "--until", when[1]) == [1, 2]
     named = {each["rec"]: each["name"] for each in shown()["records"]}
     assert (named[0], named[1], named[3], named[5]) == ("Ada", "Ben's card", "gateway", "")
-    gatehouse("records", "front", "--stored", "--person", "Nobody", status=1)
-    gatehouse("records", "front", "--stored", "--kind", "voice", status=1)
-    text = gatehouse("records", "front", "--stored")
+    gatehouse("records", "front door", "--stored", "--person", "Nobody", status=1)
+    gatehouse("records", "front door", "--stored", "--kind", "voice", status=1)
+    text = gatehouse("records", "front door", "--stored")
     assert "unlocked by passcode" in text and "Ada" in text and "TAMPERED" in text
     assert "864201" not in text and "3661413478" not in text
 
@@ -118,7 +118,7 @@ def test_f107_the_export_of_half_a_year_holds_exactly_its_records(book, tmp_path
         ]
     )
     path = tmp_path / ("out." + ending)
-    gatehouse("records", "front", "--stored", "--half-year", "--export", str(path))
+    gatehouse("records", "front door", "--stored", "--half-year", "--export", str(path))
     assert path.stat().st_mode & 0o777 == 0o600
     if ending == "csv":
         with open(path, newline="") as file:
@@ -152,13 +152,13 @@ def test_a_file_of_another_kind_is_refused(book, tmp_path):
 def test_f106_deleted_records_do_not_come_back_and_only_the_owner_deletes(book):
     items = [item(number, 4, 1790000000 + number, ADA) for number in range(5)]
     keep(items)
-    gatehouse("records", "front", "--delete", "2", input="n\n", status=1)
+    gatehouse("records", "front door", "--delete", "2", input="n\n", status=1)
     assert shown()["total"] == 5
-    gatehouse("records", "front", "--delete", "2", "--yes")
+    gatehouse("records", "front door", "--delete", "2", "--yes")
     assert [each["rec"] for each in shown()["records"]] == [0, 1, 3, 4]
     assert keep(items) == 0, "reading the lock again"
     assert shown()["total"] == 4
-    gatehouse("records", "front", "--clear", "--until", datetime.fromtimestamp(1790000004).isoformat(), "--yes")
+    gatehouse("records", "front door", "--clear", "--until", datetime.fromtimestamp(1790000004).isoformat(), "--yes")
     assert [each["rec"] for each in shown()["records"]] == [4]
     with RecordStore() as store:
         assert store._base.execute("SELECT COUNT(*) FROM records WHERE who IS NOT NULL").fetchone() == (1,)
@@ -190,10 +190,10 @@ def test_a_file_of_the_first_release_is_taken_over(tmp_path):
 def test_alarms_are_told_in_words():
     for type, said in ((44, "TAMPERED"), (48, "LOCKED OUT"), (64, "DOOR LEFT OPEN"), (66, "COULD NOT LOCK")):
         event, method, _ = records.meaning(type)
-        line = monitor.event_line("Front", {"event_type": event, "type": type, "method": method, "ts": "T"})
-        assert said in line and line.startswith("[bold red]")
+        line, style = monitor.event_line("Front", {"event_type": event, "type": type, "method": method, "ts": "T"})
+        assert said in line and style == "bold red"
     opened = {"event_type": "unlock", "type": 4, "method": "passcode", "who": ADA, "rec": 1, "ts": "T"}
-    assert monitor.event_line("Front", opened) == "T  Front  unlocked by passcode  %d" % ADA
-    assert "left at the broker" in monitor.event_line("F", {"event_type": "alarm", "method": "retained_command"})
+    assert monitor.event_line("Front", opened) == ("T  Front  unlocked by passcode  %d" % ADA, None)
+    assert "left at the broker" in monitor.event_line("F", {"event_type": "alarm", "method": "retained_command"})[0]
     assert record_words.words(200) == "type 200"
     assert all(record_words.words(type) != "type %d" % type for type in range(1, 102) if type != 2)

@@ -1,0 +1,155 @@
+"""All that the command line shows, and all that it asks: lines, tables, JSON, questions, progress, the live view.
+
+Owns rich, Typer's questions, standard output and standard error: nothing else in `host_tools.cli`, `owner`, `near` and
+`gateway` imports or uses them (tests/host/test_screen.py). Every string goes through `text.printable` on its way out
+and none is ever read as markup, so a name or a payload is shown and never obeyed. Looks are given as styles.
+"""
+
+import contextlib
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import rich.live
+import rich.table
+import typer
+from rich.console import Console as _RichConsole
+from rich.console import ConsoleRenderable, RichCast
+from rich.text import Text
+
+from host_tools.text import is_safe, printable
+
+_MAX_CELL = 200  # characters; a stranger's million is cut
+_NOT_ASCII = re.compile("[^\x00-\x7e]")
+
+
+class _Console(_RichConsole):
+    """rich's console with one way from str to what is shown; `print`, tables, titles and measuring all use it."""
+
+    def render_str(self, text: str, *, style: Any = "", justify: Any = None, overflow: Any = None, **_: Any) -> Text:
+        return Text(printable(text), style=style, justify=justify, overflow=overflow)
+
+
+class Table(rich.table.Table):
+    """rich's table; a cell may be anything: None is empty, what is neither text nor styled text is shown by `str`."""
+
+    def __init__(self, *headings: str, title: str | None = None, **options: Any) -> None:
+        super().__init__(
+            *headings, title=None if title is None else printable(title, _MAX_CELL), title_justify="left", **options
+        )
+
+    def add_row(self, *cells: Any, style: Any = None, end_section: bool = False) -> None:
+        super().add_row(*map(_cell, cells), style=style, end_section=end_section)
+
+
+def _cell(value: object) -> Any:
+    if value is None:
+        return ""
+    return value if isinstance(value, ConsoleRenderable | RichCast) else printable(value, _MAX_CELL)
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """One line made of texts and (text, style)."""
+    whole = Text()
+    for part in parts:
+        words, style = (part, "") if isinstance(part, str) else part
+        whole.append(printable(words), style)
+    return whole
+
+
+class Screen:
+    """One of the two streams. They are looked up at each use, as tests and pipes replace them."""
+
+    def __init__(self, is_error: bool = False) -> None:
+        self._console = _Console(stderr=is_error, highlight=False, markup=False, emoji=False)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self._console.is_terminal
+
+    @property
+    def encoding(self) -> str:
+        return self._console.encoding
+
+    def print(self, *things: object, style: str | None = None) -> None:
+        """One line, or a table. A text without its own line ends; those in it are shown as `\\x0a` (see `lines`)."""
+        self._be_lenient()
+        shown = [each if isinstance(each, ConsoleRenderable | RichCast) else printable(each) for each in things]
+        is_text = all(isinstance(each, str | Text) for each in shown)
+        self._console.print(*shown, style=style, soft_wrap=is_text)
+
+    def lines(self, text: str) -> None:
+        """A text of our own making that has several lines."""
+        for line in text.split("\n"):
+            self.print(line)
+
+    def print_json(self, data: Any) -> None:
+        """JSON, indented; what a terminal could misread stands as `\\u202e`, in strings the same to a reader."""
+        self._be_lenient()
+        self._console.file.write(as_json(data) + "\n")
+        self._console.file.flush()
+
+    @contextlib.contextmanager
+    def status(self, text: str) -> Iterator[Callable[[str], None]]:
+        """A spinner with a text on a terminal -> what changes the text; plain lines of changes elsewhere."""
+        self._be_lenient()
+        if not self.is_terminal:
+            yield lambda step: self.print("  %s" % step)
+            return
+        with self._console.status(styled(text)) as spinner:
+            yield lambda step: spinner.update(styled(step))
+
+    @contextlib.contextmanager
+    def live(self, view: Table) -> Iterator[Callable[[Table], None]]:
+        """A table that stays and changes on a terminal -> what shows it anew; elsewhere nothing of it is drawn."""
+        self._be_lenient()
+        options: Any = {"console": self._console, "auto_refresh": False, "transient": not self.is_terminal}
+        with rich.live.Live(view, **options) as drawn:
+            yield lambda table: drawn.update(table, refresh=self.is_terminal)
+
+    def _be_lenient(self) -> None:
+        """What the stream's encoding lacks is written as an escape; it ends no command."""
+        file: Any = self._console.file
+        if getattr(file, "errors", "") in ("strict", "surrogateescape") and hasattr(file, "reconfigure"):
+            file.reconfigure(errors="backslashreplace")
+
+
+out = Screen()
+err = Screen(is_error=True)
+
+
+def as_json(data: Any, indent: int | None = 2) -> str:
+    """JSON text in which every unsafe character is an escape."""
+    return _NOT_ASCII.sub(_json_escape, json.dumps(data, indent=indent, ensure_ascii=False, default=str))
+
+
+def _json_escape(match: re.Match) -> str:
+    return match[0] if is_safe(match[0]) and ord(match[0]) != 0x7F else json.dumps(match[0])[1:-1]
+
+
+def asks() -> bool:
+    """Whether there is somebody who can be asked."""
+    return sys.stdin.isatty()
+
+
+def confirm(question: str, default: bool = False, abort: bool = False) -> bool:
+    """A question with yes or no; with `abort`, no ends the command."""
+    return bool(typer.confirm(printable(question), default=default, abort=abort))
+
+
+def ask(question: str, default: Any = None, type: Any = None, is_secret: bool = False, again: bool = False) -> Any:
+    """A question with an answer, as Typer asks it; `again` asks twice for the same."""
+    shown = printable(question)
+    return typer.prompt(shown, default=default, type=type, hide_input=is_secret, confirmation_prompt=again)
+
+
+def read_line() -> str:
+    """A line of standard input without its end; "" at the end of it."""
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def read_all() -> bytes:
+    """All of standard input."""
+    return sys.stdin.buffer.read()
