@@ -2,7 +2,7 @@
 
 from firmware.lib import records
 
-_HEAT = 50
+_OPENED_BY_ITSELF = (50, 111)  # for heat, for want of power: nobody asked for it
 _WORDS = """
 1 unlocked by app
 3 unlocked by server
@@ -104,6 +104,11 @@ _WORDS = """
 99 device added
 100 device deleted
 101 devices cleared
+107 record of a partner's device
+111 OPENED BY LOW BATTERY
+115 HIGH TEMPERATURE
+116 FIRE
+249 NFC state read
 """
 _OF = {int(number): words for number, words in (line.split(" ", 1) for line in _WORDS.strip().splitlines())}
 
@@ -115,4 +120,4 @@ def words(type: int | None) -> str:
 
 def is_alarm(type: int | None) -> bool:
     """True for what needs a look at once."""
-    return type is not None and (records.meaning(type)[0] == "alarm" or type == _HEAT)
+    return type is not None and (records.meaning(type)[0] == "alarm" or type in _OPENED_BY_ITSELF)

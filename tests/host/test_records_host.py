@@ -196,4 +196,7 @@ def test_alarms_are_told_in_words():
     assert monitor.event_line("Front", opened) == ("T  Front  unlocked by passcode  %d" % ADA, None)
     assert "left at the broker" in monitor.event_line("F", {"event_type": "alarm", "method": "retained_command"})[0]
     assert record_words.words(200) == "type 200"
+    for type, said in ((107, "partner"), (111, "LOW BATTERY"), (115, "TEMPERATURE"), (116, "FIRE"), (249, "NFC")):
+        assert said in record_words.words(type)  # hardware-facts.md F57
+        assert record_words.is_alarm(type) is (type in (111, 115, 116))
     assert all(record_words.words(type) != "type %d" % type for type in range(1, 102) if type != 2)

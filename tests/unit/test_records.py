@@ -33,6 +33,12 @@ class Records(unittest.TestCase):
         self.assertEqual((record.type, records.fields(record), record.tail), (200, {}, b"whatever"))
         self.assertEqual(records.meaning(200), ("other", "unknown", True))
 
+    def test_tails_that_nobody_has_seen_are_kept_and_not_read(self):
+        for kind in (107, 111, 115, 116, 249):
+            for tail in (b"", b"\x01\x02\x03\x04", b"\x06123456"):
+                record = records.decode(records.encode(kind, DATE, 7, tail))
+                self.assertEqual((record.type, record.tail, records.fields(record)), (kind, tail, {}))
+
     def test_unset_clock_costs_the_date_only(self):
         record = records.decode(b"\x0e" + b"\x00" * 6 + b"\x5a")
         self.assertEqual((record.date, record.battery), (None, 90))
@@ -50,6 +56,11 @@ class Records(unittest.TestCase):
             (45, ("lock", "auto_lock", True)),
             (48, ("alarm", "unknown", True)),
             (93, ("credential_changed", "passcode", True)),
+            (107, ("other", "unknown", True)),
+            (111, ("unlock", "sensor", True)),
+            (115, ("alarm", "sensor", True)),
+            (116, ("alarm", "sensor", True)),
+            (249, ("other", "unknown", True)),
         )
         for kind, wanted in table:
             self.assertEqual(records.meaning(kind), wanted)
@@ -64,7 +75,9 @@ class Listed(unittest.TestCase):
 
     def test_failures_and_what_is_not_listed(self):
         self.assertEqual(records.listed(11), (4, True))
-        for type in (0, 2, 14, 93, 101, 102, 200, 255):
+        for type in (111, 115, 116):  # nothing that concerns the door or the house stays out of the list
+            self.assertEqual(records.listed(type), (type, False))
+        for type in (0, 2, 14, 93, 101, 102, 107, 200, 249, 255):
             self.assertEqual(records.listed(type), (None, False))
 
     def test_what_the_list_calls_a_failure_is_not_reported_as_done(self):
