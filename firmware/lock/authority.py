@@ -23,7 +23,7 @@ _S1 = const(1)
 _S3 = const(3)
 _P_OR_S3 = const(4)
 _CHALLENGE = const(5)  # an open challenge, of 0x55 or 0x41
-_ADMIN_CHALLENGE = const(6)  # an open challenge, of 0x41
+_PROOF = const(6)  # an open challenge; that of 0x55 only on a paired lock, where it opens nothing
 _FRESH_S3 = const(7)  # S3, at most 30 s old
 _PAIR_INIT = const(8)
 _PAIR_KEY = const(9)
@@ -37,6 +37,7 @@ _UNKNOWN = const(0x1B)
 
 _PROTOCOL = const(5)
 _VERSION = const(3)
+_GREETING_VERSION = const(1)  # the vendor's app greets with the header 5.1 before it knows the lock's
 _FRESH_S3_MS = const(30000)
 _NO_BIT = const(255)
 
@@ -53,7 +54,7 @@ _ROWS = {
     opcodes.LOG: (_S1, 255, False, False, b"\x02"),
     opcodes.CHECK_ADMIN: (_S1, 255, False, False, b"\x0b"),
     opcodes.CHECK_USER: (_S1, 255, False, False, b"\x11"),
-    opcodes.CHECK_RANDOM: (_ADMIN_CHALLENGE, 255, False, False, b"\x04"),
+    opcodes.CHECK_RANDOM: (_PROOF, 255, False, False, b"\x04"),
     opcodes.UNLOCK: (_CHALLENGE, 255, False, False, b"\x08"),
     opcodes.LOCK: (_CHALLENGE, 8, False, False, b"\x08"),
     opcodes.SET_CLOCK: (_S1, 255, False, False, b"\x06"),
@@ -89,6 +90,7 @@ _ROWS = {
 
 # What a frozen lock still does in an admin session (domain.md 3.4). Every operation of these commands:
 _FREE = (
+    opcodes.INIT,
     opcodes.STATUS,
     opcodes.FEATURES,
     opcodes.GET_CLOCK,
@@ -148,6 +150,8 @@ class Standing:
 
 def _state_refusal(level, standing, length, may_be_empty):
     stage = standing.stage
+    if level == _PAIR_INIT and stage == PAIRED:
+        return None
     if level == _PAIR_INIT or level == _PAIR_KEY:
         return None if stage == FACTORY and standing.window_open else _NOT_SETTABLE
     if level == _PAIR_ADMIN:
@@ -160,8 +164,9 @@ def _state_refusal(level, standing, length, may_be_empty):
         allowed = length > 0 or stage == PROVISIONAL or standing.has_key or not may_be_empty
     elif level == _CHALLENGE:  # the bolt rests while a pairing is under way (security.md PAIR-3)
         allowed = stage == PAIRED and standing.challenge_of in (opcodes.CHECK_ADMIN, opcodes.CHECK_USER)
-    elif level == _ADMIN_CHALLENGE:
-        allowed = standing.challenge_of == opcodes.CHECK_ADMIN
+    elif level == _PROOF:
+        is_user = standing.challenge_of == opcodes.CHECK_USER and stage == PAIRED
+        allowed = is_user or standing.challenge_of == opcodes.CHECK_ADMIN
     elif level == _P_OR_S3 and stage == PROVISIONAL:
         allowed = True
     elif level == _FRESH_S3:
@@ -204,12 +209,24 @@ def plain_length_allowed(command, length, standing):
 
 
 def envelope(raw):
-    """One whole frame -> Frame, or None: bad CRC, another version."""
+    """One whole frame -> Frame, or None: bad CRC, another version (of 0x45: hardware-facts.md F20)."""
     try:
         request = frame.decode(raw)
     except ProtocolError:
         return None
-    return request if request.protocol == _PROTOCOL and request.version == _VERSION else None
+    is_known = request.version == _VERSION
+    if request.command == opcodes.INIT:
+        is_known = is_known or request.version == _GREETING_VERSION
+    return request if request.protocol == _PROTOCOL and is_known else None
+
+
+def is_greeting(command, standing):
+    """True for 0x45 on a paired lock, with which the vendor's app begins every session (hardware-facts.md F20).
+
+    It gives no level and changes nothing, so its payload is not looked at: nothing about it can be told from the
+    answer (security.md ORC-4).
+    """
+    return command == opcodes.INIT and standing.stage == PAIRED
 
 
 def open_request(command, payload, key, standing, decode):

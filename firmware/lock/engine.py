@@ -218,7 +218,7 @@ class Engine:
             return
         self.device.enrolment.cancel()  # any other request ends it
         command = request.command
-        payload = request.payload
+        payload = b"" if authority.is_greeting(command, standing) else request.payload
         error = authority.refusal(command, len(payload), standing, self.features, self._strict_empty)
         key = self._key_for(command, standing.stage)
         if error is not None:

@@ -1,6 +1,6 @@
 """The lock's end of the link: login, unlock, state, and what is refused or ended how."""
 
-from firmware.lib import crypto, frame, opcodes
+from firmware.lib import crypto, dates, frame, opcodes
 from firmware.lib.messages import passcode_client
 from firmware.lib.messages import session_client as session
 from tests.scratch import scratch
@@ -133,9 +133,48 @@ class TestSessions(LinkCase):
         rig.wait(2000, 1000)
         self.assertFalse(rig.engine.is_throttled(rig.now_ms))
 
-    def test_user_challenge_gives_no_admin_session(self):
-        challenge = session.challenge(self.rig.ask(opcodes.CHECK_USER, session.check_user()))
-        self.refused(0x02, opcodes.CHECK_RANDOM, session.check_random(challenge, UNLOCK_KEY))
+    def check_random_as_user(self, unlock_key=UNLOCK_KEY, **who):
+        challenge = session.challenge(self.rig.ask(opcodes.CHECK_USER, session.check_user(**who)))
+        return self.rig.ask(opcodes.CHECK_RANDOM, session.check_random(challenge, unlock_key))
+
+    def test_proof_of_a_user_opens_nothing(self):
+        """decisions.md DEC-19: 0x30 after 0x55 is answered, and of what needs S3 everything stays refused."""
+        rig = self.rig
+        rig.device.battery_pct = 71
+        self.assertEqual(self.check_random_as_user(), b"\x47")
+        for opcode, plain in (
+            (opcodes.PASSCODE, passcode_client.clear()),
+            (opcodes.CARD, b"\x01\x00\x00"),
+            (opcodes.AUTO_LOCK, b"\x02\x00\x07"),
+            (opcodes.GET_ADMIN_PASSCODE, b""),
+            (opcodes.RESET, b""),
+            (opcodes.UNLOCK, session.operate(1, UNLOCK_KEY, 5)),  # its challenge is used up
+            (opcodes.CHECK_RANDOM, session.check_random(1, UNLOCK_KEY)),
+        ):
+            self.refused(0x02, opcode, plain)
+        self.assertIsNone(rig.engine.session.s3_age_ms(rig.now_ms))
+        self.assertEqual(rig.pins.movements, 0)
+
+    def test_proof_of_a_user_moves_the_clock_no_further_than_the_key_alone(self):
+        rig = self.rig
+        rig.device.battery_pct = 71
+        now = dates.to_seconds(rig.device.stores.clock.date6())
+        for moved_s, error in ((300, None), (301, 0x02), (-1, None), (9000, 0x02), (-86400, 0x02)):
+            self.check_random_as_user()
+            plain = session.set_clock(dates.from_seconds(now + moved_s))
+            if error is None:
+                self.assertEqual(rig.ask(opcodes.SET_CLOCK, plain), b"\x47")  # with the battery
+            else:
+                self.refused(error, opcodes.SET_CLOCK, plain)
+
+    def test_wrong_proof_of_a_user_counts_as_a_wrong_unlock(self):
+        rig = self.rig
+        rig.log_in()
+        with self.assertRaises(Refused):
+            self.check_random_as_user(99)
+        self.assertEqual(rig.device.stores.limits.user.consecutive, 1)
+        self.assertEqual(rig.device.stores.limits.admin.consecutive, 0)
+        self.refused(0x02, opcodes.PASSCODE, passcode_client.clear())  # and ends the admin session
 
     def test_repeated_unlock_is_answered_and_not_done_again(self):
         rig = self.rig

@@ -1,6 +1,6 @@
 """The lock's end of the link: pairing, and what ends or undoes it."""
 
-from firmware.lib import advert, crypto, opcodes
+from firmware.lib import advert, crypto, frame, opcodes
 from firmware.lib.messages import pairing_client as pairing
 from firmware.lib.messages import passcode_client, settings_client
 from firmware.lib.messages import session_client as session
@@ -112,9 +112,65 @@ class TestPairing(LinkCase):
         rig = self.rig.paired()
         rig.lock.keypad.touch(rig.now_ms)
         rig.connect()
-        self.refused(0x07, opcodes.INIT, empty=True)
-        self.refused(0x07, opcodes.GET_AES_KEY, b"SCIENER")
-        self.refused(0x07, opcodes.ADD_ADMIN, pairing.add_admin(1, 2))
+        for _ in range(2):
+            self.refused(0x07, opcodes.GET_AES_KEY, b"SCIENER")
+            self.refused(0x07, opcodes.ADD_ADMIN, pairing.add_admin(1, 2))
+            rig.ask(opcodes.INIT, empty=True)  # makes no difference
+
+    def test_paired_lock_answers_a_greeting_and_tells_nothing_by_it(self):
+        """hardware-facts.md F20: `45 01 B` under its own key, whatever the payload holds; no level follows."""
+        rig = self.rig.paired()
+        rig.device.battery_pct = 71
+        rig.connect()
+        unread = (b"", crypto.encrypt(rig.key, b""), crypto.encrypt(crypto.DEFAULT_KEY, b""), b"x" * 16, b"x" * 17)
+        for version in (1, 3):
+            for payload in unread:
+                sent = rig.raw(frame.encode(opcodes.INIT, payload, 1, vendor=version == 1, version=version))
+                self.assertEqual(len(sent), 1)
+                answer = frame.decode(sent[0])
+                self.assertEqual((answer.command, answer.protocol, answer.version), (opcodes.ANSWER, 5, 3))
+                self.assertEqual(crypto.decrypt(rig.key, answer.payload), b"\x45\x01\x47")
+        self.refused(0x02, opcodes.PAIRING_DONE, empty=True)  # the key was not shown by any of these
+        self.assertFalse(rig.engine.session.was_bad)
+        rig.device.changes += 1
+        self.assertEqual(rig.wait(1000), [])  # nor is a push sent to who has not shown it
+
+    def test_greeting_in_any_header_but_only_a_greeting(self):
+        rig = self.rig.paired()
+        for version, protocol, command, answered in (
+            (1, 5, opcodes.INIT, True),
+            (3, 5, opcodes.INIT, True),
+            (2, 5, opcodes.INIT, False),
+            (4, 5, opcodes.INIT, False),
+            (1, 10, opcodes.INIT, False),
+            (1, 5, opcodes.STATUS, False),
+            (1, 5, opcodes.GET_AES_KEY, False),
+            (1, 5, opcodes.UNLOCK, False),
+        ):
+            rig.connect()
+            payload = b"" if command == opcodes.INIT else crypto.encrypt(rig.key, b"SCIENER")
+            sent = rig.raw(frame.encode(command, payload, version=version, protocol=protocol))
+            self.assertEqual(len(sent), int(answered), (version, protocol, command))
+            rig.disconnect()
+
+    def test_session_of_the_vendors_app(self):
+        """The three requests of hardware-facts.md F20, and the frame that was captured before them."""
+        rig = self.rig.paired()
+        rig.connect()
+        sent = rig.raw(b"\x7f\x5a\x05\x01\x01\x00\x01\x00\x01\x45\xaa\x00\xe2\r\n")
+        self.assertEqual(crypto.decrypt(rig.key, frame.decode(sent[0]).payload), b"\x45\x01\x64")
+        rig.operate(opcodes.UNLOCK, uid=10203040)
+        self.assertEqual(rig.pins.movements, 1)
+        rig.disconnect()
+        rig.connect()
+        self.assertEqual(self.types(), [1])
+
+    def test_frozen_lock_answers_a_greeting(self):
+        rig = self.rig.paired()
+        rig.connect()
+        rig.log_in()
+        rig.device.stores.options.change("frozen", 1)
+        self.assertEqual(rig.ask(opcodes.INIT, empty=True), b"\x64")
 
     def test_p_is_not_s3(self):
         rig = self.rig

@@ -31,6 +31,8 @@ def expected(opcode, standing):
     """Error byte, or None."""
     if opcode not in PAIR_ONLY | NEEDS_NOTHING | P_OR_ADMIN | ADMIN | {0x56, 0x30, 0x47, 0x58, 0x52}:
         return 0x1B
+    if opcode == 0x45 and standing.stage == authority.PAIRED:
+        return None
     if opcode in PAIR_ONLY:
         return None if standing.stage == authority.FACTORY and standing.window_open else 0x07
     if opcode == 0x56:
@@ -44,6 +46,7 @@ def expected(opcode, standing):
         or (opcode in ADMIN and is_admin)
         or (opcode == 0x52 and is_admin and standing.s3_age_ms <= 30000)
         or (opcode == 0x30 and standing.challenge_of == 0x41)
+        or (opcode == 0x30 and standing.challenge_of == 0x55 and standing.stage == authority.PAIRED)
         or (opcode in (0x47, 0x58) and standing.challenge_of in (0x41, 0x55) and standing.stage == authority.PAIRED)
     )
     return None if allowed else 0x02

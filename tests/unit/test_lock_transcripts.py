@@ -49,7 +49,9 @@ class Transcripts(unittest.TestCase):
                 challenge = int.from_bytes(data, "big")
             elif command == 0x19:
                 key = bytes(data)
-            elif command in (0x45, 0x53, 0x56, 0x57, 0x43, 0x30):
+            elif command in (0x43, 0x30):
+                self.assertEqual(got, bytes.fromhex(expected["plaintext"]) + bytes((rig.device.battery_pct,)), where)
+            elif command in (0x45, 0x53, 0x56, 0x57):
                 self.assertEqual(got, bytes.fromhex(expected["plaintext"]), where)
             elif command != 0x90 and command != 0x25 and command != 0x01:
                 recorded = len(expected["plaintext"]) // 2

@@ -205,7 +205,10 @@ def lock_answer(command, plain):
 
 
 def _lock_data(command, data):
-    if command in (0x45, 0x43, 0x30, 0x31, 0x53, 0x57):
+    if command in (opcodes.CHECK_RANDOM, opcodes.SET_CLOCK) or (command == opcodes.INIT and data):
+        common.check_length(data, 1)
+        return common.encode_level(common.decode_percent(data))
+    if command in (0x45, 0x31, 0x53, 0x57):
         common.check_length(data, 0)
         return b""
     if command == opcodes.GET_AES_KEY:

@@ -86,6 +86,11 @@ def percent(value):
     return min(max(value, 0), 100)
 
 
+def encode_level(battery):
+    """Data of the answers to 0x30, 0x43 and, on a paired lock, 0x45 (hardware-facts.md F24)."""
+    return bytes((percent(battery),))
+
+
 def decode_percent(data, at=0):
     """The battery level that begins most answers."""
     if len(data) <= at or data[at] > 100:

@@ -22,8 +22,9 @@ from firmware.lib.messages.common import (
 )
 
 _EXPIRED = const(0x0E)
-_ALWAYS_STARTS = (b"\x00\x01\x1f\x0e\x00", b"\x00\x01\x31\x14\x00")  # decimal and BCD: lock-ble-link.md 8.5
-_ALWAYS_ENDS = (b"\x63\x0b\x1e\x0e\x00", b"\x99\x11\x30\x14\x00")
+# "Always", as clients say it: decimal, BCD, and the vendor's app (lock-ble-link.md 8.5)
+_ALWAYS_STARTS = (b"\x00\x01\x1f\x0e\x00", b"\x00\x01\x31\x14\x00", b"\x00\x01\x01\x00\x00")
+_ALWAYS_ENDS = (b"\x63\x0b\x1e\x0e\x00", b"\x99\x11\x30\x14\x00", b"\x63\x0c\x1f\x17\x3b")
 
 _MAX_NUMBER = const(65533)
 _MAX_RECORD = const(104)  # 111 bytes of plain answer, less echo, status, length, sequence, record length

@@ -11,8 +11,9 @@ _EXISTS = 0x14
 
 
 def init(engine, _):
-    """0x45: nothing yet."""
-    return common.success(opcodes.INIT)
+    """0x45: nothing yet; of a paired lock the battery, which it advertises anyway (hardware-facts.md F20)."""
+    device = engine.device
+    return common.success(opcodes.INIT, common.encode_level(device.battery_pct) if device.is_usable else b"")
 
 
 def get_key(engine, _):

@@ -114,13 +114,17 @@ def sum_refusal(engine, challenge, given):
 
 
 def check_random(engine, given):
-    """0x30: the answer to 0x41's challenge; S3 from here."""
-    error = sum_refusal(engine, engine.session.use_challenge(engine.now_ms), given)
+    """0x30: the answer to 0x41's challenge; S3 from here. That to 0x55's opens nothing: it is how the vendor's app
+    introduces an ordinary user who sets the clock, within what the key alone may do (decisions.md DEC-19).
+    """
+    challenge = engine.session.use_challenge(engine.now_ms)
+    error = sum_refusal(engine, challenge, given)
     if error is not None:
         return common.failure(opcodes.CHECK_RANDOM, error)
-    engine.session.log_in(engine.now_ms)
-    engine.device.pairing.proved()
-    return common.success(opcodes.CHECK_RANDOM)
+    if challenge.opcode == opcodes.CHECK_ADMIN:
+        engine.session.log_in(engine.now_ms)
+        engine.device.pairing.proved()
+    return common.success(opcodes.CHECK_RANDOM, common.encode_level(engine.device.battery_pct))
 
 
 def status(engine, _):
@@ -145,7 +149,7 @@ def set_clock(engine, date6):
     """0x43: any time at P and S3, else a small correction (`clock.Clock.set`)."""
     if not engine.stores.clock.set(date6, engine.is_admin() or engine.is_pairing):
         return common.failure(opcodes.SET_CLOCK, _NO_PERMISSION)
-    return common.success(opcodes.SET_CLOCK)
+    return common.success(opcodes.SET_CLOCK, common.encode_level(engine.device.battery_pct))
 
 
 def device_info(engine, item):

@@ -82,8 +82,10 @@ def after_a_new_check(rig, challenge, n):
 
 
 def to_the_other_role(rig, challenge, n):
-    plain = session_client.check_random(challenge, UNLOCK_KEY)
-    return refused(rig, opcodes.CHECK_RANDOM, plain) == 0x02 and rig.engine.session.s3_age_ms(rig.now_ms) is None
+    """decisions.md DEC-19: right, and it opens nothing; the challenge is used up by it."""
+    right = refused(rig, opcodes.CHECK_RANDOM, session_client.check_random(challenge, UNLOCK_KEY))
+    opens = rig.engine.session.s3_age_ms(rig.now_ms) is not None
+    return right == 0 and not opens and refused(rig, opcodes.UNLOCK, operate(challenge, n)) == 0x02
 
 
 def used(result):

@@ -4,6 +4,7 @@ No answer, no effect. The payloads are right requests under the right key, so th
 """
 
 import random
+import re
 
 import mutants
 import score
@@ -13,6 +14,7 @@ from tests.unit.lock_rig import Rig, erase
 
 N, SEED = score.arguments()
 _FOLDER = score.scratch("downgrade")
+_GREETING = re.compile(b"\x7f\x5a\x05\x01.....\x45")  # answered, with the battery alone (hardware-facts.md F20)
 _LEVELS = ("S0", "S1", "user", "S3", "P", "open")
 
 
@@ -72,7 +74,7 @@ def main():
             before = state(rig)
             while not rig.engine.is_over:
                 raw = downgraded(rig)
-                if b"\x7f\x5a\x05\x03" in raw or raw.endswith(b"\x7f"):  # a mutant may be whole again
+                if b"\x7f\x5a\x05\x03" in raw or _GREETING.search(raw) or raw.endswith(b"\x7f"):  # or whole again
                     continue
                 done += 1
                 answers = []

@@ -19,15 +19,18 @@ def keys(rig):
 
 
 def refused(rig, command, plain, key):
-    """True if the answer is error 07, under the key of the lock's owner or, if it has none, the default one."""
+    """True if the answer is error 07, under the key of the lock's owner or, if it has none, the default one.
+
+    To 0x45 somebody's lock answers its battery (hardware-facts.md F20).
+    """
     sent = rig.raw(frame.encode(command, crypto.encrypt(key, plain)))
     if len(sent) != 1:
         return False
     kept = rig.device.stores.keys
-    return crypto.try_decrypt(kept.aes if kept.is_paired else crypto.DEFAULT_KEY, frame.decode(sent[0]).payload) == (
-        bytes((command, 0, 7)),
-        True,
-    )
+    is_paired = rig.device.pairing.is_final
+    wanted = b"\x45\x01\x64" if command == opcodes.INIT and is_paired else bytes((command, 0, 7))
+    key = kept.aes if is_paired else crypto.DEFAULT_KEY
+    return crypto.try_decrypt(key, frame.decode(sent[0]).payload) == (wanted, True)
 
 
 def all_refused(rig, result, when, key=None):
