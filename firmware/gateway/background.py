@@ -1,11 +1,13 @@
 """What the gateway does with its locks by itself: it reads their records and sets their clocks. Owns the plan, and the
 policy of domain.md 3.7 for clocks.
 
-A lock shows local time without a zone; the offset from UTC was given at the import. Clocks are set after an admin login
-and only while our own clock is trusted.
+A lock shows local time without a zone; the zone's rule was given at the import (`lib/zone`), and which offset its clock
+showed when is kept with the lock (`lib/shown`). Clocks are set after an admin login and only while our own clock is
+trusted.
 """
 
 from firmware.gateway.admission import Refusal
+from firmware.gateway.operations import table
 from firmware.gateway.scheduler import CLOCK, RECORDS, Job
 from firmware.lib import dates, opcodes
 from firmware.lib.compat import const
@@ -18,6 +20,7 @@ _CLOCK_MS = const(20000)
 _CLOCK_RETRY_S = const(300)
 _REFUSED_RETRY_S = const(21600)  # a lock that refuses our keys is not asked again for hours: that could lock it up
 _DAY_S = const(86400)
+_NEAR_S = const(300)  # a clock so far off shows another offset, or none of the zone
 
 
 class _Task(Job):
@@ -34,7 +37,7 @@ class _Task(Job):
         plan = self._plan
         await session.get_to_know()
         if self.priority == CLOCK:
-            return await plan.clocks.correct(session)
+            return await plan.clocks.correct(session, must_yield=lambda: plan.scheduler.is_wanted(CLOCK))
         if self.lock.jammed:
             await session.status()
         return await plan.records.read(session, lambda: plan.scheduler.is_wanted(RECORDS))
@@ -98,7 +101,11 @@ class Background:
 
 
 class Clocks:
-    """`clock` has `now()` (Unix seconds) and `trusted`; `max_drift_s` is what is left alone."""
+    """`clock` has `now()` (Unix seconds) and `trusted`; `max_drift_s` is what is left alone. `records`, once it is
+    set, reads a lock's log: what was recorded before the clock was set is better read before, too.
+    """
+
+    records: object = None
 
     def __init__(self, clock, registry, log, max_drift_s=30):
         self._clock = clock
@@ -112,58 +119,158 @@ class Clocks:
         self._asked.add(lock.address)
 
     def is_due(self, lock):
-        """True when the lock's clock should be looked at and can be."""
-        if not self._clock.trusted:
+        """True when the lock's clock should be looked at and can be: daily, and when its offset has changed since."""
+        if not self._clock.trusted or lock.zone is None:
             return False
-        return (
-            lock.address in self._asked
-            or self._clock.now() - lock.clock_s >= _DAY_S
-            or lock.clock_s > self._clock.now()
-        )
+        now_s = self._clock.now()
+        if lock.address in self._asked or not 0 <= now_s - lock.clock_s < _DAY_S:
+            return True
+        if lock.turn_s is None:
+            from firmware.lib import zone
 
-    def unix_of(self, lock, date):
-        """date5 or date6 of the lock's clock -> Unix seconds."""
-        return dates.to_unix(date, lock.utc_offset_min)
+            lock.turn_s = zone.next_change(lock.zone, lock.clock_s) or dates.UNIX_2100
+            table.unload(table.LATE)
+        return now_s >= lock.turn_s
 
-    async def _read(self, session, utc_offset_min):
-        """(date6 or None when the clock shows none, seconds it is ahead or None)"""
+    # --- what a date of the lock means
+
+    def time_of(self, lock, number, date):
+        """Date6 of a record with this number -> (Unix seconds, or None where the zone is not known; whether that is
+        approximate: the clock may have shown another offset then)."""
+        if lock.zone is None:
+            return None, False
+        from firmware.lib import shown
+
+        local_s = dates.to_unix(date)
+        offset, is_sure = shown.offset_of(lock.shown, number, local_s)
+        if offset is not None:
+            return local_s - 60 * offset, not is_sure
+        from firmware.lib import zone
+
+        at_s = zone.from_wall(lock.zone, date)
+        is_sure = len(zone.offsets(lock.zone)) == 1
+        table.unload(table.LATE)
+        return at_s, not is_sure
+
+    def learn(self, lock, number, date, last_date):
+        """What the date of a record tells about the last change of the clock; `last_date`: of the record before."""
+        if lock.shown and date is not None:
+            from firmware.lib import shown
+
+            last_s = None if last_date is None else dates.to_unix(last_date)
+            lock.shown = shown.learned(lock.shown, number, dates.to_unix(date), last_s, self._clock.now())
+
+    def _changed(self, lock, offset, read_s, since_s):
+        """The clock shows another offset, since a moment after `since_s`; the log was read to its end at `read_s`, or
+        0."""
+        from firmware.lib import shown
+
+        if lock.shown_min != offset:
+            first = self._next_number(lock)
+            lock.shown = shown.changed(lock.shown, offset, first, read_s, since_s, self._clock.now())
+            self._log.info("offset", addr=lock.address, offset_min=offset)
+
+    async def meet(self, session):
+        """Find out, once for each lock, which offset its clock shows: its records are read by that."""
+        lock = session.lock
+        if lock.zone is not None and not lock.shown and self._clock.trusted:
+            self._seen(lock, lock.zone, await self._read(session))
+            self._registry.save(lock)
+            table.unload(table.LATE)
+
+    def _seen(self, lock, rule, date):
+        """The clock shows this date. Where that is the time of an offset of the rule, somebody has set it so."""
+        from firmware.lib import shown, zone
+
+        now_s = self._clock.now()
+        for offset in [zone.offset_at(rule, now_s)] + zone.offsets(rule):
+            if date is not None and -_NEAR_S <= dates.to_unix(date) - 60 * offset - now_s <= _NEAR_S:
+                since_s = lock.clock_s if lock.shown else zone.since(rule, now_s, offset) or 0
+                self._changed(lock, offset, 0, since_s)
+                return
+        if not lock.shown:  # no clock of this zone: what it wrote so far is not known
+            lock.shown = shown.changed(b"", shown.NO_OFFSET, 0, 0, 0, 0)
+
+    # --- reading and setting
+
+    async def _read(self, session):
+        """date6, or None when the clock shows none."""
         data = await session.ask(opcodes.GET_CLOCK)
         try:
-            date = session_client.clock(data)
+            return session_client.clock(data)
         except ProtocolError:  # never set since it lost its power
-            return None, None
-        return date, dates.to_unix(date, utc_offset_min) - self._clock.now()
+            return None
+
+    def _ahead_s(self, date, offset):
+        """How far the clock is ahead of ours at an offset; None where it shows no date."""
+        return None if date is None else dates.to_unix(date) - 60 * offset - self._clock.now()
 
     async def look(self, session):
-        """Read the clock -> {"time": local time as text, "drift_s": seconds ahead, None while ours is not trusted}."""
-        date, drift_s = await self._read(session, session.lock.utc_offset_min)
-        text = None if date is None else "%04d-%02d-%02dT%02d:%02d:%02d" % tuple(date)
-        return {"time": text, "drift_s": drift_s if self._clock.trusted else None}
+        """Read the clock -> {"time": local time as text, "zone", "drift_s": seconds ahead; None while that or our own
+        time is not known}."""
+        from firmware.lib import zone
 
-    async def correct(self, session, limit_s=None, utc_offset_min=None):
+        lock = session.lock
+        date = await self._read(session)
+        drift_s = None
+        if self._clock.trusted and lock.zone is not None:
+            drift_s = self._ahead_s(date, zone.offset_at(lock.zone, self._clock.now()))
+        table.unload(table.LATE)
+        text = None if date is None else "%04d-%02d-%02dT%02d:%02d:%02d" % tuple(date)
+        return {"time": text, "zone": lock.zone, "drift_s": drift_s}
+
+    async def correct(self, session, limit_s=None, rule=None, must_yield=None):
         """Read the clock and set it if it is off by more than `limit_s` (default: the setting) -> {"drift_s" before,
-        "set", "left_s" after}. Another offset is kept once the lock has it. Raises Refusal while ours is not
-        trusted.
+        "set", "left_s" after}. Another rule is kept once the lock has its time. Raises Refusal while our clock is not
+        trusted or the zone not known.
         """
+        from firmware.lib import shown, zone
+
         if not self._clock.trusted:
             raise Refusal("no_clock", "the gateway's clock is not trusted")
         lock = session.lock
-        if utc_offset_min is None:
-            utc_offset_min = lock.utc_offset_min
-        _, drift_s = await self._read(session, utc_offset_min)
-        left_s = drift_s
+        rule = rule or lock.zone
+        if rule is None:
+            raise Refusal("no_zone", "the lock's time zone is not known")
+        offset = zone.offset_at(rule, self._clock.now())
+        date = await self._read(session)
+        drift_s = left_s = self._ahead_s(date, offset)
         limit_s = self._max_drift_s if limit_s is None else limit_s
         is_set = drift_s is None or not -limit_s <= drift_s <= limit_s
         if is_set:
-            local = dates.from_unix(self._clock.now(), utc_offset_min)
-            await session.change(opcodes.SET_CLOCK, session_client.set_clock(local))
-            if lock.utc_offset_min != utc_offset_min:
-                lock.utc_offset_min = utc_offset_min
-                self._registry.save(lock)
-            _, left_s = await self._read(session, utc_offset_min)
-            self._log.info("clock_set", addr=lock.address, drift_s=drift_s, left_s=left_s)
-        lock.utc_offset_min = utc_offset_min
+            self._seen(lock, lock.zone or rule, date)
+            was_min = lock.shown_min
+            read_s = await self._read_log(session, must_yield) if was_min != offset else 0
+            since_s = self._clock.now()
+            offset = zone.offset_at(rule, since_s)
+            await session.change(opcodes.SET_CLOCK, session_client.set_clock(zone.to_wall(rule, since_s)))
+            self._changed(lock, offset, read_s, since_s)
+            if was_min != offset and await self._read_log(session, must_yield):  # what follows is by the new offset
+                lock.shown = shown.settled(lock.shown, self._next_number(lock))
+            left_s = self._ahead_s(await self._read(session), offset)
+            self._log.info("clock_set", addr=lock.address, drift_s=drift_s, left_s=left_s, offset_min=offset)
+        else:
+            self._seen(lock, rule, date)
+        lock.zone = rule
         lock.clock_s = self._clock.now()
+        lock.turn_s = None
         self._registry.save(lock)
         self._asked.discard(lock.address)
+        table.unload(table.LATE)
         return {"drift_s": drift_s, "set": is_set, "left_s": left_s}
+
+    def _next_number(self, lock):
+        """The number that the record to be read next has at least."""
+        return self.records.buffer(lock).cursor if self.records else 0  # type: ignore[attr-defined]
+
+    async def _read_log(self, session, must_yield):
+        """Read what the lock recorded by its clock of before -> when its end was reached, or 0."""
+        if self.records is None:
+            return 0
+        try:
+            result = await self.records.read(session, must_yield or (lambda: False))  # type: ignore[attr-defined]
+        except FirmwareError as err:
+            if not err.is_answer:
+                raise
+            return 0  # a lock that tells no records has a clock all the same
+        return 0 if result["more"] else self._clock.now()

@@ -141,6 +141,8 @@ class GatewayOps:
         if known:
             self._jobs.cancel_all(known, Refusal("cancelled", "the lock was imported anew"))
             lock.seq = known.seq
+            if known.aes == lock.aes:  # the same pairing: its clock went on
+                lock.shown = known.shown
         registry.add(lock)
         context.records.renew(lock)
         context.records.want(lock)

@@ -45,9 +45,10 @@ FEATURES = {
 }
 
 _CHALLENGES = const(64)
-_KEPT: tuple = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "utc_offset_min", "model", "hardware")
+_MAX_OFFSET_MIN = const(16 * 60)
+_KEPT: tuple = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "model", "hardware")
 _KEPT += ("firmware", "verified", "epoch", "addr_type", "clock_s")
-_ADDED = ("handles", "ekeys", "flag_pos")  # in files since the first release; older ones lack them
+_ADDED = ("handles", "ekeys", "flag_pos", "zone")  # in files since the first release; older ones lack them
 
 
 class Lock:
@@ -57,7 +58,8 @@ class Lock:
     name = ""
     admin_ps = unlock_key = 0
     scene, group, org = 2, 1, 1
-    utc_offset_min = 0
+    zone: str | None = None  # the rule of its time zone (lib/zone); None: not known
+    shown = b""  # which offset its clock showed when (lib/shown)
     features: int | None = None  # a mask
     model = hardware = firmware = ""
     verified = False  # the lock has accepted these keys
@@ -84,6 +86,7 @@ class Lock:
     last: dict | None = None
     src: str | None = None
     seq = 0
+    turn_s: int | None = None  # when its offset changes next, seen from the last clock check
     changed_s: int | None = None
     _challenges: bytearray | None = None  # the numbers that it let us answer last, four bytes each
     _next_challenge = 0
@@ -102,6 +105,15 @@ class Lock:
     def is_own(self):
         """True for our own lock image, known by its device information."""
         return self.model.startswith(OWN_MODEL)
+
+    @property
+    def shown_min(self):
+        """The offset that its clock was seen to show last, in minutes ahead of UTC, or None."""
+        if not self.shown:
+            return None
+        from firmware.lib import shown
+
+        return shown.last_offset(self.shown)
 
     @property
     def pin(self):
@@ -157,6 +169,7 @@ class Lock:
         for key in _ADDED:
             kept[key] = getattr(self, key)
         kept["mac"] = self.id
+        kept["shown"] = self.shown.hex()
         kept["aes"] = self.aes.hex()
         kept["features"] = None if self.features is None else "%x" % self.features
         return kept
@@ -171,6 +184,9 @@ def from_dict(kept):
         _set(lock, key, kept.get(key, getattr(Lock, key)))
     if kept["features"] is not None:
         lock.features = int(kept["features"], 16)
+    _set(lock, "shown", bytes.fromhex(kept.get("shown", "")))
+    if "zone" not in kept and kept.get("utc_offset_min"):  # of the first release, where 0 was also what nobody had said
+        lock.zone = zone_of(kept)
     return lock
 
 
@@ -184,9 +200,23 @@ def address_of(args):
     return octets(args, "mac", 6)
 
 
+def zone_of(args):
+    """`zone`, a rule, or `utc_offset_min`, a plain offset -> the rule, None without either. Raises BadRequest."""
+    if args.get("zone") is None and args.get("utc_offset_min") is None:
+        return None
+    from firmware.lib import zone
+
+    if args.get("zone") is None:
+        return zone.plain(number(args, "utc_offset_min", -_MAX_OFFSET_MIN, _MAX_OFFSET_MIN))
+    if args.get("utc_offset_min") is not None:
+        raise BadRequest("zone or utc_offset_min, not both")
+    zone.parse(args["zone"])
+    return args["zone"]
+
+
 def from_bundle(args):
     """Arguments of `import` -> Lock. Raises BadRequest that names the key and never the value."""
-    known = ("mac", "aes", "admin_ps", "unlock_key", "scene", "group", "org", "name", "utc_offset_min")
+    known = ("mac", "aes", "admin_ps", "unlock_key", "scene", "group", "org", "name", "zone", "utc_offset_min")
     for key in args:
         if key not in known:
             raise BadRequest("unknown argument in the bundle")
@@ -196,7 +226,7 @@ def from_bundle(args):
     _set(lock, "scene", number(args, "scene", 0, 255, lock.scene))
     _set(lock, "group", number(args, "group", 0, 0xFFFF, lock.group))
     _set(lock, "org", number(args, "org", 0, 0xFFFF, lock.org))
-    _set(lock, "utc_offset_min", number(args, "utc_offset_min", -16 * 60, 16 * 60, lock.utc_offset_min))
+    _set(lock, "zone", zone_of(args))
     name = args.get("name", "")
     if not isinstance(name, str) or len(name.encode()) > 48:
         raise BadRequest("name must be a text of at most 48 bytes")

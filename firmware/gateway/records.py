@@ -46,6 +46,7 @@ class Records:
         self._folder = folder
         self._registry = registry
         self._clocks = clocks
+        clocks.records = self
         self._clock = clock
         self._outgoing = outgoing
         self._topics = topics
@@ -150,8 +151,9 @@ class Records:
         was_flagged = lock.has_records
         count = 0
         more = False
-        last = door = tampered = None
+        last = door = tampered = date = None
         pages = Pages(session)
+        await self._clocks.meet(session)
         self.reading = lock
         try:
             while True:
@@ -162,6 +164,8 @@ class Records:
                 if record is None:
                     break
                 number, raw, who = record
+                last_date, date = date, records.decode(raw).date
+                self._clocks.learn(lock, number, date, last_date)
                 buffer.append(number, raw, who)
                 count += 1
                 if on_record:
@@ -174,6 +178,7 @@ class Records:
         finally:
             self.reading = None
             if count:
+                self._registry.save(lock)  # what was learned of its clock; costs no flash where that is nothing
                 self._tell(lock)
                 self._log.info("read", addr=lock.address, count=count, next=buffer.cursor, epoch=buffer.epoch)
             if last:
@@ -191,27 +196,34 @@ class Records:
         if self.on_stored:
             self.on_stored(lock)
 
-    def unix_of(self, lock, record):
-        """Unix seconds of a decoded record, or None when its date is none: a clock that was never set shows the first
-        hours of 2000, which the offset from UTC moves into a year that has no text."""
+    def time_of(self, lock, number, record):
+        """(Unix seconds of a decoded record, whether they are approximate); None when its date is none, or its zone not
+        known. A clock that was never set shows the first hours of 2000, which the offset from UTC moves into a year
+        that has no text."""
         if record.date is None:
-            return None
-        at_s = self._clocks.unix_of(lock, record.date)
-        return at_s if dates.UNIX_2000 <= at_s < dates.UNIX_2100 else None
+            return None, False
+        at_s, is_approx = self._clocks.time_of(lock, number, record.date)
+        return (at_s, is_approx) if at_s is not None and dates.UNIX_2000 <= at_s < dates.UNIX_2100 else (None, False)
 
     def item(self, lock, number, raw, who):
         """A record without secrets as it is published."""
         record = records.decode(raw)
-        return reports.record_item(number, record, self.unix_of(lock, record), who)
+        at_s, is_approx = self.time_of(lock, number, record)
+        return reports.record_item(number, record, at_s, who, is_approx)
 
     def _news(self, lock, number, raw, who):
         """Tell of a record that has just been stored; -> `last` of the lock's state if it is about the bolt."""
         record = records.decode(raw)
         if record.type == _POWERED_ON:
             self._clocks.want(lock)
-        at_s = self.unix_of(lock, record)
-        item = reports.record_item(number, record, at_s, who)
-        if at_s is not None and self._clock.trusted and -_FRESH_S < self._clock.now() - at_s < _FRESH_S:
+        at_s, is_approx = self.time_of(lock, number, record)
+        item = reports.record_item(number, record, at_s, who, is_approx)
+        if (
+            at_s is not None
+            and not is_approx
+            and self._clock.trusted
+            and -_FRESH_S < self._clock.now() - at_s < _FRESH_S
+        ):
             members = {key: item[key] for key in ("type", "method", "who", "rec", "ts")}
             payload = reports.event(event_type=item["event"], **members)
             self._outgoing.publish(self._topics.lock(lock.id, "event"), payload)

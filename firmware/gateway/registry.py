@@ -85,8 +85,8 @@ class Registry:
 
     def _store(self, lock):
         for other in self._locks.values():  # there are few models: equal texts are one object
-            for key in ("model", "hardware", "firmware"):
-                if getattr(other, key) == getattr(lock, key) != "":
+            for key in ("model", "hardware", "firmware", "zone"):
+                if getattr(lock, key) and getattr(other, key) == getattr(lock, key):
                     setattr(lock, key, getattr(other, key))
         packed = json.dumps(lock.as_dict()).encode()
         print_ = hashlib.sha256(packed).digest()[:8]

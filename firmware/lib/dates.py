@@ -109,11 +109,11 @@ def from_seconds(n):
     return from_days(n // _DAY_S) + (rest // 3600, rest % 3600 // 60, rest % 60)
 
 
-def from_unix(unix_s, utc_offset_min=0):
-    """Unix seconds -> date6 of a clock that is so many minutes ahead of UTC. Raises ProtocolError as `from_seconds`."""
-    return from_seconds(unix_s - UNIX_2000 + 60 * utc_offset_min)
+def from_unix(unix_s):
+    """Unix seconds -> date6 in UTC (in a zone: `lib/zone`). Raises ProtocolError as `from_seconds`."""
+    return from_seconds(unix_s - UNIX_2000)
 
 
-def to_unix(date, utc_offset_min=0):
-    """date5 or date6 of a clock that is so many minutes ahead of UTC -> Unix seconds."""
-    return to_seconds(date) + UNIX_2000 - 60 * utc_offset_min
+def to_unix(date):
+    """date5 or date6 in UTC -> Unix seconds."""
+    return to_seconds(date) + UNIX_2000

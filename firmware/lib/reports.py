@@ -17,7 +17,20 @@ _MAX_TEXT = const(120)
 _STATE = ("lock", "door", "battery", "rssi", "tamper", "auto_lock_s", "sound", "settings", "last", "src", "seq", "ts")
 _LAST = ("method", "who", "ts")
 _EVENT = ("event_type", "type", "method", "who", "rec", "ts")
-_ITEM = ("rec", "type", "list", "event", "method", "ok", "who", "ts", "battery", "button", "accessory_battery")
+_ITEM = (
+    "rec",
+    "type",
+    "list",
+    "event",
+    "method",
+    "ok",
+    "who",
+    "ts",
+    "approx",
+    "battery",
+    "button",
+    "accessory_battery",
+)
 _INFO = (
     "id",
     "version",
@@ -55,6 +68,7 @@ _NUMBERS = {
     "bad_request": -3,
     "expired": None,
     "no_clock": None,
+    "no_zone": None,
     "retained": None,
     "conflict": None,
     "rate_limited": 30006,
@@ -166,9 +180,10 @@ def metrics(**members):
     return _dump(_allow(members, _METRICS))
 
 
-def record_item(number, record, unix_s, who):
+def record_item(number, record, unix_s, who, is_approx=False):
     """One entry of a batch from a `records.Record`, its number, its time and the number of the credential. `list` is
-    the type's number in the owner's list, None for what is not listed. Codes and card numbers stay here.
+    the type's number in the owner's list, None for what is not listed; `approx` stands beside a time that may be off by
+    a change of the clock's offset. Codes and card numbers stay here.
     """
     word, method, ok = records.meaning(record.type)
     code, _ = records.listed(record.type)
@@ -178,6 +193,8 @@ def record_item(number, record, unix_s, who):
         values = {}
     item = {"rec": number, "type": record.type, "list": code, "event": word, "method": method, "ok": ok, "who": who}
     item["ts"] = iso(unix_s) if unix_s is not None else None
+    if is_approx:
+        item["approx"] = True
     item["battery"] = record.battery
     for key, name in (("key", "button"), ("accessory_battery", "accessory_battery")):
         if key in values:

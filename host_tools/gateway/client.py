@@ -31,6 +31,7 @@ _WAIT_S = 45  # a gateway gives a command to a sleeping lock 30 s
 _TODO = {
     "expired": "the gateway was busy, or this computer's clock is wrong: try again",
     "no_clock": "the gateway has no time from its NTP server yet; try again in a minute",
+    "no_zone": "say where the lock is: gatehouse time zone LOCK --zone Europe/Berlin",
     "rate_limited": "wait a minute, or raise the limit in the gateway's settings",
     "forbidden": "set unsigned_unlock in the gateway's settings to allow commands without a signature",
     "remote_unlock_disabled": "switch it on beside the lock: gatehouse remote-unlock LOCK --on",

@@ -132,6 +132,7 @@ class Outbox:
 def known_lock(address=ADDRESS):
     """A lock that needs no getting to know."""
     lock = Lock(address, bytes(range(16)))
+    lock.zone = "UTC0"
     lock.admin_ps, lock.unlock_key = 1234, 5678
     lock.features = FEATURES
     lock.model = "GATEHOUSE-L1"

@@ -52,7 +52,7 @@ class OperationsTest(unittest.TestCase):
 
     def test_codes_whose_end_the_offset_moves_out_of_the_calendar_are_listed(self):
         rig = Rig("century")
-        rig.lock.utc_offset_min = -300
+        rig.lock.zone = "EST5"
         item = b"\x03\x06123456\x06123456\x1a\x01\x01\x00\x00\x63\x0c\x1f\x17\x3b"
         page = b"\x00\x01" + bytes((len(item),)) + item
         pages = [bytes((0, len(page))) + page, b"\x00\x00"]

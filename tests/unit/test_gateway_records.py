@@ -189,7 +189,7 @@ class ReadingTest(unittest.TestCase):
 
     def test_a_clock_that_was_never_set_costs_the_date_and_not_the_record(self):
         rig = Rig("unset")
-        rig.lock.utc_offset_min = 120
+        rig.lock.zone = "<+02>-2"
         rig.far.records = [unlocked(0, _UNIX_2000 + 60), unlocked(1)]
         self.assertEqual(rig.read()["read"], 2)
         rig.upload()
@@ -377,7 +377,7 @@ class UploadTest(unittest.TestCase):
 class ClocksTest(unittest.TestCase):
     def test_a_clock_is_set_only_when_it_is_off(self):
         rig = Rig("clocks")
-        rig.lock.utc_offset_min = 60
+        rig.lock.zone = "<+01>-1"
         local = dates.from_seconds(rig.clock.unix_s + 3600 - _UNIX_2000)
         rig.far.clock6 = dates.from_seconds(rig.clock.unix_s + 3600 - 20 - _UNIX_2000)
         self.assertEqual(run(rig.clocks.correct(rig.session())), {"drift_s": -20, "set": False, "left_s": -20})
@@ -397,11 +397,11 @@ class ClocksTest(unittest.TestCase):
             session = rig.session()
             rig.far.faults[opcodes.SET_CLOCK] = lost = LinkError("link lost")
             lost.sent = sent
-            self.assertRaises(LinkError, run, rig.clocks.correct(session, 0, 60))
+            self.assertRaises(LinkError, run, rig.clocks.correct(session, 0, "<+01>-1"))
             self.assertEqual((rig.marked, rig.job.was_sent), ([False], sent))
-            self.assertEqual(rig.lock.utc_offset_min, 0)  # the lock has not said that it shows the other zone
-            run(rig.clocks.correct(session, 0, 60))
-            self.assertEqual((rig.lock.utc_offset_min, rig.job.was_sent), (60, True))
+            self.assertEqual(rig.lock.zone, "UTC0")  # the lock has not said that it shows the other zone
+            run(rig.clocks.correct(session, 0, "<+01>-1"))
+            self.assertEqual((rig.lock.zone, rig.job.was_sent), ("<+01>-1", True))
 
     def test_a_refusal_takes_back_that_something_may_have_been_done(self):
         rig = Rig("refused-change")

@@ -202,7 +202,7 @@ class BundleTest(unittest.TestCase):
         lock.features = 1 << 40 | 5
         again = from_dict(lock.as_dict())
         self.assertEqual(again.id, "aabbcc112233")
-        self.assertEqual((again.scene, again.utc_offset_min, again.name), (5, 60, "Door"))
+        self.assertEqual((again.scene, again.zone, again.name), (5, "<+01>-1", "Door"))
         self.assertEqual(again.features, 1 << 40 | 5)
         self.assertEqual(again.aes, bytes(16))
         older = lock.as_dict()

@@ -1,5 +1,5 @@
-"""What several operations share: checks of arguments, which raise BadRequest that names the key and never the value; and
-what is told of a deletion."""
+"""What several operations share: checks of arguments, which raise BadRequest that names the key and never the value;
+and what is told of a deletion."""
 
 from firmware.lib import dates
 from firmware.lib.compat import is_whole

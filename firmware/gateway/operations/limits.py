@@ -54,10 +54,12 @@ def local(lock, unix_s):
     """Unix seconds -> date5 of the lock's clock, or None for None."""
     if unix_s is None:
         return None
+    from firmware.lib import zone
+
     try:
-        return dates.from_unix(unix_s, lock.utc_offset_min)[:5]
-    except ProtocolError:
-        raise BadRequest("time outside 2000 to 2099")
+        return zone.to_wall(lock.zone, unix_s)[:5]
+    except ProtocolError:  # at the edge of the years that have dates: no limit
+        return dates.NO_START if unix_s < dates.UNIX_2100 - _DAY_MIN * 60 else dates.NO_END
 
 
 def period(lock, args):
@@ -66,11 +68,18 @@ def period(lock, args):
 
 
 def show(lock, item, start, end):
-    """Put `start` and `end` (date5) into `item` as ISO texts, where they are limits."""
+    """Put `start` and `end` (date5) into `item` as ISO texts, where they are limits: in UTC, or, where the zone is not
+    known, as `start_local` and `end_local` without one."""
     for key, date in (("start", start), ("end", end)):
-        if date is not None and date not in (dates.NO_START, dates.NO_END):
-            at_s = dates.to_unix(date, lock.utc_offset_min)  # the offset may lead out of the years that have dates
-            item[key] = reports.iso(min(max(at_s, dates.UNIX_2000), dates.UNIX_2100 - 1))
+        if date is None or date in (dates.NO_START, dates.NO_END):
+            continue
+        if lock.zone is None:
+            item[key + "_local"] = reports.iso(dates.to_unix(date))[:-4]
+            continue
+        from firmware.lib import zone
+
+        at_s = zone.from_wall(lock.zone, date, key == "end")  # which may lead out of the years that have dates
+        item[key] = reports.iso(min(max(at_s, dates.UNIX_2000), dates.UNIX_2100 - 1))
 
 
 # --- hours
@@ -129,7 +138,7 @@ async def describe(job, session, item, kind, user, entry):
             item["hours"] = [[raw[0], raw[1], raw[3] * 60 + raw[4], raw[5] * 60 + raw[6] or _DAY_MIN] for raw in hours]
             size = 2
     clock = job.context.clock
-    if clock.trusted:
+    if clock.trusted and lock.zone is not None:
         now = local(lock, clock.now())
         item["status"] = 3 if now < entry.start else 2 if now >= entry.end else 1
     return size

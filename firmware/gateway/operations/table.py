@@ -10,6 +10,7 @@ allowed it.
 
 import sys
 
+from firmware.gateway.admission import Refusal
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, Unsupported
 
@@ -89,6 +90,8 @@ _ABSENT = ("face_", "palm_", "qr_")  # credentials that the open platform names,
 _OPERATIONS = "firmware.gateway.operations."
 _MESSAGES = "firmware.lib.messages."
 
+LATE = ("firmware.lib.zone",)  # what few moments need
+
 
 def lock_operations():
     """The names of all that can be asked of a lock."""
@@ -129,7 +132,7 @@ def _loaded(op):
     return [
         name
         for name in sys.modules
-        if name.startswith(_OPERATIONS) or (name.startswith(_MESSAGES) and name.endswith("_client"))
+        if name.startswith(_OPERATIONS) or (name.startswith(_MESSAGES) and name.endswith("_client")) or name in LATE
     ]
 
 
@@ -158,6 +161,8 @@ def _demand(op, lock):
 
 
 def _judge(does, op, args, lock):
+    if lock.zone is None and ("start" in args or "end" in args):
+        raise Refusal("no_zone", "the lock's time zone is not known: its clock shows no date that could be meant")
     if hasattr(does, "judge"):
         does.judge(op, args, lock)
 

@@ -1,21 +1,26 @@
 """time_get, time_sync, zone_set: the lock's clock, read and set right, and which zone it shows.
 
-A lock knows no zone. The gateway keeps its offset from UTC, and whoever knows the place (the owner's computer) tells
-the new one when daylight saving begins or ends; the clock follows (domain.md 3.7).
+A lock knows no zone. The gateway keeps its rule (`lib/zone`), which whoever knows the place (the owner's computer) has
+told, and sets the clock when summer time begins and ends (domain.md 3.7).
 """
 
-from firmware.gateway.operations.arguments import number, only
+from firmware.gateway.lock import zone_of
+from firmware.gateway.operations.arguments import only
 from firmware.lib.compat import const
+from firmware.lib.errors import BadRequest
+from firmware.system.timing import remaining_ms
 
-_MAX_OFFSET_MIN = const(16 * 60)
+_SPARE_MS = const(10000)  # to set the clock after the log was read
 
 
 def check(op, args):
-    """Of `zone_set`: `utc_offset_min`."""
+    """Of `zone_set`: `zone`, a rule, or `utc_offset_min`, a plain offset -> `zone`."""
     if op != "zone_set":
         return only(args)
-    number(only(args, "utc_offset_min"), "utc_offset_min", -_MAX_OFFSET_MIN, _MAX_OFFSET_MIN)
-    return args
+    rule = zone_of(only(args, "zone", "utc_offset_min"))
+    if rule is None:
+        raise BadRequest("zone must be a zone rule")
+    return {"zone": rule}
 
 
 async def time_get(job, session):
@@ -24,15 +29,15 @@ async def time_get(job, session):
 
 
 async def time_sync(job, session):
-    """Set it, however little it is off; by another offset of which `zone_set` tells."""
+    """Set it, however little it is off; in another zone of which `zone_set` tells."""
     clocks = job.context.clocks
-    result = await clocks.correct(session, 0, job.args.get("utc_offset_min"))
+    result = await clocks.correct(session, 0, job.args.get("zone"), lambda: remaining_ms(job.deadline_ms) < _SPARE_MS)
     result.update(await clocks.look(session))
     return result
 
 
 async def zone_set(job, session):
-    """Set the clock by another offset, and keep the offset once the lock shows it. Whatever becomes of this: a clock
+    """Set the clock in another zone, and keep the zone once the lock shows its time. Whatever becomes of this: a clock
     that shows another zone than is kept is set right soon.
     """
     job.context.clocks.want(session.lock)
