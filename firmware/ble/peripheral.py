@@ -19,10 +19,13 @@ _READ = const(0x02)
 _WRITE = const(0x08 | 0x04)  # with response and without
 _NOTIFY = const(0x10)
 
-# Flags; 16-bit service list with 0x1910; manufacturer data of 15 bytes follow (lock-ble-link.md 2.1).
-_HEAD = b"\x02\x01\x06\x03\x03\x10\x19\x10\xff"
+# Flags; 16-bit service list with 0x1910, which may be left out; manufacturer data follow (lock-ble-link.md 2.1).
+_FLAGS = b"\x02\x01\x06"
+_SERVICES = b"\x03\x03\x10\x19"
+_MANUFACTURER = b"\xff"
 _NAME = b"\x09"
-_MANUFACTURER_LEN = const(15)
+_MANUFACTURER_LEN = const(15)  # and more with some makers
+_ADVERT = const(31)
 _MAX_NAME = const(29)
 _CHUNK = const(20)
 _CHUNKS = const(64)
@@ -137,13 +140,14 @@ class Peripheral:
         """Level in the battery service, 0 to 100."""
         self._stack.write(self._battery, bytes((max(0, min(100, level_pct)),)))
 
-    def set_advert(self, manufacturer, name, interval_ms):
+    def set_advert(self, manufacturer, name, interval_ms, shows_service=True):
         """What to advertise; new content is on the air at once, under a running `advertise`, whose wait for a central
         goes on undisturbed. Raises ValueError when it does not fit."""
         octets = name.encode()
-        if len(manufacturer) != _MANUFACTURER_LEN or not 0 < len(octets) <= _MAX_NAME:
+        head = _FLAGS + _SERVICES if shows_service else _FLAGS
+        adv = head + bytes((len(manufacturer) + 1,)) + _MANUFACTURER + bytes(manufacturer)
+        if len(manufacturer) < _MANUFACTURER_LEN or len(adv) > _ADVERT or not 0 < len(octets) <= _MAX_NAME:
             raise ValueError("advertisement does not fit")
-        adv = _HEAD + bytes(manufacturer)
         resp = bytes((len(octets) + 1,)) + _NAME + octets
         if (adv, resp, interval_ms) == (self._adv, self._resp, self._interval_ms):
             return

@@ -14,7 +14,7 @@ from firmware.lib import advert, dates
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.lock import bolt
-from firmware.lock.build import Hardware, Identity, Lock
+from firmware.lock.build import Hardware, Lock, make_identity
 from firmware.system import config
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
@@ -56,7 +56,7 @@ class _Names:
 
     def __init__(self, identity, name):
         self.device_name = name
-        self.manufacturer = "Gatehouse"
+        self.manufacturer = identity.maker
         self.model = identity.model
         self.hardware = identity.hardware
         self.firmware = identity.firmware
@@ -81,8 +81,8 @@ class App:
         self._lifeline = lifeline = Lifeline(board, log, is_minimal)
         self._uptime = Uptime()
         address = board.bluetooth_address()
-        identity = Identity(address, VERSION, scene=settings.scene)
-        self._name = advert.lock_name("GH1", address)
+        identity = make_identity(address, VERSION, settings)
+        self._name = advert.lock_name(identity.prefix, address)
         hardware = Hardware(
             _Pins(),
             board.Input(_BUTTON),
@@ -224,11 +224,11 @@ class App:
 
     def _advertise(self, now_ms):
         device = self._device
-        identity = self._identity
         is_awake = device.is_awake(now_ms) and not self._engine.is_throttled(now_ms)
         interval_ms = self._settings.adv_awake_ms if is_awake else self._settings.adv_asleep_ms
-        content = advert.encode_manufacturer(identity.address, identity.scene, device.flags(now_ms), device.battery_pct)
-        self._peripheral.set_advert(content, self._stores.name.text or self._name, interval_ms)
+        content = device.advertised(self._identity, now_ms)
+        name = self._stores.name.text or self._name
+        self._peripheral.set_advert(content, name, interval_ms, device.shows_service)
 
     def _hello(self):
         return {

@@ -19,6 +19,8 @@ from firmware.lock.stores.stores import Stores
 
 _POWERED_ON = const(14)
 _RECENT = const(4)
+OWN = "own"  # setting `manners`: ours, not those of another maker's locks
+
 _DOOR_FEATURES = (45, 50, 51)  # state with "unknown", door sensor, alarm of a door left open
 
 
@@ -36,6 +38,17 @@ class Identity:
         self.scene = scene
         self.group = group
         self.org = org
+        self.maker = "Gatehouse"
+        self.prefix = "GH1"
+
+
+def make_identity(address, firmware, settings):
+    """The Identity of a lock with these settings."""
+    if settings.manners == OWN:
+        return Identity(address, firmware, scene=settings.scene)
+    from firmware.lock import manners
+
+    return manners.identity(address, settings.scene)
 
 
 class Hardware:
@@ -71,10 +84,15 @@ class Lock:
         bolt = Bolt(hardware.pins, settings.travel_ms)
         door = Contact(hardware.door if settings.door_sensor else None)
         feedback = Feedback(hardware.light, hardware.buzzer)
-        self.device = Device(self.stores, bolt, door, feedback, settings.pairing_over_air, log, about)
+        make_device, make_engine = Device, Engine
+        if settings.manners != OWN:
+            from firmware.lock import manners
+
+            make_device, make_engine = manners.parts(settings.manners)
+        self.device = make_device(self.stores, bolt, door, feedback, settings.pairing_over_air, log, about)
         self.motion = Motion(self.device, settings.record_auto_lock)
         self.ownership = Ownership(self.device, self.motion)
-        self.engine = Engine(
+        self.engine = make_engine(
             self.device,
             self.motion,
             self.ownership,

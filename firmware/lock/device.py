@@ -22,6 +22,8 @@ _MIN_BATTERY_PCT = const(5)  # below it the motor is not started
 class Device:
     """`door` is a `contacts.Contact`, active while the door is closed; `about()` is what the board says of itself."""
 
+    shows_service = True  # the advertisement carries the service's UUID
+
     def __init__(self, stores, bolt, door, feedback, over_air, log=None, about=None):
         self.stores = stores
         self.bolt = bolt
@@ -133,6 +135,10 @@ class Device:
     def door_byte(self):
         """Door byte of 0x14: 0 open, 1 closed, 2 unknown."""
         return 2 if self.door.is_active is None else int(self.door.is_active)
+
+    def advertised(self, identity, now_ms):
+        """Manufacturer data of the advertisement."""
+        return advert.encode_manufacturer(identity.address, identity.scene, self.flags(now_ms), self.battery_pct)
 
     def flags(self, now_ms):
         """Flags byte of the advertisement. A bolt that is not known to be out counts as unlocked."""

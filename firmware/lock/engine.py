@@ -132,6 +132,10 @@ class Engine:
     @property
     def is_over(self):
         """True when the lock shall drop the link, or there is none."""
+        return self.drops()
+
+    def drops(self):
+        """What `is_over` goes by."""
         if not self._is_valid() or self._intake.is_overrun:
             return True
         if self._open is not None and self.now_ms - self._opened_ms >= _MAX_ANSWER_MS:
@@ -180,7 +184,7 @@ class Engine:
         if self.session.is_quiet(self.now_ms):
             plain = enrolment.next_frame()
             if plain is not None:
-                self._send(self.stores.keys.aes, plain)
+                self.send(self.stores.keys.aes, plain)
         if not enrolment.is_active:
             self.session.drop_answer()
         return True
@@ -197,12 +201,13 @@ class Engine:
             raw = self._intake.next_frame()
             if raw is None:
                 break
-            self._one(raw)
+            self.judge(raw)
         return self._drain()
 
     # One frame, in the order of lock-ble-link.md 6.2
 
-    def _one(self, raw):
+    def judge(self, raw):
+        """Answer one whole frame, now or later, or not at all."""
         session = self.session
         standing = self._standing()
         request = authority.envelope(raw)
@@ -220,11 +225,11 @@ class Engine:
         command = request.command
         payload = b"" if authority.is_greeting(command, standing) else request.payload
         error = authority.refusal(command, len(payload), standing, self.features, self._strict_empty)
-        key = self._key_for(command, standing.stage)
+        key = self.key_for(command, standing.stage)
         if error is not None:
             session.record_frame(self.now_ms)
             self.device.log("refused", cmd="%02x" % command, error="%02x" % error)
-            self._send(key, common.failure(command, error))
+            self.send(key, common.failure(command, error))
             return
         decode, handle = functions(command)
         is_right, wanted, error, op = authority.open_request(command, payload, key, standing, decode)
@@ -235,25 +240,26 @@ class Engine:
         session.record_frame(self.now_ms)
         session.has_key = session.has_key or len(payload) > 0
         if refused is not None:
-            self._send(key, refused)
+            self.send(key, refused)
             return
         if self.stores.options.frozen and self.is_admin() and authority.is_change(command, op):
-            self._send(key, common.failure(command, _FROZEN))
+            self.send(key, common.failure(command, _FROZEN))
             return
         self._open = (command, key, raw, wanted)
         self._opened_ms = self.now_ms
-        answer = self._answer(handle, wanted)
+        answer = self.answer(handle, wanted)
         if answer is not LATER:
             self._finish(answer)
 
     def _silence(self, raw, standing):
         """A frame whose envelope is wrong takes the same work as one whose content is wrong (security.md ORC-2)."""
         command = raw[9] if raw[9] in COMMANDS else opcodes.STATUS
-        key = self._key_for(command, standing.stage)
+        key = self.key_for(command, standing.stage)
         authority.open_request(command, raw[12 : len(raw) - 3], key, standing, functions(command)[0])
         self.session.record_bad(self.now_ms)
 
-    def _answer(self, handle, wanted):
+    def answer(self, handle, wanted):
+        """What `handle` makes of the request `wanted`: the plain text of the answer, or LATER."""
         try:
             return handle(self, wanted)
         except FirmwareError as err:  # such as no trustworthy random numbers
@@ -276,7 +282,8 @@ class Engine:
             session.has_key,
         )
 
-    def _key_for(self, command, stage):
+    def key_for(self, command, stage):
+        """The key of the answer to `command` at this stage of pairing."""
         if stage == authority.KEYED and command == opcodes.ADD_ADMIN:
             return self.device.pairing.key
         if stage >= authority.PROVISIONAL:
@@ -307,6 +314,10 @@ class Engine:
         if self._open is ticket:
             self._finish(plain)
 
+    def read_record(self, cursor):
+        """0x25: (number, record), or None at the end."""
+        return self.stores.ring.read(cursor)
+
     def is_admin(self):
         """Level S3 now."""
         return self.session.s3_age_ms(self.now_ms) is not None
@@ -319,11 +330,11 @@ class Engine:
     def _finish(self, answer):
         command, key, raw, wanted = self._open
         self._open = None
-        self._send(key, answer)
+        self.send(key, answer)
         self.session.keep_answer(command, wanted, raw, self._out[-1], self.now_ms)
 
-    def _send(self, key, plain):
-        """`plain` b"" is the empty payload of 0x52."""
+    def send(self, key, plain):
+        """Put a frame with this plain text after those to send; b"" is the empty payload of 0x52."""
         assert len(plain) <= _MAX_PLAIN
         identity = self.identity
         payload = crypto.encrypt(key, plain) if plain else b""
@@ -338,4 +349,4 @@ class Engine:
         session.changes_seen = device.changes
         if self._push and session.has_key and device.is_usable:
             state = bytes((device.battery_pct, device.status(), device.door_byte()))
-            self._send(device.stores.keys.aes, common.success(opcodes.STATUS, state))
+            self.send(device.stores.keys.aes, common.success(opcodes.STATUS, state))

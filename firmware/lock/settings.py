@@ -19,6 +19,9 @@ TABLE = Table(
         Setting("reset_button", True, flag),  # False: the button never resets, whatever clients set
         Setting("door_sensor", False, flag),  # a contact at the door is wired to its pin
         Setting("strict_empty", False, flag),
+        # "real": as other makers' locks behave where ours does better, for whoever tries a gateway (manners.py);
+        # "real_constant": one of those whose 0x14 always says unlocked
+        Setting("manners", "own", choice("own", "real", "real_constant")),
         Setting("clock_backup", False, flag),  # the board's clock runs on while it has no power
     )
 )

@@ -3,7 +3,7 @@
 import json
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -84,12 +84,16 @@ def up(
     gateways: Annotated[int | None, typer.Option("--gateways", min=0, help="How many; without a file 1")] = None,
     locks: Annotated[int | None, typer.Option("--locks", min=0, help="How many; without a file 2")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON first: where everything is")] = False,
-    profile: Annotated[str | None, typer.Option("--profile", help="Air: ideal, home (without a file) or bad")] = None,
+    profile: Annotated[str | None, typer.Option("--profile", help="Air: ideal, home (default), bad, real")] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option("--variant", help="Of real: bursts, constant-status, lost-answers; repeatable")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Repeat a run's draws of loss and delay")] = None,
     paired: Annotated[bool, typer.Option("--paired", help="Pair the locks and hand their keys to a gateway")] = False,
 ) -> None:
     """Start a site (broker, virtual radio, gateways, locks) and stay until Ctrl-C."""
-    from host_tools.sim.air.air import PROFILES
+    from host_tools.sim.air.profiles import PROFILES
+    from host_tools.sim.air.real import VARIANTS
     from host_tools.sim.site import site_file
     from host_tools.sim.site.run import run_site
 
@@ -97,7 +101,11 @@ def up(
         spec, file_pairs = site_file.load(file) if file else (None, False)
         if profile not in (None, *PROFILES):
             raise HostError("bad_request", "no air profile %r" % profile, "there are " + ", ".join(PROFILES))
-        given = {"gateways": gateways, "locks": locks, "profile": profile, "seed": seed}
+        for word in variant or ():
+            if word not in VARIANTS:
+                raise HostError("bad_request", "no variant %r" % word, "there are " + ", ".join(VARIANTS))
+        given: dict[str, Any] = {"gateways": gateways, "locks": locks, "profile": profile, "seed": seed}
+        given["variants"] = tuple(variant) if variant else None
         options = {key: value for key, value in given.items() if value is not None}
         try:
             run_site(as_json, paired or file_pairs, spec, **options)

@@ -101,6 +101,7 @@ class Output:
 class Rig:
     """`client` methods raise Refused for failures and return the data of a success."""
 
+    header = ()  # scene, group, org of the client's frames, where not the defaults
     door = case = knob = None  # contacts: active while door and case are closed, and while the knob is turned
 
     def __init__(self, folder, **settings):
@@ -185,7 +186,7 @@ class Rig:
         """Send a request; the decrypted answer, b"" for an empty payload, or None for silence."""
         key = key or self.key
         payload = b"" if empty else crypto.encrypt(key, plain)
-        sent = self.raw(frame.encode(command, payload))
+        sent = self.raw(frame.encode(command, payload, *self.header))
         if not sent:
             return None
         parts = Reassembler()

@@ -169,7 +169,7 @@ def device_info(engine, item):
 
 def log(engine, cursor):
     """0x25: the record for a cursor, one per answer; passcode digits are masked below S3."""
-    page = engine.stores.ring.read(cursor)
+    page = engine.read_record(cursor)
     if page is None:
         return common.success(opcodes.LOG, session_lock.encode_record(0, None))
     number, raw = page

@@ -114,8 +114,8 @@ class Ring(Store):
         # Above the newest: nothing, unless numbers wrapped within the store and the oldest are higher
         return first if first // _NUMBERS != (end - 1) // _NUMBERS and number < first % _NUMBERS else None
 
-    def read(self, cursor):
-        """The record a page for `cursor` delivers: (number, record), or None. Moves the read cursor past it."""
+    def read(self, cursor, is_walk=True):
+        """The record a page for `cursor` delivers: (number, record), or None. A walk moves the read cursor past it."""
         if cursor == records.NEXT_UNREAD:
             seq = max(self._cursor, self._first())
             if seq >= self._journal.next_seq:
@@ -127,9 +127,10 @@ class Ring(Store):
             return None
         raw = self._get(seq)
         if raw is None:  # damaged on flash: the walk goes on behind it
-            self._cursor = max(self._cursor, seq + 1)
-            return None if seq + 1 >= self._journal.next_seq else self.read((seq + 1) % _NUMBERS)
-        if seq + 1 > self._cursor:
+            if is_walk:
+                self._cursor = max(self._cursor, seq + 1)
+            return None if seq + 1 >= self._journal.next_seq else self.read((seq + 1) % _NUMBERS, is_walk)
+        if is_walk and seq + 1 > self._cursor:
             self._cursor = seq + 1
             if self._cursor - self._kept_cursor >= _LAZY:
                 self.keep_cursor()

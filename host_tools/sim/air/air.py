@@ -17,6 +17,8 @@ from typing import Any
 from bumble import hci, link
 
 from host_tools.sim.air.faults import CENTRAL, PERIPHERAL, Faults
+from host_tools.sim.air.profiles import PROFILES, Profile
+from host_tools.sim.air.real import Manners
 
 _SENSITIVITY_DBM = -95
 _EDGE_DBM = -87  # below this mean, noise takes single packets under the sensitivity
@@ -31,31 +33,6 @@ def parse_address(text: str) -> hci.Address:
     if len(raw) != 6:
         raise ValueError(f"{text!r} is not an address of six bytes")
     return hci.Address(raw[::-1], hci.Address.PUBLIC_DEVICE_ADDRESS)
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What an air does to packets. A further profile is one more line in PROFILES.
-
-    No intervals here: the advertising interval is the lock image's choice, the connection interval
-    the central's (architecture.md, "The simulator").
-    """
-
-    name: str
-    paced: bool = True  # False: packets leave at once instead of at connection events
-    packet_loss: float = 0.0  # chance that one data packet stays unanswered in its connection event
-    advert_loss: float = 0.0  # chance that one listener misses one advertisement
-    connect_loss: float = 0.0  # chance that the advertiser misses CONNECT_IND: the attempt fails with 0x3E
-    packets_per_event: int = 4
-    by_distance: bool = True  # False: everybody hears everybody at -50 dBm
-    noise_db: float = 2.0
-
-
-PROFILES = {
-    "ideal": Profile("ideal", paced=False, by_distance=False, noise_db=0.0),
-    "home": Profile("home", packet_loss=0.05, advert_loss=0.05, connect_loss=0.05),
-    "bad": Profile("bad", packet_loss=0.20, advert_loss=0.20, connect_loss=0.50),
-}
 
 
 @dataclass(frozen=True)
@@ -183,6 +160,8 @@ class Air(link.LocalLink):
         self.taps: list[Tap] = []
         self.late_s: collections.deque[float] = collections.deque(maxlen=_REMEMBERED)  # of their timers, the latest
         self.faults = Faults(self.stream, self.review)
+        self.manners: dict[str, Manners] = {}  # of single locks, by the address of their radio
+        self.leap_s = 0.0  # the site's: what the rhythm of a lock's advertising goes by
         self.is_held = False  # nothing is heard: no advertisement, and so no new link
         self._places: dict[bytes, tuple[float, float]] = {}
         self._streams: dict[tuple, random.Random] = {}
@@ -251,7 +230,9 @@ class Air(link.LocalLink):
 
     def misses_connect(self, central: hci.Address, peripheral: hci.Address) -> bool:
         """Draw whether the advertiser misses CONNECT_IND."""
-        lost = self.loses("connect", self.profile.connect_loss, central, peripheral)
+        manners = self.manners.get(bytes(peripheral)[::-1].hex(":"))
+        chance = max(self.profile.connect_loss, manners.connect_loss if manners else 0.0)
+        lost = self.loses("connect", chance, central, peripheral)
         return lost or self.faults.is_jammed(self.position(peripheral))
 
     def loses_data(self, end: Any, other: Any) -> bool:
@@ -278,6 +259,9 @@ class Air(link.LocalLink):
         """Let every listening radio in range hear one advertisement. Of several initiators the draw takes one."""
         loop = asyncio.get_running_loop()
         if self.is_held or self.faults.is_asleep(sender.mac, loop.time()):
+            return
+        manners = self.manners.get(sender.mac)
+        if manners and not manners.speaks(loop.time() + self.leap_s, advert.data):
             return
         rivals = []
         for each in self.controllers:

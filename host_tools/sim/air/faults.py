@@ -21,6 +21,7 @@ SIDES = (CENTRAL, PERIPHERAL)
 _ATT_CHANNEL = 4
 _HEADERS = 7  # L2CAP header, ATT opcode and handle
 _VALUES = (0x52, 0x1B, 0x1D)  # Write Command, Notification, Indication: what carries frames
+_WRITE_REQUEST = 0x12
 _FOR_EVER = math.inf
 
 
@@ -267,10 +268,16 @@ class Faults:
 
 
 def _carries_value(packet: hci.HCI_AclDataPacket) -> bool:
+    return bool(value_of(packet, _VALUES))
+
+
+def value_of(packet: hci.HCI_AclDataPacket, kinds: tuple[int, ...] = (*_VALUES, _WRITE_REQUEST)) -> bytes:
+    """The value that a packet writes or notifies, as far as it is in this packet; b"" for any other packet."""
     octets = packet.data
-    return (
+    is_value = (
         packet.pb_flag != 1  # not the rest of a longer L2CAP packet
         and len(octets) > _HEADERS
         and octets[2] | octets[3] << 8 == _ATT_CHANNEL
-        and octets[4] in _VALUES
+        and octets[4] in kinds
     )
+    return bytes(octets[_HEADERS:]) if is_value else b""

@@ -77,7 +77,9 @@ class LinkEnd(controller.Connection):
             return
         packet, _ = self._queue.popleft()
         record.packets[self.side] += 1
-        self.assembler.feed_packet(faults.damaged(record.peripheral, self.side, packet))
+        manners = state.air.manners.get(record.peripheral)
+        if manners is None or not manners.swallows(record.number, self.side, packet, state.air.stream):
+            self.assembler.feed_packet(faults.damaged(record.peripheral, self.side, packet))
         if cut is not None:
             self._cut(cut)
             return

@@ -54,6 +54,14 @@ def either(*words: str) -> Check:
     return lambda value: None if value in words else "must be one of " + ", ".join(words)
 
 
+def some_of(*words: str) -> Check:
+    def check(value: Any) -> str | None:
+        is_right = isinstance(value, list) and all(each in words for each in value)
+        return None if is_right else "must be a list of any of " + ", ".join(words)
+
+    return check
+
+
 def pair(value: Any) -> str | None:
     wrong = not isinstance(value, list) or len(value) != 2 or any(amount(each) for each in value)
     return "must be two numbers, from and to" if wrong or value[0] > value[1] else None

@@ -189,6 +189,7 @@ class Site:
             if self._busy_with():
                 return False
             self.leap_s += seconds
+            self.radio.air.leap_s = self.leap_s
             await asyncio.gather(*(board.leap(seconds) for board in boards))
             return True
         finally:
@@ -260,6 +261,9 @@ class Site:
             at = self.spec.lock_plan(index).at
             assert at
             self.radio.place(lock.mac, *at)
+            manners = self.spec.manners(index)
+            if manners:
+                self.radio.air.manners[lock.mac] = manners
         await self.control.start(HOST)
         for role in (self.locks, self.gateways):
             for board in role[:1]:  # makes the role's flash image, which the others copy

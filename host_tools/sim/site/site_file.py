@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.errors import HostError
-from host_tools.sim.air.air import PROFILES
+from host_tools.sim.air import real
+from host_tools.sim.air.profiles import PROFILES
 from host_tools.sim.site import actions
-from host_tools.sim.site.site_plan import Plan, SiteSpec
+from host_tools.sim.site.site_plan import OWN, Plan, SiteSpec
 from host_tools.sim.site.timeline import Event
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([\w.\-\"]+)\s*\]")
@@ -29,6 +30,7 @@ def _travel(value: Any) -> str | None:
 
 _SITE: dict[str, actions.Check] = {
     "profile": actions.either(*PROFILES),
+    "variants": actions.some_of(*real.VARIANTS),
     "seed": actions.count,
     "broker": actions.either("iotcore", "mosquitto"),
     "paired": actions.flag,
@@ -39,6 +41,10 @@ _SITE: dict[str, actions.Check] = {
     "lock_settings": _table,
 }
 _BOARD: dict[str, actions.Check] = {"name": actions.text, "at": actions.point, "settings": _table}
+_LOCK: dict[str, actions.Check] = _BOARD | {
+    "profile": actions.either(OWN, real.PROFILE),
+    "variants": actions.some_of(*real.VARIANTS),
+}
 _WHEN: dict[str, actions.Check] = {"t": actions.amount, "every_s": actions.amount, "until_s": actions.amount}
 _LISTS = ("gateways", "locks", "events")
 
@@ -117,7 +123,7 @@ def parse(source: str, name: str = "site") -> tuple[SiteSpec, bool]:
     reader.end()
     for key in _SITE:
         if key in given and key != "paired":
-            setattr(spec, key, given[key])
+            setattr(spec, key, tuple(given[key]) if key == "variants" else given[key])
     return spec, given.get("paired", False)
 
 
@@ -130,11 +136,19 @@ def _entries(reader: _Reader, given: dict, key: str) -> list[dict]:
 
 
 def _board(reader: _Reader, where: tuple[str, int], entry: dict) -> Plan:
-    reader.check(where, entry, _BOARD)
+    is_lock = where[0] == "locks"
+    reader.check(where, entry, _LOCK if is_lock else _BOARD)
     at = entry.get("at")
     place = None if at is None or actions.point(at) else (float(at[0]), float(at[1]))
     settings = entry.get("settings", {})
-    return Plan(entry.get("name"), place, settings if isinstance(settings, dict) else {})
+    variants = entry.get("variants") if is_lock else None
+    return Plan(
+        entry.get("name"),
+        place,
+        settings if isinstance(settings, dict) else {},
+        entry.get("profile") if is_lock else None,
+        tuple(variants) if isinstance(variants, list) else None,
+    )
 
 
 def _event(reader: _Reader, where: tuple[str, int], entry: dict) -> Event:

@@ -1,24 +1,31 @@
 """What a site consists of: SiteSpec, and the boards that follow from it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from host_tools.sim.air import real
 from host_tools.sim.board.board import BoardSpec
 from host_tools.sim.board.mechanics import TRAVEL_S
 from host_tools.sim.site.broker import HOST
 from host_tools.sim.site.timeline import Event
 
 SSID, PASSWORD = "sim", "simulated"
+OWN = "own"  # profile of a lock with the manners of ours, on an air where the others have not
 _LOCK_NAMES = ("Front door", "Back door", "Garage", "Cellar", "Shed", "Office")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One board that differs from the others of its role: its name, its place in metres, settings laid over theirs."""
+    """One board that differs from the others of its role: its name, its place in metres, settings laid over theirs.
+
+    Of a lock also whose manners it has (`real` or `own`; None: as the site's air) and which variants of `real`.
+    """
 
     name: str | None = None
     at: tuple[float, float] | None = None
     settings: dict = field(default_factory=dict)
+    profile: str | None = None
+    variants: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -31,6 +38,7 @@ class SiteSpec:
     gateways: int = 1
     locks: int = 2
     profile: str = "home"
+    variants: tuple[str, ...] = ()  # of the profile `real`, for every lock that has its manners
     seed: int | None = None
     provisioned: bool = True  # gateways find Wi-Fi and broker in their settings
     gateway_settings: dict = field(default_factory=dict)
@@ -56,7 +64,17 @@ class SiteSpec:
         """The plan of a lock, with a name and a place."""
         usual = _LOCK_NAMES[index] if index < len(_LOCK_NAMES) else "Lock %d" % (index + 1)
         plan = _named(self.lock_plans, index, usual)
-        return Plan(plan.name, plan.at or (2.0 + index % 4, float(index // 4)), plan.settings)
+        return replace(
+            plan,
+            at=plan.at or (2.0 + index % 4, float(index // 4)),
+            profile=plan.profile or (real.PROFILE if self.profile == real.PROFILE else OWN),
+            variants=self.variants if plan.variants is None else plan.variants,
+        )
+
+    def manners(self, index: int) -> real.Manners | None:
+        """What a lock does at the radio, if that is not what ours does."""
+        plan = self.lock_plan(index)
+        return real.manners(plan.variants or ()) if plan.profile == real.PROFILE else None
 
     def gateway(self, index: int, mqtt_port: int, ntp_port: int) -> BoardSpec:
         """A gateway's board."""
@@ -97,6 +115,7 @@ class SiteSpec:
                 "door_sensor": True,
                 "clock_backup": self.clock_backup,
                 "travel_ms": max(600, round(self.bolt_travel_s * 1000)),  # what it calls a jam follows from it
+                **(real.lock_settings(plan.variants or ()) if plan.profile == real.PROFILE else {}),
                 **self.lock_settings,
                 **plan.settings,
             },
@@ -109,4 +128,4 @@ class SiteSpec:
 
 def _named(plans: list[Plan], index: int, usual: str) -> Plan:
     plan = plans[index] if index < len(plans) else Plan()
-    return Plan(plan.name or usual, plan.at, plan.settings)
+    return replace(plan, name=plan.name or usual)
