@@ -20,10 +20,10 @@ from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import session_client
 from host_tools.errors import HostError
 from host_tools.gateway import client as gateway_client
-from host_tools.gateway.records_store import read_batch
+from host_tools.gateway.records_batch import read_batch
 from host_tools.near import pairing, sightings
 from host_tools.near.lock_link import connect
-from host_tools.owner import codes
+from host_tools.owner import codes, places
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.screen import Screen, Table, out, styled
 from host_tools.sim.ble import bleak_air
@@ -36,7 +36,7 @@ _NAMES = ("Front door", "Back door")
 _AUTO_LOCK_S = 2
 _WRONG_BY_S = 600
 _OPENINGS = 3  # while the broker is away
-_SPEC = SiteSpec(gateways=1, locks=2, profile="home", gateway_settings={"records_ack": "consumer"})
+_SPEC = SiteSpec(gateways=1, locks=2, profile="home")
 _RECORD_PASSCODE, _RECORD_WRONG = 4, 7
 
 
@@ -106,7 +106,7 @@ class Witness:
             self.lost += batch.gap
             for item in batch.items:
                 self.seen.setdefault(lock, []).append((batch.epoch, item["rec"], item["type"]))
-            task = asyncio.ensure_future(gateways.acknowledge(gateway, lock, batch.epoch, batch.last))
+            task = asyncio.ensure_future(gateways.acknowledge(gateway, lock, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -346,6 +346,7 @@ def hints(site: Site, book: KeyBook, code: str) -> str:
         "  export GATEHOUSE_MQTT=%s:%d" % (site.mqtt_host, site.mqtt_port),
         "  export GATEHOUSE_AIR=%s" % site.air,
         "  export GATEHOUSE_KEYS=%s" % book.path,
+        "  export GATEHOUSE_RECORDS=%s" % book.path.with_name("records.db"),
         "  %s monitor" % tool,
         "  %s unlock '%s'" % (tool, _NAMES[0]),
         "  %s records '%s' --follow" % (tool, _NAMES[0]),
@@ -360,6 +361,7 @@ async def run(console: Screen, once: bool, jam: bool) -> int:
     story = Story(console)
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gatehouse-demo-") as folder:
+        places.mark_simulated(Path(folder))
         book = KeyBook(Path(folder) / "keys.json")
         async with contextlib.AsyncExitStack() as stack:
             try:

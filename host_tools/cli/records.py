@@ -14,14 +14,11 @@ from host_tools.cli.reach import Gateway, target
 from host_tools.errors import HostError
 from host_tools.gateway import records_export
 from host_tools.gateway.record_words import is_alarm, words
-from host_tools.gateway.records_store import QUIET_S, Choice, Inflow, RecordStore
+from host_tools.gateway.records_inflow import QUIET_S, Inflow
+from host_tools.gateway.records_store import Choice, RecordStore
 from host_tools.owner import names
 from host_tools.owner.keybook import Entry
 from host_tools.screen import Table
-
-_LONG_S = 130  # the gateway gives a whole log two minutes
-_MAX_ROUNDS = 50
-_BETWEEN_S = 0.2
 
 # What people call it -> methods of records
 _KINDS: dict[str, tuple[str, ...]] = {
@@ -49,7 +46,9 @@ def records(
     listed: Annotated[bool, typer.Option("--listed", help="Without management events")] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Only what was refused")] = False,
     export: Annotated[str, typer.Option("--export", help="Write all that are chosen: FILE.csv or FILE.parquet")] = "",
-    delete: Annotated[str, typer.Option("--delete", help="Delete here: the number of a record, or epoch/number")] = "",
+    delete: Annotated[
+        str, typer.Option("--delete", help="Delete here: the number of a record, or era/number, or era/number/date")
+    ] = "",
     clear: Annotated[bool, typer.Option("--clear", help="Delete here all that are chosen")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting")] = False,
     as_json: common.Json = False,
@@ -79,12 +78,15 @@ def records(
             lost = store.lost(ident)
     for each in rows:
         each["name"] = whose.of(each["method"], each["who"])
+        del each["id"]
     if as_json:
         out.print_json(data={"lock": ident, "lost": lost, "total": total, "page": page, "records": rows})
         return
     _show(rows, name, total, size, page)
     if lost:
-        err.print("%d records were overwritten in the lock before the gateway could read them" % lost)
+        err.print("%d records are missing here: the lock had overwritten them before they could be read" % lost)
+    if any(each["conflict"] for each in rows):
+        err.print("records marked ! contradict another one of the same lock, number and date")
 
 
 def _choice(
@@ -116,15 +118,24 @@ def _delete(
     if entry is None:
         raise HostError("forbidden", "only who holds the keys of %s may delete its records" % name)
     if which:
-        epoch, _, rec = which.rpartition("/")
-        if not rec.isdigit() or (epoch and not epoch.isdigit()):
-            raise HostError("bad_request", "%r is no record" % which, "write its number, or epoch/number")
-        newest = store.last(ident, 1)
-        choice = Choice(keys=[(int(epoch) if epoch else newest[0]["epoch"] if newest else 0, int(rec))])
+        choice = Choice(ids=_which(store, ident, which))
     count = store.count(ident, choice)
     if count and not yes and not screen.confirm("Delete %d records of %s on this computer?" % (count, name)):
         raise typer.Exit(1)
     out.print("%d records of %s deleted here; the lock's own memory is as it was" % (store.delete(ident, choice), name))
+
+
+def _which(store: RecordStore, ident: str, which: str) -> list[int]:
+    """Ids of the records meant by `number`, `era/number` or `era/number/date`. HostError unless it is clear which."""
+    parts = which.split("/")
+    if len(parts) > 3 or not all(part.isascii() and part.isdigit() for part in parts[:2]):
+        raise HostError("bad_request", "%r is no record" % which, "write its number, or era/number, or era/number/date")
+    epoch = int(parts[0]) if len(parts) > 1 else None
+    found = store.find(ident, int(parts[min(len(parts), 2) - 1]), epoch, parts[2] if len(parts) == 3 else None)
+    if len({(each["epoch"], each["date"]) for each in found}) > 1:
+        ways = ["%d/%d/%s (%s)" % (each["epoch"], each["rec"], each["date"], each["ts"]) for each in found]
+        raise HostError("bad_request", "several records have the number: %s" % ", ".join(ways), "write one of these")
+    return [each["id"] for each in found]
 
 
 def _show(rows: list[dict], name: str, total: int, size: int, page: int) -> None:
@@ -135,7 +146,8 @@ def _show(rows: list[dict], name: str, total: int, size: int, page: int) -> None
         style = "bold red" if is_alarm(each["type"]) else "yellow" if each["ok"] is False else ""
         battery = "" if each["battery"] is None else "%s %%" % each["battery"]
         when = common.local(each["ts"]) if each["ts"] else ""
-        table.add_row(str(each["rec"]), when, words(each["type"]), each["name"], battery, style=style)
+        number = "%s%s" % (each["rec"], " !" if each["conflict"] else "")
+        table.add_row(number, when, words(each["type"]), each["name"], battery, style=style)
     out.print(table if rows else "no such records of %s" % name)
 
 
@@ -145,8 +157,7 @@ async def _fetch(store: RecordStore, ident: str, name: str, whose: names.Names, 
         await inflow.start()
         served = await gateways.serving(ident, via.gateway)
         with common.progress("reading the records of %s ..." % name):
-            await served.command("records_read", wait_s=_LONG_S)
-            await inflow.keep(QUIET_S)
+            await inflow.fetch(served)
         if follow:
             async for item in inflow.items():
                 who = whose.of(item.get("method"), item.get("who"))
@@ -171,22 +182,14 @@ async def _upload(store: RecordStore, ident: str, name: str, via: Gateway) -> tu
         inflow = Inflow(store, gateways, ident)
         await inflow.start()
         served = await gateways.serving(ident, via.gateway)
-        read = at = 0
         with common.progress("%s: reading all its records ..." % name) as step:
 
             def show(data: dict) -> None:
                 if isinstance(data.get("done"), int):
-                    step("%s: %d records, %d of %s ..." % (name, read, data["done"], data.get("total")))
+                    step("%s: %d of %s records ..." % (name, data["done"], data.get("total")))
 
-            for _ in range(_MAX_ROUNDS):
-                result = await served.command("upload", {"from": at} if at else None, False, _LONG_S, show)
-                data = result.get("data") or {}
-                read += int(data.get("read") or 0) + int(data.get("new") or 0)
-                await inflow.keep(_BETWEEN_S)
-                if data.get("next") is None:
-                    break
-                at = int(data["next"])
-            else:
-                raise HostError("busy", "the gateway did not come to the end of the log", "try again later")
+            done = await inflow.upload(served, {}, show)
             await inflow.keep(QUIET_S)
-        return read, inflow.new
+        if done["next"] is not None:
+            raise HostError("busy", "the gateway did not come to the end of the log", "try again later")
+        return done["read"] + done["new"], inflow.new

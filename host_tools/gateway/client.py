@@ -19,9 +19,11 @@ from firmware.lib import sealed
 from firmware.lib.errors import ProtocolError
 from firmware.lib.topics import Topics, parse
 from host_tools.errors import HostError, Pending
+from host_tools.gateway.records_batch import Batch
 from host_tools.owner.keybook import Entry
 
 ENVIRONMENT = "GATEHOUSE_MQTT"
+_COMPUTERS = ("linux", "darwin")  # what MicroPython's unix port calls its board
 _WATCHED = ("status", "info", "rsp")
 _VOLATILE = ("lock", "unlock")
 _VALID_S = 10
@@ -103,10 +105,14 @@ class Gateways:
         for leaf in leaves:
             await self._client.subscribe(Topics("+", self._base).lock(lock, leaf), qos=1)
 
-    async def acknowledge(self, gateway: str, lock: str, epoch: int, to: int) -> None:
-        """Tell a gateway with `records_ack` = consumer that records up to `to` are kept."""
-        text = json.dumps({"epoch": epoch, "to": to})
+    async def acknowledge(self, gateway: str, lock: str, batch: Batch) -> None:
+        """Tell a gateway with `records_ack` = consumer that the records of a batch are kept."""
+        text = json.dumps({"epoch": batch.epoch, "from": batch.first, "to": batch.last})
         await self._client.publish(Topics(gateway, self._base).lock(lock, "records/ack"), text, qos=1)
+
+    def is_simulated(self, gateway: str) -> bool:
+        """Whether a gateway says of itself that it runs on a computer."""
+        return str(self.info.get(gateway, {}).get("board", "")).split(" ")[0] in _COMPUTERS
 
     async def listen(self) -> None:
         """Receive messages until cancelled; started by `connect`. A broken connection ends what waits for results."""

@@ -17,9 +17,11 @@ from host_tools.gateway.record_words import words
 COLUMNS = {
     "lock": "VARCHAR",
     "lock_name": "VARCHAR",
-    "epoch": "INTEGER",
+    "epoch": "BIGINT",
     "rec": "INTEGER",
+    "date": "VARCHAR",
     "ts": "TIMESTAMP",
+    "approx": "BOOLEAN",
     "type": "INTEGER",
     "list": "INTEGER",
     "what": "VARCHAR",
@@ -29,6 +31,7 @@ COLUMNS = {
     "who": "BIGINT",
     "name": "VARCHAR",
     "battery": "INTEGER",
+    "conflict": "BOOLEAN",
 }
 
 

@@ -22,21 +22,13 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from host_tools import text
 from host_tools.errors import HostError
+from host_tools.owner import places
 
-ENVIRONMENT = "GATEHOUSE_KEYS"
 OWN_MODELS = "GATEHOUSE-"  # the model of a lock that runs our firmware begins with this
 _VERSION = 1
 _SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}
 _MAX_N = 1 << 20  # a hostile file must not make us allocate gigabytes
 _AAD = b"gatehouse-keys-1"
-
-
-def default_path() -> Path:
-    """$GATEHOUSE_KEYS or ~/.config/gatehouse/keys.json."""
-    given = os.environ.get(ENVIRONMENT)
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "gatehouse" / "keys.json"
 
 
 def lock_id(mac: str) -> str:
@@ -114,7 +106,7 @@ class KeyBook:
         is_meant: Callable[[str, Entry], bool] = lambda typed, entry: False,
     ) -> None:
         self._is_meant = is_meant
-        self.path = Path(path) if path else default_path()
+        self.path = Path(path) if path else places.keys()
         self._ask = passphrase
         self._phrase: str | None = None
 

@@ -18,7 +18,8 @@ from host_tools.cli import times
 from host_tools.cli.main import app
 from host_tools.errors import HostError
 from host_tools.gateway.client import import_args
-from host_tools.gateway.records_store import RecordStore, read_batch
+from host_tools.gateway.records_batch import read_batch
+from host_tools.gateway.records_store import RecordStore
 from host_tools.owner import bundles, codes
 from host_tools.owner.keybook import Entry, KeyBook
 

@@ -38,8 +38,8 @@ class Gateways:
     async def watch(self, leaves, watcher):
         self.tell = watcher
 
-    async def acknowledge(self, gateway, lock, epoch, to):
-        self.acknowledged.append((gateway, lock, epoch, to))
+    async def acknowledge(self, gateway, lock, batch):
+        self.acknowledged.append((gateway, lock, batch.epoch, batch.first, batch.last))
 
 
 def test_the_witness_tells_repeats_from_new_records_and_acknowledges_all():
@@ -53,6 +53,6 @@ def test_the_witness_tells_repeats_from_new_records_and_acknowledges_all():
         await asyncio.sleep(0)
         assert (witness.count("lock"), witness.repeats("lock"), witness.lost) == (4, 2, 5)
         assert (witness.of_type("lock", 4), witness.of_type("lock", 7), witness.count("other")) == (4, 0, 0)
-        assert gateways.acknowledged == [("gw", "lock", 1, 2), ("gw", "lock", 1, 2), ("gw", "lock", 2, 2)]
+        assert gateways.acknowledged == [("gw", "lock", epoch, 1, 2) for epoch in (1, 1, 2)]
 
     asyncio.run(work())

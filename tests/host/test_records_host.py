@@ -12,7 +12,8 @@ from firmware.lib import marks, records, reports
 from host_tools.cli.main import app
 from host_tools.errors import HostError
 from host_tools.gateway import monitor, record_words, records_export
-from host_tools.gateway.records_store import Batch, Choice, RecordStore
+from host_tools.gateway.records_batch import Batch
+from host_tools.gateway.records_store import Choice, RecordStore
 from host_tools.owner import names
 from host_tools.owner.keybook import Entry, KeyBook
 
@@ -22,15 +23,18 @@ ADA, BEN = marks.of_passcode(KEY, b"864201"), marks.of_card(KEY, 3661413478)
 
 
 def item(rec, type, ts, who=None):
-    """As the gateway makes it."""
+    """As the gateway makes it of a lock at UTC; without a time the lock's clock was never set."""
     event, method, ok = records.meaning(type)
-    at = None if ts is None else datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    made = reports.record_item(rec, records.decode(records.encode(type, (2026, 1, 1, 0, 0, 0), 90)), None, who)
+    date = (2000, 1, 1, 0, 0, 0) if ts is None else datetime.fromtimestamp(ts, UTC).timetuple()[:6]
+    made = reports.record_item(rec, records.decode(records.encode(type, date, 90)), ts, who)
     assert (made["event"], made["method"], made["ok"]) == (event, method, ok)
-    return made | {"ts": at}
+    return made
 
 
-def keep(items, epoch=0):
+ERA = marks.era(KEY)
+
+
+def keep(items, epoch=ERA):
     with RecordStore() as store:
         return store.keep(ENTRY.id, Batch(epoch, items[0]["rec"], items[-1]["rec"], 0, items))
 
@@ -168,23 +172,6 @@ def test_f106_deleted_records_do_not_come_back_and_only_the_owner_deletes(book):
         assert (done.exit_code, "forbidden" in done.stderr) == (1, True)
     with RecordStore() as store:
         assert store.count(ENTRY.id, Choice()) == 1
-
-
-def test_a_file_of_the_first_release_is_taken_over(tmp_path):
-    import sqlite3
-
-    path = tmp_path / "old.db"
-    base = sqlite3.connect(path)
-    base.execute(
-        "CREATE TABLE records (lock TEXT NOT NULL, epoch INTEGER NOT NULL, rec INTEGER NOT NULL, type INTEGER, "
-        "event TEXT, method TEXT, ok INTEGER, who INTEGER, ts TEXT, battery INTEGER, "
-        "PRIMARY KEY (lock, epoch, rec)) WITHOUT ROWID"
-    )
-    base.execute("INSERT INTO records VALUES ('a',0,7,4,'unlock','passcode',1,NULL,NULL,90)")
-    base.commit()
-    base.close()
-    with RecordStore(path) as store:
-        assert [(each["rec"], each["list"], each["ok"]) for each in store.last("a", 5)] == [(7, None, True)]
 
 
 def test_alarms_are_told_in_words():

@@ -57,6 +57,6 @@ def _print_facts(site: Site, facts: dict) -> None:
         print("gateway   %s  topic %s  console %s" % (gateway.name, told["topic"], told["console"]))
     for told in facts["locks"]:
         print("lock      %(name)s  %(mac)s  panel %(panel)s  console %(console)s" % told)
-    print("key book  %(keybook)s" % facts)
+    print("key book  %(keybook)s\nrecords   %(records)s" % facts)
     print("control   %(control)s\nlogs      %(logs)s\nseed      %(seed)d" % facts)
     print("Ctrl-C ends the site.", flush=True)

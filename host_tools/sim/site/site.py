@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+from host_tools.owner import places
 from host_tools.sim.air.squatter import Squatter
 from host_tools.sim.ble.radio import Radio
 from host_tools.sim.board.access_point import AccessPoint
@@ -86,6 +87,11 @@ class Site:
         """The key book of the site's owner, for GATEHOUSE_KEYS."""
         return self.folder / "keys.json"
 
+    @property
+    def record_store(self) -> Path:
+        """The record store of the site's owner, for GATEHOUSE_RECORDS."""
+        return self.folder / "records.db"
+
     def keys_file(self, lock: Board, kind: str = "virtualkey") -> Path:
         """Where a lock's bundle lies once the site's owner has paired it; `kind`: virtualkey or lockdata."""
         return self.folder / ("%s-%s.json" % (lock.id, kind))
@@ -128,6 +134,7 @@ class Site:
             "locks": locks,
             "control": "%s:%d" % (HOST, self.control.port),
             "keybook": str(self.key_book),
+            "records": str(self.record_store),
             "logs": str(self.folder),
             "seed": self.seed,
         }
@@ -243,6 +250,7 @@ class Site:
         else:
             self.folder = Path(tempfile.mkdtemp(prefix="gatehouse-"))
             self._is_temporary = True
+        places.mark_simulated(self.folder)
         await asyncio.gather(self.broker.start(), self.ntp.start(HOST), self.radio.start(HOST), self._lines.start(HOST))
         for index in range(self.spec.gateways):
             uplink = Uplink(HOST, self.broker.port, self.seed + index)

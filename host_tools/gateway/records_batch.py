@@ -1,0 +1,62 @@
+"""One message of `…/records`: the one place where it is checked. What it means to the store is `records_store`'s."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from host_tools.errors import HostError
+
+NUMBERS = 65534  # 0 to 65533 (lock-ble-link.md 9.1)
+_MAX_ERA = 1 << 48
+_MAX_WHO = 1 << 48
+_MAX_TEXT = 40
+_MAX_ITEMS = 100
+_DATE = re.compile("[0-9a-f]{12}")
+_NUMBERS_OF = ("type", "list", "battery", "button", "accessory_battery")
+_TEXTS_OF = ("event", "method", "ts")
+
+
+@dataclass
+class Batch:
+    """`epoch` is the era, `first` to `last` the numbers in it, `gap` how many before them are lost for good."""
+
+    epoch: int
+    first: int
+    last: int
+    gap: int
+    items: list[dict]
+
+
+def read_batch(text: str) -> Batch:
+    """JSON of a batch -> Batch. HostError when it is none."""
+    try:
+        value = json.loads(text)
+        batch = Batch(value["epoch"], value["from"], value["to"], value["gap"], value["items"])
+        numbers = ((batch.epoch, _MAX_ERA), (batch.first, NUMBERS), (batch.last, NUMBERS), (batch.gap, 1 << 32))
+        is_good = all(_is_whole(*number) for number in numbers) and isinstance(batch.items, list)
+        if not is_good or not 0 < len(batch.items) <= _MAX_ITEMS or not all(map(_is_item, batch.items)):
+            raise ValueError
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise HostError("protocol", "a gateway sent a batch of records that cannot be read", "update the gateway")
+    return batch
+
+
+def _is_whole(value: object, end: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < end
+
+
+def _is_item(item: object) -> bool:
+    if not isinstance(item, dict) or not _is_whole(item.get("rec"), NUMBERS):
+        return False
+    date = item.get("date")
+    if date is not None and not (isinstance(date, str) and _DATE.fullmatch(date)):
+        return False
+    if not (item.get("who") is None or _is_whole(item["who"], _MAX_WHO)):
+        return False
+    if not all(item.get(name) is None or _is_whole(item[name], 256) for name in _NUMBERS_OF):
+        return False
+    if not all(item.get(name) is None or isinstance(item[name], bool) for name in ("ok", "approx")):
+        return False
+    return all(
+        item.get(name) is None or (isinstance(item[name], str) and len(item[name]) <= _MAX_TEXT) for name in _TEXTS_OF
+    )

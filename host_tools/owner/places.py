@@ -1,0 +1,51 @@
+"""Where the owner's files are, and how those of a simulated site are kept apart from them.
+
+Owns the default paths. A site's locks are made up: their keys and records must not come among those of real doors. So
+a site marks its folder, and what stands beside a key book that is named there belongs to it; who only has the simulated
+air at hand (GATEHOUSE_AIR) gets a folder `simulator` of its own; and a store refuses what a simulated gateway sends.
+"""
+
+import os
+from pathlib import Path
+
+KEYS = "GATEHOUSE_KEYS"
+RECORDS = "GATEHOUSE_RECORDS"
+AIR = "GATEHOUSE_AIR"
+_MARK = "simulated-site"
+_SIMULATOR = "simulator"
+
+
+def _folder(variable: str, *below_home: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home().joinpath(*below_home)) / "gatehouse"
+
+
+def own_records() -> Path:
+    """The record store of the owner's real locks, where nothing else is said."""
+    return _folder("XDG_DATA_HOME", ".local", "share") / "records.db"
+
+
+def keys() -> Path:
+    """$GATEHOUSE_KEYS or ~/.config/gatehouse/keys.json; on the simulated air another one."""
+    given = os.environ.get(KEYS)
+    if given:
+        return Path(given)
+    folder = _folder("XDG_CONFIG_HOME", ".config")
+    return (folder / _SIMULATOR if os.environ.get(AIR) else folder) / "keys.json"
+
+
+def records() -> Path:
+    """$GATEHOUSE_RECORDS or ~/.local/share/gatehouse/records.db; beside a simulated site's key book, or on the
+    simulated air, another one."""
+    given = os.environ.get(RECORDS)
+    if given:
+        return Path(given)
+    book = os.environ.get(KEYS)
+    if book and (Path(book).parent / _MARK).exists():
+        return Path(book).parent / "records.db"
+    own = own_records()
+    return own.parent / _SIMULATOR / own.name if os.environ.get(AIR) else own
+
+
+def mark_simulated(folder: Path) -> None:
+    """What stands in this folder is a simulated site's."""
+    (folder / _MARK).write_text("Keys and records of a simulated site. gatehouse keeps them apart from real ones.\n")
