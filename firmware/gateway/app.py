@@ -157,7 +157,7 @@ class Gateway:
         # What is known of the locks
         self._registry = registry = Registry(Vault(_LOCKS, board.Nvs()), now_s, log, values.presence_s)
         clocks = Clocks(clock, registry, log, values.clock_max_drift_s)
-        records = Records(_RECORDS, registry, clocks, clock, outgoing, topics, now_s, log)
+        records = Records(_RECORDS, registry, clocks, clock, outgoing, topics, now_s, log, values.records_clear)
         self._uploads = uploads = Uploads(registry, records, topics, mqtt, now_s, log, by_consumer)
         records.on_stored = uploads.wake
         self._states = states = States(registry, topics, mqtt, clock, now_s)
@@ -260,7 +260,7 @@ class Gateway:
         self._outgoing.publish(self._topics.gateway("status"), "online", True)
         self._publish_info()
         self._states.mark_all()
-        self._uploads.wake()
+        self._uploads.offer_again()
 
     # --- what others see
 

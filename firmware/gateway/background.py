@@ -40,7 +40,7 @@ class _Task(Job):
             return await plan.clocks.correct(session, must_yield=lambda: plan.scheduler.is_wanted(CLOCK))
         if self.lock.jammed:
             await session.status()
-        return await plan.records.read(session, lambda: plan.scheduler.is_wanted(RECORDS))
+        return await plan.records.read(session, lambda: plan.scheduler.is_wanted(RECORDS), None, True)
 
     def finish(self, result, err):
         if err is not None and self.priority == RECORDS:

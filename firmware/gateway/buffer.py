@@ -1,41 +1,46 @@
-"""Records of one lock, kept on flash from reading until the broker (or a consumer) has them. Owns their numbering.
+"""Records of one lock, kept on flash from reading until a consumer (or the broker) has them. Owns their numbering.
 
 The reading cursor is not kept apart: it follows from the newest record stored, so that storing a record and moving the
-cursor are one write (security.md 4.3). `epoch` grows by one when the lock has new keys and when its numbers wrap.
+cursor are one write (security.md 4.3). A record's era (mqtt.md 2) follows from the lock's key. What is stored names a
+turn, which grows by one with each new key; the eras of turns of which records still wait are kept beside.
 """
 
 import hashlib
 import struct
 
+from firmware.lib import marks
 from firmware.lib.compat import const
 from firmware.system.journal import Journal
 from firmware.system.store import Cell
 
-_HEAD = ">HHI"  # epoch, number, records lost before this one; the top bit of the last: a WHO follows
+_HEAD = ">HHI"  # turn, number, records lost before this one; the top bit of the last: a WHO follows
 _HEAD_LEN = const(8)
 _WHO = ">HI"  # number of the credential, upper and lower part
 _WHO_LEN = const(6)
 _WHO_FOLLOWS = const(0x80000000)
-_STATE = ">II6s"  # epoch, sequence acknowledged last, fingerprint of the key
+_STATE = ">II6s"  # turn, sequence acknowledged last, era; behind it a row for each turn before of which records wait
 _STATE_LEN = const(14)
-_PACKED = ">IIIHHB"  # sequence acknowledged last, offered last, how many wait, epoch, cursor, has begun
+_TURN = ">I6s"  # turn, era
+_TURN_LEN = const(10)
+_PACKED = ">IIIHHB"  # sequence acknowledged last, offered last, how many wait, turn, cursor, has begun
 _PACKED_LEN = const(17)
 _NUMBERS = const(65534)  # 0 to 65533 (lock-ble-link.md 9.1)
+_HALF = const(32767)
 _SEGMENT = const(64)
 _SEGMENTS = const(34)
 FULL = const(2048)  # records with which reading waits (security.md R-04): about 100 KiB of flash
 
 
 class Entry:
-    """A stored record: `seq` in this buffer, `epoch` and `number` of the lock, `gap` records lost before it; `who` the
+    """A stored record: `seq` in this buffer, `era` and `number` of the lock, `gap` records lost before it; `who` the
     number of the credential or None, `raw` without secrets."""
 
-    __slots__ = ("epoch", "gap", "number", "raw", "seq", "who")
+    __slots__ = ("era", "gap", "number", "raw", "seq", "turn", "who")
 
     def __init__(self, seq, stored):
         self.seq = seq
-        self.epoch, self.number, self.gap = struct.unpack_from(_HEAD, stored)
-        self.who = None
+        self.turn, self.number, self.gap = struct.unpack_from(_HEAD, stored)
+        self.who = self.era = None
         if self.gap & _WHO_FOLLOWS:
             self.gap &= ~_WHO_FOLLOWS
             high, low = struct.unpack_from(_WHO, stored, _HEAD_LEN)
@@ -52,7 +57,7 @@ def waiting_in(packed):
 
 
 class Buffer:
-    """Lives in `folder`. `key` is the lock's AES key, of which a fingerprint tells whether the lock was paired anew.
+    """Lives in `folder`. `key` is the lock's AES key; another one, of another pairing, begins a turn.
 
     An open buffer needs some 450 bytes. `pack` gives what one that is made later needs to go on without reading the
     journal, and whatever was not yet acknowledged stays as it was offered.
@@ -62,54 +67,67 @@ class Buffer:
         self._journal = Journal(folder, _SEGMENT, _SEGMENTS, packed=packed and packed[_PACKED_LEN:])
         self._cell = Cell(folder + "/state")
         kept = self._cell.load()
-        self._key = None
-        if kept is not None and len(kept) == _STATE_LEN:
-            self.epoch, self.sent, self._key = struct.unpack(_STATE, kept)
+        self._era = b""
+        self._older = b""
+        if kept is not None and len(kept) >= _STATE_LEN:
+            self._turn, self.sent, self._era = struct.unpack_from(_STATE, kept)
+            self._older = kept[_STATE_LEN:]
         else:
-            self.epoch, self.sent = 0, self._journal.first_seq - 1
+            self._turn, self.sent = 0, self._journal.first_seq - 1
         self.cursor = 0
-        self._begun = False  # a record of this epoch is known, so that what is missing after it is a gap
+        self.has_begun = False  # a record of this pairing is known, so that what is missing after it is a gap
         if packed:
-            self.sent, self.offered, _, self.epoch, self.cursor, begun = struct.unpack_from(_PACKED, packed)
-            self._begun = bool(begun)
+            self.sent, self.offered, _, self._turn, self.cursor, begun = struct.unpack_from(_PACKED, packed)
+            self.has_begun = bool(begun)
             return
         last = self._last()
-        if last and last.epoch >= self.epoch:
-            self.epoch = last.epoch
+        if last and last.turn >= self._turn:
+            self._turn = last.turn
             self._set_cursor(last.number)
         self.rekey(key)
         self.offered = self.sent  # given to the broker, not necessarily acknowledged by the consumer
 
+    @property
+    def era(self):
+        """The era of the records that come, as it stands in `epoch` of a batch."""
+        return int.from_bytes(self._era, "big")
+
     def pack(self):
         """This buffer as bytes, for the next one on the same folder; this one must not be used any more."""
-        head = self.sent, self.offered, self.pending(), self.epoch, self.cursor, self._begun
+        head = self.sent, self.offered, self.pending(), self._turn, self.cursor, self.has_begun
         return struct.pack(_PACKED, *head) + self._journal.pack()
 
     def rekey(self, key):
-        """The lock has this key from now on; a new one begins a new epoch."""
-        print_ = hashlib.sha256(b"gatehouse-epoch" + key).digest()[:6]
-        if self._key != print_:
-            if self._key is not None:
-                self.epoch += 1
-                self.cursor = 0
-                self._begun = False
-            self._key = print_
-            self._save()
+        """The lock has this key from now on; a new one begins a new era."""
+        era = marks.era(key).to_bytes(6, "big")
+        if self._era == era:
+            return
+        # The first release kept this fingerprint in place of the era, and a turn also began when numbers wrapped
+        if self._era and self._era != hashlib.sha256(b"gatehouse-epoch" + key).digest()[:6]:
+            if self.pending():
+                self._older += struct.pack(_TURN, self._turn, self._era)
+            self._turn += 1
+            self.cursor = 0
+            self.has_begun = False
+        self._era = era
+        self._save()
 
     def _last(self):
         seq = self._journal.next_seq - 1
         stored = self._journal.get(seq) if len(self._journal) else None
         return Entry(seq, stored) if stored else None
 
+    def last_date(self):
+        """The six bytes of the date of the newest record of this pairing, or None."""
+        last = self._last()
+        return last.raw[1:7] if last and last.turn == self._turn else None
+
     def _set_cursor(self, number):
-        self._begun = True
-        self.cursor = number + 1
-        if self.cursor >= _NUMBERS:
-            self.cursor = 0
-            self.epoch += 1
+        self.has_begun = True
+        self.cursor = (number + 1) % _NUMBERS
 
     def _save(self):
-        packed = struct.pack(_STATE, self.epoch, self.sent, self._key)
+        packed = struct.pack(_STATE, self._turn, self.sent, self._era) + self._older
         # Both copies: what is behind `sent` may be dropped next, so that an older one would tell of a gap
         for _ in range(2):
             self._cell.save(packed)
@@ -118,21 +136,20 @@ class Buffer:
         """How many records wait to be acknowledged."""
         return max(0, self._journal.next_seq - 1 - self.sent)
 
-    def append(self, number, raw, who=None):
-        """Store the record that the lock delivered for the cursor, as `pages` made it. `number` below the cursor: the
-        numbers wrapped.
-        """
-        gap = number - self.cursor
-        if gap < 0:
-            gap += _NUMBERS
-            self.epoch += 1
-        if not self._begun:
-            gap = 0  # what was before our time is not lost
+    def ahead(self, number):
+        """How many numbers lie between the cursor and `number`, or None when it is one of those before the cursor."""
+        return ahead(self.cursor, number) if self.has_begun else 0
+
+    def append(self, number, raw, who=None, is_new_log=False):
+        """Store the record that the lock delivered for the cursor, as `pages` made it. What numbers lie between are
+        lost, unless its log has begun anew."""
+        # What was before our time is not lost
+        gap = (number - self.cursor) % _NUMBERS if self.has_begun and not is_new_log else 0
         tail = raw
         if who is not None:
             gap |= _WHO_FOLLOWS
             tail = struct.pack(_WHO, who >> 32 & 0xFFFF, who & 0xFFFFFFFF) + raw
-        self._journal.append(struct.pack(_HEAD, self.epoch, number, gap) + tail)
+        self._journal.append(struct.pack(_HEAD, self._turn, number, gap) + tail)
         self._set_cursor(number)
 
     def unsent(self, after):
@@ -141,22 +158,41 @@ class Buffer:
         for seq, stored in self._journal.records(expected):
             entry = Entry(seq, stored)
             entry.gap += seq - expected
+            entry.era = self._era_of(entry.turn)
             expected = seq + 1
             yield entry
+
+    def _era_of(self, turn):
+        for at in range(0, len(self._older), _TURN_LEN):
+            known, era = struct.unpack_from(_TURN, self._older, at)
+            if known == turn:
+                return int.from_bytes(era, "big")
+        return self.era
 
     def acknowledge(self, seq):
         """All up to `seq` have arrived where they should."""
         if seq > self.sent:
             self.sent = seq
             self.offered = max(self.offered, seq)
+            if not self.pending():
+                self._older = b""
             self._save()
             self._journal.trim_below(seq + 1)
 
-    def find(self, epoch, number):
-        """The sequence of a record offered and not yet acknowledged, or None."""
+    def find(self, era, first, last):
+        """The sequence of the record `last` of what was offered and not yet acknowledged, beginning with the record
+        `first`; or None."""
+        begins = False
         for entry in self.unsent(self.sent):
-            if entry.seq > self.offered:
+            if entry.seq > self.offered or entry.era != era or not (begins or entry.number == first):
                 break
-            if entry.epoch == epoch and entry.number == number:
+            begins = True
+            if entry.number == last:
                 return entry.seq
         return None
+
+
+def ahead(cursor, number):
+    """How many numbers lie between `cursor` and `number`, around the end of all numbers; None when it is before."""
+    count = (number - cursor) % _NUMBERS
+    return count if count <= _HALF else None

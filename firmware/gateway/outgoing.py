@@ -4,7 +4,7 @@ published; what is known is the registry's, what was read that of `records`.
 
 Results are few, because commands come over the same broker; when there are too many the oldest are dropped and counted.
 A change of a lock waits only for the broker: several meanwhile become one message. A batch is kept until it is
-acknowledged (security.md EVT-1), and sent at least once: a consumer recognises repeats by (lock, epoch, rec).
+acknowledged (security.md EVT-1), and sent at least once: a consumer recognises repeats by (lock, epoch, rec, date).
 """
 
 import asyncio
@@ -22,6 +22,7 @@ _PAUSE_MS = const(250)
 _PUBLISH_MS = const(60000)  # the connection ends an unacknowledged message well before
 _GRACE_S = const(30)  # after a start: a lock that has not been heard yet need not be away
 _RESEND_S = const(30)
+_RESEND_MAX_S = const(600)
 
 
 class Outgoing:
@@ -171,7 +172,8 @@ class States:
 
 
 class Uploads:
-    """`by_consumer`: a consumer's `…/records/ack` moves the cursor, else the broker's PUBACK does (mqtt.md 1)."""
+    """`by_consumer`: a consumer's `…/records/ack` moves the cursor, else the broker's PUBACK does (mqtt.md 2). One
+    batch of each lock is out; unless it is acknowledged it goes out again, ever more rarely."""
 
     def __init__(self, registry, keeper, topics, mqtt, now_s, log, by_consumer=False):
         self._registry = registry
@@ -181,7 +183,7 @@ class Uploads:
         self._now_s = now_s
         self._log = log.area("uploads")
         self._by_consumer = by_consumer
-        self._offered_s = {}
+        self._due = {}  # address of a lock -> second from which its batch may go out again << 4 | times it has
         self._woken = asyncio.Event()
 
     def wake(self, lock=None):
@@ -189,24 +191,31 @@ class Uploads:
         self._woken.set()
 
     def acknowledged(self, lock, payload):
-        """`…/records/ack`: {"epoch","to"}. Anything else is ignored: an acknowledgement asks for nothing."""
+        """`…/records/ack`: {"epoch","from","to"} of a batch, or of its first records. Anything else is ignored: an
+        acknowledgement asks for nothing."""
         try:
             body = Reader(payload).read()
-            epoch, number = body["epoch"], body["to"]
+            epoch, first, last = body["epoch"], body["from"], body["to"]
         except (ProtocolError, KeyError):
             self._log.warn("ack_ignored", lock=lock.id)
             return
-        if self._by_consumer:
-            buffer = self._keeper.buffer(lock)
-            seq = buffer.find(epoch, number)
+        if self._by_consumer and self._keeper.waiting(lock)[1]:
+            seq = self._keeper.buffer(lock).find(epoch, first, last)
             if seq is not None:
-                buffer.acknowledge(seq)
-                self.wake()
+                self._done(lock, seq)
 
-    def offer_again(self, lock):
-        """Somebody asks for the records: what was offered and not acknowledged goes out again now."""
-        buffer = self._keeper.buffer(lock)
-        buffer.offered = buffer.sent
+    def _done(self, lock, seq):
+        self._keeper.buffer(lock).acknowledge(seq)
+        self._due.pop(lock.address, None)
+        self._keeper.has_room(lock)
+        self.wake()
+
+    def offer_again(self, lock=None):
+        """Somebody may listen now, to the records of a lock or of all: what was not acknowledged goes out at once."""
+        if lock is None:
+            self._due.clear()
+        else:
+            self._due.pop(lock.address, None)
         self.wake()
 
     async def run(self, lease):
@@ -230,35 +239,43 @@ class Uploads:
         waiting, is_offered = keeper.waiting(lock)
         if not waiting or (waiting < BATCH and keeper.reading is lock):
             return False
-        is_offered = is_offered and self._by_consumer
-        if is_offered and self._now_s() - self._offered_s.get(lock.address, 0) < _RESEND_S:
+        due = self._due.get(lock.address, 0)
+        if self._by_consumer and is_offered and self._now_s() < due >> 4:
             return False
         buffer = keeper.buffer(lock)
-        if is_offered:
-            buffer.offered = buffer.sent  # nobody acknowledged it: offer it again
         entries = self._next(buffer)
         if not entries:
             return False
         items = [keeper.item(lock, entry.number, entry.raw, entry.who) for entry in entries]
-        payload, count = reports.batch(entries[0].epoch, items, entries[0].gap)
+        payload, count = reports.batch(entries[0].era, items, entries[0].gap)
         last = entries[count - 1].seq
-        await self._mqtt.publish(self._topics.lock(lock.id, "records"), payload, False, 1)
+        if self._by_consumer:  # before it is sent: the consumer may be faster than the broker's receipt
+            buffer.offered = last
+            times = min(due & 15, 5) + 1
+            due_s = self._now_s() + min(_RESEND_S << times - 1, _RESEND_MAX_S)
+            self._due[lock.address] = due_s << 4 | times
+        try:
+            await self._mqtt.publish(self._topics.lock(lock.id, "records"), payload, False, 1)
+        except NetError:
+            if self._by_consumer:
+                self._due[lock.address] = due & 15
+            raise
         if self._registry.get(lock.address) is None:
             return False
-        buffer = keeper.buffer(lock)  # another object, if others were opened meanwhile
         if self._by_consumer:
-            buffer.offered = max(buffer.offered, last)
-            self._offered_s[lock.address] = self._now_s()
-        else:
-            buffer.acknowledge(last)
-        return buffer.pending() > 0
+            return False
+        self._done(lock, last)
+        return keeper.waiting(lock)[0] > 0
 
     async def send(self, lock, epoch, items, until_ms):
-        """Publish items of one epoch, all of them with the broker on return, without moving any cursor; while there is
+        """Publish items of one era, all of them with the broker on return, without moving any cursor; while there is
         no broker, wait until the tick `until_ms`. Raises LinkTimeout."""
         topic = self._topics.lock(lock.id, "records")
         while items:
-            payload, count = reports.batch(epoch, items)
+            count = 1
+            while count < len(items) and items[count]["rec"] == items[count - 1]["rec"] + 1:
+                count += 1
+            payload, count = reports.batch(epoch, items[:count])
             try:
                 await self._mqtt.publish(topic, payload, False, 1)
             except NetError:
@@ -269,10 +286,10 @@ class Uploads:
             items = items[count:]
 
     def _next(self, buffer):
-        """Up to a batch of entries without an epoch's end or a gap inside."""
+        """Up to a batch of entries with numbers in a row, of one era."""
         entries: list = []
         for entry in buffer.unsent(buffer.sent):
-            if entries and (entry.gap or entry.epoch != entries[0].epoch):
+            if entries and (entry.gap or entry.era != entries[0].era or entry.number != entries[-1].number + 1):
                 break
             entries.append(entry)
             if len(entries) == BATCH:

@@ -1,16 +1,17 @@
 """Reads the operation logs of the locks, without their secrets, into buffers on flash. Owns the reading of a record,
 when a log is read and how far; `outgoing` sends the records on.
 
-Asks by number from its own cursor, so that a phone's walk and ours do not disturb each other (lock-ble-link.md 9.1). No
-digits, no card number and no address stay on the gateway (security.md LOG-2, LOG-3). The credential is named by a
-number instead: a user's uid and a fingerprint's number as they are, a code, a card and a fob by its mark. Wrong entries
-have none: they are near misses of a real code.
+Asks by number from its own cursor, which has no side effect and can be repeated (hardware-facts.md F50 to F54). What
+was read and stored is then called off by the cursor FFFF, so that the lock's flag of unread records falls. No digits,
+no card number and no address stay on the gateway (security.md LOG-2, LOG-3). The credential is named by a number
+instead: a user's uid and a fingerprint's number as they are, a code, a card and a fob by its mark. Wrong entries have
+none: they are near misses of a real code.
 """
 
-from firmware.gateway.buffer import FULL, Buffer, waiting_in
+from firmware.gateway.buffer import FULL, Buffer, ahead, waiting_in
 from firmware.lib import dates, marks, opcodes, records, reports
 from firmware.lib.compat import const
-from firmware.lib.errors import AuthError, LockRefused, ProtocolError
+from firmware.lib.errors import AuthError, FirmwareError, ProtocolError
 from firmware.lib.messages import session_client
 
 _POWERED_ON = const(14)
@@ -22,27 +23,35 @@ _DOORS = {30: "closed", 31: "open"}
 _TAMPERED = const(44)
 _RETRY_S = const(2)
 _RETRY_MAX_S = const(300)
-_IDLE_S = const(60)
-_IDLE_MAX_S = const(3600)
+_PATIENCE = const(10)  # failures without a record in between, after which a lock is left alone for hours
+_PACE_S = const(300)  # between two readings of a lock whose flag stays up (hardware-facts.md F51)
+_RARELY_S = const(21600)  # after two in vain
+_SLICE = const(25)  # records of one link to a real lock, which is silent to everybody else meanwhile
+_BETWEEN_S = const(2)  # its slices
+_STUBBORN = const(8)  # readings in a row in which a number was refused, after which the next one is asked for
 _HEADER = const(8)
 _ADDRESS = const(6)
 _WRONG_CODE = const(7)
 
 
 class _Plan:
-    """That a lock's log be read, not before `due_s`."""
+    """When a lock's log is to be read: as soon as that `is_wanted`, but not before `due_s`; because its flag is up, not
+    before `pace_s`."""
 
     is_wanted = False
-    due_s = 0
+    due_s = pace_s = 0
     failures = 0
-    fruitless = 0  # walks that read nothing, although the lock had advertised unread records
+    fruitless = 0  # readings without a record, although the lock advertised unread ones
+    looked: int | None = None  # the number to go on from while there is no room to store
+    newest: int | None = None  # a number that the lock is known to hold
 
 
 class Records:
     """`outgoing.publish` takes events, `clocks` hears of locks that lost their power. `on_stored(lock)` is called when
-    there is something to upload, `on_wanted()` when there is something to read."""
+    there is something to upload, `on_wanted()` when there is something to read. `clears_flag`: see the setting
+    records_clear."""
 
-    def __init__(self, folder, registry, clocks, clock, outgoing, topics, now_s, log):
+    def __init__(self, folder, registry, clocks, clock, outgoing, topics, now_s, log, clears_flag=True):
         self._folder = folder
         self._registry = registry
         self._clocks = clocks
@@ -52,6 +61,7 @@ class Records:
         self._topics = topics
         self._now_s = now_s
         self._log = log.area("records")
+        self._clears_flag = clears_flag
         self._open = []  # (address of the lock, its buffer), the one used last at the end
         self._packed = {}  # the others, by the address of their lock, which costs no text of its own
         self._plans = {}
@@ -108,16 +118,18 @@ class Records:
 
     def want(self, lock):
         """Read this lock's log as soon as it may be."""
-        self._plan(lock).is_wanted = True
+        plan = self._plan(lock)
+        plan.is_wanted = True
+        plan.due_s = 0
         self._wanted()
 
     def flagged(self, lock):
-        """The lock advertises unread records."""
+        """The lock advertises unread records, or does so no more."""
         plan = self._plan(lock)
-        if not plan.is_wanted:
-            plan.is_wanted = True
-            if plan.fruitless:
-                plan.due_s = self._now_s() + min(_IDLE_S << min(plan.fruitless - 1, 6), _IDLE_MAX_S)
+        if not lock.has_records:
+            plan.fruitless = min(plan.fruitless, 1)
+            plan.pace_s = min(plan.pace_s, self._now_s() + _PACE_S) if plan.fruitless else 0
+        elif self.is_due(lock):
             self._wanted()
 
     def _wanted(self):
@@ -127,46 +139,127 @@ class Records:
     def is_due(self, lock):
         """True when the log should be read now."""
         plan = self._plans.get(lock.address)
-        if plan is None or not plan.is_wanted or self._now_s() < plan.due_s:
-            return False
-        return not self._is_full(lock)
+        if plan is not None and plan.is_wanted:
+            return self._now_s() >= plan.due_s
+        return lock.has_records and (plan is None or self._now_s() >= plan.pace_s)
+
+    def has_room(self, lock):
+        """A consumer has taken records. What waited in the lock for room is read now."""
+        plan = self._plans.get(lock.address)
+        if plan is not None and plan.looked is not None:
+            plan.looked = None
+            self.want(lock)
 
     def failed(self, lock):
-        """A walk broke off: try again after a pause that doubles."""
+        """A walk broke off, or the lock refused a number: try again after a pause that doubles."""
         plan = self._plan(lock)
         plan.is_wanted = True
-        plan.due_s = self._now_s() + min(_RETRY_S << min(plan.failures, 8), _RETRY_MAX_S)
+        pause_s = _RARELY_S if plan.failures >= _PATIENCE else min(_RETRY_S << plan.failures, _RETRY_MAX_S)
+        plan.due_s = self._now_s() + pause_s
         plan.failures += 1
+
+    def _ended(self, lock, plan, count, is_refused, was_flagged):
+        """A walk has come to its end, or to a number that the lock refuses (hardware-facts.md F51, F52)."""
+        if count or not was_flagged:
+            plan.fruitless = 0
+        else:
+            plan.fruitless += 1
+        if is_refused:
+            self.failed(lock)
+        else:
+            plan.failures = 0
+            plan.is_wanted = False
+        plan.pace_s = self._now_s() + (_PACE_S if plan.fruitless < 2 else _RARELY_S)
+        if not lock.has_records and not plan.fruitless:
+            plan.pace_s = 0  # the flag has fallen: when it rises again, there is news
 
     # --- how far
 
-    async def read(self, session, must_yield, on_record=None):
-        """Walk the log from our cursor until its end, a full buffer, or `must_yield()` -> {"read", "epoch", "cursor",
+    async def read(self, session, must_yield, on_record=None, is_sliced=False):
+        """Walk the log from our cursor until its end, a refusal, or `must_yield()` -> {"read", "epoch", "cursor",
         "more"}. Every record is on flash, without its secrets, before the next is asked for; then `on_record(raw)`
-        hears of it. Raises as `Session.ask`.
+        hears of it. While there is no room, what is new is told of, and stays in the lock. Raises as `Session.ask`.
         """
         lock = session.lock
         buffer = self.buffer(lock)
         plan = self._plan(lock)
+        pages = Pages(session)
         was_flagged = lock.has_records
         count = 0
-        more = False
+        limit = _SLICE if is_sliced and not lock.is_own else 0xFFFF
+        more = is_refused = is_unread = is_full = False
         last = door = tampered = date = None
-        pages = Pages(session)
         await self._clocks.meet(session)
         self.reading = lock
         try:
             while True:
-                if must_yield() or self._is_full(lock):
+                if must_yield() or pages.asked >= limit:
                     more = True
                     break
-                record = await pages.at(buffer.cursor)
-                if record is None:
-                    break
-                number, raw, who = record
+                is_full = self._is_full(lock)
+                if not is_full:
+                    plan.looked = None
+                elif plan.looked is None:
+                    plan.looked = buffer.cursor
+                cursor = buffer.cursor if plan.looked is None else plan.looked
+                try:
+                    record = await pages.at(records.NEXT_UNREAD if is_unread else cursor + is_refused)
+                except FirmwareError as err:
+                    if not err.is_answer or isinstance(err, AuthError):
+                        raise
+                    if is_refused or is_unread:
+                        is_refused = True
+                        break
+                    is_refused = True
+                    if plan.failures >= _STUBBORN and plan.newest is not None and ahead(cursor, plan.newest):
+                        continue
+                    if not self._clears_flag or lock.is_own:
+                        break
+                    is_unread = True
+                    limit = min(limit, pages.asked + _SLICE)
+                    continue
+                if record:
+                    number, raw, who = record
+                    distance = ahead(cursor, number)
+                    is_new_log = False
+                    if distance is None and (buffer.has_begun or is_full):
+                        last_date = buffer.last_date() or b"\xff"
+                        if raw[1:7] > last_date:  # perhaps the log has begun anew: then even its oldest is younger
+                            record = await pages.at(0)
+                            is_new_log = bool(record and record[1][1:7] > last_date)
+                        if is_new_log:
+                            number, raw, who = record
+                            plan.newest = None
+                            is_unread = False
+                        elif is_unread:
+                            continue
+                        else:
+                            record = None
+                    elif is_unread and distance:  # what lies between is asked for by number
+                        plan.newest = number
+                        if is_refused:
+                            break
+                        is_unread = False
+                        continue
+                if not record:
+                    if is_unread or is_refused:
+                        break
+                    if plan.newest is not None and ahead(cursor, plan.newest) is not None:
+                        is_refused = True
+                        break
+                    if not self._clears_flag or lock.is_own or not (count or was_flagged):
+                        break
+                    is_unread = True
+                    limit = min(limit, pages.asked + _SLICE)
+                    continue
                 last_date, date = date, records.decode(raw).date
                 self._clocks.learn(lock, number, date, last_date)
-                buffer.append(number, raw, who)
+                if is_full:
+                    plan.looked = number + 1
+                else:
+                    buffer.append(number, raw, who, is_new_log)
+                is_refused = False
+                plan.failures = 0
                 count += 1
                 if on_record:
                     on_record(raw)
@@ -180,17 +273,20 @@ class Records:
             if count:
                 self._registry.save(lock)  # what was learned of its clock; costs no flash where that is nothing
                 self._tell(lock)
-                self._log.info("read", addr=lock.address, count=count, next=buffer.cursor, epoch=buffer.epoch)
+                self._log.info("read", addr=lock.address, count=count, next=buffer.cursor, full=is_full)
             if last:
                 self._registry.update(lock, "record", last=last)
-        plan.failures = 0
-        plan.is_wanted = more
-        if not more:
-            plan.fruitless = 0 if count or not was_flagged else plan.fruitless + 1
-            lock.has_records = False
+        if more:
+            plan.is_wanted = True
+            plan.due_s = self._now_s() + (_BETWEEN_S if pages.asked >= limit else 0)
+        else:
+            if not is_refused and (lock.is_own or is_unread):
+                lock.has_records = False
+            self._ended(lock, plan, count, is_refused, was_flagged)
             tampered = bool(tampered) if lock.tampered is None else tampered
             self._registry.update(lock, "record", door=door, tampered=tampered)
-        return {"read": count, "epoch": buffer.epoch, "cursor": buffer.cursor, "more": more}
+        cursor = buffer.cursor if plan.looked is None else plan.looked
+        return {"read": count, "epoch": buffer.era, "cursor": cursor, "more": is_refused or (more and not is_unread)}
 
     def _tell(self, lock):
         if self.on_stored:
@@ -233,7 +329,7 @@ class Records:
 
 
 class Pages:
-    """The log of one lock over one link, page by page. Nothing secret leaves it.
+    """The log of one lock over one link, page by page. Nothing secret leaves it. `asked`: how many were asked for.
 
     A lock of ours keeps the digits of codes from whoever is not its administrator; with the first such record we log
     in, once for a link, so that a log without codes costs nothing more.
@@ -242,11 +338,17 @@ class Pages:
     def __init__(self, session):
         self._session = session
         self._may_log_in = True
+        self.asked = 0
 
     async def at(self, cursor):
-        """(number, record without secrets, number of its credential) at or above the cursor, or None. Raises as
-        `Session.ask`."""
-        record = await self._ask(self._session.ask, cursor)
+        """(number, record without secrets, number of its credential) at or above the cursor, or None at the end. A lock
+        may refuse a cursor for once; what it refuses twice is raised. Raises as `Session.ask`."""
+        try:
+            record = await self._ask(self._session.ask, cursor)
+        except FirmwareError as err:
+            if not err.is_answer or isinstance(err, AuthError):
+                raise
+            record = await self._ask(self._session.ask, cursor)
         if record is None:
             return None
         if self._may_log_in and _is_masked(record[1]):
@@ -258,20 +360,11 @@ class Pages:
         return record[0], raw, who
 
     async def _ask(self, ask, cursor):
-        try:
-            data = await ask(opcodes.LOG, session_client.log_request(cursor))
-        except LockRefused as err:
-            if err.reason == "not_found":
-                return None
-            raise
-        except ProtocolError as err:
-            if not err.is_answer:
-                raise
-            return None  # error 01 is "no such record" on some locks (lock-ble-link.md 9.1)
-        after, listed = session_client.log_page(data)
+        self.asked += 1
+        after, listed = session_client.log_page(await ask(opcodes.LOG, session_client.log_request(cursor)))
         if not listed:
             return None
-        if not 0 < after < 0xFFFF or after == cursor:
+        if not 0 < after < 0xFFFF:
             raise ProtocolError("log page leads nowhere")
         raw = listed[0]
         if len(raw) < _HEADER:

@@ -43,9 +43,9 @@ class Registry:
 
     def on(self, event, listener):
         """Call `listener(lock)` at each `event`: "changed", something worth publishing; "records", the lock says that
-        it has unread ones; "sighted", for the first time since start or after it was away; "listed", the list of locks
-        has changed; "removed", the lock is no longer served. At an "alarm", another radio may imitate the lock: call
-        `listener(lock, why)`.
+        it has unread ones, or no more; "sighted", for the first time since start or after it was away; "listed", the
+        list of locks has changed; "removed", the lock is no longer served. At an "alarm", another radio may imitate the
+        lock: call `listener(lock, why)`.
         """
         self._listeners.setdefault(event, []).append(listener)
 
@@ -204,7 +204,10 @@ class Registry:
     def _advertised(self, lock, seen):
         if seen.settable:
             self._log.warn("lock_was_reset", addr=lock.address)
+        had_records = lock.has_records
         lock.has_records = seen.has_records
+        if had_records and not lock.has_records:
+            self._emit("records", lock)
         members = {"battery": seen.battery}
         if not (lock.jammed and seen.unlocked):  # the flag says "not known to be locked", which a stuck bolt is, too
             members["state"] = locks.UNLOCKED if seen.unlocked else locks.LOCKED

@@ -10,27 +10,15 @@ from firmware.lib import dates, records
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError, ProtocolError
 
-_BATCH = const(512)  # bytes of a batch of several records: what a board has at hand in one piece
+_BATCH = const(640)  # bytes of a batch of several records: what a board has at hand in one piece
 _MAX_BATCH = const(1023)  # of one with a single long record; "batches below 1 KiB" (docs/spec/mqtt.md 1)
 _MAX_TEXT = const(120)
 
 _STATE = ("lock", "door", "battery", "rssi", "tamper", "auto_lock_s", "sound", "settings", "last", "src", "seq", "ts")
 _LAST = ("method", "who", "ts")
 _EVENT = ("event_type", "type", "method", "who", "rec", "ts")
-_ITEM = (
-    "rec",
-    "type",
-    "list",
-    "event",
-    "method",
-    "ok",
-    "who",
-    "ts",
-    "approx",
-    "battery",
-    "button",
-    "accessory_battery",
-)
+_ITEM: tuple = ("rec", "date", "type", "list", "event", "method", "ok", "who", "ts", "approx")
+_ITEM += ("battery", "button", "accessory_battery")
 _INFO = (
     "id",
     "version",
@@ -181,9 +169,10 @@ def metrics(**members):
 
 
 def record_item(number, record, unix_s, who, is_approx=False):
-    """One entry of a batch from a `records.Record`, its number, its time and the number of the credential. `list` is
-    the type's number in the owner's list, None for what is not listed; `approx` stands beside a time that may be off by
-    a change of the clock's offset. Codes and card numbers stay here.
+    """One entry of a batch from a `records.Record`, its number, its time and the number of the credential. `date` is
+    the lock's own, six bytes as hex: with lock, era and number it tells the record from all others (mqtt.md 2). `list`
+    is the type's number in the owner's list, None for what is not listed; `approx` stands beside a time that may be off
+    by a change of the clock's offset. Codes and card numbers stay here.
     """
     word, method, ok = records.meaning(record.type)
     code, _ = records.listed(record.type)
@@ -192,6 +181,7 @@ def record_item(number, record, unix_s, who, is_approx=False):
     except ProtocolError:
         values = {}
     item = {"rec": number, "type": record.type, "list": code, "event": word, "method": method, "ok": ok, "who": who}
+    item["date"] = bytes(record.raw[1:7]).hex()
     item["ts"] = iso(unix_s) if unix_s is not None else None
     if is_approx:
         item["approx"] = True
@@ -203,7 +193,7 @@ def record_item(number, record, unix_s, who, is_approx=False):
 
 
 def batch(epoch, items, gap=0):
-    """Payload of `…/records` with as many of `items` from the first on as fit 512 bytes -> (payload, how many).
+    """Payload of `…/records` with as many of `items` from the first on as fit 640 bytes -> (payload, how many).
 
     Items are dicts as `record_item` makes them, in order, at least one; `gap` is how many records before the first are
     lost for good. Raises ProtocolError if not even one fits.

@@ -43,10 +43,12 @@ class Message:
 
 
 class Observer:
-    """Hears everything on the broker, connects again when the broker comes back, and publishes."""
+    """Hears everything on the broker, connects again when the broker comes back, and publishes; `is_recorder`: says of
+    each batch of records that it is kept, as a consumer does (mqtt.md 2)."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, is_recorder: bool = True) -> None:
         self._address = (host, port)
+        self.is_recorder = is_recorder
         self._client: aiomqtt.Client | None = None
         self._ready = asyncio.Event()
         self._news = asyncio.Condition()
@@ -63,6 +65,10 @@ class Observer:
                     async for message in client.messages:
                         text = bytes(message.payload or b"").decode(errors="replace")
                         self.messages.append(Message(str(message.topic), text, bool(message.retain)))
+                        if self.is_recorder and str(message.topic).endswith("/records"):
+                            batch = json.loads(text)
+                            ack = {key: batch[key] for key in ("epoch", "from", "to")}
+                            await client.publish("%s/ack" % message.topic, json.dumps(ack), qos=1)
                         async with self._news:
                             self._news.notify_all()
             self._ready.clear()

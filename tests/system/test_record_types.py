@@ -5,7 +5,8 @@ import pytest
 from firmware.lib import opcodes, records
 from firmware.lib.messages import passcode_client, session_client, session_lock
 from host_tools.gateway.record_words import words
-from host_tools.gateway.records_store import RecordStore, read_batch
+from host_tools.gateway.records_batch import read_batch
+from host_tools.gateway.records_store import RecordStore
 from tests.unit.lock_rig import Rig as LockRig
 from tests.unit.test_gateway_records import Rig
 

@@ -1,8 +1,11 @@
-"""Reading a lock's log, keeping it over resets, sending it on: every record once by (lock, epoch, number)."""
+"""Reading a lock's log, keeping it over resets, sending it on: every record once by (lock, era, number, date)."""
 
+import hashlib
 import json
+import struct
 import unittest
 
+from firmware.gateway import records as keeping
 from firmware.gateway.background import Clocks
 from firmware.gateway.buffer import Buffer
 from firmware.gateway.outgoing import Uploads
@@ -13,6 +16,8 @@ from firmware.gateway.session import Session
 from firmware.lib import dates, marks, opcodes, records
 from firmware.lib.errors import AuthError, BadRequest, LinkError, NetError, from_ble
 from firmware.lib.topics import Topics
+from firmware.system.journal import Journal
+from firmware.system.store import Cell
 from firmware.system.timing import ticks_add, ticks_ms
 from tests.unit.gateway_rig import (
     Broker,
@@ -29,11 +34,18 @@ from tests.unit.gateway_rig import (
 )
 
 _KEY = bytes(16)
+_OTHER_KEY = b"another key     "
+_ERA = marks.era(bytes(range(16)))  # of the lock that the rig knows
 _UNIX_2000 = 946684800
 
 
 def unlocked(number, unix_s=1780000000):
     return records.encode(4, dates.from_seconds(unix_s - _UNIX_2000), 90, records.by_code(b"%06d" % number))
+
+
+def ack(first, last, era=_ERA):
+    """`…/records/ack` of a batch."""
+    return json.dumps({"epoch": era, "from": first, "to": last}).encode()
 
 
 class BufferTest(unittest.TestCase):
@@ -47,38 +59,72 @@ class BufferTest(unittest.TestCase):
         self.assertEqual(found, [(300, 0), (301, 0), (305, 3)])
         buffer.acknowledge(2)
         again = Buffer(folder, _KEY)
-        self.assertEqual((again.cursor, again.pending(), again.epoch), (306, 1, 0))
+        self.assertEqual((again.cursor, again.pending(), again.era), (306, 1, marks.era(_KEY)))
 
-    def test_new_keys_begin_a_new_epoch(self):
+    def test_new_keys_begin_a_new_era_and_what_waits_keeps_its_own(self):
         folder = fresh_folder("buffer2")
         Buffer(folder, _KEY).append(41, unlocked(1))
-        buffer = Buffer(folder, b"another key     ")
-        self.assertEqual((buffer.epoch, buffer.cursor), (1, 0))
+        for _ in range(2):
+            buffer = Buffer(folder, _OTHER_KEY)
+            self.assertEqual((buffer.era, buffer.cursor), (marks.era(_OTHER_KEY), 0))
         buffer.append(0, unlocked(2))
-        buffer = Buffer(folder, b"another key     ")
-        self.assertEqual((buffer.epoch, buffer.cursor), (1, 1))
-        self.assertEqual(
-            [(entry.epoch, entry.number, entry.gap) for entry in buffer.unsent(0)], [(0, 41, 0), (1, 0, 0)]
-        )
+        Buffer(folder, b"a third key     ").append(7, unlocked(3))
+        buffer = Buffer(folder, _KEY)  # and back: the first pairing's era is the same again
+        buffer.append(42, unlocked(4))
+        buffer = Buffer(folder, _KEY)
+        eras = [marks.era(key) for key in (_KEY, _OTHER_KEY, b"a third key     ", _KEY)]
+        found = [(entry.era, entry.number, entry.gap) for entry in buffer.unsent(0)]
+        self.assertEqual(found, [(era, number, 0) for era, number in zip(eras, (41, 0, 7, 42))])
+        self.assertEqual(buffer.cursor, 43)
+        buffer.acknowledge(4)
+        Buffer(folder, _OTHER_KEY).append(1, unlocked(5))
+        again = Buffer(folder, _OTHER_KEY)
+        self.assertEqual([(entry.era, entry.number) for entry in again.unsent(again.sent)], [(eras[1], 1)])
 
-    def test_numbers_wrap_into_a_new_epoch(self):
+    def test_every_gateway_names_the_same_era_and_every_pairing_another(self):
+        keys = [bytes((n,)) * 16 for n in range(200)]
+        for key in keys[:3]:
+            eras = {Buffer(fresh_folder("gateway%d" % n), key).era for n in range(3)}
+            self.assertEqual(eras, {marks.era(key)})
+        self.assertEqual(len({marks.era(key) for key in keys}), len(keys))
+        # HMAC-SHA-256 of the text `era` under the key, by openssl: the first 48 bits
+        self.assertEqual(marks.era(bytes(range(16))), 101612107176945)
+
+    def test_numbers_wrap_within_the_era(self):
         folder = fresh_folder("buffer3")
         buffer = Buffer(folder, _KEY)
         for number in (65532, 65533, 0, 2):
             buffer.append(number, unlocked(number))
-        found = [(entry.epoch, entry.number, entry.gap) for entry in buffer.unsent(0)]
-        self.assertEqual(found, [(0, 65532, 0), (0, 65533, 0), (1, 0, 0), (1, 2, 1)])
+        found = [(entry.era, entry.number, entry.gap) for entry in buffer.unsent(0)]
+        era = marks.era(_KEY)
+        self.assertEqual(found, [(era, 65532, 0), (era, 65533, 0), (era, 0, 0), (era, 2, 1)])
         self.assertEqual(Buffer(folder, _KEY).cursor, 3)
 
     def test_a_wrap_that_skips_the_last_numbers_is_a_gap(self):
         buffer = Buffer(fresh_folder("buffer4"), _KEY)
         buffer.append(65530, unlocked(1))
         buffer.append(1, unlocked(2))
-        self.assertEqual([(entry.epoch, entry.gap) for entry in buffer.unsent(1)], [(1, 4)])
+        self.assertEqual([entry.gap for entry in buffer.unsent(1)], [4])
+
+    def test_what_the_first_release_left_is_sent_in_the_era_of_the_key(self):
+        folder = fresh_folder("buffer5")
+        buffer = Buffer(folder, _KEY)
+        for number in (65533, 0, 1):
+            buffer.append(number, unlocked(number))
+        # As that release kept it: a fingerprint of the key, and another turn since the numbers had wrapped
+        old = hashlib.sha256(b"gatehouse-epoch" + _KEY).digest()[:6]
+        Cell(folder + "/state").save(struct.pack(">II6s", 0, 0, old))
+        journal = Journal(folder, 64, 34)
+        journal.append(struct.pack(">HHI", 1, 2, 0) + unlocked(2))
+        for _ in range(2):
+            buffer = Buffer(folder, _KEY)
+            self.assertEqual((buffer.era, buffer.cursor, buffer.pending()), (marks.era(_KEY), 3, 4))
+            found = [(entry.era, entry.number) for entry in buffer.unsent(0)]
+            self.assertEqual(found, [(marks.era(_KEY), number) for number in (65533, 0, 1, 2)])
 
 
 class Rig:
-    def __init__(self, name, by_consumer=False):
+    def __init__(self, name, by_consumer=False, clears_flag=True):
         folder = fresh_folder(name)
         self.now = Now()
         self.clock = UnixClock()
@@ -92,7 +138,9 @@ class Rig:
         topics = Topics("001122334455")
         self.clocks = Clocks(self.clock, self.registry, log)
         self.folder = folder + "/records"
-        self.keeper = Records(self.folder, self.registry, self.clocks, self.clock, self.events, topics, self.now, log)
+        self.keeper = Records(
+            self.folder, self.registry, self.clocks, self.clock, self.events, topics, self.now, log, clears_flag
+        )
         self.uploads = Uploads(self.registry, self.keeper, topics, self.broker, self.now, log, by_consumer)
 
     def session(self):
@@ -104,8 +152,8 @@ class Rig:
         session.begin(job)
         return session
 
-    def read(self, must_yield=lambda: False):
-        return run(self.keeper.read(self.session(), must_yield))
+    def read(self, must_yield=lambda: False, is_sliced=False):
+        return run(self.keeper.read(self.session(), must_yield, None, is_sliced))
 
     def upload(self):
         async def work():
@@ -122,7 +170,7 @@ class ReadingTest(unittest.TestCase):
     def test_a_log_is_read_once_and_arrives_in_batches(self):
         rig = Rig("reading")
         rig.far.records = [unlocked(number) for number in range(40)]
-        self.assertEqual(rig.read(), {"read": 40, "epoch": 0, "cursor": 40, "more": False})
+        self.assertEqual(rig.read(), {"read": 40, "epoch": _ERA, "cursor": 40, "more": False})
         self.assertEqual(rig.read()["read"], 0)
         rig.upload()
         items = [item["rec"] for batch in rig.batches() for item in batch["items"]]
@@ -213,7 +261,7 @@ class ReadingTest(unittest.TestCase):
         with self.assertRaises(LinkError):
             rig.read()
         rig.keeper.close(rig.lock)  # as after a reset
-        self.assertEqual(rig.read(), {"read": 13, "epoch": 0, "cursor": 20, "more": False})
+        self.assertEqual(rig.read(), {"read": 13, "epoch": _ERA, "cursor": 20, "more": False})
         rig.upload()
         self.assertEqual([batch["gap"] for batch in rig.batches()], [0] * len(rig.batches()))
 
@@ -226,7 +274,7 @@ class ReadingTest(unittest.TestCase):
             turns[0] += 1
             return turns[0] > 5
 
-        self.assertEqual(rig.read(wanted), {"read": 5, "epoch": 0, "cursor": 5, "more": True})
+        self.assertEqual(rig.read(wanted), {"read": 5, "epoch": _ERA, "cursor": 5, "more": True})
         self.assertTrue(rig.keeper.is_due(rig.lock))
         self.assertEqual(rig.read()["read"], 15)
 
@@ -259,19 +307,6 @@ class ReadingTest(unittest.TestCase):
         rig.read()
         self.assertTrue(rig.clocks.is_due(rig.lock))
 
-    def test_a_flag_that_leads_to_nothing_is_followed_ever_more_rarely(self):
-        rig = Rig("vain")
-        pauses = []
-        for _ in range(4):
-            rig.lock.has_records = True
-            rig.keeper.flagged(rig.lock)
-            began_s = rig.now.s
-            while not rig.keeper.is_due(rig.lock):
-                rig.now.s += 10
-            pauses.append(rig.now.s - began_s)
-            rig.read()
-        self.assertEqual(pauses, [0, 60, 120, 240])
-
 
 class UploadTest(unittest.TestCase):
     def test_records_wait_for_the_broker(self):
@@ -295,7 +330,7 @@ class UploadTest(unittest.TestCase):
         async def publish(topic, payload, retain=False, qos=0):
             rig.broker.publish = plain
             renewed = known_lock()
-            renewed.aes = b"another key     "
+            renewed.aes = _OTHER_KEY
             rig.keeper.renew(renewed)
             await plain(topic, payload, retain, qos)
 
@@ -303,30 +338,128 @@ class UploadTest(unittest.TestCase):
         rig.upload()
         self.assertEqual([item["rec"] for batch in rig.batches() for item in batch["items"]], list(range(70)))
         rig.far.records = [unlocked(number) for number in range(3)]
-        self.assertEqual(rig.read(), {"read": 3, "epoch": 1, "cursor": 3, "more": False})
+        self.assertEqual(rig.read(), {"read": 3, "epoch": marks.era(_OTHER_KEY), "cursor": 3, "more": False})
         rig.upload()
-        self.assertEqual(rig.batches()[-1]["epoch"], 1)
-        again = Buffer(rig.folder + "/" + rig.lock.id, b"another key     ")
-        self.assertEqual((again.epoch, again.cursor, again.pending()), (1, 3, 0))
+        self.assertEqual(rig.batches()[-1]["epoch"], marks.era(_OTHER_KEY))
+        again = Buffer(rig.folder + "/" + rig.lock.id, _OTHER_KEY)
+        self.assertEqual((again.era, again.cursor, again.pending()), (marks.era(_OTHER_KEY), 3, 0))
 
-    def test_a_consumer_moves_the_cursor_and_is_asked_again(self):
+    def test_one_batch_is_out_and_comes_again_ever_more_rarely(self):
         rig = Rig("consumer", True)
+        rig.far.records = [unlocked(number) for number in range(7)]
+        rig.read()
+        pauses = []
+        for _ in range(8):
+            began_s = rig.now.s
+            seen = len(rig.broker.sent)
+            while len(rig.broker.sent) == seen:
+                rig.now.s += 1
+                rig.upload()
+            pauses.append(rig.now.s - began_s)
+        self.assertEqual(pauses, [1, 30, 60, 120, 240, 480, 600, 600])
+        self.assertEqual({(batch["from"], batch["to"]) for batch in rig.batches()}, {(0, 2)})
+        for offer_again in (lambda: rig.uploads.offer_again(rig.lock), rig.uploads.offer_again):
+            seen = len(rig.broker.sent)
+            offer_again()  # somebody asked for the records; the broker is there again
+            rig.upload()
+            self.assertEqual(len(rig.broker.sent), seen + 1)
+
+    def test_a_batch_that_did_not_reach_the_broker_goes_out_as_soon_as_it_is_there(self):
+        rig = Rig("consumer-away", True)
         rig.far.records = [unlocked(number) for number in range(3)]
         rig.read()
-        rig.upload()
+        rig.broker.is_up = False
+        for _ in range(3):
+            self.assertRaises(NetError, rig.upload)
+        rig.broker.is_up = True
         rig.upload()
         self.assertEqual(len(rig.broker.sent), 1)
-        rig.uploads.acknowledged(rig.lock, b'{"epoch":0,"to":9}')
-        rig.uploads.acknowledged(rig.lock, b"nonsense")
-        self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 3)
-        rig.now.s += 31
+
+    def test_an_acknowledgement_names_what_was_sent_or_it_is_none(self):
+        rig = Rig("consumer-ack", True)
+        rig.far.records = [unlocked(number) for number in range(7)]
+        rig.read()
+        early = ack(0, 2)
+        rig.uploads.acknowledged(rig.lock, early)
+        self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 7)  # nothing was sent yet
         rig.upload()
-        self.assertEqual(len(rig.broker.sent), 2)
-        rig.uploads.offer_again(rig.lock)  # `records_read` was asked for
+        for wrong in (
+            b"nonsense",
+            b'{"epoch":%d,"to":2}' % _ERA,
+            b'{"epoch":"%d","from":0,"to":2}' % _ERA,
+            ack(0, 2, era=_ERA + 1),
+            ack(0, 3),
+            ack(1, 2),
+            ack(3, 5),
+            ack(2, 0),
+            ack(None, 2),
+            ack(0, [2]),
+        ):
+            rig.uploads.acknowledged(rig.lock, wrong)
+            self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 7, wrong)
+        rig.uploads.acknowledged(rig.lock, ack(0, 1))  # the first records of it
+        self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 5)
         rig.upload()
-        self.assertEqual(len(rig.broker.sent), 3)
-        rig.uploads.acknowledged(rig.lock, b'{"epoch":0,"to":2}')
+        self.assertEqual([(batch["from"], batch["to"]) for batch in rig.batches()], [(0, 2), (2, 4)])
+        rig.uploads.acknowledged(rig.lock, ack(0, 2))  # late, of before
+        rig.uploads.acknowledged(rig.lock, ack(2, 4))
+        self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 2)
+
+    def test_a_consumer_may_be_faster_than_the_brokers_receipt(self):
+        rig = Rig("consumer-fast", True)
+        rig.far.records = [unlocked(number) for number in range(3)]
+        rig.read()
+        plain = rig.broker.publish
+
+        async def publish(topic, payload, retain=False, qos=0):
+            await plain(topic, payload, retain, qos)
+            rig.uploads.acknowledged(rig.lock, ack(0, 2))
+
+        rig.broker.publish = publish
+        rig.upload()
         self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 0)
+
+    def test_a_batch_ends_where_the_numbers_or_the_era_do(self):
+        rig = Rig("consumer-rows")
+        buffer = rig.keeper.buffer(rig.lock)
+        for number in (65532, 65533, 0, 1, 3):
+            buffer.append(number, unlocked(number))
+        buffer.rekey(_OTHER_KEY)
+        buffer.append(4, unlocked(4))
+        rig.upload()
+        found = [(batch["from"], batch["to"], batch["gap"]) for batch in rig.batches()]
+        self.assertEqual(found, [(65532, 65533, 0), (0, 1, 0), (3, 3, 1), (4, 4, 0)])
+
+    def test_what_finds_no_room_stays_in_the_lock_and_is_told_of_all_the_same(self):
+        before = keeping.FULL
+        keeping.FULL = full = 40
+        try:
+            self.fill(full)
+        finally:
+            keeping.FULL = before
+
+    def fill(self, full):
+        rig = Rig("consumer-full", True)
+        rig.far.records = [unlocked(number, rig.clock.unix_s - 5) for number in range(full + 20)]
+        self.assertEqual(rig.read()["read"], full + 20)
+        self.assertEqual(rig.keeper.waiting(rig.lock)[0], full)
+        self.assertEqual(len(rig.events.put_in), full + 20)
+        rig.far.records.append(unlocked(full + 20, rig.clock.unix_s - 5))
+        self.assertEqual(rig.read()["read"], 1)  # and each once
+        self.assertEqual(json.loads(rig.events.put_in[-1][1])["rec"], full + 20)
+        rig.upload()
+        rig.uploads.acknowledged(rig.lock, ack(0, 2))
+        self.assertTrue(rig.keeper.is_due(rig.lock))
+        self.assertEqual(rig.read()["read"], 21)  # again from where the buffer ends
+        while rig.keeper.waiting(rig.lock)[0]:
+            rig.upload()
+            batch = rig.batches()[-1]
+            rig.uploads.acknowledged(rig.lock, ack(batch["from"], batch["to"]))
+            if rig.keeper.is_due(rig.lock):
+                rig.read()
+        numbers = [item["rec"] for batch in rig.batches() for item in batch["items"]]
+        self.assertEqual(sorted(set(numbers)), list(range(full + 21)))
+        self.assertEqual(sum([batch["gap"] for batch in rig.batches()]), 0)
 
     def test_two_buffers_are_open_and_the_others_go_on_where_they_were(self):
         rig = Rig("packed", by_consumer=True)
@@ -341,18 +474,17 @@ class UploadTest(unittest.TestCase):
         first.append(40, unlocked(40))
         for lock in locks:
             rig.lock = lock
-            self.assertEqual(run(rig.uploads.offer(lock)), True)
             self.assertEqual(run(rig.uploads.offer(lock)), False)  # one batch is out
         self.assertFalse(rig.keeper.buffer(locks[0]) is first)
         self.assertEqual([rig.keeper.waiting(lock) for lock in locks], [(41, True)] + [(40, True)] * 4)
         for lock in locks:
-            last = json.loads(rig.broker.sent[locks.index(lock)][1])["to"]
-            rig.uploads.acknowledged(lock, b'{"epoch":0,"to":%d}' % last)
+            batch = json.loads(rig.broker.sent[locks.index(lock)][1])
+            rig.uploads.acknowledged(lock, ack(batch["from"], batch["to"]))
             rig.lock = lock
             rig.upload()
             again = Buffer(rig.folder + "/" + lock.id, lock.aes)  # as a restart does it
             kept = rig.keeper.buffer(lock)
-            self.assertEqual((kept.sent, kept.cursor, kept.epoch), (again.sent, again.cursor, again.epoch))
+            self.assertEqual((kept.sent, kept.cursor, kept.era), (again.sent, again.cursor, again.era))
             self.assertEqual(kept.pending(), again.pending())
         rig.keeper.buffer(locks[0]).append(45, unlocked(45))
         self.assertEqual([entry.gap for entry in rig.keeper.buffer(locks[0]).unsent(0)][-1], 4)

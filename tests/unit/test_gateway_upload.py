@@ -4,7 +4,7 @@ import json
 import unittest
 
 from firmware.gateway.operations import history, queries
-from firmware.lib import opcodes
+from firmware.lib import marks, opcodes
 from firmware.lib.errors import LinkError
 from firmware.lib.messages import session_lock
 from firmware.system.timing import ticks_add, ticks_ms
@@ -47,7 +47,8 @@ class UploadOperation(unittest.TestCase):
         rig.broker.sent.clear()
         job = Job(rig, {})
         found = run(history.upload(job, rig.session()))
-        self.assertEqual(found, {"read": 33, "new": 0, "total": 33, "next": None})
+        era = marks.era(rig.lock.aes)
+        self.assertEqual(found, {"read": 33, "new": 0, "total": 33, "next": None, "epoch": era, "cursor": 53})
         self.assertEqual(sorted(items(rig)), sorted(first))
         self.assertEqual(job.steps, [(done, 33) for done in range(3, 34, 3)])
         self.assertEqual(rig.keeper.buffer(rig.lock).cursor, 53)
@@ -95,7 +96,7 @@ class UploadOperation(unittest.TestCase):
         self.assertEqual((found["read"], found["total"], found["next"]), (25, 25, None))
         self.assertEqual([json.loads(text)["rec"] for _, text in items(rig)], list(range(25)))
 
-    def test_numbers_that_began_anew_keep_their_epochs(self):
+    def test_numbers_that_began_anew_come_again_too(self):
         rig = Rig("upload-wrap")
         log = {number: unlocked(number) for number in (65531, 65532, 65533, 0, 1)}
         order = [65531, 65532, 65533, 0, 1]

@@ -90,7 +90,7 @@ async def _lock(job, session):
         utc_offset_min=lock.shown_min,
         waiting=buffer.pending(),
         cursor=buffer.cursor,
-        epoch=buffer.epoch,
+        epoch=buffer.era,
     )
 
 

@@ -55,5 +55,5 @@ def _state(world):
     if world.lock is not None:
         buffer = world.records.buffer(world.lock)
         for entry in buffer.unsent(0):
-            found["entries"].append((entry.epoch, entry.number, 0, hashlib.sha256(entry.raw).digest()[:8]))
+            found["entries"].append((entry.era, entry.number, 0, hashlib.sha256(entry.raw).digest()[:8]))
     return found

@@ -5,7 +5,7 @@ import asyncio
 from firmware.gateway import provisioning
 from firmware.gateway.gateway_ops import ImportJob
 from firmware.gateway.requests import Request
-from firmware.lib import commands, dates, records
+from firmware.lib import commands, dates, marks, records
 from firmware.lib.messages.pairing_client import init_passwords
 from firmware.net.clock import Clock
 from firmware.system import config
@@ -250,7 +250,7 @@ def flows(chip):
             reading,
             without_records,
             [_import(ADDRESS, b"another key     ")],
-            lambda states: changes("locks")(states) and states[1]["records"][:2] == (1, 0),
+            lambda states: changes("locks")(states) and states[1]["records"][:2] == (marks.era(b"another key     "), 0),
         ),
         Flow("forget", reading, without_records, [("forget", _forget)], lambda states: states[1]["locks"] == []),
         flow("unlock", answered, _command("unlock"), _again("unlock")),

@@ -203,8 +203,8 @@ class GatewayWorld:
         }
         if lock is not None:
             buffer = self.records.buffer(lock)
-            entries = [(entry.epoch, entry.number, entry.gap) for entry in buffer.unsent(buffer.sent)]
-            found["records"] = (buffer.epoch, buffer.cursor, buffer.sent, entries)
+            entries = [(entry.era, entry.number, entry.gap) for entry in buffer.unsent(buffer.sent)]
+            found["records"] = (buffer.era, buffer.cursor, buffer.sent, entries)
         return found
 
     # --- judging
@@ -262,8 +262,8 @@ class GatewayWorld:
             return []
         buffer = self.records.buffer(lock)
         for entry in buffer.unsent(buffer.sent):
-            have.add((entry.epoch, entry.number))
-        missing = [n for n in range(buffer.cursor) if (buffer.epoch, n) not in have]
+            have.add((entry.era, entry.number))
+        missing = [n for n in range(buffer.cursor) if (buffer.era, n) not in have]
         return ["records %s are nowhere" % missing[:5]] if missing and self.counts_records else []
 
     counts_records = True
