@@ -78,9 +78,9 @@ async def eventually(check: Callable[[], object], timeout_s: float = 120.0) -> N
 # --- profiles
 
 
-async def _attempt(phone: AirHost) -> int | None:
+async def attempt(phone: AirHost, mac: str = LOCK) -> int | None:
     """One connection attempt: the reason of its early end, or None."""
-    link = await phone.connect(LOCK, 5, INTERVAL_MS)
+    link = await phone.connect(mac, 5, INTERVAL_MS)
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     link.on("disconnection", lambda reason: ended.done() or ended.set_result(reason))
     try:
@@ -97,7 +97,7 @@ def test_bad_air_fails_half_of_the_attempts_after_six_intervals() -> None:
         lock, phone = await AirHost(air, LOCK).start(), await AirHost(air, PHONE).start()
         await lock.advertise(20)
         tries = 60
-        ended = [await _attempt(phone) for _ in range(tries)]
+        ended = [await attempt(phone) for _ in range(tries)]
         failed = [each for each in air.history if each.reason == NOT_ESTABLISHED]
         assert 0.3 * tries < len(failed) < 0.7 * tries
         assert {reason for reason in ended if reason is not None} == {NOT_ESTABLISHED}
@@ -288,9 +288,9 @@ def test_jammed_lock_is_heard_but_cannot_be_connected() -> None:
         air.place(parse_address(PHONE), 0, 0)
         jam = air.faults.jam(10, 0, 3)
         await lock.advertise(20)
-        assert await _attempt(phone) == NOT_ESTABLISHED
+        assert await attempt(phone) == NOT_ESTABLISHED
         air.faults.lift(jam)
-        assert await _attempt(phone) is None
+        assert await attempt(phone) is None
 
     asyncio.run(story())
 

@@ -58,11 +58,35 @@ def test_whole_description_becomes_a_spec() -> None:
     assert spec.events[0] == Event(1, {"do": "jam", "at": [1, 2]}, 2, 6)
 
 
+def test_locks_of_other_makers_by_site_and_by_lock() -> None:
+    every = 'profile = "real"\nvariants = ["bursts"]\n'
+    one, two, three = "[[locks]]\n", '[[locks]]\nprofile = "own"\n', '[[locks]]\nvariants = ["constant-status"]\n'
+    spec, _ = site_file.parse(every + one + two + three + "settings = { adv_asleep_ms = 2000 }\n")
+    made = [spec.lock(index).settings for index in range(3)]
+    told = [(each.get("manners"), each.get("adv_awake_ms"), each.get("adv_asleep_ms")) for each in made]
+    assert told == [("real", 100, 100), (None, None, None), ("real_constant", 900, 2000)]
+    radios = [spec.manners(index) for index in range(3)]
+    assert radios[0] and radios[0].bursts and radios[1] is None and radios[2] and not radios[2].bursts
+
+    spec, _ = site_file.parse('[[locks]]\n[[locks]]\nprofile = "real"\nvariants = ["lost-answers"]')
+    assert [bool(spec.manners(index)) for index in range(2)] == [False, True]
+    lossy = spec.manners(1)
+    assert lossy and lossy.answer_loss == 0.1 and spec.lock(1).settings["manners"] == "real"
+    assert "manners" not in spec.lock(0).settings
+
+
 @pytest.mark.parametrize(
     "source, faults",
     [
         ('profil = "home"', ["site line 1: profil is no key here; there are: bolt_travel_s, broker"]),
         ('\nprofile = "windy"', ["line 2: profile must be one of ideal, home, bad"]),
+        (
+            'profile = "real"\nvariants = "bursts"',
+            ["line 2: variants must be a list of any of bursts, constant-status"],
+        ),
+        ('[[locks]]\nprofile = "home"', ["line 2: locks[0].profile must be one of own, real"]),
+        ('[[locks]]\nvariants = ["x"]', ["line 2: locks[0].variants must be a list of any of bursts, constant-status"]),
+        ('[[gateways]]\nprofile = "real"', ["line 2: gateways[0].profile is no key here"]),
         ("seed = -1\npaired = 1", ["line 1: seed must be a whole number", "line 2: paired must be true or false"]),
         ("bolt_travel_s = 0", ["line 1: bolt_travel_s must lie between 0.02 and 2"]),
         ("a = 1\nb = ]", ["site is no TOML", "line 2"]),
