@@ -69,6 +69,7 @@ class App:
             gateway and gateway.about,
             gateway and gateway.forget,
             lifeline.describe,
+            gateway and gateway.connection,
         )
         lifeline.supervisor.add("console", lambda lease: serve(console.handle, lease))
 
@@ -271,6 +272,13 @@ class Gateway:
         if not self._mqtt.is_up:
             return "no_broker"
         return "busy" if self._scheduler.current else "online"
+
+    def connection(self):
+        """(word, failures in a row, text): how far the way to the broker goes (operations.md, "Connection")."""
+        if self._mqtt.is_up:
+            return "online", 0, ""
+        part = self._mqtt if self._wifi.is_up else self._wifi
+        return part.step, part.failures, part.why
 
     def _suspect(self, lock, why):
         """Another radio may be imitating a lock. The log says why."""

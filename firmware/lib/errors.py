@@ -69,9 +69,14 @@ class BadRequest(FirmwareError):
 
 
 class NetError(FirmwareError):
-    """Wi-Fi, name resolution or broker."""
+    """Wi-Fi, name resolution or broker. `step` is the word of operations.md, "Connection", that says where the way
+    ends, or ""."""
 
     code = "net"
+
+    def __init__(self, text, step=""):
+        super().__init__(text)
+        self.step = step
 
 
 class EntropyError(FirmwareError):

@@ -21,6 +21,9 @@ _CONNECT_S = const(15)
 _ANSWER_S = const(10)
 _OPENING_MS = const(40000)  # with the name
 _PUBACK_MS = const(30000)
+_REFUSED = const("broker_refused")
+_LOGIN = b"\x04\x05"  # return codes of CONNACK
+_UNREACHABLE = (101, 110, 113, 116, 118)  # no network, time-out, no route: of Linux and of lwIP
 
 
 class Mqtt(MQTTClient):
@@ -55,6 +58,9 @@ class Mqtt(MQTTClient):
         super().__init__(client_id, host, port, user, password, keepalive_s, ssl=ca is not None)
         self.on_connected = None
         self.is_up = False
+        self.step = "connecting"  # or a word of operations.md, "Connection": where the last attempt ended
+        self.failures = 0  # attempts in a row
+        self.why = ""
         self._log = log.area("mqtt")
         self._ca = ca
         self._resolve = resolve
@@ -75,6 +81,9 @@ class Mqtt(MQTTClient):
             try:
                 await self._serve(lease)
             except NetError as err:
+                self.step = err.step or "broker_lost"
+                self.failures += 1
+                self.why = str(err)
                 ran_ms = ticks_diff(ticks_ms(), began_ms)
                 pause_s = next_pause(pause_s, ran_ms)
                 self._log.warn("disconnected", why=err, ran_ms=ran_ms, pause_s=pause_s)
@@ -118,6 +127,7 @@ class Mqtt(MQTTClient):
             await self._greet(session)
             self._session = session
             self.is_up = True
+            self.failures = 0
             self._log.info("connected", host=self.server, port=self.port)
             for job in (self._receive, self._send, self._keep_alive, self._welcome):
                 tasks.append(asyncio.create_task(_guarded(session, job)))
@@ -141,13 +151,16 @@ class Mqtt(MQTTClient):
         try:
             if self._ca is not None:
                 ssl = _tls_context(self._ca)
-            address = await self._resolve(self.server) if self._resolve else self.server
+            try:
+                address = await self._resolve(self.server) if self._resolve else self.server
+            except NetError as err:
+                raise NetError(str(err), "broker_name")
             opening = asyncio.open_connection(address, self.port, ssl=ssl, server_hostname=self.server if ssl else None)
             streams: tuple = await asyncio.wait_for(opening, _CONNECT_S)
         except asyncio.TimeoutError:
-            raise NetError("no connection in %d s" % _CONNECT_S)
+            raise NetError("no connection in %d s" % _CONNECT_S, "broker_silent")
         except (OSError, ValueError) as err:
-            raise NetError("cannot connect: %s" % err)
+            raise NetError("cannot connect: %s" % err, _step(err))
         return Session(*streams)
 
     async def _greet(self, session):
@@ -155,11 +168,13 @@ class Mqtt(MQTTClient):
         try:
             await asyncio.wait_for(self.connect(session), _ANSWER_S)
         except asyncio.TimeoutError:
-            raise NetError("broker silent at connect")
+            raise NetError("broker silent at connect", "broker_silent")
         except MQTTException as err:
-            raise NetError("broker refused, code %d" % err.args[0])
+            raise NetError("broker refused, code %d" % err.args[0], "login" if err.args[0] in _LOGIN else _REFUSED)
         except ProtocolError as err:
-            raise NetError("broker broke the protocol: %s" % err)
+            raise NetError("broker broke the protocol: %s" % err, _REFUSED)
+        except NetError as err:  # a port where nobody listens may show at the first write only
+            raise NetError(str(err), err.step or _REFUSED)
 
     async def connect(self, session):  # type: ignore[override]
         """The opening of a session: CONNECT, CONNACK, SUBSCRIBE, SUBACK. Raises MQTTException when refused."""
@@ -232,6 +247,10 @@ class Mqtt(MQTTClient):
     async def _welcome(self, session):
         if self.on_connected:
             await self.on_connected()
+
+
+def _step(err):
+    return "broker_silent" if err.args and err.args[0] in _UNREACHABLE else _REFUSED
 
 
 class _Sink:

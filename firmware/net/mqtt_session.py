@@ -171,4 +171,5 @@ class Session:
 
 def _lost(err):
     """The NetError for what a stream raised. A TLS handshake that fails does so as ValueError (MicroPython 1.29)."""
-    return NetError("connection lost: %s" % str(err).strip())
+    silent = bool(err.args) and err.args[0] in (110, 113, 116, 118)  # time-out, no route
+    return NetError("connection lost: %s" % str(err).strip(), "broker_silent" if silent else "")

@@ -14,6 +14,11 @@ from firmware.system.timing import jittered_ms, next_pause, ticks_diff, ticks_ms
 _JOIN_MS = const(20000)
 _LOOK_MS = const(250)
 _WATCH_MS = const(1000)
+_RECONNECTS = const(1)
+_IDLE = const(1000)  # smaller status numbers are reasons of a failure
+_NO_NETWORK = const(201)
+# Authentication expired or failed, MIC failure, time-outs of the handshakes, no network with such security
+_PASSWORD_REASONS = b"\x02\x0e\x0f\xca\xcc\xd2\xd3"
 
 
 class Wifi:
@@ -27,6 +32,9 @@ class Wifi:
         self._log = log.area("wifi")
         self._up = asyncio.Event()
         self._wlan = network.WLAN(network.STA_IF)
+        self.step = "joining"  # or a word of operations.md, "Connection": where the last attempt ended
+        self.failures = 0  # attempts in a row
+        self.why = ""
 
     @property
     def is_up(self):
@@ -57,12 +65,17 @@ class Wifi:
             began_ms = ticks_ms()
             try:
                 await self._join(lease)
+                self.step = "joining"
+                self.failures = 0
                 self._log.info("connected", address=self._wlan.ifconfig()[0], rssi_dbm=self.rssi_dbm)
                 while self._wlan.isconnected():
                     await lease.sleep_ms(_WATCH_MS)
                 why: object = "lost"
             except NetError as err:
                 why = err
+                self.step = err.step
+                self.failures += 1
+                self.why = str(err)
             finally:
                 self._up.clear()
             ran_ms = ticks_diff(ticks_ms(), began_ms)
@@ -74,14 +87,33 @@ class Wifi:
         """One attempt, under a deadline. Raises NetError."""
         try:
             self._wlan.active(True)
+            self._wlan.config(reconnects=_RECONNECTS)  # for ever, the port's default, hides the reason of a failure
             if not self._wlan.isconnected():
                 self._wlan.disconnect()
                 self._wlan.connect(self._ssid, self._password)
             began_ms = ticks_ms()
             while not self._wlan.isconnected():
+                status = self._wlan.status()
+                if status < _IDLE:
+                    raise NetError("not associated, reason %d" % status, _step(status))
                 if ticks_diff(ticks_ms(), began_ms) > _JOIN_MS:
-                    raise NetError("not associated in %d ms, status %s" % (_JOIN_MS, self._wlan.status()))
+                    raise NetError("nothing in %d ms, status %d" % (_JOIN_MS, status), self._step_at_timeout())
                 await lease.sleep_ms(_LOOK_MS)
         except OSError as err:  # "Wifi Internal Error" and the like
-            raise NetError("cannot associate: %s" % err)
+            raise NetError("cannot associate: %s" % err, "wifi")
         self._up.set()
+
+    def _step_at_timeout(self):
+        """The driver knows a signal's strength once it is associated: then only the address is missing."""
+        try:
+            self._wlan.status("rssi")
+            return "address"
+        except (OSError, ValueError):
+            return "wifi"
+
+
+def _step(reason):
+    """The driver's reason (`wifi_err_reason_t` of ESP-IDF) as a word."""
+    if reason == _NO_NETWORK:
+        return "wifi_name"
+    return "wifi_password" if bytes((reason & 0xFF,)) in _PASSWORD_REASONS else "wifi"

@@ -85,8 +85,9 @@ class Table:
         self._settings = settings
         self._together = together
 
-    def faults(self, given):
-        """Everything wrong with the dict `given`, as a list of texts that begin with the key."""
+    def faults(self, given, is_part=False):
+        """Everything wrong with the dict `given`, as a list of texts that begin with the key. `is_part`: others are set
+        already, so that none is missing."""
         if not isinstance(given, dict):
             return ["settings are not an object of keys and values"]
         known = {setting.name: setting for setting in self._settings}
@@ -96,9 +97,9 @@ class Table:
                 fault = setting.check(given[setting.name])
                 if fault:
                     faults.append("%s %s" % (setting.name, fault))
-            elif setting.default is REQUIRED:
+            elif setting.default is REQUIRED and not is_part:
                 faults.append("%s is missing" % setting.name)
-        if not faults and self._together:
+        if not faults and self._together and not is_part:
             faults.extend(self._together(self._with_defaults(given)))
         return faults
 

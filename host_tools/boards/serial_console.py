@@ -1,7 +1,6 @@
-"""A board's console on its serial port, and giving a gateway its settings by it.
+"""A board's console on its serial port. What is said over it when a gateway gets its settings is `provisioning`'s.
 
-One JSON object per line there, one back; log lines in between are passed over (`firmware.system.console`). The board
-checks settings and starts anew (`firmware.gateway.provisioning`).
+One JSON object per line there, one back; log lines in between are passed over (`firmware.system.console`).
 """
 
 import json
@@ -13,8 +12,6 @@ from host_tools.errors import HostError
 
 _BAUD = 115200
 _AGAIN_S = 1.0
-_START_S = 30
-_ASK_S = 15
 _MAX_LINE = 65536
 
 
@@ -38,11 +35,15 @@ class SerialConsole:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the port free."""
         self._serial.close()
 
     def ask(self, request: dict, timeout_s: float = 10.0, repeat: bool = False) -> dict:
         """Send a request, return its reply. `repeat`: again each second, for a board that is starting."""
-        text = json.dumps(request, separators=(",", ":")).encode() + b"\n"
+        text = json.dumps(request, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
         until_s = time.monotonic() + timeout_s
         again_s = 0.0
         try:
@@ -84,20 +85,3 @@ def read_settings(text: str) -> dict:
     if not isinstance(value, dict) or not value:
         raise HostError("bad_request", "the settings are not a JSON object", 'write {"wifi_ssid": "...", ...}')
     return value
-
-
-def provision(port: str, settings: dict) -> dict:
-    """Write `settings` to the gateway on `port` and restart it; returns what it says of itself (`id`, `version`)."""
-    with SerialConsole(port, _START_S) as console:
-        about = console.ask({"do": "hello"}, _START_S, repeat=True)
-        if about.get("role") != "gateway":
-            raise HostError("refused", "the board on %s is no gateway" % port, "flash it: ./flash.sh gateway %s" % port)
-        _accepted(console.ask({"do": "set", "settings": settings}, _ASK_S))
-        _accepted(console.ask({"do": "reboot"}, _ASK_S))
-    return about
-
-
-def _accepted(reply: dict) -> None:
-    if not reply.get("ok"):
-        code = str(reply.get("code") or reply.get("error") or "internal")
-        raise HostError(code, "the board refused: %s" % (reply.get("msg") or code), "correct these settings")

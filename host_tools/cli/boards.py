@@ -9,8 +9,11 @@ import typer
 
 from host_tools import screen
 from host_tools.cli import common
-from host_tools.cli.common import out, progress, reporting
+from host_tools.cli.common import out, progress, reporting, run
 from host_tools.errors import HostError
+from host_tools.gateway import client
+
+ANSWER_S = 20  # for its first retained messages, then for an answer
 
 sim_app = typer.Typer(no_args_is_help=True, help="The simulator.")
 
@@ -47,8 +50,8 @@ def provision(
         bool, typer.Option("--insecure-broker", help="Allow a broker without TLS: anyone on the network can listen")
     ] = False,
 ) -> None:
-    """Give a gateway its Wi-Fi and broker over USB."""
-    from host_tools.boards import serial_console
+    """Give a gateway its Wi-Fi and broker over USB; ends when it answers over MQTT, or says where the way ends."""
+    from host_tools.boards import provisioning, serial_console
 
     with reporting():
         settings = serial_console.read_settings(common.read_text(file)) if file else _ask_settings()
@@ -56,9 +59,31 @@ def provision(
             settings["unsigned_unlock"] = True
         if insecure_broker:
             settings["insecure_broker"] = True
-        with progress("talking to the board ..."):
-            done = serial_console.provision(port, settings)
-    out.print("gateway %s has its settings and starts anew; watch it with `gatehouse info`" % done.get("id", ""))
+        with progress("talking to the board ...") as step:
+            about, shown = provisioning.provision(port, settings, step)
+            if shown.get("mqtt_ca"):
+                out.print("gateway %s has its settings and is at its broker, over TLS" % about.get("id"))
+                return
+            step("asking it over MQTT")
+            run(_ask_over_mqtt(str(about.get("id")), shown))
+    out.print("gateway %s has its settings and answers over MQTT" % about.get("id"))
+
+
+async def _ask_over_mqtt(ident: str, settings: dict) -> None:
+    """One question by the way that everybody takes. `settings` as written; a password of before is not known here."""
+    host, port = settings["mqtt_host"], settings.get("mqtt_port", 1883)
+    user, password = settings.get("mqtt_user") or "", settings.get("mqtt_password")
+    login = (user, password or "") if user and not isinstance(password, bool) else None
+    there = "the gateway is at its broker; "
+    try:
+        base = settings.get("mqtt_base") or "gatehouse"
+        async with client.connect("%s:%d" % (host, port), base, login) as gateways:
+            await gateways.command(await gateways.choose(ident, wait_s=ANSWER_S), None, "ping", wait_s=ANSWER_S)
+    except HostError as error:
+        if error.code == "outcome_unknown" or error.code == "net" and "no gateway" in str(error):
+            todo = "look at the broker's access rules for gatehouse/%s/#" % ident
+            raise HostError("no_answer", there + "no answer comes over MQTT", todo)
+        raise HostError(error.code, "%sthis computer could not ask it: %s" % (there, error), error.todo)
 
 
 def _ask_settings() -> dict:

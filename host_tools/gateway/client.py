@@ -321,29 +321,39 @@ def _password() -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def connect(broker: str = "", base: str = "gatehouse") -> AsyncIterator[Gateways]:
+async def connect(
+    broker: str = "", base: str = "gatehouse", login: tuple[str, str] | None = None
+) -> AsyncIterator[Gateways]:
     """Connected to `broker` (host[:port], else $GATEHOUSE_MQTT, else localhost) and listening.
 
-    User and password: $GATEHOUSE_MQTT_USER, $GATEHOUSE_MQTT_PASSWORD_FILE or $GATEHOUSE_MQTT_PASSWORD.
+    User and password: `login`, else $GATEHOUSE_MQTT_USER, $GATEHOUSE_MQTT_PASSWORD_FILE or $GATEHOUSE_MQTT_PASSWORD.
+    How the connection ends changes nothing of what was done over it.
     """
     address = broker or os.environ.get(ENVIRONMENT) or "localhost"
     host, _, port = address.partition(":")
-    if port and not port.isdigit():
+    if port and not (port.isdigit() and 0 < int(port) < 65536):
         raise HostError("config", "%r is no broker address" % address, "write host:port")
-    user = os.environ.get("GATEHOUSE_MQTT_USER")
+    user, password = login or (os.environ.get("GATEHOUSE_MQTT_USER"), _password())
+    failure = "broker %s: %%s" % address.replace("%", "%%"), "is it running? give --broker host:port"
+    client = aiomqtt.Client(host, int(port or 1883), username=user, password=password)
     try:
-        async with aiomqtt.Client(host, int(port or 1883), username=user, password=_password()) as client:
-            gateways = Gateways(client, base)
-            topics = Topics("+", base)
-            filters = [topics.gateway(leaf) for leaf in _WATCHED] + [topics.lock("+", "rsp")]
-            for pattern in filters:
-                await client.subscribe(pattern, qos=1)
-            listening = asyncio.create_task(gateways.listen())
-            try:
-                yield gateways
-            finally:
-                listening.cancel()
-                with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
-                    await listening
+        await client.__aenter__()
+    except (aiomqtt.MqttError, OSError, ValueError) as err:
+        raise HostError("net", failure[0] % err, failure[1])
+    listening = None
+    try:
+        gateways = Gateways(client, base)
+        topics = Topics("+", base)
+        for pattern in [topics.gateway(leaf) for leaf in _WATCHED] + [topics.lock("+", "rsp")]:
+            await client.subscribe(pattern, qos=1)
+        listening = asyncio.create_task(gateways.listen())
+        yield gateways
     except aiomqtt.MqttError as err:
-        raise HostError("net", "broker %s: %s" % (address, err), "is it running? give --broker host:port")
+        raise HostError("net", failure[0] % err, failure[1])
+    finally:
+        if listening is not None:
+            listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
+                await listening
+        with contextlib.suppress(aiomqtt.MqttError, OSError):
+            await client.__aexit__(None, None, None)

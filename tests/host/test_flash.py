@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from host_tools.boards import flash, serial_console
+from host_tools.boards import flash
 from host_tools.boards.serial_console import SerialConsole
 from host_tools.errors import HostError
 from host_tools.sim.board.pty_end import open_pty
@@ -96,38 +96,6 @@ def test_flashing_names_what_is_wrong():
     with pytest.raises(HostError) as caught:
         flash.flash("toaster", "/dev/null")
     assert "gateway, lock" in caught.value.todo
-
-
-def test_provisioning_writes_settings_that_the_gateway_accepts_and_no_others():
-    def work(site):
-        port = site.gateways[0].console
-        wanted = {"wifi_ssid": "sim", "wifi_password": "simulated", "mqtt_host": "127.0.0.1", "mqtt_port": 1883}
-        with pytest.raises(HostError) as caught:
-            serial_console.provision(port, wanted)
-        assert "mqtt_ca" in str(caught.value)
-        about = serial_console.provision(port, dict(wanted, insecure_broker=True))
-        assert about["id"] == site.gateways[0].id
-        with SerialConsole(port, 20) as console:
-            shown = console.ask({"do": "settings"}, 20, repeat=True)["settings"]
-        assert shown["wifi_ssid"] == "sim"
-        assert shown["wifi_password"] is True
-
-    on_site(SiteSpec(gateways=1, locks=0, profile="ideal", provisioned=False), work)
-
-
-def test_provisioning_refuses_a_lock():
-    def work(site):
-        with pytest.raises(HostError) as caught:
-            serial_console.provision(site.locks[0].console, {"wifi_ssid": "x"})
-        assert "no gateway" in str(caught.value)
-
-    on_site(SiteSpec(gateways=0, locks=1, profile="ideal"), work)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"a":'])
-def test_settings_must_be_an_object(text):
-    with pytest.raises(HostError):
-        serial_console.read_settings(text)
 
 
 def test_the_console_passes_over_log_lines_echoes_and_broken_lines():

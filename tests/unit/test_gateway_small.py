@@ -230,7 +230,7 @@ class ProvisioningTest(unittest.TestCase):
         self.assertTrue(any("wifi_ssid" in fault for fault in reply["faults"]))
 
     def test_settings_are_taken_whole_or_not_at_all(self):
-        good = {"wifi_ssid": "home", "wifi_password": "secret", "mqtt_host": "broker", "insecure_broker": True}
+        good = {"wifi_ssid": "home", "wifi_password": "secret-8", "mqtt_host": "broker", "insecure_broker": True}
         with self.assertRaises(ConfigError):
             self.console.handle({"do": "set", "settings": dict(good, mqtt_port=0)})
         self.assertFalse(self.console.handle({"do": "hello"})["provisioned"])

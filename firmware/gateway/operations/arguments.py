@@ -1,5 +1,6 @@
-"""What several operations share: checks of arguments, which raise BadRequest that names the key and never the value;
-and what is told of a deletion."""
+"""What several operations share: checks of arguments, and what is told of a deletion. The checks raise BadRequest,
+which names the key and never the value.
+"""
 
 from firmware.lib import dates
 from firmware.lib.compat import is_whole

@@ -24,7 +24,8 @@ class Station(Protocol):
 class AccessPoint:
     """`is_up` and the network's name and password; stations join, leave, and are thrown out when it goes down.
 
-    `join_s`: how long an association takes, from and to. `subnet`: whose addresses a station gets when it next joins.
+    `join_s`: how long an association takes, from and to. `subnet`: whose addresses a station gets when it next joins;
+    without `has_dhcp` it gets none.
     `on_switch(is_up)` hears of every change.
     """
 
@@ -33,6 +34,7 @@ class AccessPoint:
         self.password = password
         self.join_s: tuple[float, float] = _JOIN_S
         self.subnet = 1
+        self.has_dhcp = True
         self.on_switch: Callable[[bool], None] | None = None
         self._random = random.Random(seed)
         self._flapping: asyncio.Task | None = None
@@ -122,8 +124,11 @@ class AccessPoint:
                 reason = _WRONG_PASSWORD
             else:
                 tries = 0
-                address = "127.0.%d.%d" % (self.subnet, station.index % 254 + 1)
-                station.post("wifi", "up", address, station.rssi_dbm)
+                if self.has_dhcp:
+                    address = "127.0.%d.%d" % (self.subnet, station.index % 254 + 1)
+                    station.post("wifi", "up", address, station.rssi_dbm)
+                else:
+                    station.post("wifi", "linked", None, station.rssi_dbm)
                 self._stations[station.index] = station
                 await self._down.wait()
                 self._stations.pop(station.index, None)

@@ -38,6 +38,7 @@ class WLAN:
         self._active = False
         self._address = None  # (ip, mask, gateway, dns) while connected
         self._asked = False
+        self._linked = False  # associated: before an address, too
         self._reason = 0
         self._ssid = ""
         self._rssi = 0
@@ -47,17 +48,20 @@ class WLAN:
             _board.handlers["wifi"] = self._on_wifi
 
     def _on_wifi(self, word, value=None, rssi_dbm=0):
-        # the site says: up (with address), down or failed (with a reason; it keeps trying by itself), gone (gave up)
+        # the site says: linked (no address yet), up (with one), down or failed (with a reason; it keeps trying), gone
         if not self._active or not self._asked:
             return
-        if word == "up":
-            self._address = (value, "255.255.255.0", "127.0.0.1", "127.0.0.1")
+        if word in ("up", "linked"):
+            if word == "up":
+                self._address = (value, "255.255.255.0", "127.0.0.1", "127.0.0.1")
+            self._linked = True
             self._rssi = rssi_dbm
             self._reason = 0
         elif word == "rssi":
             self._rssi = value
         else:
             self._address = None
+            self._linked = False
             self._reason = value
             if word == "gone":
                 self._asked = False
@@ -74,6 +78,7 @@ class WLAN:
         if self._asked:
             _board.post("wifi", "leave")
         self._asked = False
+        self._linked = False
         self._address = None
         self._reason = 0
 
@@ -105,7 +110,7 @@ class WLAN:
     def status(self, param=None):
         _board.pump()
         if param == "rssi":
-            if self._address is None:
+            if not self._linked:
                 raise OSError("Wifi Not Connected")
             return self._rssi
         if param is not None:

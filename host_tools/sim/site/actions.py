@@ -255,6 +255,8 @@ async def _wifi(site: "Site", request: dict) -> None:
         site.wifi.set_rssi(request["rssi_dbm"])
     if "subnet" in request:
         site.wifi.subnet = request["subnet"]
+    if "dhcp" in request:
+        site.wifi.has_dhcp = request["dhcp"]
 
 
 async def _flap(site: "Site", request: dict) -> None:
@@ -306,7 +308,9 @@ ACTIONS: dict[str, Action] = {
     "unsquat": Action(_unsquat, _LOCK),
     "lift": Action(_lift),
     "wifi": Action(
-        _wifi, {}, {"up": flag, "password": text, "join_s": pair, "rssi_dbm": number, "subnet": within(0, 255)}
+        _wifi,
+        {},
+        {"up": flag, "password": text, "join_s": pair, "rssi_dbm": number, "subnet": within(0, 255), "dhcp": flag},
     ),
     "flap": Action(_flap, {"up_s": amount, "down_s": amount}, {"for_s": amount}),
     "uplink": Action(

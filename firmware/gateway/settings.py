@@ -1,0 +1,172 @@
+"""The owner's settings of a gateway: the table of keys, each with its default, unit and what it may be. What can never
+work is refused before it is written: the board and the host tool ask this table. Nothing keeps it in memory
+(`provisioning.table`).
+
+Wi-Fi: a name of 1 to 32 octets (IEEE 802.11), a passphrase of 8 to 63 or 64 hex digits (WPA2, WPA3). Names of hosts:
+RFC 1123, and `_`, which home networks use. Whether 127.0.0.0/8 may be a broker is a question of the board: a simulated
+one shares its address with the host.
+"""
+
+import sys
+
+from firmware.lib.compat import const
+from firmware.system.config import REQUIRED, Setting, Table, choice, flag, integer, text
+
+_MAX_PASSWORD = const(512)
+_BLANKS = " \t\r\n"
+_HEX = "0123456789abcdefABCDEF"
+_NO_IP6 = "is no IPv6 address; a port has a setting of its own"
+
+
+def plain(low, high):
+    """Check: `low` to `high` bytes, no control character, no blank at an end."""
+
+    def check(value):
+        fault = text(low, high)(value)
+        if not fault and value.strip(_BLANKS) != value:
+            return "begins or ends with a blank"
+        return fault or _controls(value)
+
+    return check
+
+
+def _controls(value):
+    for sign in value:
+        if sign < " " or sign == "\x7f":
+            return "has a control character"
+    return None
+
+
+def _wifi_password(value):
+    if value == "":
+        return None
+    fault = text(8, 64)(value)
+    if not fault and len(value.encode()) == 64 and not all(sign in _HEX for sign in value):
+        fault = "has 64 bytes, and is no key of 64 hex digits"
+    return fault or _controls(value)
+
+
+def _secret(value):
+    return text(0, _MAX_PASSWORD)(value) or _controls(value)
+
+
+def _base(value):
+    fault = plain(1, 32)(value)
+    if not fault and (value[0] == "$" or any(sign in value for sign in "+#/ ")):
+        fault = "has a sign that a topic level may not have"
+    return fault
+
+
+def _file(value):
+    """A path on the board."""
+    fault = plain(0, 128)(value)
+    if value and not fault:
+        try:
+            with open(value, "rb") as file:
+                if file.read(1) != b"\x30":
+                    fault = "names a file that is no DER certificate"
+        except OSError:
+            fault = "names no readable file"
+    return fault
+
+
+def host(value, is_ip6=True):
+    """Check: a name or an address that a gateway can call."""
+    fault = plain(1, 253)(value)
+    if fault:
+        return fault
+    if "/" in value or "@" in value:
+        return "is a URL: write the name or the address alone"
+    if ":" in value:
+        return _ip6(value) if is_ip6 else "is neither a name nor an IPv4 address"
+    name = value[:-1] if value[-1] == "." else value
+    if name.lower() == "localhost":
+        return "means the gateway itself"
+    labels = name.split(".")
+    if all(label.isdigit() for label in labels):
+        return _ip4(labels)
+    for label in labels:
+        if not 1 <= len(label) <= 63 or label[0] == "-" or label[-1] == "-":
+            return "is no name of a host"
+        for sign in label:
+            if not ("a" <= sign.lower() <= "z" or "0" <= sign <= "9" or sign in "-_"):
+                return "has a sign that no name of a host has"
+    return None
+
+
+def _ip4(parts):
+    if len(parts) != 4 or any(len(part) > 3 or int(part) > 255 or (part[0] == "0" and part != "0") for part in parts):
+        return "is no IPv4 address: four numbers from 0 to 255"
+    first = int(parts[0])
+    if first == 127 and sys.platform == "esp32":
+        return "means the gateway itself"
+    if first == 0 or first >= 224:
+        return "is the address of no single host"
+    return None
+
+
+def _ip6(value):
+    head: list = []
+    gap, tail = "", value
+    if "::" in value:
+        first, gap, tail = value.partition("::")
+        head = first.split(":") if first else []
+    rest = tail.split(":") if tail else []
+    missing = 8 - len(head) - len(rest)
+    if missing < 0 or (missing == 0) == bool(gap):
+        return _NO_IP6
+    numbers = []
+    for group in head + ["0"] * missing + rest:
+        if not 1 <= len(group) <= 4 or any(sign not in _HEX for sign in group):
+            return _NO_IP6
+        numbers.append(int(group, 16))
+    if not any(numbers[:7]) and numbers[7] <= 1:
+        return "means the gateway itself"
+    if numbers[0] >= 0xFF00:
+        return "is the address of no single host"
+    if numbers[0] & 0xFFC0 == 0xFE80:
+        return "is a link-local address, which says no network"
+    return None
+
+
+def _ip4_host(value):
+    return host(value, False)
+
+
+def _together(values):
+    faults = []
+    if not values["mqtt_ca"] and not values["insecure_broker"]:
+        faults.append("mqtt_ca is missing, and insecure_broker does not allow a plaintext broker")
+    if values["mqtt_password"] and not values["mqtt_user"]:
+        faults.append("mqtt_password needs mqtt_user")
+    return faults
+
+
+TABLE = Table(
+    (
+        Setting("wifi_ssid", REQUIRED, plain(1, 32)),
+        Setting("wifi_password", "", _wifi_password),
+        Setting("mqtt_host", REQUIRED, host),
+        Setting("mqtt_port", 1883, integer(1, 65535)),
+        Setting("mqtt_user", "", plain(0, 128)),
+        Setting("mqtt_password", "", _secret),
+        Setting("mqtt_base", "gatehouse", _base),
+        Setting("mqtt_ca", "", _file, "path of a DER file"),
+        Setting("insecure_broker", False, flag),
+        Setting("keepalive_s", 30, integer(4, 3600), "s"),
+        Setting("ntp_host", "pool.ntp.org", _ip4_host),
+        Setting("ntp_port", 123, integer(1, 65535)),
+        Setting("name", "", plain(0, 48)),
+        Setting("unsigned_unlock", False, flag),
+        Setting("records_ack", "consumer", choice("puback", "consumer")),
+        Setting("records_clear", True, flag),
+        Setting("presence_s", 1800, integer(5, 86400), "s"),
+        Setting("expiry_s", 10, integer(1, 30), "s"),
+        Setting("unlock_per_min", 6, integer(1, 10000)),
+        Setting("unlock_per_h", 60, integer(1, 100000)),
+        Setting("other_per_min", 30, integer(1, 10000)),
+        Setting("clock_max_drift_s", 30, integer(2, 3600), "s"),
+        Setting("linger_ms", 2000, integer(0, 10000), "ms"),
+    ),
+    _together,
+)
