@@ -103,7 +103,7 @@ HOST_ALLOWED = {
     "sim.site": {"owner", "near", "gateway", "sim.air", "sim.ble", "sim.board"},
 }
 BOARD_SIDE = {"shims", "standin"}  # MicroPython modules, which simulated boards import
-HOST_FIRMWARE = {"lib", "version", "ble.link", "system.inbox"}
+HOST_FIRMWARE = {"lib", "version", "ble.link", "system.inbox", "gateway.settings"}
 
 
 def host_sources() -> list[Path]:
