@@ -24,7 +24,9 @@ from host_tools.owner.keybook import KeyBook, lock_id
 class Broker(OptionGroup):
     """Options of a command that needs the broker only."""
 
-    broker: Annotated[str, typer.Option("--broker", help="host[:port]; default $GATEHOUSE_MQTT, else localhost")] = ""
+    broker: Annotated[
+        str, typer.Option("--broker", help="host[:port] or mqtt:// URL; default $GATEHOUSE_MQTT, else localhost")
+    ] = ""
     base: Annotated[str, typer.Option("--base", help="First level of the topics")] = "gatehouse"
 
     def connect(self) -> contextlib.AbstractAsyncContextManager[client.Gateways]:

@@ -19,6 +19,7 @@ from firmware.lib import sealed
 from firmware.lib.errors import ProtocolError
 from firmware.lib.topics import Topics, parse
 from host_tools.errors import HostError, Pending
+from host_tools.gateway import broker_address
 from host_tools.gateway.records_batch import Batch
 from host_tools.owner.keybook import Entry
 
@@ -324,18 +325,18 @@ def _password() -> str | None:
 async def connect(
     broker: str = "", base: str = "gatehouse", login: tuple[str, str] | None = None
 ) -> AsyncIterator[Gateways]:
-    """Connected to `broker` (host[:port], else $GATEHOUSE_MQTT, else localhost) and listening.
+    """Connected to `broker` (as `broker_address` reads it, else $GATEHOUSE_MQTT, else localhost) and listening.
 
-    User and password: `login`, else $GATEHOUSE_MQTT_USER, $GATEHOUSE_MQTT_PASSWORD_FILE or $GATEHOUSE_MQTT_PASSWORD.
-    How the connection ends changes nothing of what was done over it.
+    User and password: `login`, else $GATEHOUSE_MQTT_USER, $GATEHOUSE_MQTT_PASSWORD_FILE or $GATEHOUSE_MQTT_PASSWORD,
+    else those of a URL in $GATEHOUSE_MQTT. How the connection ends changes nothing of what was done over it.
     """
-    address = broker or os.environ.get(ENVIRONMENT) or "localhost"
-    host, _, port = address.partition(":")
-    if port and not (port.isdigit() and 0 < int(port) < 65536):
-        raise HostError("config", "%r is no broker address" % address, "write host:port")
-    user, password = login or (os.environ.get("GATEHOUSE_MQTT_USER"), _password())
-    failure = "broker %s: %%s" % address.replace("%", "%%"), "is it running? give --broker host:port"
-    client = aiomqtt.Client(host, int(port or 1883), username=user, password=password)
+    address = broker_address.read(broker or os.environ.get(ENVIRONMENT) or "localhost")
+    if broker and address.password is not None:
+        todo = "put it into a file, and its name into $GATEHOUSE_MQTT_PASSWORD_FILE"
+        raise HostError("config", "a password on the command line is seen by others", todo)
+    user, password = login or (os.environ.get("GATEHOUSE_MQTT_USER", address.user), _password() or address.password)
+    failure = "broker %s: %%s" % str(address).replace("%", "%%"), "is it running? give --broker host:port"
+    client = aiomqtt.Client(address.host, address.port, username=user, password=password)
     try:
         await client.__aenter__()
     except (aiomqtt.MqttError, OSError, ValueError) as err:
