@@ -307,6 +307,7 @@ class Gateway:
             locks=[{"mac": lock.id, "name": lock.name} for lock in self._registry.all()],
             features=["sealed"],
             flags=self._flags,
+            refused=self._mqtt.refused,
         )
 
     def _describe(self):
@@ -328,6 +329,7 @@ class Gateway:
             "drift_ms": self._clock.drift_ms,
             "dropped": {
                 "requests": self._bridge.dropped,
+                "messages": self._mqtt.skipped,
                 "outgoing": self._outgoing.dropped,
                 "adverts": self._scanner.dropped,
                 "ids": self._ids.dropped,

@@ -77,6 +77,8 @@ def host(value, is_ip6=True):
         return fault
     if "/" in value or "@" in value:
         return "is a URL: write the name or the address alone"
+    if value[0] == "[" and value[-1] == "]" and ":" in value:
+        value = value[1:-1]
     if ":" in value:
         return _ip6(value) if is_ip6 else "is neither a name nor an IPv4 address"
     name = value[:-1] if value[-1] == "." else value
@@ -106,6 +108,8 @@ def _ip4(parts):
 
 
 def _ip6(value):
+    if sys.platform == "esp32":  # its `connect` looks addresses up as AF_INET (MicroPython 1.25 to 1.28)
+        return "is an IPv6 address, and MicroPython reaches IPv4 only from this board"
     head: list = []
     gap, tail = "", value
     if "::" in value:
@@ -148,7 +152,7 @@ TABLE = Table(
         Setting("wifi_password", "", _wifi_password),
         Setting("mqtt_host", REQUIRED, host),
         Setting("mqtt_port", 1883, integer(1, 65535)),
-        Setting("mqtt_user", "", plain(0, 128)),
+        Setting("mqtt_user", "", plain(0, _MAX_PASSWORD)),
         Setting("mqtt_password", "", _secret),
         Setting("mqtt_base", "gatehouse", _base),
         Setting("mqtt_ca", "", _file, "path of a DER file"),

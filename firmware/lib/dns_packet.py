@@ -1,4 +1,6 @@
-"""DNS (RFC 1035): a question for one IPv4 address, and the answer. Pure. Serves multicast DNS (RFC 6762 6.7), too."""
+"""Names and addresses of hosts as people write them; DNS (RFC 1035): a question for one IPv4 address, and the answer.
+Pure. Serves multicast DNS (RFC 6762 6.7), too.
+"""
 
 from firmware.lib.compat import const
 from firmware.lib.errors import ProtocolError
@@ -9,8 +11,17 @@ _TYPE_A = const(1)
 _CLASS_IN = const(1)
 
 
+def bare(host):
+    """A host without what only writing needs: the brackets of an IPv6 address, the dot at the end of a whole name."""
+    if host[:1] == "[" and host[-1:] == "]":
+        host = host[1:-1]
+    return host[:-1] if host[-1:] == "." else host
+
+
 def is_address(host):
-    """True for four decimal numbers with dots."""
+    """True for four decimal numbers with dots, and for what can only be an IPv6 address, zone included."""
+    if ":" in host:
+        return all(sign in "0123456789abcdefABCDEF:." for sign in host.split("%")[0])
     parts = host.split(".")
     return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
 

@@ -8,6 +8,7 @@ from firmware.lib.errors import ProtocolError
 CONNACK = const(2)
 PUBLISH = const(3)
 PUBACK = const(4)
+PUBREL = const(6)
 SUBACK = const(9)
 PINGRESP = const(13)
 
@@ -18,19 +19,25 @@ _MAX_TOPIC = const(128)  # security.md CMD-8
 _MAX_PAYLOAD = const(1024)
 _MAX_SUBSCRIPTIONS = const(16)
 _MAX_PUBLISH = const(2 + _MAX_TOPIC + 2 + _MAX_PAYLOAD)
-# The longest body that each packet type from a broker may have; other types are a breach of the protocol.
+_MAX_REMAINING = const(268435455)  # what four length bytes can say (MQTT 2.2.3)
+# The longest body that each packet type from a broker may have; other types are a breach of the protocol. A longer
+# PUBLISH is no breach: its bytes are skipped.
 _MAX_LEN = {
     CONNACK: 2,
-    PUBLISH: _MAX_PUBLISH,
+    PUBLISH: _MAX_REMAINING,
     PUBACK: 2,
+    PUBREL: 2,
     SUBACK: 2 + _MAX_SUBSCRIPTIONS,
     PINGRESP: 0,
 }
 
 
 class Packet:
-    """One packet from the broker. For PUBLISH: topic (str), payload (bytes), retain, qos, dup, pid. For PUBACK: pid.
-    For SUBACK: pid and codes (bytes). For CONNACK: session_present and codes (one byte).
+    """One packet from the broker. For PUBLISH: topic (str), payload (bytes), retain, qos, dup, pid. For PUBACK and
+    PUBREL: pid. For SUBACK: pid and codes (bytes). For CONNACK: session_present and codes (one byte).
+
+    A PUBLISH whose topic is None was skipped: it is over the limits, or its topic is none that we could mean. It is
+    acknowledged like any other.
     """
 
     __slots__ = ("type", "topic", "payload", "retain", "qos", "dup", "pid", "codes", "session_present")
@@ -48,8 +55,9 @@ class Packet:
 
 
 class Parser:
-    """Cuts what arrives into packets. Holds one buffer of fixed size; a declared length above the limit is refused when
-    its last length byte arrives, before any of the body is stored (security.md CMD-8, T-MEM-2).
+    """Cuts what arrives into packets. Holds one buffer of fixed size: of a PUBLISH that declares more than it takes, no
+    more is stored than its acknowledgement needs; any other packet that declares too much is refused when its last
+    length byte arrives, before any of the body is stored (security.md CMD-8, T-MEM-2).
     """
 
     def __init__(self):
@@ -58,11 +66,12 @@ class Parser:
 
     def reset(self):
         """Forget a half-read packet: a new connection begins."""
-        self._first = None
+        self._first = 0  # no packet begins with it
         self._shift = 0
         self._length = 0
         self._in_body = False
         self._used = 0
+        self._pid_at = 0  # in a body that is skipped
 
     def feed(self, part):
         """Bytes as they came from the stream -> list of complete packets.
@@ -78,17 +87,34 @@ class Parser:
                 at += 1
             if self._in_body:
                 take = min(self._length - self._used, len(part) - at)
-                self._body[self._used : self._used + take] = part[at : at + take]
+                is_skipped = self._length > _MAX_PUBLISH
+                if is_skipped:
+                    self._skip(part[at : at + take])
+                else:
+                    self._body[self._used : self._used + take] = part[at : at + take]
                 self._used += take
                 at += take
                 if self._used == self._length:
-                    packets.append(_decode(self._first, memoryview(self._body)[: self._length]))
+                    body = memoryview(self._body)[: 4 if is_skipped else self._length]
+                    packets.append(_skipped(self._first, body) if is_skipped else _decode(self._first, body))
                     self.reset()
         return packets
 
+    def _skip(self, part):
+        """Of a body that is not kept, keep the length of the topic (bytes 0, 1) and the packet id behind it (2, 3)."""
+        for place in range(4):
+            if place == 2:
+                if self._used + len(part) < 2:
+                    return
+                self._pid_at = 2 + _u16(self._body, 0)
+                _need(self._pid_at + (2 if self._first & 6 else 0) <= self._length)
+            at = (place if place < 2 else self._pid_at + place - 2) - self._used
+            if 0 <= at < len(part):
+                self._body[place] = part[at]
+
     def _header(self, octet):
-        if self._first is None:
-            if octet >> 4 not in _MAX_LEN:
+        if not self._first:
+            if octet >> 4 not in _MAX_LEN or (octet >> 4 == PUBLISH and octet & 6 == 6):  # there is no QoS 3
                 raise ProtocolError("unexpected MQTT packet type %d" % (octet >> 4))
             self._first = octet
             return
@@ -108,13 +134,13 @@ def _decode(first, body):
     if packet.type == PUBLISH:
         _decode_publish(packet, first & 0x0F, body)
         return packet
-    if first & 0x0F:
-        raise ProtocolError("MQTT flags must be 0")
+    if first & 0x0F != (2 if packet.type == PUBREL else 0):
+        raise ProtocolError("MQTT flags are wrong")
     if packet.type == CONNACK:
         _need(len(body) == 2 and body[0] <= 1)
         packet.session_present = body[0] == 1
         packet.codes = bytes(body[1:])
-    elif packet.type == PUBACK:
+    elif packet.type == PUBACK or packet.type == PUBREL:
         _need(len(body) == 2)
         packet.pid = _u16(body, 0)
     elif packet.type == SUBACK:
@@ -125,24 +151,42 @@ def _decode(first, body):
 
 
 def _decode_publish(packet, flags, body):
-    """MQTT 3.3. A topic with a wildcard or a NUL is refused, as 3.3.2.1 and 1.5.3 ask."""
+    """MQTT 3.3. A topic with a wildcard or a NUL, or that is no text, is skipped, not refused: some brokers pass on
+    what others should not have sent, and a message must not take the gateway off line (decisions.md DEC-15).
+    """
     packet.dup = bool(flags & 8)
     packet.qos = flags >> 1 & 3
     packet.retain = bool(flags & 1)
-    _need(packet.qos < 3 and len(body) >= 2)
+    _need(len(body) >= 2)
     size = _u16(body, 0)
     at = 2 + size
-    _need(0 < size <= _MAX_TOPIC and at <= len(body))
-    packet.topic = decode_utf8(body[2:at])
-    for char in "#+\0":
-        _need(char not in packet.topic)
+    _need(at <= len(body))
     if packet.qos:
         _need(at + 2 <= len(body))
         packet.pid = _u16(body, at)
         _need(packet.pid > 0)
         at += 2
-    _need(len(body) - at <= _MAX_PAYLOAD)
-    packet.payload = bytes(body[at:])
+    if not 0 < size <= _MAX_TOPIC or len(body) - at > _MAX_PAYLOAD:
+        return
+    try:
+        topic = decode_utf8(body[2 : 2 + size])
+    except ProtocolError:
+        return
+    if not any(char in topic for char in "#+\0"):
+        packet.topic = topic
+        packet.payload = bytes(body[at:])
+
+
+def _skipped(first, kept):
+    """The Packet of a PUBLISH whose body was not kept but for `kept`: the length of its topic, its packet id."""
+    packet = Packet(PUBLISH)
+    packet.dup = bool(first & 8)
+    packet.qos = first >> 1 & 3
+    packet.retain = bool(first & 1)
+    if packet.qos:
+        packet.pid = _u16(kept, 2)
+        _need(packet.pid > 0)
+    return packet
 
 
 def _need(condition):
@@ -209,6 +253,6 @@ def encode_publish(topic, payload, retain=False, qos=0, pid=0, dup=False):
     return _packet(first, _text(topic) + (_number(pid) if qos else b"") + raw)
 
 
-def encode_puback(pid):
-    """PUBACK (MQTT 3.4)."""
-    return _packet(0x40, _number(pid))
+def encode_ack(pid, first=0x40):
+    """PUBACK (MQTT 3.4); PUBREC (MQTT 3.5) and PUBCOMP (MQTT 3.7) with the first byte 0x50, 0x70."""
+    return _packet(first, _number(pid))

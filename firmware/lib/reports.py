@@ -33,6 +33,7 @@ _INFO = (
     "locks",
     "features",
     "flags",
+    "refused",
 )
 _INFO_LOCK = ("mac", "name", "model", "features", "switch")
 _METRICS: tuple = (

@@ -11,7 +11,7 @@ import os
 
 from umqtt.simple import MQTTClient, MQTTException
 
-from firmware.lib import mqtt_packet
+from firmware.lib import dns_packet, mqtt_packet
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError, NetError, ProtocolError
 from firmware.net.mqtt_session import Session
@@ -34,8 +34,10 @@ class Mqtt(MQTTClient):
     `resolve` is `Resolver.address`, or None where `host` needs none.
     Set before `run`: `set_last_will(topic, payload, retain, qos)`, `set_callback(on_message)`, `subscribe(topics)`,
     `on_connected`. `on_message(topic, payload, retained, qos)` is a plain function that must return at once (put it
-    into an inbox); a QoS 1 message is acknowledged when it has returned. `on_connected` is an async function, started
-    once the subscriptions stand; it may publish.
+    into an inbox); the message is acknowledged when it has returned. `on_connected` is an async function, started once
+    the subscriptions stand; it may publish.
+    `refused`: the filters that the broker did not grant; without the first one there is no session. `skipped` counts
+    messages that were acknowledged and not handed on (decisions.md DEC-15).
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class Mqtt(MQTTClient):
             raise ConfigError("mqtt_ca missing and insecure_broker not set")
         if not 4 <= keepalive_s <= 0xFFFF:
             raise ConfigError("keepalive_s out of range")
-        super().__init__(client_id, host, port, user, password, keepalive_s, ssl=ca is not None)
+        super().__init__(client_id, dns_packet.bare(host), port, user, password, keepalive_s, ssl=ca is not None)
         self.on_connected = None
         self.is_up = False
         self.step = "connecting"  # or a word of operations.md, "Connection": where the last attempt ended
         self.failures = 0  # attempts in a row
         self.why = ""
+        self.refused: list = []
+        self.skipped = 0
         self._log = log.area("mqtt")
         self._ca = ca
         self._resolve = resolve
@@ -68,7 +72,7 @@ class Mqtt(MQTTClient):
         self._session = None
 
     def subscribe(self, topics):  # type: ignore[override]
-        """Filters to subscribe to, with QoS 1, at every connect."""
+        """Filters to subscribe to, with QoS 1, at every connect. The first one is indispensable."""
         self._topics = list(topics)
 
     async def run(self, lease):
@@ -199,20 +203,32 @@ class Mqtt(MQTTClient):
         """Read one packet and act on it."""
         packet = await session.next()
         if packet.type == mqtt_packet.PUBLISH:
-            if packet.qos > 1:
-                raise ProtocolError("QoS 2 was not asked for")
-            if self.cb:
-                self.cb(packet.topic, packet.payload, packet.retain, packet.qos)
-            if packet.qos:
-                session.outbox.enqueue(mqtt_packet.encode_puback(packet.pid))
+            self._arrived(session, packet)
         elif packet.type == mqtt_packet.PUBACK:
             session.outbox.acknowledge(packet.pid)
+        elif packet.type == mqtt_packet.PUBREL:
+            session.released(packet.pid)
+            session.outbox.enqueue(mqtt_packet.encode_ack(packet.pid, 0x70))
         elif packet.type == mqtt_packet.SUBACK:
             if packet.pid != session.subscribe_pid or len(packet.codes) != len(self._topics):
                 raise ProtocolError("SUBACK to nothing asked")
-            if max(packet.codes) > 1:
-                raise MQTTException(max(packet.codes))
+            self.refused = [self._topics[place] for place, code in enumerate(packet.codes) if code > 2]
+            for topic in self.refused:
+                self._log.warn("subscription_refused", topic=topic)
+            if packet.codes[0] > 2:
+                raise NetError("broker refused the subscription to %s" % self._topics[0], "broker_lost")
             session.subscribe_pid = 0
+
+    def _arrived(self, session, packet):
+        """Hand a message on once, and acknowledge it whatever it is (MQTT 4.3)."""
+        is_new = packet.qos < 2 or session.is_first(packet.pid)
+        if packet.topic is None:
+            self.skipped += 1
+            self._log.warn("skipped", total=self.skipped)
+        elif is_new and self.cb:
+            self.cb(packet.topic, packet.payload, packet.retain, packet.qos)
+        if packet.qos:
+            session.outbox.enqueue(mqtt_packet.encode_ack(packet.pid, 0x30 + 0x10 * packet.qos))
 
     async def _receive(self, session):
         while True:

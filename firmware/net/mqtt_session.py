@@ -13,6 +13,7 @@ _READ = const(256)
 _MAX_BYTES = const(6144)  # waiting to be written; one packet may exceed it when nothing else waits
 _MAX_STUCK = const(16384)  # above it the broker counts as dead; nothing else limits acknowledgements and pings
 _MAX_UNACKED = const(8)
+_MAX_RECEIVED = const(64)
 
 
 class _Unacked:
@@ -139,6 +140,21 @@ class Session:
         self.fault = None
         self.heard_ms = ticks_ms()
         self.subscribe_pid = 0
+        self._received = []  # ids of QoS 2 messages that were handed on and not released yet
+
+    def is_first(self, pid):
+        """True when a QoS 2 message with this id was not handed on before (MQTT 4.3.3)."""
+        if pid in self._received:
+            return False
+        if len(self._received) >= _MAX_RECEIVED:  # a broker that never releases: the oldest is long settled
+            self._received.pop(0)
+        self._received.append(pid)
+        return True
+
+    def released(self, pid):
+        """A PUBREL: the id may name another message from here on."""
+        if pid in self._received:
+            self._received.remove(pid)
 
     def end(self, fault):
         """Keep the first reason for the end, and wake every waiter."""

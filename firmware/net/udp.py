@@ -22,14 +22,16 @@ _TRIES = const(3)
 
 
 async def ask(address, port, request, timeout_ms, max_bytes=512, from_anybody=False):
-    """Send `request` to the IPv4 `address` and return the first answer, at most `max_bytes` long. Raises NetError.
+    """Send `request` to the `address` (IPv6 where the port has it) and return the first answer, at most `max_bytes`
+    long. Raises NetError.
 
     Only datagrams from there are seen, unless `from_anybody`, as for a multicast.
     """
     sock = None
     try:
-        where = socket.getaddrinfo(address, port, 0, socket.SOCK_DGRAM)[0][-1]
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        found = socket.getaddrinfo(address, port, 0, socket.SOCK_DGRAM)[0]
+        where = found[-1]
+        sock = socket.socket(found[0], socket.SOCK_DGRAM)
         sock.setblocking(False)
         if from_anybody:
             sock.sendto(request, where)
@@ -56,20 +58,31 @@ class Resolver:
         self._port = port
 
     async def address(self, host):
-        """The IPv4 address of `host` as text; a name in `.local` is asked by multicast. Raises NetError."""
+        """The address of `host` as text: itself, or the IPv4 address of a name. A name in `.local` is asked for by
+        multicast first, then, as home routers know such names, too, like any other. Raises NetError.
+        """
+        host = dns_packet.bare(host)
         if dns_packet.is_address(host):
             return host
-        is_local = host.endswith(".local")
-        server = _MULTICAST if is_local else self._server()
-        if not server:
-            raise NetError("no name server")
+        fault = None
+        if host.lower().endswith(".local"):
+            try:
+                return await self._ask(host, _MULTICAST, _MULTICAST_PORT, True)
+            except NetError as err:
+                fault = err
+        server = self._server()
+        if server:
+            return await self._ask(host, server, self._port, False)
+        raise fault or NetError("no name server")
+
+    async def _ask(self, host, server, port, by_multicast):
         fault = None
         for _ in range(_TRIES):
             number = int.from_bytes(os.urandom(2), "big")
             try:
                 query = dns_packet.encode_query(host, number)
-                port = _MULTICAST_PORT if is_local else self._port
-                return dns_packet.decode_answer(await ask(server, port, query, _ANSWER_MS, 512, is_local), number)
+                reply = await ask(server, port, query, _ANSWER_MS, 512, by_multicast)
+                return dns_packet.decode_answer(reply, number)
             except (NetError, ProtocolError) as err:
                 fault = err
         raise NetError("no address for %s: %s" % (host, fault))

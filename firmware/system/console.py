@@ -12,7 +12,7 @@ import sys
 from firmware.lib.compat import const, loads_object
 from firmware.lib.errors import FirmwareError
 
-_MAX_LINE = const(2048)
+_MAX_LINE = const(4096)  # all settings at once, with a token of 512 bytes in each of two
 _BURST = const(128)  # bytes that may be read before other tasks get a turn
 
 

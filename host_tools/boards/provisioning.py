@@ -78,6 +78,9 @@ def _split_host(settings: dict) -> None:
     found: dict = {}
     if "://" in host:
         host = _split_url(host, found)
+    elif host.startswith("[") and "]:" in host and host.rpartition("]:")[2].isdigit():
+        host, _, port = host.rpartition(":")
+        found["mqtt_port"] = int(port)
     elif host.count(":") == 1 and host.split(":")[1].isdigit():
         host, _, port = host.partition(":")
         found["mqtt_port"] = int(port)

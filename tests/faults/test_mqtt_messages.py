@@ -93,11 +93,13 @@ def test_broken_messages_over_a_broker_leave_the_gateway_at_work(row: Row, anoth
                 await _send_one(bench, row, number)
             for topic, payload in _oversize(bench)[: row.count(1, 3)]:
                 await bench.mqtt.publish(topic, payload)
-                await bench.gateway.wait_line("mqtt disconnected.*ProtocolError", after=lines)
+                await bench.gateway.wait_line("mqtt skipped", after=lines)
                 lines = len(bench.gateway.lines)
-                await bench.gateway.wait_line("mqtt connected", after=lines)
                 row.tried()
             assert (await bench.ask("state"))["code"] == "ok"
+            row.check(
+                not any("mqtt disconnected" in line for line in bench.gateway.lines), "a message took the link down"
+            )
             row.check(not bench.lock.movements, "the bolt moved: %s" % bench.lock.movements)
             row.check(bench.gateway.starts == 1 and not bench.gateway.crashes, "the gateway was reset")
             for line in bench.gateway.lines:

@@ -1,6 +1,7 @@
 """`net/mqtt` on MicroPython over TLS: the owner's authority and the broker's name count (security.md TLS-1, TLS-3)."""
 
 import datetime
+import json
 import os
 import socket
 import ssl
@@ -72,7 +73,7 @@ class TlsBroker:
                     stream.sendall(mqtt_packet.encode_publish("t/in/long", bytes(1024), qos=1, pid=9))
                     while part := stream.recv(2048):
                         self.heard.append(part)
-                        if mqtt_packet.encode_puback(9) in b"".join(self.heard):
+                        if mqtt_packet.encode_ack(9) in b"".join(self.heard):
                             self.acknowledged.set()
             except OSError:
                 continue
@@ -85,14 +86,13 @@ def run_board(broker: TlsBroker, authority: x509.Certificate, directory: Path, o
     """What the client prints until it has acknowledged the message, or has given up its first connection."""
     path = directory / "ca.der"
     path.write_bytes(authority.public_bytes(Encoding.DER))
-    env = dict(os.environ, MICROPYPATH="%s:%s:.frozen" % (ROOT, LIBRARY))
+    env = dict(os.environ, MICROPYPATH="%s:%s:.frozen" % (ROOT, LIBRARY), HOW=json.dumps({"ca": str(path)}))
     command = [
         on or interpreter(),
         str(ROOT / "tests/host/boards/mqtt_client.py"),
         str(broker.port),
         "30",
         "0",
-        str(path),
     ]
     client = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert client.stdout

@@ -280,6 +280,8 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(tmp_path, changes, 
         ("broker:1884", {"mqtt_host": "broker", "mqtt_port": 1884}),
         ("b\u00fccher.example", {"mqtt_host": "xn--bcher-kva.example"}),
         ("fd00::1", {"mqtt_host": "fd00::1"}),
+        ("[fd00::1]", {"mqtt_host": "[fd00::1]"}),
+        ("[fd00::1]:1884", {"mqtt_host": "[fd00::1]", "mqtt_port": 1884}),
     ],
 )
 def test_the_broker_as_people_write_it(host, found):

@@ -1,7 +1,14 @@
-"""`net/udp`'s resolver on MicroPython against a name server on a socket."""
+"""`net/udp`'s resolver on MicroPython against a name server on a socket, and a machine that answers by multicast."""
 
+import contextlib
 import os
+import secrets
+import socket
 import subprocess
+import threading
+from collections.abc import Iterator
+
+import pytest
 
 from tests.host.test_clock_ntp import Reply, server
 from tests.micropython import LIBRARY, ROOT, interpreter
@@ -55,3 +62,67 @@ def test_name_that_does_not_exist() -> None:
 def test_silent_server_does_not_stop_the_loop() -> None:
     found = resolve(lambda count, request: [])
     assert found[0].startswith("FAILED") and int(found[1].split()[1]) < 1500, found
+
+
+MULTICAST = ("224.0.0.251", 5353)
+
+
+@contextlib.contextmanager
+def responder(name: str, address: bytes) -> Iterator[list[bytes]]:
+    """Answers questions for `name` by multicast DNS, as a machine of the home does; what it was asked."""
+    asked: list[bytes] = []
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "SO_REUSEPORT"):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        sock.bind(("", MULTICAST[1]))
+        sock.setsockopt(
+            socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(MULTICAST[0]) + socket.inet_aton("0.0.0.0")
+        )
+    except OSError as err:
+        sock.close()
+        pytest.skip("no multicast here: %s" % err)
+    wanted = b"".join(bytes((len(part),)) + part.encode() for part in name.split(".")) + b"\0"
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                request, peer = sock.recvfrom(512)
+                if request[12:].lower().startswith(wanted):  # names have no case (RFC 1035 2.3.3)
+                    asked.append(request)
+                    sock.sendto(answer(request, address), peer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield asked
+    sock.close()
+
+
+@pytest.mark.parametrize("host", ["hall-%s.local", "Hall-%s.Local.", "HALL-%s.LOCAL"])
+def test_name_of_the_home_is_asked_for_by_multicast_first(host: str) -> None:
+    mark = secrets.token_hex(4)
+    with responder("hall-%s.local" % mark, b"\x0a\x00\x00\x63") as asked:
+        found = resolve(lambda count, request: [answer(request)], host % mark)
+    assert found[0] == "ADDRESS 10.0.0.99" and asked
+
+
+def test_name_of_the_home_that_nobody_answers_for_is_asked_of_the_name_server() -> None:
+    found = resolve(lambda count, request: [answer(request)], "Hall-%s.LOCAL." % secrets.token_hex(4))
+    assert found[0] == "ADDRESS 10.0.0.7" and int(found[1].split()[1]) < 1500
+
+
+@pytest.mark.parametrize("host", ["fd00::7", "[fd00::7]", "::1", "[::1]"])
+def test_address_of_ip_6_is_not_asked_for(host: str) -> None:
+    assert resolve(lambda count, request: [b"never"], host)[0] == "ADDRESS " + host.strip("[]")
+
+
+def test_whole_name_may_end_with_a_dot() -> None:
+    seen: list[bytes] = []
+
+    def serve(count: int, request: bytes) -> list[bytes]:
+        seen.append(request)
+        return [answer(request)]
+
+    assert resolve(serve, "broker.home.")[0] == "ADDRESS 10.0.0.7"
+    assert seen[0][12:] == b"\x06broker\x04home\x00\x00\x01\x00\x01"

@@ -54,3 +54,18 @@ class DnsTest(unittest.TestCase):
         self.assertTrue(dns_packet.is_address("10.0.0.255"))
         for text in ("10.0.0.256", "10.0.0", "a.b.c.d", "1.2.3.4.5", ""):
             self.assertFalse(dns_packet.is_address(text))
+        for text in ("::1", "fd00::2", "FD00::2", "::ffff:10.0.0.1", "fe80::1%eth0", "2001:db8:0:0:0:0:0:1"):
+            self.assertTrue(dns_packet.is_address(text))
+        self.assertFalse(dns_packet.is_address("broker:1883"))
+
+    def test_what_only_writing_needs_is_taken_off(self):
+        for text, wanted in (
+            ("[::1]", "::1"),
+            ("::1", "::1"),
+            ("fd00::2.", "fd00::2"),
+            ("broker.home.", "broker.home"),
+            ("Broker.LOCAL.", "Broker.LOCAL"),
+            ("10.0.0.7", "10.0.0.7"),
+            ("", ""),
+        ):
+            self.assertEqual(dns_packet.bare(text), wanted)

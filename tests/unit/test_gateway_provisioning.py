@@ -17,7 +17,7 @@ LABEL = "a" * 63
 LONG_NAME = ".".join([LABEL, LABEL, LABEL, "b" * 61])
 HOSTS = ("b", "broker.local", "Broker.LAN.", "my_box", "1st.example.org", "1.2.3.4", "192.168.0.1", "223.255.255.255")
 HOSTS += (LABEL, LONG_NAME, "xn--bcher-kva.example", "2001-db8.example")
-IP6 = ("2001:db8::1", "fd00::", "1:2:3:4:5:6:7:8", "::2", "1::", "fd00:0:0:0:0:0:0:1", "2001:DB8::a:b")
+IP6 = ("2001:db8::1", "fd00::", "1:2:3:4:5:6:7:8", "::2", "1::", "fd00:0:0:0:0:0:0:1", "2001:DB8::a:b", "[fd00::1]")
 NO_HOSTS = (
     "",
     " ",
@@ -28,7 +28,9 @@ NO_HOSTS = (
     "broker\x00",
     "broker:1883",
     "1.2.3.4:1883",
-    "[fd00::1]",
+    "[fd00::1",
+    "[broker]",
+    "[fd00::1]:1883",
 )
 NO_HOSTS += (
     "mqtt://broker",
@@ -84,7 +86,7 @@ TAKEN = {
     "wifi_ssid": ("a", "a" * 32, "\U0001f3e0" * 8, "caf\u00e9 1", "a b"),
     "wifi_password": ("", "a" * 8, "a" * 63, "0123456789abcdefABCDEF" + "0" * 42, " ends in blanks ", "\u00e4" * 31),
     "mqtt_host": HOSTS + IP6,
-    "mqtt_user": ("", "u", "u" * 128, "\u00e4" * 64, "a:b@c"),
+    "mqtt_user": ("", "u", "u" * 512, "\u00e4" * 256, "a:b@c"),
     "mqtt_password": ("", "p", "p" * 512, "\u00e4" * 256, " "),
     "mqtt_base": ("g", "g" * 32, "gate-house_1", "\u00e4" * 16),
     "mqtt_ca": ("", CERTIFICATE),
@@ -110,7 +112,7 @@ REFUSED = {
         True,
     ),
     "mqtt_host": NO_HOSTS,
-    "mqtt_user": ("u" * 129,) + NO_TEXTS,
+    "mqtt_user": ("u" * 513,) + NO_TEXTS,
     "mqtt_password": ("p" * 513, "a\n", "a\x00", 5, None),
     "mqtt_base": ("", "g" * 33, "a/b", "+", "#", "a+", "$SYS", "a b", "/a", "a/") + NO_TEXTS,
     "mqtt_ca": ("/nothing/there.der", NO_CERTIFICATE, "/", "a" * 129) + NO_TEXTS,

@@ -2,9 +2,24 @@ import asyncio
 import unittest
 
 from firmware.lib.errors import NetError
-from firmware.net.mqtt_session import Outbox
+from firmware.net.mqtt_session import Outbox, Session
 from firmware.system.timing import sleep_ms
 from tests.unit.tasks import cancel
+
+
+class ReceivedTest(unittest.TestCase):
+    def test_a_message_of_qos_2_is_first_once_until_it_is_released(self):
+        session = Session(None, None)
+        self.assertEqual([session.is_first(pid) for pid in (1, 2, 1, 2)], [True, True, False, False])
+        session.released(1)
+        session.released(77)
+        self.assertEqual([session.is_first(pid) for pid in (1, 2)], [True, False])
+
+    def test_a_broker_that_never_releases_costs_no_memory(self):
+        session = Session(None, None)
+        self.assertTrue(all(session.is_first(pid) for pid in range(1, 5000)))
+        self.assertFalse(session.is_first(4999))
+        self.assertTrue(session.is_first(1))  # long forgotten
 
 
 class OutboxTest(unittest.TestCase):
