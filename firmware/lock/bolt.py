@@ -2,10 +2,7 @@
 
 Knows no cause of a movement and writes no record. `pins` is the board's: `motor` with `drive(1)` to throw the
 bolt, `drive(-1)` to draw it, `drive(0)`; `switch_locked`, `switch_unlocked` with `is_active()`.
-<<<<<<< HEAD
-=======
 States: CONTRIBUTING.md, "Names" (locked, unlocked, locking, unlocking, jammed).
->>>>>>> 016cfbd (firmware: Every citation of gateway and lock is followed, too.)
 """
 
 from firmware.lib.compat import const

@@ -166,6 +166,23 @@ class SettingsTableTest(unittest.TestCase):
     def test_a_password_needs_a_user(self):
         self.assertEqual(self.table.faults(dict(GOOD, mqtt_password="p")), ["mqtt_password needs mqtt_user"])
 
+    def test_a_board_that_reaches_no_ip6_says_so(self):
+        from firmware.gateway import settings
+
+        here = settings.sys
+
+        class Esp32:
+            platform = "esp32"
+
+        settings.sys = Esp32
+        try:
+            for value in IP6:
+                faults = settings.TABLE.faults(dict(GOOD, mqtt_host=value))
+                self.assertEqual(len(faults), 1)
+                self.assertTrue("IPv4 only" in faults[0])
+        finally:
+            settings.sys = here
+
     def test_a_part_lacks_nothing(self):
         self.assertEqual(self.table.faults({"name": "Hall"}, True), [])
         self.assertEqual(self.table.faults({"wifi_ssid": "a " * 20}, True), ["wifi_ssid has not 1 to 32 bytes"])
