@@ -3,16 +3,21 @@
 import asyncio
 
 from firmware.ble.peer import Peer
+from firmware.lib.advert import SERVICE
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_diff, ticks_ms
 
-_ATTEMPT_MS = const(1500)  # a sleeping lock advertises every second; the chip reports a failure much sooner
+# Many short attempts: every second one fails with 0x3E however near the lock is, and the next may do (hardware-facts.md
+# F3, F6). The chip reports a failure sooner than these.
+_FIRST_MS = const(1800)
+_NEXT_MS = const(2500)
+_PAUSE_MS = const(250)
 _LAST_MS = const(50)  # too short for an attempt
-_PAUSE_MS = const(20)  # after an attempt that failed at once: the stack may still be busy with the one before
-_AT_ONCE_MS = const(20)
+_SETTLE_MS = const(100)  # between the subscription and the first request to a foreign lock (F36)
 _CHUNK = const(20)  # no MTU exchange is assumed (lock-ble-link.md 3.2)
 _REMEMBERED = const(32)
+_BATTERY_SERVICE = const(0x180F)
 
 
 class GaveWay(LinkError):
@@ -64,6 +69,7 @@ class Central:
         self._log = log.area("central")
         radio.make_peer = Peer
         self._handles = {}  # address -> (write, notify, CCCD), from the link before
+        self._mute = set()  # addresses of peers that said nothing on the link before
 
     def connect(self, address, addr_type, deadline_ms, is_eager=False, gives_way=None):
         """`async with central.connect(address, addr_type, deadline_ms) as channel:` with a tick as deadline.
@@ -95,14 +101,16 @@ class Central:
             while remaining_ms(deadline_ms) > _LAST_MS:
                 if attempts and gives_way and gives_way():
                     raise GaveWay("more urgent work")
+                if attempts:
+                    await sleep_ms(min(_PAUSE_MS, remaining_ms(deadline_ms)))
+                    if remaining_ms(deadline_ms) <= _LAST_MS:
+                        break
+                limit_ms = _NEXT_MS if attempts else _FIRST_MS
                 attempts += 1
-                attempt_ms = ticks_ms()
                 try:
-                    peer = await self._radio.open(address, addr_type, min(remaining_ms(deadline_ms), _ATTEMPT_MS))
+                    peer = await self._radio.open(address, addr_type, min(remaining_ms(deadline_ms), limit_ms))
                 except LinkError as err:
                     why = err
-                    if ticks_diff(ticks_ms(), attempt_ms) < _AT_ONCE_MS:
-                        await sleep_ms(_PAUSE_MS)
                     continue
                 handles = None
                 try:
@@ -126,8 +134,12 @@ class Central:
             peer.begin_to_subscribe(handles[1], handles[2])
             return handles
         if handles is None:
-            handles = await peer.discover(self._radio.service_uuid(), deadline_ms)
+            handles = await peer.discover(self._radio.uuid(SERVICE), deadline_ms)
         await peer.subscribe(handles[1], handles[2], deadline_ms)
+        if not is_eager:
+            if peer.address in self._mute:
+                await peer.wake(self._radio.uuid(_BATTERY_SERVICE), deadline_ms)
+            await sleep_ms(min(_SETTLE_MS, remaining_ms(deadline_ms)))
         if not peer.is_up():
             raise LinkError("link lost")
         self.remember(peer.address, handles)
@@ -138,8 +150,11 @@ class Central:
         may have moved them. An attempt that failed (0x3E) says nothing about them."""
         if peer.is_established:
             self._radio.health.linked()
+        self._mute.discard(peer.address)
         if not peer.has_answered and (peer.is_established or peer.is_up()):
             self._handles.pop(peer.address, None)
+            if len(self._mute) < _REMEMBERED:
+                self._mute.add(peer.address)
         try:
             await peer.close()
         except asyncio.CancelledError:

@@ -22,6 +22,8 @@ IRQ_CHARACTERISTIC_RESULT = 11
 IRQ_CHARACTERISTIC_DONE = 12
 IRQ_DESCRIPTOR_RESULT = 13
 IRQ_DESCRIPTOR_DONE = 14
+_IRQ_READ_RESULT = const(15)
+IRQ_READ_DONE = 16
 IRQ_WRITE_DONE = 17
 
 _NOTIFICATIONS = const(64)  # four frames of the largest size
@@ -49,6 +51,8 @@ class Peer:
 
     def on_event(self, event, args):
         """A GATT client event of this link; `args` are those after the handle."""
+        if event == _IRQ_READ_RESULT:  # of `wake`, to which the value means nothing
+            return
         status = 0
         if event in (IRQ_SERVICE_RESULT, IRQ_CHARACTERISTIC_RESULT, IRQ_DESCRIPTOR_RESULT):
             args = args[:-1] + (bytes(args[-1]),)  # a UUID whose memory is used again
@@ -104,6 +108,18 @@ class Peer:
             if uuid == _CCCD:
                 return write, notify, handle
         raise LinkError("the lock's notifications cannot be switched on")
+
+    async def wake(self, battery_uuid, deadline_ms):
+        """Read the battery level, a number that means nothing: some locks notify only after one read (hardware-facts.md
+        F36). A lock without it is none the worse. Raises LinkError when the link ends."""
+        self._begin(self._ble.gattc_discover_services, battery_uuid)
+        for start, end, _ in await self._results(IRQ_SERVICE_RESULT, IRQ_SERVICE_DONE, deadline_ms):
+            self._begin(self._ble.gattc_discover_characteristics, start, end)
+            for found in await self._results(IRQ_CHARACTERISTIC_RESULT, IRQ_CHARACTERISTIC_DONE, deadline_ms):
+                self._begin(self._ble.gattc_read, found[1])
+                while (await self._next(deadline_ms))[0] != IRQ_READ_DONE:
+                    pass
+                return
 
     def begin_to_subscribe(self, notify_handle, cccd_handle):
         """Switch notifications on without waiting for the acknowledgement: what is written next follows in the same

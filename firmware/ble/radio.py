@@ -14,7 +14,6 @@ import asyncio
 import bluetooth
 
 from firmware.ble.health import Health
-from firmware.lib.advert import SERVICE
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.inbox import Inbox
@@ -28,10 +27,9 @@ _IRQ_SERVICE_RESULT = const(9)  # the first event of a GATT client, and the last
 _IRQ_WRITE_DONE = const(17)
 _IRQ_NOTIFY = const(18)
 
-# At most half of the time (Wi-Fi shares the radio), in a rhythm that neither 400 ms nor 1 s is close to a multiple of:
-# a lock that is missed once falls into the window one or two advertisements later.
-_SCAN_INTERVAL_US = const(53750)
-_SCAN_WINDOW_US = const(26875)
+# All the time: locks are heard rarely enough, some in bursts minutes apart, and a link comes up after a sighting only
+# (hardware-facts.md F4 to F6). Where Wi-Fi needs the radio the chip takes it.
+_SCAN_US = const(62500)
 
 # The connection interval that we ask for: an answer takes two, and a failed attempt (0x3E) six. Links last a second or
 # two, so a short interval costs the lock's battery little: less than a link that lasts longer. NimBLE's own values,
@@ -168,9 +166,9 @@ class Radio:
     # --- scanning
 
     def start_scan(self):
-        """Report every advertisement until `stop_scan`. Raises LinkError."""
+        """Report every advertisement, also the same again, until `stop_scan`. Raises LinkError."""
         try:
-            self._ble.gap_scan(0, _SCAN_INTERVAL_US, _SCAN_WINDOW_US, False)
+            self._ble.gap_scan(0, _SCAN_US, _SCAN_US, True)
         except OSError as err:
             raise LinkError("scan refused: %s" % err)
         self._is_scanning = True
@@ -216,8 +214,8 @@ class Radio:
             raise LinkError("connection failed")
         return link
 
-    def service_uuid(self):
-        return bluetooth.UUID(SERVICE)
+    def uuid(self, number):
+        return bluetooth.UUID(number)
 
     def _abandon(self):
         late = self._opened.get_nowait()

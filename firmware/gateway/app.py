@@ -200,6 +200,7 @@ class Gateway:
 
         # Who receives which event
         registry.on("changed", states.mark)
+        registry.on("heard", scheduler.heard)
         registry.on("records", records.flagged)
         registry.on("sighted", records.want)
         registry.on("alarm", self._suspect)
@@ -281,8 +282,8 @@ class Gateway:
         return part.step, part.failures, part.why
 
     def _suspect(self, lock, why):
-        """Another radio may be imitating a lock. The log says why."""
-        self._alarm(lock, "unknown", who=None, rec=None)
+        """Another radio may be imitating a lock, or it did not lock itself. The log says why."""
+        self._alarm(lock, why if why == "still_open" else "unknown", who=None, rec=None)
 
     def _alarm(self, lock, method, **members):
         """Tell of something suspicious on the lock's `…/event`."""

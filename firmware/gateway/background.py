@@ -66,7 +66,7 @@ class Background:
     def look(self):
         """Submit what is due."""
         for lock in self.registry.all():
-            if lock.seen_s is None or not self.registry.is_near(lock):
+            if not self.registry.is_fresh(lock):  # its job would wait in the queue, where there is little room
                 continue
             if self.records.is_due(lock):
                 self._submit(lock, RECORDS)

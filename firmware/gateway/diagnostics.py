@@ -24,12 +24,12 @@ _PATTERNS = {  # red, blue or dark in each step of an eighth of a second
 }
 
 
-def time_text(clock):
-    """The time of `clock` as text, or None while it is not trusted."""
+def time_text(clock, ago_s=0):
+    """The time of `clock`, so many seconds ago, as text, or None while it is not trusted."""
     if not clock.trusted:
         return None
     try:
-        return reports.iso(clock.now())
+        return reports.iso(clock.now() - ago_s)
     except ProtocolError:
         return None
 

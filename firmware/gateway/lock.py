@@ -48,7 +48,8 @@ _CHALLENGES = const(64)
 _MAX_OFFSET_MIN = const(16 * 60)
 _KEPT: tuple = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "model", "hardware")
 _KEPT += ("firmware", "verified", "epoch", "addr_type", "clock_s")
-_ADDED = ("handles", "ekeys", "flag_pos", "zone")  # in files since the first release; older ones lack them
+_ADDED = ("handles", "ekeys", "flag_pos", "zone", "said", "doubts", "has_windows")  # older files lack them
+_ENOUGH = const(2)  # contradictions in a row, after which 0x14 is not asked for the state any more
 
 
 class Lock:
@@ -69,10 +70,19 @@ class Lock:
     handles: tuple | None = None  # GATT handles that did: to write, of notifications, of their CCCD
     ekeys: dict | None = None  # who has one and what each may, as `operations.ekeys` keeps it
     flag_pos = 0  # of the last reset of all ekeys, which the lock asks for
+    said = 0  # which states 0x14 has told: bit n is state n
+    doubts = 0  # how often in a row 0x14 contradicted an acknowledged LOCK; an acknowledged UNLOCK: negative
+    has_windows: bool | None = None  # hours in which it stays open; None: not known
     kept: bytes | None = None  # fingerprint of what stands on flash of this object
-    # received, not kept
+    # received, not kept; times are seconds of uptime
     advert: bytes | None = None  # manufacturer data received last
+    tells = False  # that advertisement says how the bolt stands
     seen_s: int | None = None
+    told_s: int | None = None  # when the state was told last, by `src`
+    opened_s: int | None = None  # since when it shows as unlocked; None also after the alarm about it
+    link_s: int | None = None  # of our last link
+    rise_s: int | None = None  # since when it advertises a battery level that is not believed yet
+    command: tuple | None = None  # (state, second) of the last movement that it acknowledged
     rssi_dbm: int | None = None
     state: int | None = None  # state byte, or None before the first news
     jammed = False
@@ -84,10 +94,9 @@ class Lock:
     tampered: bool | None = None  # the last tamper alarm is younger than the last unlock; None: not known
     has_records = False
     last: dict | None = None
-    src: str | None = None
+    src: str | None = None  # who told the state: "command", "query", "push", "advert", "record"
     seq = 0
     turn_s: int | None = None  # when its offset changes next, seen from the last clock check
-    changed_s: int | None = None
     _challenges: bytearray | None = None  # the numbers that it let us answer last, four bytes each
     _next_challenge = 0
     _operation = 0
@@ -120,6 +129,16 @@ class Lock:
         """The scene that its answers and advertisements must carry: known once the lock has proven itself
         (security.md DWN-1)."""
         return self.scene if self.verified else None
+
+    @property
+    def is_asked_in_vain(self):
+        """0x14 says nothing of this lock's bolt: it contradicted what had just been done (hardware-facts.md F33)."""
+        return abs(self.doubts) >= _ENOUGH
+
+    @property
+    def may_prove(self):
+        """What 0x14 says is worth believing: it has told both states, which the constant one of F33 never does."""
+        return not self.doubts and self.said & 3 == 3
 
     def next_operation(self, unix_s):
         """The number of the next movement that is asked of the lock: the time, and another one each time."""

@@ -148,7 +148,6 @@ class States:
 
     def _payload(self, lock):
         members = {
-            "lock": lock.word(),
             "door": lock.door,
             "battery": lock.battery,
             "rssi": lock.rssi_dbm,
@@ -157,10 +156,11 @@ class States:
             "sound": None if "sound" not in lock.settings else "on" if lock.settings["sound"] else "off",
             "settings": self._settings(lock),
             "last": lock.last,
-            "src": lock.src,
             "seq": lock.seq,
-            "ts": time_text(self._clock),
         }
+        members.update(self._registry.standing(lock))
+        age_s = members["age_s"]
+        members["ts"] = None if age_s is None else time_text(self._clock, age_s)
         return reports.state(**members)
 
     @staticmethod

@@ -1,8 +1,9 @@
 """The locks this gateway serves. Owns their entries in a vault, one class per lock, and what is known of each from
 advertisements, pushes and answers, and the signs that another radio imitates one of them.
 
-An advertisement tells state, battery, strength and unread records without a connection (lock-ble-link.md 2). Locks of
-other owners are not kept and not reported (domain.md 6.2).
+An advertisement tells state, battery, strength and unread records without a connection (lock-ble-link.md 2), a dormant
+lock's nothing of the bolt (hardware-facts.md F1). What is known stays known until it is told otherwise, with its source
+and its time; what was never told is None. Locks of other owners are not kept and not reported (domain.md 6.2).
 """
 
 import asyncio
@@ -18,11 +19,18 @@ from firmware.system.timing import ticks_add, ticks_diff, ticks_ms
 
 MAX_LOCKS = const(64)
 _NEAR_S = const(1800)  # a lock unseen for longer is "not near" (domain.md 6.2)
+_FRESH_S = const(10)  # a lock heard this recently is worth an attempt to connect (hardware-facts.md F6)
 _RSSI_STEP_DBM = const(8)  # a change of strength below this is no news
 _ALARM_S = const(60)  # the same alarm about a lock again after this time only
 _SETTLE_MS = const(300)  # advertisements of the moment before the link may still come out of a queue
 _FLIPS = const(12)  # more than anybody turns a key; two advertisers make twice as many in the time
 _WITHIN_MS = const(15000)
+_LINGER_S = const(10)  # a foreign lock's advertisement shows a movement so late (hardware-facts.md F8)
+_JUST_S = const(3)  # 0x14 should agree with a movement acknowledged this recently (F33)
+_RISE = const(10)  # per cent
+_RISE_S = const(180)  # after our own link a lock may advertise a full battery for some seconds (F35)
+_STAYS_S = const(300)  # unless it stays
+_OPEN_S = const(60)  # beyond the time of auto-lock (F73)
 
 
 class Registry:
@@ -43,9 +51,10 @@ class Registry:
 
     def on(self, event, listener):
         """Call `listener(lock)` at each `event`: "changed", something worth publishing; "records", the lock says that
-        it has unread ones, or no more; "sighted", for the first time since start or after it was away; "listed", the
-        list of locks has changed; "removed", the lock is no longer served. At an "alarm", another radio may imitate the
-        lock: call `listener(lock, why)`.
+        it has unread ones, or no more; "sighted", for the first time since start or after it was away; "heard", it is
+        worth an attempt to connect again; "listed", the list of locks has changed; "removed", the lock is no longer
+        served. At an "alarm", another radio may imitate the lock, or it does not lock itself: call `listener(lock,
+        why)`.
         """
         self._listeners.setdefault(event, []).append(listener)
 
@@ -103,7 +112,7 @@ class Registry:
         self._store(lock)
         self._locks[lock.address] = lock
         self._log.info("lock_added", addr=lock.address, locks=len(self._locks))
-        self.changed(lock, lock.src)
+        self.changed(lock)
         self._emit("listed", lock)
 
     def remove(self, lock):
@@ -130,15 +139,19 @@ class Registry:
         """Seconds since the lock was last heard, or None."""
         return None if lock.seen_s is None else self._now_s() - lock.seen_s
 
-    async def until_sighted(self, lock):
-        """Return once the lock has been heard since start. The caller sets the deadline."""
-        while lock.seen_s is None:
+    def is_fresh(self, lock):
+        """Heard so recently that an attempt to connect is worth its time."""
+        return lock.seen_s is not None and self._now_s() - lock.seen_s <= _FRESH_S
+
+    async def until_fresh(self, lock):
+        """Return once the lock is heard, or was a moment ago. The caller sets the deadline."""
+        while not self.is_fresh(lock):
             self._sighted.clear()
             await self._sighted.wait()
 
     def reached(self, lock):
         """A link to the lock is up, which is as good as an advertisement."""
-        lock.seen_s = self._now_s()
+        lock.seen_s = lock.link_s = self._now_s()
 
     def sighting(self, address, addr_type, rssi_dbm, manufacturer):
         """An advertisement with manufacturer data; called for every one of them, so the unchanged case is short."""
@@ -150,7 +163,8 @@ class Registry:
         if self._twins.sighted(address, manufacturer):
             self.alarm(lock, "two_advertisers")
         first = not self.is_present(lock)
-        lock.seen_s = self._now_s()
+        was_fresh = self.is_fresh(lock)
+        now_s = lock.seen_s = self._now_s()
         lock.addr_type = addr_type
         news = first
         if lock.rssi_dbm is None or abs(lock.rssi_dbm - rssi_dbm) >= _RSSI_STEP_DBM:
@@ -158,14 +172,20 @@ class Registry:
             news = True
         if manufacturer != lock.advert:
             lock.advert = manufacturer
+            lock.tells = False
             seen = advert.decode_manufacturer(manufacturer)
             if manufacturer[0] == 5 and manufacturer[1] == 3 and self._is_its_own(lock, seen):
                 news = self._advertised(lock, seen) or news
+        if lock.tells:  # an awake lock says anew how it stands, again and again
+            lock.told_s, lock.src = now_s, "advert"
+            self._watch_auto_lock(lock, now_s)
         self._sighted.set()
         if lock is self._candidate:
             return
+        if not was_fresh:
+            self._emit("heard", lock)
         if news:
-            self.changed(lock, "advert")
+            self.changed(lock)
         if first:
             self._log.info("sighted", addr=address, rssi_dbm=rssi_dbm)
             self._emit("sighted", lock)
@@ -208,17 +228,62 @@ class Registry:
         lock.has_records = seen.has_records
         if had_records and not lock.has_records:
             self._emit("records", lock)
-        members = {"battery": seen.battery}
-        if not (lock.jammed and seen.unlocked):  # the flag says "not known to be locked", which a stuck bolt is, too
-            members["state"] = locks.UNLOCKED if seen.unlocked else locks.LOCKED
-        return self._take_over(lock, members)
+        if not lock.verified:
+            lock.scene = seen.scene  # some locks refuse a header with another one (hardware-facts.md F22)
+        members = {"battery": self._believed(lock, seen.battery)}
+        if lock.rise_s is not None:
+            lock.advert = None  # look again each time
+        if seen.unlocked is not None:  # else it is dormant: the state known last stays
+            state = locks.UNLOCKED if seen.unlocked else locks.LOCKED
+            if self._lags_behind(lock, state):
+                lock.advert = None
+            elif not (lock.jammed and seen.unlocked):  # "not known to be locked", which a stuck bolt is, too
+                members["state"] = state
+                lock.tells = True
+        return self._take_over(lock, members, "advert")
+
+    def _lags_behind(self, lock, state):
+        """Whether an advertisement contradicts a movement that it may not show yet; our own lock shows it at once."""
+        if lock.is_own or lock.command is None or self._now_s() - lock.command[1] > _LINGER_S:
+            return False
+        return state != lock.command[0]
+
+    def _believed(self, lock, battery):
+        """An advertised level, or None for a rise that followed a link of ours and has not stayed yet."""
+        if lock.battery is None or battery <= lock.battery + _RISE:
+            lock.rise_s = None
+            return battery
+        now_s = self._now_s()
+        if lock.rise_s is None:
+            if lock.link_s is None or now_s - lock.link_s > _RISE_S:
+                return battery
+            lock.rise_s = now_s
+        if now_s - lock.rise_s < _STAYS_S:
+            return None
+        lock.rise_s = None
+        return battery
+
+    def _watch_auto_lock(self, lock, now_s):
+        """An awake lock that shows as open for longer than its auto-lock allows: once for each opening."""
+        if lock.state != locks.UNLOCKED or lock.opened_s is None or lock.has_windows or not lock.auto_lock_s:
+            return
+        if now_s - lock.opened_s > lock.auto_lock_s + _OPEN_S:
+            lock.opened_s = None
+            self.alarm(lock, "still_open")
 
     # --- state
 
-    def _take_over(self, lock, members):
-        """Set attributes of a lock from what is not None; True if something changed."""
-        if members.get("state") is not None:  # the only case in which our lock does not know
-            members["jammed"] = lock.is_own and members["state"] == locks.UNKNOWN
+    def _take_over(self, lock, members, src):
+        """Set attributes of a lock from what is not None; True if something changed. `src` told it."""
+        state = members.get("state")
+        if state is not None:  # the only case in which our lock does not know
+            members["jammed"] = lock.is_own and state == locks.UNKNOWN
+            lock.src = src
+            lock.told_s = self._now_s()
+            if state != locks.UNLOCKED:
+                lock.opened_s = None
+            elif lock.state != state or src == "command":  # each one starts the time of auto-lock anew
+                lock.opened_s = lock.told_s
         has_changed = False
         for name in members:
             if members[name] is not None and getattr(lock, name) != members[name]:
@@ -232,8 +297,54 @@ class Registry:
         self.reached(lock)
         if members.get("settings"):
             members["settings"] = dict(lock.settings, **members["settings"])
-        if self._take_over(lock, members):
-            self.changed(lock, src)
+        if self._take_over(lock, members, src):
+            self.changed(lock)
+
+    def moved(self, lock, state, battery=None):
+        """The lock has acknowledged a movement to `state`."""
+        lock.command = state, self._now_s()
+        lock.advert = None
+        self.update(lock, state=state, battery=battery)
+
+    def status(self, lock, battery, state, door, src="query"):
+        """What 0x14 says, asked for or pushed; `door` as byte. Some locks always say the same: what contradicts a
+        movement acknowledged a moment ago is not taken over, and after two of these in a row nothing that such a lock
+        says of bolt and door (hardware-facts.md F33)."""
+        was = lock.said, lock.doubts
+        if not lock.is_asked_in_vain:
+            self._judge(lock, state)
+        if lock.is_asked_in_vain or lock.doubts != was[1] and abs(lock.doubts) > abs(was[1]):
+            state = door = None
+        elif state != locks.UNKNOWN:
+            lock.said |= 1 << state
+        if was != (lock.said, lock.doubts):
+            self.save(lock)
+        before = lock.seq
+        self.update(lock, src, state=state, door=None if door is None else locks.DOORS[door], battery=battery)
+        if lock.seq == before and was[1] != lock.doubts:
+            self.changed(lock)  # whether the state is assumed
+
+    def standing(self, lock):
+        """What is known of the bolt, who told it, how many seconds ago, and whether it is but assumed; None: unknown."""
+        word = lock.word()
+        if word is None:
+            return {"lock": None, "src": None, "age_s": None, "assumed": None}
+        age_s = None if lock.told_s is None else self._now_s() - lock.told_s
+        return {"lock": word, "src": lock.src, "age_s": age_s, "assumed": lock.doubts != 0}
+
+    def _judge(self, lock, state):
+        """Count contradictions in a row; those of one direction, as a constant answer agrees with the other."""
+        wanted, since_s = lock.command or (None, 0)
+        passed_s = self._now_s() - since_s
+        if wanted is None or passed_s > _JUST_S or state == locks.UNKNOWN:
+            return
+        is_open, was_opened = state == locks.UNLOCKED, wanted == locks.UNLOCKED
+        way = -1 if was_opened else 1
+        if is_open == was_opened:
+            if lock.doubts * way > 0:
+                lock.doubts = 0
+        elif not was_opened or passed_s < (lock.auto_lock_s or (1 if lock.auto_lock_s is None else _JUST_S + 1)):
+            lock.doubts = max(lock.doubts * way, 0) * way + way
 
     def pushed(self, lock, echo, data):
         """A frame that answers no request (lock-ble-link.md 8.12)."""
@@ -243,18 +354,16 @@ class Registry:
             self._log.debug("push_ignored", addr=lock.address, err=err)
             return
         if push[0] == "status":
-            self.update(lock, "push", state=push[2], door=locks.DOORS[push[3]], battery=push[1])
+            self.status(lock, push[1], push[2], push[3], "push")
         elif echo != opcodes.LOG:
             self.update(lock, "push", battery=push[1])
             if push[0] == "operated":
                 lock.has_records = True
                 self._emit("records", lock)
 
-    def changed(self, lock, src):
+    def changed(self, lock):
         """Something about the lock is news."""
-        lock.src = src
         lock.seq += 1
-        lock.changed_s = self._now_s()
         if self._locks.get(lock.address) is lock:
             self._emit("changed", lock)
 

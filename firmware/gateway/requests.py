@@ -200,5 +200,9 @@ class CommandJob(Job):
     async def run(self, session):
         return await table.run(self, session)
 
+    async def after(self, session):
+        if self.request.is_volatile:
+            await session.verify()
+
     def finish(self, result, err):
         self.request.answer(result, err, self.attempts)

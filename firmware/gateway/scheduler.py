@@ -1,7 +1,8 @@
 """The radio's work, one job at a time: unlock and lock first, then other commands, then records, then clocks.
 
 Owns order, deadlines, attempts and the open link, which is kept for a moment for what else there is to do with the same
-lock. What a job does, and what its end means, is the job's. Source: domain.md 6.7.
+lock. A job whose lock is silent waits without the radio until the lock is heard: a link comes up after an advertisement
+or not at all. What a job does, and what its end means, is the job's. Source: domain.md 6.7; hardware-facts.md F6.
 """
 
 import asyncio
@@ -19,7 +20,8 @@ _DEPTH = const(16)
 _CONNECT_MS = const(5000)  # of attempts to reach a lock for a command, before the others have their turn
 _SHARE_MS = const(2000)  # the same, when others wait whose work is as urgent
 _BACKGROUND_MS = const(3000)
-_PAUSE_MS = const(30)  # between attempts; each then waits for an advertisement anyway
+_PAUSE_MS = const(30)  # between rounds of attempts, in which the radio scans
+_VERIFY_MS = const(3000)  # what `after` of a job may take
 _AFTER_MS = const(150)  # a link that no command used is kept for what else is due with the lock, and no longer
 _CALM_MS = const(250)  # after a command the next one often follows at once: background work waits so long
 _GRACE_MS = const(5000)  # a job that has not ended so long after its deadline hangs
@@ -72,6 +74,9 @@ class Job:
     def finish(self, result, err):
         """`err` is None or what went wrong; called exactly once, must not wait."""
         raise NotImplementedError
+
+    async def after(self, session):
+        """While its link is kept and nobody waits: what is worth knowing once the result is told."""
 
 
 class Scheduler:
@@ -129,18 +134,35 @@ class Scheduler:
             at += 1
         self._queue.insert(at, job)
 
+    def heard(self, lock):
+        """A lock is worth an attempt again: its jobs need wait no longer."""
+        self._filled.set()
+        if self._idle_link and lock is not self.linked:
+            self._idle_link.interrupt()
+
+    def _first(self):
+        """The most urgent job that waits and can be begun, or None. One whose lock is lost for long can: it fails."""
+        for job in self._queue:
+            lock = job.lock
+            if lock is self.linked or self._registry.is_fresh(lock) or not self._registry.is_near(lock):
+                return job
+            if job.fault is None:
+                job.fault = NotNear("no advertisement of the lock in time")
+        return None
+
     def is_wanted(self, priority):
         """True when a job more urgent than `priority` waits: a long job, which asks often, ends its slice then."""
-        return bool(self._queue) and self._queue[0].priority < priority
+        first = self._first()
+        return first is not None and first.priority < priority
 
     def _gives_way(self, job, since_ms):
         """True when `job`, which has tried to reach its lock since the tick `since_ms`, must let another have a try."""
-        if self.is_wanted(job.priority):
-            return True
-        if not self._queue or ticks_diff(ticks_ms(), since_ms) < _SHARE_MS:
+        first = self._first()
+        if first is None or first.priority > job.priority:
             return False
-        first = self._queue[0]
-        return first.priority == job.priority and first.lock is not job.lock
+        if first.priority < job.priority:
+            return True
+        return first.lock is not job.lock and ticks_diff(ticks_ms(), since_ms) >= _SHARE_MS
 
     def waiting(self):
         """The jobs that wait, most urgent first."""
@@ -162,11 +184,13 @@ class Scheduler:
     async def run(self, lease):
         """Serve jobs for ever."""
         while True:
-            if not self._queue:
+            job = self._first()
+            if job is None:
                 self._filled.clear()
                 await lease.wait(self._filled)
                 continue
-            await self._serve(self._queue.pop(0), lease)
+            self._queue.remove(job)
+            await self._serve(job, lease)
 
     def wake(self):
         """Something may be due: ask the planners. Jobs that come or end do so by themselves."""
@@ -253,7 +277,7 @@ class Scheduler:
             self.current = None
             return
         await sleep_ms(_PAUSE_MS)
-        if self._gives_way(job, began_ms):
+        if self._gives_way(job, began_ms) or not self._registry.is_fresh(job.lock):
             self._put_back(job)
             self.current = None
 
@@ -270,7 +294,7 @@ class Scheduler:
             if ticks_diff(until_ms, kept_ms) > 0:
                 kept_ms = until_ms
             self.current = None
-            job = await self._next_for(lock, session, kept_ms, calm_ms, lease)
+            job = await self._next_for(job, session, kept_ms, calm_ms, lease)
             if job:
                 self._begin(job, lease)
 
@@ -301,21 +325,28 @@ class Scheduler:
             self._log.info("job_refused", addr=job.lock.address, err=err)
         self._end(job, None, err)
 
-    async def _next_for(self, lock, session, until_ms, calm_ms, lease):
-        """The next job if it is for the same lock, waiting for one until the tick `until_ms`, with background
-        work until `calm_ms`; None when the link should be closed."""
+    async def _next_for(self, before, session, until_ms, calm_ms, lease):
+        """The next job if it is for the lock of the one `before`, waiting for one until the tick `until_ms`, with
+        background work until `calm_ms`; None when the link should be closed."""
+        lock = before.lock
         self._idle_link = session.link
         try:
+            if self._first() is None:
+                lease.renew(_VERIFY_MS)
+                await before.after(session)
             while True:
-                if not self._queue:
+                first = self._first()
+                if first is None:
                     left_ms = remaining_ms(until_ms)
                     if not left_ms:
                         return None
                 else:
-                    first = self._queue[0]
                     left_ms = remaining_ms(calm_ms) if first.priority > COMMAND else 0
                     if not left_ms:
-                        return self._queue.pop(0) if first.lock is lock else None
+                        if first.lock is not lock:
+                            return None
+                        self._queue.remove(first)
+                        return first
                 lease.renew(left_ms)
                 await session.link.listen(left_ms)
         finally:

@@ -8,13 +8,12 @@ permission" in the middle of a long job.
 
 import asyncio
 
-from firmware.gateway.lock import DOORS
 from firmware.gateway.scheduler import Expired, NotNear
 from firmware.lib import opcodes, records
 from firmware.lib.compat import const
 from firmware.lib.errors import AuthError, FirmwareError, LinkError, LinkTimeout, ProtocolError
 from firmware.lib.messages import session_client
-from firmware.system.timing import remaining_ms, ticks_diff, ticks_ms, wait_for_ms
+from firmware.system.timing import remaining_ms, ticks_add, ticks_diff, ticks_ms, wait_for_ms
 
 _ANSWER_MS = const(6000)
 _FIRST_MS = const(2000)  # a lock answers within one; a link on which nothing ever came is not worth more
@@ -23,6 +22,8 @@ _NO_PERMISSION = const(0x02)
 _STALE_FLAG = const(0x0D)
 _MIN_MS = const(500)  # with less time left no change is begun: the frame might arrive, and act, too late
 _MAX_OWN = const(0x7FFFFFFF)
+_SETTLE_MS = const(500)  # a bolt may still move when its lock has answered
+_VERIFY_MS = const(1000)
 
 
 class Session:
@@ -186,10 +187,24 @@ class Session:
         raise ProtocolError("the challenge is not the lock's: %s" % why)
 
     async def status(self):
-        """Ask for the state, and tell the registry -> (battery, state byte, door byte)."""
+        """Ask for the state, and tell the registry, which knows whether to believe it -> (battery, state byte, door
+        byte)."""
         status = session_client.status(await self.ask(opcodes.STATUS, session_client.status_request()))
-        self._registry.update(self.lock, state=status[1], door=DOORS[status[2]], battery=status[0])
+        self._registry.status(self.lock, *status)
         return status
+
+    async def verify(self):
+        """After a movement, with its result told: does 0x14 of a lock whose answers are not known to be true agree
+        with it? Once both states were told it is not asked any more (hardware-facts.md F33)."""
+        lock = self.lock
+        if lock.is_own or lock.may_prove or lock.is_asked_in_vain:
+            return
+        await self.link.listen(_SETTLE_MS)
+        self.deadline_ms = ticks_add(ticks_ms(), _VERIFY_MS)
+        try:
+            await self.status()
+        except FirmwareError:  # nothing is learned
+            pass
 
     # --- knowing the lock
 
@@ -270,7 +285,7 @@ class Links:
     async def enter(self, lock, until_ms, gives_way):
         """(context to leave, Session)"""
         try:
-            await wait_for_ms(self._registry.until_sighted(lock), remaining_ms(until_ms))
+            await wait_for_ms(self._registry.until_fresh(lock), remaining_ms(until_ms))
         except asyncio.TimeoutError:
             raise NotNear("no advertisement of the lock")
         if lock.handles and not self._central.recall(lock.address):

@@ -1,7 +1,7 @@
 """The manufacturer data and the name that a lock advertises.
 
 Owns both layouts and the flags; presence and what a change means are the gateway's registry's.
-Source: lock-ble-link.md 2.2-2.6; vectors of kind "advertisement".
+Source: lock-ble-link.md 2.2-2.6; hardware-facts.md F1, F11; vectors of kind "advertisement".
 """
 
 from firmware.lib.compat import const
@@ -10,12 +10,13 @@ UNLOCKED = 0x01
 RECORDS = 0x02
 SETTABLE = 0x04
 TOUCHED = 0x08
-PARKED = 0x10  # parking locks only: the second bit of their state
+DORMANT = 0x10  # asleep: UNLOCKED is then 0 whatever the bolt does (F1). Of parking locks: the second bit of their state
 
 SERVICE = 0x1910  # of the lock's GATT database, advertised too (lock-ble-link.md 3.1)
 COMPANY_ID = 0x0305  # what a stack shows that splits two bytes off (05 03, least significant first)
 
 _MIN_LEN = const(15)
+_MAX_LEN = const(27)  # between battery and address some locks have more than four bytes (hardware-facts.md F11)
 _STATED_FROM = const(5)  # protocol types below it put no state into the advertisement
 
 
@@ -23,7 +24,8 @@ class Advert:
     """`kind` is "v3", "v2s_plus", "v2s", "parking", "dfu", "wristband" or "other".
 
     `protocol`, `version` and `scene` are numbers. Where the layout carries no state (`is_stated` false) flags are
-    false and `battery` and `address` None. `address` is six bytes in printed order.
+    false and `battery` and `address` None. `address` is six bytes in printed order. `unlocked` is None where nothing is
+    said of the bolt: in a layout without state, and when the lock `is_dormant` (hardware-facts.md F1).
     """
 
     __slots__ = (
@@ -31,6 +33,7 @@ class Advert:
         "battery",
         "flags",
         "has_records",
+        "is_dormant",
         "is_stated",
         "kind",
         "protocol",
@@ -50,7 +53,8 @@ class Advert:
         self.flags = flags = flags or 0
         self.battery = battery
         self.address = address
-        self.unlocked = bool(flags & UNLOCKED)
+        self.is_dormant = bool(flags & DORMANT) and kind != "parking"
+        self.unlocked = None if self.is_dormant or not self.is_stated else bool(flags & UNLOCKED)
         self.has_records = bool(flags & RECORDS)
         self.settable = bool(flags & SETTABLE)
         self.touched = bool(flags & TOUCHED)
@@ -76,10 +80,11 @@ def _kind(protocol, version, scene):
 def decode_manufacturer(data):
     """Manufacturer data with its first two bytes in place -> Advert, or None when they cannot be a lock's.
 
-    Never raises: anybody may advertise anything. Shorter than 15 bytes or a battery above 100 is None.
+    Never raises: anybody may advertise anything. Below 15 bytes, above 27, or with a battery above 100 it is None. The
+    address is the last six bytes; of what stands between it and the battery nothing is read (F11, F12).
     """
     size = len(data)
-    if size < _MIN_LEN:
+    if not _MIN_LEN <= size <= _MAX_LEN:
         return None
     first = data[0] << 8 | data[1]
     if first == 0x1219 or first == 0xFFFF:

@@ -14,7 +14,8 @@ _BATCH = const(640)  # bytes of a batch of several records: what a board has at 
 _MAX_BATCH = const(1023)  # of one with a single long record; "batches below 1 KiB" (docs/spec/mqtt.md 1)
 _MAX_TEXT = const(120)
 
-_STATE = ("lock", "door", "battery", "rssi", "tamper", "auto_lock_s", "sound", "settings", "last", "src", "seq", "ts")
+_STATE: tuple = ("lock", "door", "battery", "rssi", "tamper", "auto_lock_s", "sound", "settings", "last")
+_STATE += ("src", "assumed", "age_s", "seq", "ts")
 _LAST = ("method", "who", "ts")
 _EVENT = ("event_type", "type", "method", "who", "rec", "ts")
 _ITEM: tuple = ("rec", "date", "type", "list", "event", "method", "ok", "who", "ts", "approx")

@@ -30,7 +30,7 @@ class _Stack:
             self.peer.lose()
 
     def gattc_discover_services(self, handle, uuid):
-        self._note("services", uuid)
+        self._note("services" if uuid == b"\x10\x19" else "battery", uuid)
         self.peer.on_event(peer.IRQ_SERVICE_RESULT, (10, 20, b"\x10\x19"))
         self.peer.on_event(peer.IRQ_SERVICE_DONE, (0,))
 
@@ -44,6 +44,11 @@ class _Stack:
         self._note("descriptors", start, end)
         self.peer.on_event(peer.IRQ_DESCRIPTOR_RESULT, (16, b"\x02\x29"))
         self.peer.on_event(peer.IRQ_DESCRIPTOR_DONE, (0,))
+
+    def gattc_read(self, handle, value_handle):
+        self._note("read", value_handle)
+        self.peer.on_event(15, (value_handle, memoryview(b"\x64")))
+        self.peer.on_event(peer.IRQ_READ_DONE, (value_handle, 0))
 
     def gattc_write(self, handle, value_handle, octets, mode):
         if not mode and self._busy:
@@ -79,16 +84,18 @@ class _Radio:
         self.health = Health()
         self.turns = 0
         self.attempts = 0
+        self.limits_ms = []
         self._stacks = list(stacks)
 
     def turn(self, timeout_ms):
         return _Turn(self)
 
-    def service_uuid(self):
-        return b"\x10\x19"
+    def uuid(self, number):
+        return number.to_bytes(2, "little")
 
     async def open(self, address, addr_type, timeout_ms):
         self.attempts += 1
+        self.limits_ms.append(timeout_ms)
         stack = self._stacks.pop(0) if len(self._stacks) > 1 else self._stacks[0]
         if isinstance(stack, Exception):
             raise stack
@@ -207,6 +214,42 @@ class CentralTest(unittest.TestCase):
 
         self.assertRaises(GaveWay, asyncio.run, scenario())
         self.assertEqual((radio.attempts, radio.turns), (2, 0))
+
+    def test_the_battery_is_read_only_after_a_link_on_which_nothing_came(self):
+        stacks = [_Stack() for _ in range(6)]
+        central = _central(_Radio(*stacks))
+
+        async def scenario(stack, answers, is_eager=False):
+            async with central.connect(_ADDRESS, 0, _soon(), is_eager):
+                reads = stack.count("read")
+                if answers:
+                    stack.peer.on_notification(15, b"x")
+            return reads
+
+        # hardware-facts.md F36: silent twice, then well; an eager one, which is our own, is never read
+        table = ((False, False, 0), (False, False, 1), (True, False, 1), (True, False, 0), (False, True, 0))
+        for stack, (answers, is_eager, reads) in zip(stacks, table):  # noqa: B905
+            self.assertEqual(asyncio.run(scenario(stack, answers, is_eager)), reads)
+        self.assertEqual(asyncio.run(scenario(stacks[5], True, True)), 0)
+
+    def test_attempts_are_short_and_have_pauses(self):
+        radio = _Radio(LinkError("0x3E"))
+
+        async def scenario():
+            async with _central(radio).connect(_ADDRESS, 0, _soon(900)):
+                pass
+
+        self.assertRaises(LinkTimeout, asyncio.run, scenario())
+        self.assertEqual(radio.limits_ms[0] <= 900, True)  # never beyond the deadline
+        self.assertTrue(2 <= radio.attempts <= 4, "%d attempts in 900 ms" % radio.attempts)
+        radio = _Radio(LinkError("0x3E"))
+
+        async def longer():
+            async with _central(radio).connect(_ADDRESS, 0, _soon(60000), False, lambda: radio.attempts == 3):
+                pass
+
+        self.assertRaises(GaveWay, asyncio.run, longer())
+        self.assertEqual(radio.limits_ms, [1800, 2500, 2500])
 
     def test_stale_handles_lead_to_a_fresh_look(self):
         good, moved, again = _Stack(), _Stack(cccd_status=0x101), _Stack()

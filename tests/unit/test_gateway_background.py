@@ -44,7 +44,7 @@ class Near:
     def all(self):
         return (self.lock,)
 
-    def is_near(self, lock):
+    def is_fresh(self, lock):
         return True
 
 

@@ -2,11 +2,13 @@
 
 import unittest
 
+from firmware.gateway.registry import Registry
 from firmware.lib import opcodes, records
 from firmware.lib.errors import LinkError, LinkTimeout, from_ble
+from firmware.lib.messages import session_lock
 from firmware.system.timing import remaining_ms, ticks_add, ticks_ms
 from tests.unit.command_rig import Rig
-from tests.unit.gateway_rig import Refusal, known_lock
+from tests.unit.gateway_rig import Refusal, known_lock, quiet_log
 
 
 class MotionTest(unittest.TestCase):
@@ -85,11 +87,82 @@ class MotionTest(unittest.TestCase):
         self.assertEqual(rig.ask("unlock")["code"], "outcome_unknown")
         self.assertEqual(rig.far.moved, 1)
 
-    def test_a_lock_that_keeps_no_such_record_is_believed_by_its_state(self):
-        rig = self.lose_answer("foreign")
+    def test_a_lock_that_keeps_no_such_record_is_believed_by_its_state_if_that_is_no_constant(self):
+        # Which states 0x14 has told, contradictions so far, seconds since the state before was told
+        table = ((3, 0, 0, "ok"), (1, 0, 0, "ok"), (2, 0, 0, "outcome_unknown"))
+        table += ((0, 0, 0, "outcome_unknown"), (3, 1, 0, "outcome_unknown"), (3, 0, 16, "outcome_unknown"))
+        table += ((3, 0, None, "outcome_unknown"),)
+        for place, (said, doubts, age_s, code) in enumerate(table):
+            rig = self.lose_answer("foreign%d" % place)
+            rig.lock.model = "SN534"
+            rig.lock.said, rig.lock.doubts = said, doubts
+            rig.lock.told_s = None if age_s is None else rig.now.s - age_s
+            result = rig.ask("unlock")
+            self.assertEqual((result["code"], rig.far.moved), (code, 1), "%d" % place)
+            self.assertEqual(rig.lock.word(), "UNLOCKED")  # as it says now
+
+    def constant(self, rig, told):
+        """A lock of another make, whose 0x14 always tells the same."""
+        answer = rig.far._answer
+
+        def stuck(command, plain):
+            if command == opcodes.STATUS:
+                return session_lock.encode_status(88, told, 1 - told)
+            return answer(command, plain)
+
+        rig.far._answer = stuck
         rig.lock.model = "SN534"
-        result = rig.ask("unlock")
-        self.assertEqual((result["code"], result["data"]["lock"], rig.far.moved), ("ok", "UNLOCKED", 1))
+        rig.registry.update(rig.lock, "query", auto_lock_s=0)
+
+    def test_a_constant_state_is_found_out_and_no_longer_asked_for(self):
+        for told, doubted, fitting in ((1, "lock", "unlock"), (0, "unlock", "lock")):
+            rig = Rig("constant%d" % told)
+            self.constant(rig, told)
+            word = {"lock": "LOCKED", "unlock": "UNLOCKED"}
+            for op in (fitting, doubted, fitting, doubted):  # what agrees by chance proves nothing
+                self.assertEqual(rig.ask(op)["data"]["lock"], word[op])
+                self.assertEqual(rig.lock.word(), word[op])  # and not what 0x14 says
+            self.assertTrue(rig.lock.is_asked_in_vain)
+            rig.far.asked.clear()
+            rig.ask(fitting)
+            self.assertFalse(opcodes.STATUS in rig.far.asked)
+            result = rig.ask("state")["data"]  # asked explicitly: the battery is right
+            self.assertEqual((result["lock"], result["battery"]), (word[fitting], 88))
+            self.assertEqual((result["src"], result["assumed"], result["age_s"]), ("command", True, 0))
+            lost = LinkTimeout("no answer")
+            lost.sent = True
+            rig.far.faults[opcodes.UNLOCK if doubted == "unlock" else opcodes.LOCK] = lost
+            self.assertEqual(rig.ask(doubted)["code"], "outcome_unknown")
+            again = Registry(rig.vault, rig.now, quiet_log()).get(rig.lock.address)
+            self.assertTrue(again.is_asked_in_vain)  # also after a restart
+
+    def test_a_lock_whose_state_is_true_is_asked_twice_and_never_doubted(self):
+        rig = Rig("honest")
+        rig.lock.model = "SN534"
+        counts = []
+        for op in ("unlock", "lock", "unlock", "lock"):
+            rig.far.asked.clear()
+            rig.ask(op)
+            counts.append(rig.far.asked.count(opcodes.STATUS))
+        self.assertEqual((counts, rig.lock.may_prove, rig.lock.doubts), ([1, 1, 0, 0], True, 0))
+
+    def test_auto_lock_and_people_are_no_contradiction(self):
+        for auto_lock_s, passed_s, doubts in (
+            (2, 2, 0),
+            (2, 1, -1),
+            (0, 3, -1),
+            (5, 3, -1),
+            (None, 1, 0),
+            (None, 0, -1),
+            (0, 4, 0),
+        ):
+            rig = Rig("auto")
+            rig.lock.auto_lock_s = auto_lock_s
+            rig.registry.moved(rig.lock, 1, 88)
+            rig.now.s += passed_s
+            rig.registry.status(rig.lock, 88, 0, 2)
+            self.assertEqual(rig.lock.doubts, doubts, "%s %d" % (auto_lock_s, passed_s))
+            self.assertEqual(rig.lock.word(), "UNLOCKED" if doubts else "LOCKED")
 
     def test_two_movements_in_one_second_have_two_numbers(self):
         lock = known_lock()

@@ -36,6 +36,130 @@ class RegistryTest(unittest.TestCase):
         self.assertEqual(self.changes, ["LOCKED", "UNLOCKED", "UNLOCKED"])
         self.assertEqual((self.lock.battery, self.lock.rssi_dbm, self.lock.src), (80, -60, "advert"))
 
+    def test_a_dormant_lock_says_nothing_of_its_bolt_and_all_the_rest(self):
+        # every flag byte, of a lock that was last known as locked, unlocked or not at all (hardware-facts.md F1)
+        for before in (None, 0, 1):
+            for flags in range(256):
+                self.lock.state, self.lock.advert, self.lock.battery = before, None, None
+                self.hear(flags, 60)
+                told = before if flags & advert.DORMANT else flags & 1
+                self.assertEqual((self.lock.state, self.lock.battery), (told, 60), "%s %02x" % (before, flags))
+                self.assertEqual(self.lock.has_records, bool(flags & advert.RECORDS))
+
+    def test_a_door_left_open_stays_open_however_long_its_lock_sleeps(self):
+        self.hear(advert.UNLOCKED)
+        words = set()
+        for minute in range(24 * 60):
+            self.now.s += 60
+            self.hear(advert.DORMANT | (advert.RECORDS if minute % 7 == 0 else 0), 90 - minute // 200)
+            words.add(self.lock.word())
+        self.assertEqual(words, {"UNLOCKED"})
+        standing = self.registry.standing(self.lock)
+        self.assertEqual((standing["src"], standing["age_s"]), ("advert", 24 * 3600))  # as old as what was told
+        self.hear()
+        self.assertEqual(
+            self.registry.standing(self.lock), {"lock": "LOCKED", "src": "advert", "age_s": 0, "assumed": False}
+        )
+
+    def test_all_lengths_of_manufacturer_data_have_the_address_last(self):
+        whole = advert.encode_manufacturer(ADDRESS, 2, advert.UNLOCKED, 70)
+        for more in range(14):
+            content = whole[:9] + bytes(range(more)) + whole[9:]
+            found = advert.decode_manufacturer(content)
+            if more > 12:
+                self.assertEqual(found, None)
+                continue
+            self.assertEqual((found.address, found.battery, found.unlocked), (ADDRESS, 70, True))
+            self.lock.state = None
+            self.registry.sighting(ADDRESS, 0, -60, content)
+            self.assertEqual(self.lock.state, 1)
+
+    def test_a_parking_locks_bit_is_its_own(self):
+        found = advert.decode_manufacturer(advert.encode_manufacturer(ADDRESS, 7, advert.DORMANT, 70))
+        self.assertEqual((found.kind, found.is_dormant, found.unlocked), ("parking", False, False))
+
+    def test_a_full_battery_after_our_own_link_is_not_believed_until_it_stays(self):
+        # (seconds after the link at which it rises, for how long it shows 100) -> what is shown at its end
+        table = (
+            (60, 5, 55),
+            (60, 299, 55),
+            (60, 300, 100),
+            (179, 299, 55),
+            (179, 301, 100),
+            (181, 0, 100),
+            (600, 0, 100),
+        )
+        for rises_s, stays_s, shown in table:
+            self.lock.battery = None
+            self.hear(0, 55)
+            self.registry.reached(self.lock)
+            self.now.s += rises_s
+            self.hear(0, 100)
+            self.now.s += stays_s
+            self.hear(0, 100)
+            self.assertEqual(self.lock.battery, shown, "%d %d" % (rises_s, stays_s))
+            self.hear(0, 54)
+            self.assertEqual((self.lock.battery, self.lock.rise_s), (54, None))  # a fall is believed at once
+            self.now.s += 1000
+
+    def test_a_small_rise_and_an_answer_are_believed(self):
+        self.hear(0, 55)
+        self.registry.reached(self.lock)
+        self.hear(0, 65)
+        self.assertEqual(self.lock.battery, 65)
+        self.hear(0, 100)
+        self.registry.update(self.lock, battery=100)
+        self.assertEqual(self.lock.battery, 100)
+
+    def test_a_foreign_locks_advertisement_may_lag_behind_a_command(self):
+        for model, seen in (("SN534", "UNLOCKED"), ("GATEHOUSE-L1", "LOCKED")):
+            self.lock.model = model
+            self.hear()
+            self.registry.moved(self.lock, 1, 90)
+            self.now.s += 8
+            self.hear()
+            self.assertEqual(self.lock.word(), seen, model)
+            self.now.s += 3
+            self.hear()  # unchanged: it has really locked since
+            self.assertEqual(self.lock.word(), "LOCKED")
+
+    def test_an_open_lock_is_an_alarm_once_its_auto_lock_is_overdue(self):
+        # auto-lock, windows of passage mode, dormant -> alarms
+        table = (
+            (5, False, 0, 1),
+            (5, None, 0, 1),
+            (5, True, 0, 0),
+            (0, False, 0, 0),
+            (None, False, 0, 0),
+            (5, False, 16, 0),
+        )
+        for auto_lock_s, has_windows, dormant, count in table:
+            alarms = []
+            self.setUp()
+            self.registry.on("alarm", lambda lock, why: alarms.append(why))
+            self.lock.auto_lock_s, self.lock.has_windows = auto_lock_s, has_windows
+            self.registry.moved(self.lock, 1, 90)
+            for _ in range(65):
+                self.now.s += 1
+                self.hear(dormant or advert.UNLOCKED)
+            self.assertEqual(alarms, [])
+            for _ in range(300):
+                self.now.s += 1
+                self.hear(dormant or advert.UNLOCKED)
+            self.assertEqual(alarms, ["still_open"] * count, "%s %s" % (auto_lock_s, has_windows))
+            self.registry.moved(self.lock, 1, 90)  # the next opening is another
+            self.now.s += 66
+            self.hear(dormant or advert.UNLOCKED)
+            self.assertEqual(len(alarms), 2 * count)
+
+    def test_a_lock_not_yet_verified_is_addressed_as_it_advertises(self):
+        for verified, scene in ((False, 9), (True, 2)):
+            lock = known_lock()
+            lock.verified = verified
+            self.registry.add(lock)
+            self.registry.sighting(ADDRESS, 0, -60, advert.encode_manufacturer(ADDRESS, 9, 0, 70))
+            self.assertEqual(lock.scene, scene)
+
     def test_strength_alone_is_news_only_when_it_changes_much(self):
         for rssi_dbm in (-60, -63, -57, -75):
             self.hear(rssi_dbm=rssi_dbm)

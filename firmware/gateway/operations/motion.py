@@ -52,7 +52,7 @@ async def _move(job, session):
         except FirmwareError as err:  # a refused question is no answer to the command
             raise Unknown("the command may have arrived, and the lock does not tell: %s" % err)
     await _demand_switch(job, session)
-    age_s = job.context.registry.age_s(lock)
+    age_s = job.context.registry.standing(lock)["age_s"]
     job.before = lock.state if age_s is not None and age_s <= _FRESH_S and not lock.jammed else None
     job.uid = job.args.get("ekey", session.uid)
     challenge = await (session.challenge_for(job.uid) if "ekey" in job.args else session.user_challenge())
@@ -70,7 +70,7 @@ async def _move(job, session):
         battery = session_client.operated(data)[0]
     except ProtocolError:  # "done" with details that cannot be read is done all the same
         battery = None
-    job.context.registry.update(lock, state=wanted, battery=battery)
+    job.context.registry.moved(lock, wanted, battery)
     if "ekey" in job.args:
         from firmware.gateway.operations import ekeys
 
@@ -121,8 +121,8 @@ async def _look_back(job, session, wanted):
     """What became of a frame that got no answer; it is never sent again.
 
     The record of the operation, which carries the number that we gave it, proves that it was carried out, also when the
-    bolt has moved on since. A lock whose log does not tell is believed by its state, if that is as wanted now and was
-    known to be another before; our own would have written a record.
+    bolt has moved on since. A lock whose log does not tell is believed by its state, if that is as wanted now, was
+    known to be another before, and is no constant (hardware-facts.md F33); our own would have written a record.
     """
     lock = session.lock
     began_ms = ticks_ms()
@@ -130,12 +130,13 @@ async def _look_back(job, session, wanted):
         battery, state, _ = await session.status()
         told = await _is_recorded(job, session)
         if told is None and not lock.is_own:
-            told = state == wanted and job.before is not None and job.before != wanted
+            told = lock.may_prove and state == wanted and job.before is not None and job.before != wanted
         if told:
             return {"lock": lock.word(), "battery": battery, "read_back": True}
         left_ms = min(_SETTLE_MS - ticks_diff(ticks_ms(), began_ms), remaining_ms(session.deadline_ms) - _AGAIN_MS)
         if left_ms <= 0:
-            raise Unknown("the link broke after the command may have arrived; the lock says %s" % lock.word())
+            says = lock.word() or "nothing of its bolt"
+            raise Unknown("the link broke after the command may have arrived; the lock says %s" % says)
         await sleep_ms(min(left_ms, _AGAIN_MS))
 
 

@@ -37,10 +37,10 @@ def check(op, args):
 
 
 async def state(job, session):
-    """Bolt, door, battery."""
+    """Bolt, with its source and age; door, battery."""
     lock = session.lock
     battery, _, _ = await session.status()
-    return {"lock": lock.word(), "door": lock.door, "battery": battery}
+    return dict(job.context.registry.standing(lock), door=lock.door, battery=battery)
 
 
 async def info(job, session):
