@@ -45,7 +45,7 @@ class Bridge:
         now_s,
         log,
         on_retained,
-        expiry_s=10,
+        expiry_s=20,
         is_unsigned_allowed=False,
     ):
         self._answers = answers

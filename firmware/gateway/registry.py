@@ -325,7 +325,7 @@ class Registry:
             self.changed(lock)  # whether the state is assumed
 
     def standing(self, lock):
-        """What is known of the bolt, who told it, how many seconds ago, and whether it is but assumed; None: unknown."""
+        """What is known of the bolt, who told it, how many seconds ago, whether it is but assumed; None: unknown."""
         word = lock.word()
         if word is None:
             return {"lock": None, "src": None, "age_s": None, "assumed": None}

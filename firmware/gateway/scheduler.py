@@ -283,7 +283,6 @@ class Scheduler:
 
     async def _use(self, session, job, lease):
         """Run the current `job`, and what follows for the same lock while the link is kept."""
-        lock = job.lock
         kept_ms = calm_ms = ticks_ms()
         while job:
             await self._run(job, session)

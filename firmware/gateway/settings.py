@@ -165,12 +165,12 @@ TABLE = Table(
         Setting("records_ack", "consumer", choice("puback", "consumer")),
         Setting("records_clear", True, flag),
         Setting("presence_s", 1800, integer(5, 86400), "s"),
-        Setting("expiry_s", 10, integer(1, 30), "s"),
+        Setting("expiry_s", 20, integer(1, 30), "s"),  # a real lock asleep or far away (hardware-facts.md F6)
         Setting("unlock_per_min", 6, integer(1, 10000)),
         Setting("unlock_per_h", 60, integer(1, 100000)),
         Setting("other_per_min", 30, integer(1, 10000)),
         Setting("clock_max_drift_s", 30, integer(2, 3600), "s"),
-        Setting("linger_ms", 2000, integer(0, 10000), "ms"),
+        Setting("linger_ms", 2000, integer(0, 4000), "ms"),  # a real lock ends a silent link after 5 s (F29)
     ),
     _together,
 )

@@ -27,7 +27,7 @@ ENVIRONMENT = "GATEHOUSE_MQTT"
 _COMPUTERS = ("linux", "darwin")  # what MicroPython's unix port calls its board
 _WATCHED = ("status", "info", "rsp")
 _VOLATILE = ("lock", "unlock")
-_VALID_S = 10
+_VALID_S = 30  # a real lock that sleeps or is far away takes many attempts (hardware-facts.md F6)
 _WAIT_S = 45  # a gateway gives a command to a sleeping lock 30 s
 
 # What the user can do about a word of domain.md 5.5
