@@ -180,10 +180,10 @@ class Registry:
             lock.told_s, lock.src = now_s, "advert"
             self._watch_auto_lock(lock, now_s)
         self._sighted.set()
-        if lock is self._candidate:
-            return
         if not was_fresh:
             self._emit("heard", lock)
+        if lock is self._candidate:
+            return
         if news:
             self.changed(lock)
         if first:

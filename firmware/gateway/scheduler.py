@@ -146,8 +146,6 @@ class Scheduler:
             lock = job.lock
             if lock is self.linked or self._registry.is_fresh(lock) or not self._registry.is_near(lock):
                 return job
-            if job.fault is None:
-                job.fault = NotNear("no advertisement of the lock in time")
         return None
 
     def is_wanted(self, priority):
@@ -220,6 +218,8 @@ class Scheduler:
     def _too_late(self, job):
         if job.was_sent:
             return Unknown("no answer, and the state could not be read in time")
+        if job.fault is None and not self._registry.is_fresh(job.lock):
+            return NotNear("no advertisement of the lock in time")
         return job.fault or Expired("the deadline passed before the lock was reached")
 
     def _end(self, job, result, err):

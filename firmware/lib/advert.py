@@ -10,9 +10,7 @@ UNLOCKED = 0x01
 RECORDS = 0x02
 SETTABLE = 0x04
 TOUCHED = 0x08
-DORMANT = (
-    0x10  # asleep: UNLOCKED is then 0 whatever the bolt does (F1). Of parking locks: the second bit of their state
-)
+DORMANT = 0x10  # asleep: UNLOCKED is then 0 whatever the bolt does; of parking locks the second bit of their state
 
 SERVICE = 0x1910  # of the lock's GATT database, advertised too (lock-ble-link.md 3.1)
 COMPANY_ID = 0x0305  # what a stack shows that splits two bytes off (05 03, least significant first)

@@ -160,6 +160,24 @@ class RegistryTest(unittest.TestCase):
             self.registry.sighting(ADDRESS, 0, -60, advert.encode_manufacturer(ADDRESS, 9, 0, 70))
             self.assertEqual(lock.scene, scene)
 
+    def test_a_lock_is_heard_anew_after_ten_silent_seconds_also_one_about_to_be_imported(self):
+        heard = []
+        self.registry.on("heard", lambda lock: heard.append(self.now.s))
+        stranger = known_lock(b"\x01\x02\x03\x04\x05\x06")
+        self.registry.listen_for(stranger)
+        for lock in (self.lock, stranger):
+            heard.clear()
+            began_s = self.now.s
+            for _ in range(5):
+                self.hear(address=lock.address)
+                self.now.s += 10
+                self.assertTrue(self.registry.is_fresh(lock))
+            self.assertEqual(heard, [began_s])
+            self.now.s += 1
+            self.assertFalse(self.registry.is_fresh(lock))
+            self.hear(address=lock.address)
+            self.assertEqual(heard, [began_s, began_s + 51])
+
     def test_strength_alone_is_news_only_when_it_changes_much(self):
         for rssi_dbm in (-60, -63, -57, -75):
             self.hear(rssi_dbm=rssi_dbm)

@@ -18,10 +18,12 @@ class Near:
         return True
 
     def is_fresh(self, lock):
-        return True
+        return lock.is_fresh
 
 
 class Lock:
+    is_fresh = True
+
     def __init__(self, name):
         self.address = name
 
@@ -232,6 +234,59 @@ class SchedulerTest(unittest.TestCase):
         for _ in range(16):
             bench.submit(bench.front, "urgent")
         self.assertEqual(bench.done[2:], [("sent", "outcome_unknown")])
+
+    def test_a_job_whose_lock_is_silent_leaves_the_radio_to_others_until_it_is_heard(self):
+        bench = Bench()
+        bench.front.is_fresh = False
+
+        async def story():
+            bench.submit(bench.front, "unlock")
+            bench.submit(bench.back, "records", RECORDS)
+            await bench.until(1)
+            self.assertEqual((bench.done, bench.opened), (["records"], ["back"]))
+            self.assertFalse(bench.scheduler.is_wanted(RECORDS))  # nobody gives way to it
+            bench.front.is_fresh = True
+            bench.scheduler.heard(bench.front)
+            await bench.until(2)
+
+        bench.play(story)
+        self.assertEqual((bench.done, bench.opened), (["records", "unlock"], ["back", "front"]))
+
+    def test_a_lock_that_falls_silent_between_attempts_waits_without_the_radio(self):
+        bench = Bench(front=[LinkError("0x3E")])
+
+        async def fall_silent(gives_way):
+            bench.front.is_fresh = False
+            raise LinkError("0x3E")
+
+        bench.faults["front"].append(fall_silent)
+
+        async def story():
+            bench.submit(bench.front, "unlock")
+            while len(bench.opened) < 2:
+                await sleep_ms(5)
+            bench.submit(bench.back, "other", COMMAND)
+            await bench.until(1)
+            bench.front.is_fresh = True
+            bench.scheduler.heard(bench.front)
+            await bench.until(2)
+
+        bench.play(story)
+        self.assertEqual((bench.done, bench.opened), (["other", "unlock"], ["front", "front", "back", "front"]))
+
+    def test_a_lock_that_is_never_heard_is_not_near_and_one_that_is_busy_expires(self):
+        for is_fresh, code in ((False, "not_near"), (True, "expired")):
+            bench = Bench()
+            bench.front.is_fresh = is_fresh
+
+            async def story(bench=bench):
+                task = asyncio.create_task(bench.scheduler.watch(Lease()))
+                bench.scheduler.submit(Work(bench, bench.front, "unlock", limit_ms=50))
+                await bench.until(1)
+                await stop(task)
+
+            run(story())
+            self.assertEqual(bench.done, [("unlock", code)])
 
     def test_an_attempt_that_failed_is_followed_by_another(self):
         bench = Bench(front=[LinkError("no"), LinkError("no")])
