@@ -137,7 +137,7 @@ class Lock:
 
     @property
     def may_prove(self):
-        """What 0x14 says is worth believing: it has told both states, which the constant one of F33 never does."""
+        """What 0x14 says is worth believing: it has told both states, and no constant does (hardware-facts.md F33)."""
         return not self.doubts and self.said & 3 == 3
 
     def next_operation(self, unix_s):

@@ -26,11 +26,11 @@ _SETTLE_MS = const(300)  # advertisements of the moment before the link may stil
 _FLIPS = const(12)  # more than anybody turns a key; two advertisers make twice as many in the time
 _WITHIN_MS = const(15000)
 _LINGER_S = const(10)  # a foreign lock's advertisement shows a movement so late (hardware-facts.md F8)
-_JUST_S = const(3)  # 0x14 should agree with a movement acknowledged this recently (F33)
+_JUST_S = const(3)  # 0x14 should agree with a movement acknowledged this recently (hardware-facts.md F33)
 _RISE = const(10)  # per cent
-_RISE_S = const(180)  # after our own link a lock may advertise a full battery for some seconds (F35)
+_RISE_S = const(180)  # after our own link a lock may advertise a full battery for some seconds (hardware-facts.md F35)
 _STAYS_S = const(300)  # unless it stays
-_OPEN_S = const(60)  # beyond the time of auto-lock (F73)
+_OPEN_S = const(60)  # beyond the time of auto-lock (hardware-facts.md F73)
 
 
 class Registry:

@@ -170,7 +170,7 @@ TABLE = Table(
         Setting("unlock_per_h", 60, integer(1, 100000)),
         Setting("other_per_min", 30, integer(1, 10000)),
         Setting("clock_max_drift_s", 30, integer(2, 3600), "s"),
-        Setting("linger_ms", 2000, integer(0, 4000), "ms"),  # a real lock ends a silent link after 5 s (F29)
+        Setting("linger_ms", 2000, integer(0, 4000), "ms"),  # a silent link ends after 5 s (hardware-facts.md F29)
     ),
     _together,
 )

@@ -81,7 +81,7 @@ def decode_manufacturer(data):
     """Manufacturer data with its first two bytes in place -> Advert, or None when they cannot be a lock's.
 
     Never raises: anybody may advertise anything. Below 15 bytes, above 27, or with a battery above 100 it is None. The
-    address is the last six bytes; of what stands between it and the battery nothing is read (F11, F12).
+    address is the last six bytes; of what stands between it and the battery nothing is read (hardware-facts.md F11).
     """
     size = len(data)
     if not _MIN_LEN <= size <= _MAX_LEN:

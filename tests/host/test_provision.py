@@ -206,7 +206,7 @@ EXTREMES = [
         "unlock_per_h": 100000,
         "other_per_min": 10000,
         "clock_max_drift_s": 3600,
-        "linger_ms": 10000,
+        "linger_ms": 4000,
         "ntp_host": ("n" * 63 + ".") * 3 + "invalid",
         "ntp_port": 65535,
         "records_ack": "puback",

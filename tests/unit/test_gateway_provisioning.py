@@ -79,7 +79,7 @@ NUMBERS = {
     "unlock_per_h": (1, 100000),
     "other_per_min": (1, 10000),
     "clock_max_drift_s": (2, 3600),
-    "linger_ms": (0, 10000),
+    "linger_ms": (0, 4000),
 }
 NO_TEXTS = ("blank ", " blank", "\ttab", "line\n", "a\x00b", "a\x1bb", "a\x7fb", 5, None, True, {}, ["text"])
 TAKEN = {
