@@ -18,6 +18,18 @@ class HostError(Exception):
         return "%s; %s" % (text, self.todo) if self.todo else text
 
 
+class Unknown(HostError):
+    """A request, whose id is `ident`, was sent, and what became of it is not known: it may be done, now or later."""
+
+    def __init__(self, ident: str, text: str, todo: str) -> None:
+        super().__init__("outcome_unknown", text, todo)
+        self.ident = ident
+
+
+class Interrupted(Unknown):
+    """The same, because whoever waits was stopped: Ctrl-C, or the end of the terminal."""
+
+
 class Pending(HostError):
     """The gateway keeps the request and will carry it out: `ident` names it for `gatehouse jobs` and `cancel`,
     `message` is the gateway's, by which it accepted the request."""

@@ -12,6 +12,7 @@ from host_tools.cli import common
 from host_tools.cli.common import out, progress, reporting, run
 from host_tools.errors import HostError
 from host_tools.gateway import client
+from host_tools.gateway.broker_address import BrokerAddress
 
 ANSWER_S = 20  # for its first retained messages, then for an answer
 
@@ -77,7 +78,7 @@ async def _ask_over_mqtt(ident: str, settings: dict) -> None:
     there = "the gateway is at its broker; "
     try:
         base = settings.get("mqtt_base") or "gatehouse"
-        async with client.connect("%s:%d" % (host, port), base, login) as gateways:
+        async with client.connect(str(BrokerAddress(host, port)), base, login) as gateways:
             await gateways.command(await gateways.choose(ident, wait_s=ANSWER_S), None, "ping", wait_s=ANSWER_S)
     except HostError as error:
         if error.code == "outcome_unknown" or error.code == "net" and "no gateway" in str(error):

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import datetime
@@ -17,7 +18,7 @@ import typer
 
 from firmware.lib.errors import FirmwareError
 from host_tools import screen
-from host_tools.errors import HostError
+from host_tools.errors import HostError, Interrupted
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.screen import Table, err, out, styled
 from host_tools.text import decoded
@@ -30,17 +31,52 @@ def fail(error: HostError | FirmwareError) -> typer.Exit:
     """Print the one line of an error and give back the exit to raise."""
     line = error.line() if isinstance(error, HostError) else "%s: %s" % (error.code, error)
     err.print(styled(("error", "bold red"), " " + line))
-    return typer.Exit(1)
+    return typer.Exit(130 if isinstance(error, Interrupted | Stopped) else 1)
 
 
-def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run a command's coroutine; its HostError and FirmwareError become one line and exit status 1."""
+def warn(text: str) -> None:
+    """A line that the command does not end with."""
+    err.print("warning: " + text, style="yellow")
+
+
+def run(work: Coroutine[Any, Any, Any], known: list | None = None) -> Any:
+    """Run a command's coroutine; HostError and FirmwareError become one line and exit status 1, an interruption 130.
+
+    The end of the terminal and `kill` interrupt as Ctrl-C does, so that what was sent is noted and told. Where `known`
+    holds something by then, the outcome is known: nothing that comes after it ends the command.
+    """
     try:
-        return asyncio.run(work)
+        return asyncio.run(_stoppable(work))
     except (HostError, FirmwareError) as error:
-        raise fail(error)
-    except KeyboardInterrupt:
-        raise typer.Exit(130)
+        if not known:
+            raise fail(error)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        if not known:
+            raise fail(Stopped())
+    return None
+
+
+class Stopped(HostError):
+    """Ctrl-C before anything was sent that changes something, or beside a lock, where only the lock knows."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted", "stopped", "what had reached a lock by then is done; look at its state")
+
+
+async def _stoppable(work: Coroutine[Any, Any, Any]) -> Any:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    wanted = [signal.SIGTERM, signal.SIGHUP]
+    try:
+        for each in wanted:
+            loop.add_signal_handler(each, task.cancel)
+    except (RuntimeError, ValueError, NotImplementedError):  # not the main thread, or no such signals here
+        wanted = []
+    try:
+        return await work
+    finally:
+        for each in wanted:
+            loop.remove_signal_handler(each)
 
 
 @contextlib.contextmanager

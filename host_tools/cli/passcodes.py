@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from host_tools import screen
+from host_tools import screen, text
 from host_tools.cli import common, times
 from host_tools.cli.common import err, key_book, out, reporting
 from host_tools.cli.options import App
 from host_tools.cli.reach import Change, Gateway, done, target
-from host_tools.errors import HostError, Pending
-from host_tools.gateway.credentials import Passcodes, issued_unused, prefix_clash
+from host_tools.errors import HostError, Pending, Unknown
+from host_tools.gateway.credentials import Passcodes, issued_unused, prefix_clashes
 from host_tools.near import ownership
 from host_tools.owner import codes, minting, names
 from host_tools.owner.keybook import Entry
@@ -23,6 +23,12 @@ admin_app = App(no_args_is_help=True, help="The administrator's passcode, beside
 Named = Annotated[str, typer.Option("--name", help="Whose code it is")]
 Generate = Annotated[int, typer.Option("--generate", help="Make up a code of so many digits and show it")]
 Short = Annotated[bool, typer.Option("--short", help="Allow 4 or 5 digits")]
+Whose = Annotated[
+    str, typer.Argument(metavar="[NAME]", help="Whose code, as listed; left out: its digits are asked for")
+]
+Mark = Annotated[
+    int | None, typer.Option("--mark", help="Which code, by the number that lists and records give it", min=0)
+]
 
 _KINDS_HELP = "once, permanent, timed, erase; weekend, daily, workday, mon ... sun"
 
@@ -39,7 +45,45 @@ def _do(lock: str, via: Gateway, what: str, work: Callable[[Passcodes], Awaitabl
     """(name of the lock, what `work` returns). Errors end the command."""
     with reporting():
         entry = common.known_entry(lock)
-    return via.use(lock, what, lambda served, step: work(Passcodes(served, key_book(), entry)))
+    return via.use(lock, what, lambda served, step: work(Passcodes(served, key_book(), entry, common.warn)))
+
+
+def _show_code(code: str, as_json: bool = False, what: str = "passcode") -> None:
+    """A code that was made up, before anybody is told of it: whatever comes, it is not lost."""
+    (err if as_json else out).print(styled(what + ": ", (code, "bold"), " (the lock does not know it yet)"))
+
+
+def _which(entry: Entry | None, whose: str, mark: int | None, what: str) -> tuple[str, names.Credential | None]:
+    """(digits or "", the credential or None) of a code that is there. Digits never come from the command line."""
+    if not whose and mark is None:
+        code = common.secret(what)
+        if entry is None:
+            return code, None
+        who = names.who_of(entry.aes, "passcode", None, code)
+        return code, next((each for each in names.live(entry, "passcode") if who in each.who), None)
+    if whose and mark is not None:
+        raise HostError("bad_request", "a name or a mark, not both")
+    if entry is None and whose:
+        raise HostError("unknown_lock", "names are in the key book, and it does not know this lock", "give --mark")
+    if entry is not None and whose:
+        return "", names.pick(entry, "passcode", whose)
+    known = names.live(entry, "passcode") if entry else []
+    return "", next((each for each in known if mark in each.who), None)
+
+
+def _warn_of_prefixes(entry: Entry | None, code: str, known: names.Credential | None, is_deleted: bool = False) -> None:
+    """The shorter of two such codes opens while the longer is typed, but for our own locks (hardware-facts.md F44)."""
+    if entry is None:
+        return
+    shorter, longer = prefix_clashes(entry, code, known)
+    if is_deleted:
+        for name in shorter:
+            common.warn("the code of %s is the beginning of this one and stays: the same digits still open" % name)
+        return
+    for name in shorter:
+        common.warn("the code of %s is the beginning of this one; the keypad may take the shorter" % name)
+    for name in longer:
+        common.warn("the code of %s goes on from this one; the keypad may take the shorter" % name)
 
 
 def _minutes(text: str) -> int:
@@ -62,6 +106,7 @@ def add(
     name: Named = "",
     generate: Generate = 0,
     short: Short = False,
+    as_json: common.Json = False,
 ) -> None:
     """Add a passcode; it is asked for, made up (--generate), or read from standard input."""
     with reporting():
@@ -74,42 +119,78 @@ def add(
             begin, until = times.read_period(start, end)
             args.update(type="once" if once else "period", start=begin, end=until)
         entry = common.known_entry(lock)
-        if entry is not None and prefix_clash(entry, args["code"]):
-            warning = (
-                "warning: it is the beginning of another code, or goes on from one; the keypad may take the shorter"
-            )
-            err.print(warning, style="yellow")
+        if name:
+            name = text.name(name)
+        taken = [each.name for each in names.live(entry, "passcode")] if entry and name else []
+        if text.key(name) in map(text.key, taken):
+            common.warn("another code is %s's already: by this name neither can be chosen" % name)
+        _warn_of_prefixes(entry, args["code"], None)
+        if generate:
+            _show_code(args["code"], as_json)
+
+    state = "refused"
 
     async def work(asked: Passcodes) -> dict:
-        is_known = True
+        nonlocal state
         try:
-            return await asked.add(args, name)
-        except HostError as error:
-            is_known = isinstance(error, Pending)  # the gateway goes on with it
+            result = await asked.add(args, name, bool(generate))
+            state = "in the lock"
+            return result
+        except Pending:
+            state = "waits at the gateway"
             raise
-        finally:
-            if generate and is_known:
-                out.print(styled("passcode: ", (args["code"], "bold")))
+        except Unknown:
+            state = "unknown"
+            raise
 
-    title, result = _do(lock, via, "adding a passcode", work)
+    try:
+        title, result = _do(lock, via, "adding a passcode", work)
+    except typer.Exit:
+        if generate:
+            _say_state(args["code"], state, as_json)
+        raise
+    if as_json:
+        out.print_json({**result, "passcode": args["code"], "state": state} if generate else result)
+        return
     done(title, "knows the passcode", result)
+    if generate:
+        _say_state(args["code"], state)
+
+
+def _say_state(code: str, state: str, as_json: bool = False) -> None:
+    """What a code that was made up is good for."""
+    if as_json:
+        out.print_json({"passcode": code, "state": state})
+    elif state == "refused":
+        out.print("passcode %s: not in the lock; do not hand it out" % code)
+    elif state == "unknown":
+        out.print("passcode %s: it may be in the lock, now or later; the key book keeps it (passcode list)" % code)
+    elif state.startswith("waits"):
+        out.print("passcode %s: good once the lock has it; the key book keeps it until then" % code)
 
 
 @app.command("change")
 def change(
     lock: common.Lock,
     via: Change,
-    new: Annotated[bool, typer.Option("--new", help="Also other digits: a second line of standard input")] = False,
+    whose: Whose = "",
+    mark: Mark = None,
+    new: Annotated[bool, typer.Option("--new", help="Also other digits: a further line of standard input")] = False,
     start: times.From = "",
     end: times.Until = "",
-    name: Named = "",
+    name: Annotated[str, typer.Option("--name", help="Whose code it is from now on")] = "",
     short: Short = False,
+    as_json: common.Json = False,
 ) -> None:
-    """Change digits, period (both --from and --until) or name of a passcode, which is asked for."""
+    """Change digits, period (both --from and --until) or name of a passcode, named or asked for."""
     with reporting():
-        args: dict = {"code": common.secret("passcode to change")}
+        entry = common.known_entry(lock)
+        name = text.name(name) if name else ""
+        code, known = _which(entry, whose, mark, "passcode to change")
+        args: dict = {"code": code} if code else {"who": known.who[-1] if known else mark}
         if new:
             args["new_code"] = _read_code(0, short, "new passcode")
+            _warn_of_prefixes(entry, args["new_code"], None)
         if bool(start) != bool(end):
             raise HostError("bad_request", "a period needs both start and end", "give --from and --until")
         if end:
@@ -119,24 +200,48 @@ def change(
     if len(args) == 1:
         with reporting():
             ident, title = target(lock)
-            names.remember(key_book(), ident, "passcode", None, name, args["code"])
+            who = known.who[-1] if known else None if code else mark
+            was = known or names.Credential("passcode", "", None, [])
+            kept = names.remember(
+                key_book(), ident, "passcode", None, name, code if who is None else "", "", was.start, was.end, who
+            )
+            if not kept:
+                raise HostError("unknown_lock", "names are in the key book, and it does not know this lock")
         out.print("%s: the passcode is %s's" % (title, name))
         return
-    title, result = _do(lock, via, "changing a passcode", lambda asked: asked.change(args, name))
-    done(title, "changed the passcode", result)
+    by_mark = None if code else known or names.Credential("passcode", "", None, [mark or 0])
+    title, result = _do(lock, via, "changing a passcode", lambda asked: asked.change(args, name, by_mark))
+    done(title, "changed the passcode", result, as_json)
 
 
 @app.command("delete")
-def delete(lock: common.Lock, via: Change) -> None:
-    """Delete a passcode, which is asked for or read from standard input."""
+def delete(lock: common.Lock, via: Change, whose: Whose = "", mark: Mark = None, as_json: common.Json = False) -> None:
+    """Delete a passcode: by name, by mark, or by its digits, which are asked for or read from standard input."""
     with reporting():
-        code = common.secret("passcode to delete")
         entry = common.known_entry(lock)
-        unused = entry is not None and minting.find(entry, code) is not None
-    name, result = _do(lock, via, "deleting a passcode", lambda asked: asked.delete(code))
-    done(name, "no longer takes the passcode", result)
-    if unused:
-        err.print("if it was never used, the lock does not know it: a `passcode reset` or an erase code kills it")
+        code, known = _which(entry, whose, mark, "passcode to delete")
+        whos = known.who if known else []
+        unused = entry is not None and any(row["who"] in whos for row in entry.minted)
+    chosen = None if code else known
+    name, existed = _do(
+        lock, via, "deleting a passcode", lambda asked: asked.delete(code, chosen, None if code or known else mark)
+    )
+    if isinstance(existed, dict):  # the gateway keeps it
+        done(name, "", existed, as_json)
+        return
+    whom = "the passcode of %s" % known.name if known and known.name else "the passcode"
+    if existed is False and (unused or not known):
+        todo = "a `passcode reset` or an erase code kills it" if unused else "see `gatehouse passcode list`"
+        why = "%s was never used, so the lock does not know it yet" % whom if unused else "it has no such passcode"
+        with reporting():
+            raise HostError("refused", "%s: %s; nothing was deleted" % (name, why), todo, "not_found", -2009)
+    if as_json:
+        out.print_json({"ok": True, "existed": existed, "name": known.name if known else ""})
+    elif existed is False:
+        out.print("%s: %s was not in the lock any more" % (name, whom))
+    else:
+        out.print("%s no longer takes %s" % (name, whom))
+    _warn_of_prefixes(entry, code, known, True)
 
 
 @app.command("clear")
@@ -260,7 +365,10 @@ def _set_code(lock: str, which: str, code: str) -> str:
 def admin_set(lock: common.Lock, generate: Generate = 0, short: Short = False) -> None:
     """Give the lock another administrator's passcode; it opens always, also a door that is locked from inside."""
     with reporting():
+        common.entry_of(lock)
         code = _read_code(generate, short, "admin passcode")
+        if generate:
+            _show_code(code, what="admin passcode")
     out.print("%s has another admin passcode" % _set_code(lock, ownership.ADMIN, code))
 
 
@@ -287,8 +395,9 @@ def erase_code(
 ) -> None:
     """Set, beside the lock, the code that removes all passcodes when it is typed; cards and fingers stay."""
     with reporting():
+        common.entry_of(lock)
         code = "" if remove else ownership.check_erase_code(_read_code(generate, False, "erase code"))
+        if generate and code:
+            _show_code(code, what="erase code")
     name = _set_code(lock, ownership.ERASE, code)
     out.print("%s has %s erase code" % (name, "no" if remove else "another"))
-    if generate:
-        out.print(styled("erase code: ", (code, "bold")))

@@ -15,7 +15,7 @@ from host_tools.cli import common
 from host_tools.cli.common import out, progress, run
 from host_tools.cli.options import OptionGroup
 from host_tools.errors import HostError, Pending
-from host_tools.gateway import client
+from host_tools.gateway import client, credentials
 from host_tools.gateway.client import ServedLock
 from host_tools.owner.keybook import KeyBook, lock_id
 
@@ -63,17 +63,20 @@ class Gateway(Broker):
         with common.reporting():
             ident, name = target(lock)
 
-        async def whole() -> Any:
+        known: list[Any] = []  # what is known is told, whatever happens while the connection is ended
+
+        async def whole() -> None:
             async with self.serving(ident) as served:
                 with progress("%s: %s ..." % (name, what)) as step:
                     try:
-                        return await work(served, lambda text: step("%s: %s" % (name, text)))
+                        known.append(await work(served, lambda text: step("%s: %s" % (name, text))))
                     except Pending as kept:
                         if self.is_patient:
                             raise
-                        return kept.message
+                        known.append(kept.message)
 
-        return name, run(whole())
+        run(whole(), known)
+        return name, known[0]
 
     def ask(
         self,
@@ -85,23 +88,21 @@ class Gateway(Broker):
     ) -> tuple[str, dict]:
         """Run one operation on one lock -> (the lock's name, the result). Steps on the way are shown.
 
-        `note(key book, id of the lock, data, pending)` keeps what is so now: `data` of the result; or, with the id of
-        a request that the gateway keeps, what is so later.
+        `note(key book, id of the lock, data, pending)` is as for `credentials.noted`.
         """
         what = op.replace("_", " ")
 
         async def work(served: ServedLock, step: Callable[[str], None]) -> dict:
-            try:
-                result = await served.command(
-                    op, args, secret, on_progress=lambda data: step("%s: %s" % (what, in_words(data)))
-                )
-            except Pending as kept:
-                if note:
-                    note(common.key_book(), served.ident, {}, kept.ident)
-                raise
-            if note:
-                note(common.key_book(), served.ident, result.get("data") or {}, "")
-            return result
+            return await credentials.noted(
+                served,
+                common.key_book(),
+                op,
+                args,
+                note,
+                secret,
+                lambda data: step("%s: %s" % (what, in_words(data))),
+                common.warn,
+            )
 
         return self.use(lock, what, work)
 

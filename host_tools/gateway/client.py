@@ -18,7 +18,7 @@ import aiomqtt
 from firmware.lib import sealed
 from firmware.lib.errors import ProtocolError
 from firmware.lib.topics import Topics, parse
-from host_tools.errors import HostError, Pending
+from host_tools.errors import HostError, Interrupted, Pending, Unknown
 from host_tools.gateway import broker_address
 from host_tools.gateway.records_batch import Batch
 from host_tools.owner.keybook import Entry
@@ -120,11 +120,14 @@ class Gateways:
         try:
             await self._listen()
         except aiomqtt.MqttError as err:
-            for waiter in self._waiting.values():
-                if not waiter.final.done():
-                    waiter.final.set_exception(
-                        HostError("outcome_unknown", "the broker went away (%s)" % err, _TODO["outcome_unknown"])
-                    )
+            for ident, waiter in self._waiting.items():
+                if waiter.final.done():
+                    continue
+                text = "the broker went away (%s)" % err
+                if waiter.kept is not None:
+                    waiter.final.set_exception(Pending(waiter.kept, text))
+                else:
+                    waiter.final.set_exception(Unknown(ident, text, _TODO["outcome_unknown"]))
             raise
 
     async def _listen(self) -> None:
@@ -183,11 +186,14 @@ class Gateways:
         wait_s: float = _WAIT_S,
         on_progress: Progress | None = None,
         is_patient: bool = True,
+        on_sending: Callable[[str], None] = lambda ident: None,
     ) -> dict:
         """Send one command and return its result; `secret` seals the arguments. HostError unless the result is ok.
 
+        `on_sending` gets the request's id before anything is sent; what it raises keeps the request from being sent.
         `on_progress` gets the data of messages on the way. Raises Pending for a request that the gateway keeps until
-        the lock is near: when its result does not come in time, or at once unless `is_patient`.
+        the lock is near: when its result does not come in time, or at once unless `is_patient`. Raises Unknown where it
+        was sent and no result came, Interrupted where the caller was stopped meanwhile.
         """
         ident = secrets.token_hex(8)
         request: dict = {"id": ident, "op": op}
@@ -204,18 +210,25 @@ class Gateways:
         topic = topics.lock(lock, "cmd") if lock else topics.gateway("cmd")
         waiter = self._waiting[ident] = _Waiter(on_progress, is_patient)
         try:
+            on_sending(ident)
             await self._client.publish(topic, json.dumps(request), qos=1)
             result = await asyncio.wait_for(waiter.final, wait_s)
         except TimeoutError:
             if waiter.kept is not None:
                 raise Pending(waiter.kept, "the lock was not reached in %d s" % wait_s)
-            raise HostError("outcome_unknown", "no result in %d s" % wait_s, "look at `gatehouse state`")
+            raise Unknown(ident, "no result in %d s" % wait_s, _TODO["outcome_unknown"])
         except asyncio.CancelledError:  # the user waits no longer
-            if waiter.kept is not None:
+            if waiter.final.done() and not waiter.final.cancelled() and waiter.final.exception() is None:
+                result = waiter.final.result()  # it came in the same moment
+            elif waiter.kept is not None:
                 raise Pending(waiter.kept, "no longer waited for")
-            raise
-        except aiomqtt.MqttError as err:
+            else:
+                text = "stopped before the result of %s came; the gateway may be at it" % op
+                raise Interrupted(ident, text, _TODO["outcome_unknown"])
+        except aiomqtt.MqttCodeError as err:  # the connection is no more, and the message has not left
             raise HostError("net", "broker: %s" % err, "is it still running?")
+        except aiomqtt.MqttError as err:
+            raise Unknown(ident, "the broker has not confirmed the message: %s" % err, _TODO["outcome_unknown"])
         finally:
             del self._waiting[ident]
         if not result["ok"]:
@@ -258,10 +271,11 @@ class ServedLock:
         secret: bool = False,
         wait_s: float = _WAIT_S,
         on_progress: Progress | None = None,
+        on_sending: Callable[[str], None] = lambda ident: None,
     ) -> dict:
         """As `Gateways.command`."""
         return await self.gateways.command(
-            self.gateway, self.ident, op, args, secret, wait_s, on_progress, self.is_patient
+            self.gateway, self.ident, op, args, secret, wait_s, on_progress, self.is_patient, on_sending
         )
 
     async def items(

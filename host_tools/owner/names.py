@@ -1,16 +1,18 @@
 """Whose is which credential: names of passcodes, cards, fingerprints, fobs and ekeys, in the lock's key book entry.
 
-Commands that add or change a credential call `remember` once the lock has accepted it, those that delete one
-`mark_deleted`. Where a gateway keeps the request, both get its id: until then the credential is pending, and a later
-list of what the lock holds settles it. Digits, card numbers and addresses are not kept: only their marks
-(`firmware.lib.marks`), by which records and lists name them. A deleted credential keeps its name for its records.
+Commands that add or change a credential call `remember`, those that delete one `mark_deleted`: before the request is
+sent, with its id, and again when it is done, without. Until then the credential is pending; a refusal takes that back
+(`undo`), and what was cut off a later list of what the lock holds settles. Digits, card numbers and addresses are not
+kept: only their marks (`firmware.lib.marks`), by which records and lists name them; but a code that the tool made up
+keeps its digits while it is pending. A deleted credential keeps its name for its records.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from firmware.lib import marks, records
+from host_tools import text
 from host_tools.errors import HostError
 from host_tools.owner.keybook import Entry, KeyBook, lock_id
 
@@ -26,7 +28,10 @@ _KIND_OF = {method: kind for kind, methods in METHODS.items() for method in meth
 class Credential:
     """One credential. `number` is its number or slot in the lock, where it has one; `who` are the numbers that records
     give it, the newest last; `start` and `end` Unix seconds or None; `gone` when it was deleted, or None; `pending` the
-    id of the request that a gateway keeps and that adds, changes or deletes it, or ""."""
+    id of the request that adds, changes or deletes it and has no result yet, or ""; `earlier` what was known before it,
+    {} for nothing; `digits` a code that was made up, while it is pending. `limits` is what else limits it, as the
+    operation's arguments say it: `type`, `days`, `from_min`, `to_min`, `hours`; None where that is not known. `heads`
+    are the marks of a code's beginnings of four digits and more."""
 
     kind: str
     name: str
@@ -36,6 +41,13 @@ class Credential:
     end: int | None = None
     gone: int | None = None
     pending: str = ""
+    earlier: dict | None = None
+    digits: str = ""
+    limits: dict | None = None
+    heads: list[int] = field(default_factory=list)
+
+
+_LIMITS = ("type", "days", "from_min", "to_min", "hours")
 
 
 def who_of(aes: str, kind: str, number: int | None = None, secret: str = "") -> int | None:
@@ -56,7 +68,28 @@ def who_of(aes: str, kind: str, number: int | None = None, secret: str = "") -> 
 
 
 def _read(entry: Entry) -> list[Credential]:
-    return [Credential(**each) for each in entry.credentials]
+    known = {each.name for each in fields(Credential)}
+    return [Credential(**{key: each[key] for key in each if key in known}) for each in entry.credentials]
+
+
+def live(entry: Entry, kind: str) -> list[Credential]:
+    """Those of a kind that were not deleted."""
+    return [each for each in _read(entry) if each.kind == kind and each.gone is None]
+
+
+def pick(entry: Entry, kind: str, name: str) -> Credential:
+    """The one credential of a kind with this name. HostError when there is none, or several."""
+    todo = "see `gatehouse %s list`" % kind
+
+    def shown(each: Credential) -> str:
+        return "%s (%s)" % (each.name, "number %d" % each.number if each.number is not None else each.who[-1:] or "?")
+
+    return text.pick(name, live(entry, kind), lambda each: [each.name], shown, "a %s" % kind, "not_found", todo)
+
+
+def heads_of(aes: str, code: str) -> list[int]:
+    """Marks of all beginnings of a code that are codes themselves."""
+    return [marks.of_passcode(bytes.fromhex(aes), code[:length].encode()) for length in range(4, len(code))]
 
 
 def _find(known: list[Credential], kind: str, number: int | None, whos: list[int | None]) -> Credential | None:
@@ -79,30 +112,44 @@ def remember(
     end: int | None = None,
     who: int | None = None,
     pending: str = "",
+    limits: dict | None = None,
+    digits: str = "",
+    was_who: int | None = None,
 ) -> bool:
     """Keep whose credential this is, after the lock has taken it; False when the key book does not know the lock.
 
     With `pending` the lock has not taken it yet: a new credential is kept as such, a known one keeps its period.
+    `limits` are the operation's arguments, None where they stay as they are; `digits` a code that was made up.
 
     `lock` is an address or id; `kind` one of KINDS; `number` the fingerprint's number, the card's slot, the ekey's uid,
     or None. `secret` is what the lock's log knows it by: the code's digits, the card's decimal number, the fob's
     address; it is not stored. `who` is the number that records give it, where the lock said it in place of the secret.
-    `was` is the same of the code that it takes the place of. Empty `name` keeps the old one.
+    `was` is the same of the code that it takes the place of, `was_who` that code's mark. Empty `name` keeps the
+    old one.
     """
     assert kind in KINDS, kind
 
     def change(entry: Entry) -> None:
         mark = who_of(entry.aes, kind, number, secret) if who is None else who
         known = _read(entry)
-        before = _find(known, kind, number, [mark, who_of(entry.aes, kind, None, was) if was else None])
+        before = _find(known, kind, number, [mark, who_of(entry.aes, kind, None, was) if was else was_who])
+        is_new = before is None
         if before is None:
             before = Credential(kind, name, number, [])
             known.append(before)
+        elif pending:
+            _keep_earlier(before)
         before.name = name or before.name
         before.number = number if number is not None else before.number
-        if not pending or not before.who:
+        if not pending or is_new:
             before.start, before.end = start, end
-        before.pending = pending
+            if limits is not None:
+                before.limits = {key: limits[key] for key in _LIMITS if key in limits}
+        _await(before, pending, digits)
+        if is_new and pending:
+            before.earlier = {}
+        if kind == "passcode" and secret:
+            before.heads = heads_of(entry.aes, secret)
         if mark is not None:
             before.who = [each for each in before.who if each != mark] + [mark]
         entry.credentials = [vars(each) for each in known]
@@ -111,21 +158,58 @@ def remember(
 
 
 def mark_deleted(
-    book: KeyBook, lock: str, kind: str, number: int | None = None, secret: str = "", pending: str = ""
+    book: KeyBook,
+    lock: str,
+    kind: str,
+    number: int | None = None,
+    secret: str = "",
+    pending: str = "",
+    who: int | None = None,
 ) -> bool:
-    """The lock no longer has this credential, or none of its kind when neither number nor secret is given; with
-    `pending` it still has."""
+    """The lock no longer has this credential, or none of its kind when neither number, secret nor mark (`who`) is
+    given; with `pending` it still has."""
 
     def change(entry: Entry) -> None:
         known = _read(entry)
-        if number is None and not secret:
+        if number is None and not secret and who is None:
             leaving = [each for each in known if each.kind == kind and each.gone is None]
         else:
-            one = _find(known, kind, number, [who_of(entry.aes, kind, number, secret)])
+            one = _find(known, kind, number, [who_of(entry.aes, kind, number, secret) if who is None else who])
             leaving = [one] if one else []
         for each in leaving:
+            if pending:
+                _keep_earlier(each)
             each.gone = None if pending else int(time.time())
-            each.pending = pending
+            _await(each, pending)
+        entry.credentials = [vars(each) for each in known]
+
+    return book.update(lock, change)
+
+
+def _keep_earlier(credential: Credential) -> None:
+    if credential.earlier is None:  # else it was pending before: what is sure stays
+        credential.earlier = {key: value for key, value in vars(credential).items() if key != "earlier"}
+
+
+def _await(credential: Credential, pending: str, digits: str = "") -> None:
+    credential.pending = pending
+    credential.digits = (digits or credential.digits) if pending else ""
+    if not pending:
+        credential.earlier = None
+
+
+def undo(book: KeyBook, lock: str, pending: str) -> bool:
+    """The request of this id came to nothing: what it was about is as it was before."""
+
+    def change(entry: Entry) -> None:
+        known = []
+        for each in _read(entry):
+            if pending and each.pending == pending:
+                if not each.earlier and each.earlier is not None:
+                    continue
+                each = Credential(**each.earlier) if each.earlier else each
+                each.pending, each.earlier, each.digits = "", None, ""
+            known.append(each)
         entry.credentials = [vars(each) for each in known]
 
     return book.update(lock, change)
@@ -141,13 +225,16 @@ def settle(book: KeyBook, lock: str, kind: str, items: list[dict], waiting: set[
             who = item["who"] if "who" in item else who_of(entry.aes, kind, item.get("number"), item.get("mac", ""))
             listed[who] = item
         for each in known:
-            if each.kind != kind or not each.pending or each.pending in waiting:
-                continue
-            each.pending = ""
             items_of = [listed[who] for who in each.who if who in listed]
-            if items_of:
+            if each.kind != kind or each.gone or each.pending in waiting or not (each.pending or items_of):
+                continue
+            was_pending = each.pending
+            _await(each, "")
+            if items_of and (was_pending or each.limits is None):
                 each.start, each.end = (unix_of(items_of[-1].get(key)) for key in ("start", "end"))
-            else:
+                if kind == "passcode":
+                    each.limits = {key: items_of[-1][key] for key in _LIMITS if key in items_of[-1]}
+            elif not items_of:
                 each.gone = int(time.time())
         entry.credentials = [vars(each) for each in known]
 
