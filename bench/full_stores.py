@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.gateway import lock as locks
-from firmware.lib import credentials
+from firmware.lib import credentials, records
 from firmware.lock.stores import held
 from firmware.lock.stores.passcodes import CAPACITY
 from firmware.lock.stores.ring import CAPACITY as RECORDS
@@ -71,6 +71,17 @@ def full_lock(folder: Path, unread: int) -> LockStores:
     newest = rig.device.stores.ring.next_number
     numbers = range(newest + 1 - RECORDS, newest + 1)
     return LockStores(files_below(folder, "/data"), _entries(rig.nvs), bytes(rig.device.stores.keys.aes), numbers)
+
+
+def lock_with_records(folder: Path, count: int) -> LockStores:
+    """A paired lock that has nothing but records, the newest of which, of the start, is made by the board itself."""
+    rig = Rig(str(folder)).paired()
+    ring = rig.device.stores.ring
+    tails = ((4, records.by_code(b"864201")), (17, records.by_card(b"\xda\x3c\x4f\x66")), (7, b"\x04" + b"1234"))
+    while ring.next_number < count - 1:
+        rig.rtc += 60
+        rig.device.record(*tails[ring.next_number % len(tails)])
+    return LockStores(files_below(folder, "/data"), _entries(rig.nvs), bytes(rig.device.stores.keys.aes), range(count))
 
 
 def known_locks(folder: Path, number: int) -> Stores:

@@ -120,8 +120,8 @@ class Gateway:
         self._facts = dict(facts, name=values.name)
         self._flags = [name for name in ("insecure_broker", "unsigned_unlock") if getattr(values, name)]
         by_consumer = values.records_ack == "consumer"
-        if by_consumer:
-            self._flags.append("records_ack_consumer")
+        if not by_consumer:
+            self._flags.append("records_ack_puback")
         self._lifeline = lifeline
         self._log = log
         self._uptime = Uptime()

@@ -136,10 +136,6 @@ class Buffer:
         """How many records wait to be acknowledged."""
         return max(0, self._journal.next_seq - 1 - self.sent)
 
-    def ahead(self, number):
-        """How many numbers lie between the cursor and `number`, or None when it is one of those before the cursor."""
-        return ahead(self.cursor, number) if self.has_begun else 0
-
     def append(self, number, raw, who=None, is_new_log=False):
         """Store the record that the lock delivered for the cursor, as `pages` made it. What numbers lie between are
         lost, unless its log has begun anew."""

@@ -91,11 +91,13 @@ class Records:
         return buffer.pending(), buffer.offered > buffer.sent
 
     def _is_full(self, lock):
-        """True when reading must wait: the locks keep their records better than a full flash."""
-        if self.waiting(lock)[0] >= FULL:
+        """True when nothing more is stored: the locks keep their records better than a full flash. Then half of it must
+        be free, so that what is in the lock is not read once for each few that go."""
+        halving = 0 if self._plan(lock).looked is None else 1
+        if self.waiting(lock)[0] >= FULL >> halving:
             return True
         count = sum([buffer.pending() for _, buffer in self._open])
-        return count + sum([waiting_in(packed)[0] for packed in self._packed.values()]) >= _MAX_KEPT
+        return count + sum([waiting_in(packed)[0] for packed in self._packed.values()]) >= _MAX_KEPT >> halving
 
     def close(self, lock):
         """The lock is served no more."""
@@ -146,7 +148,7 @@ class Records:
     def has_room(self, lock):
         """A consumer has taken records. What waited in the lock for room is read now."""
         plan = self._plans.get(lock.address)
-        if plan is not None and plan.looked is not None:
+        if plan is not None and plan.looked is not None and not self._is_full(lock):
             plan.looked = None
             self.want(lock)
 

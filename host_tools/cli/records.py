@@ -148,7 +148,7 @@ def _show(rows: list[dict], name: str, total: int, size: int, page: int) -> None
         when = common.local(each["ts"]) if each["ts"] else ""
         number = "%s%s" % (each["rec"], " !" if each["conflict"] else "")
         table.add_row(number, when, words(each["type"]), each["name"], battery, style=style)
-    out.print(table if rows else "no such records of %s" % name)
+    out.print(table if rows else "no such records of %s (a lock writes none for its thumb turn or key)" % name)
 
 
 async def _fetch(store: RecordStore, ident: str, name: str, whose: names.Names, via: Gateway, follow: bool) -> None:

@@ -246,8 +246,9 @@ class RecordStore:
         return total
 
     def lacking(self, lock: str, epoch: int, cursor: int) -> list[tuple[int, int]]:
-        """Ranges (first, last) of numbers up to `cursor` that are neither here nor known to be lost, in order."""
-        known = self._numbers(lock, epoch) | self._told(lock, epoch)
+        """Ranges (first, last) of numbers up to `cursor` that are not here and were never asked for, in order; also of
+        what a gateway told as lost: another may have it, and the lock by its number (hardware-facts.md F52)."""
+        known = self._numbers(lock, epoch)
         for first, last in self._asked(lock, epoch):
             known.update(range(first, last + 1))
         above = [number for number in known if number > cursor]  # of before the numbers began anew

@@ -159,15 +159,15 @@ class TestDeleting:
 
 
 class TestLacking:
-    def test_what_the_store_lacks_is_what_was_neither_kept_nor_lost(self, store):
+    def test_what_the_store_lacks_is_asked_for_once(self, store):
         assert store.lacking(LOCK, ERA, 0) == []
         assert store.lacking(LOCK, ERA, 5) == [(0, 4)]
         store.keep(LOCK, batch(log_of(10, 11, 12)))
         store.keep(LOCK, batch(log_of(20), gap=3))
-        assert store.lacking(LOCK, ERA, 23) == [(0, 9), (13, 16), (21, 22)]
+        assert store.lacking(LOCK, ERA, 23) == [(0, 9), (13, 19), (21, 22)]
         store.asked(LOCK, ERA, 0, 9)
-        assert (store.lacking(LOCK, ERA, 23), store.lost(LOCK)) == ([(13, 16), (21, 22)], 3)
-        store.asked(LOCK, ERA, 13, 16)
+        assert (store.lacking(LOCK, ERA, 23), store.lost(LOCK)) == ([(13, 19), (21, 22)], 3)
+        store.asked(LOCK, ERA, 13, 19)
         assert (store.lacking(LOCK, ERA, 21), store.lost(LOCK)) == ([], 7)
         store.keep(LOCK, batch(log_of(13, 14, 17)))  # another gateway had them
         assert store.lost(LOCK) == 4

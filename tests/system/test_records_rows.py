@@ -94,6 +94,34 @@ def test_f108_f102_the_owner_sees_who_opened_with_what(shared, tmp_path):
     shared.run(story)
 
 
+def test_f102_two_unlocks_are_two_records_whoever_took_them_before(shared, tmp_path):
+    """With a recorder beside the owner's, which takes what comes, and without one."""
+
+    async def unlocks(bench, folder) -> tuple[int, int]:
+        shown = json.loads(await gatehouse(bench, folder, "records", shared.entry.mac, "--json", "--size", "200"))
+        assert len(shown["records"]) == shown["total"] and not shown["lost"]
+        return shown["total"], len([each for each in shown["records"] if each["method"] == "gateway"])
+
+    async def story(bench):
+        try:
+            for number, bench.mqtt.is_recorder in enumerate((True, False)):
+                folder = tmp_path / str(number)
+                folder.mkdir()
+                before = len(bench.records())
+                _, earlier = await unlocks(bench, folder)
+                for _ in range(2):
+                    assert (await bench.ask("unlock"))["code"] == "ok"
+                    await bench.until(lambda: bench.lock.bolt == "locked", "locked")
+                await bench.until(lambda before=before: len(bench.records()) > before, "records are told")
+                total, now = await unlocks(bench, folder)
+                assert now == earlier + 2
+                assert total == (await bench.lock.panel({"do": "state"}))["records"]
+        finally:
+            bench.mqtt.is_recorder = True
+
+    shared.run(story)
+
+
 def test_f124_every_record_is_read_again_with_progress_and_kept_once(shared, tmp_path):
     async def story(bench):
         held = (await bench.lock.panel({"do": "state"}))["records"]
