@@ -28,7 +28,7 @@ LOST = const(4)  # its result cannot be read any more
 
 class Refusal(FirmwareError):
     """What the gateway itself refuses, before anything is sent to a lock. `code` is a word of domain.md 5.5; `reason`,
-    of `refused`, too."""
+    where that leaves it open, too."""
 
     def __init__(self, code, text, reason=None):
         super().__init__(text)

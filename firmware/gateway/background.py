@@ -243,7 +243,10 @@ class Clocks:
             read_s = await self._read_log(session, must_yield) if was_min != offset else 0
             since_s = self._clock.now()
             offset = zone.offset_at(rule, since_s)
-            await session.change(opcodes.SET_CLOCK, session_client.set_clock(zone.to_wall(rule, since_s)))
+            if not lock.admin_ps:
+                await session.prove()
+            plain = session_client.set_clock(zone.to_wall(rule, since_s))
+            await session.change(opcodes.SET_CLOCK, plain, bool(lock.admin_ps))
             self._changed(lock, offset, read_s, since_s)
             if was_min != offset and await self._read_log(session, must_yield):  # what follows is by the new offset
                 lock.shown = shown.settled(lock.shown, self._next_number(lock))

@@ -44,6 +44,7 @@ FEATURES = {
     "door_alarm_s": 51,
 }
 
+_NO_UNLOCK = const(66)  # no unlock by app and gateway (hardware-facts.md F74)
 _CHALLENGES = const(64)
 _MAX_OFFSET_MIN = const(16 * 60)
 _KEPT: tuple = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "model", "hardware")
@@ -162,7 +163,9 @@ class Lock:
     def lacks(self, what):
         """True when the lock has told that it has none of `what` (see FEATURES); False while that is not known."""
         bit = FEATURES.get(what)
-        return bit is not None and self.features is not None and not self.features >> bit & 1
+        if bit is None or self.features is None:
+            return False
+        return not self.features >> bit & 1 or bool(bit == FEATURES["unlock"] and self.features >> _NO_UNLOCK & 1)
 
     def word(self):
         """LOCKED, UNLOCKED, JAMMED or None, as in `…/state`."""
@@ -178,6 +181,7 @@ class Lock:
             "firmware": self.firmware,
             "features": "%X" % (self.features or 0),
             "verified": self.verified,
+            "admin": bool(self.admin_ps),
             "battery": self.battery,
             "lock": self.word(),
         }

@@ -8,12 +8,15 @@ permission" in the middle of a long job.
 
 import asyncio
 
+from firmware.gateway.admission import Refusal
 from firmware.gateway.scheduler import Expired, NotNear
 from firmware.lib import opcodes, records
 from firmware.lib.compat import const
 from firmware.lib.errors import AuthError, FirmwareError, LinkError, LinkTimeout, ProtocolError
 from firmware.lib.messages import session_client
 from firmware.system.timing import remaining_ms, ticks_add, ticks_diff, ticks_ms, wait_for_ms
+
+SHARED_KEY = "a shared key: only who has the administrator's may do that"
 
 _ANSWER_MS = const(6000)
 _FIRST_MS = const(2000)  # a lock answers within one; a link on which nothing ever came is not worth more
@@ -79,11 +82,23 @@ class Session:
             return
         self._admin_ms = None
         lock = self.lock
+        if not lock.admin_ps:
+            raise Refusal("forbidden", SHARED_KEY, "shared_key")
         challenge = self._genuine(
             await self.ask(opcodes.CHECK_ADMIN, session_client.check_admin(lock.admin_ps, uid=self.uid))
         )
         await self.ask(opcodes.CHECK_RANDOM, session_client.check_random(challenge, lock.unlock_key))
         self._admin_ms = ticks_ms()
+
+    async def prove(self):
+        """Show the keys that we have: as `login`, or with a shared key by the answer to 0x55's challenge, which opens
+        the clock and nothing else (hardware-facts.md F25, F84). Raises AuthError.
+        """
+        if self.lock.admin_ps:
+            await self.login()
+            return
+        challenge = await self.user_challenge()
+        await self.ask(opcodes.CHECK_RANDOM, session_client.check_random(challenge, self.lock.unlock_key))
 
     async def ask_as_admin(self, command, plain=b""):
         """As `ask`, after a login."""
@@ -153,7 +168,7 @@ class Session:
             try:
                 return self._genuine(await self.ask(opcodes.CHECK_USER, plain))
             except AuthError as err:
-                if is_last or err.ble != _STALE_FLAG or not lock.is_own:
+                if is_last or err.ble != _STALE_FLAG or not lock.is_own or not lock.admin_ps:
                     raise
             from firmware.lib.messages import ekey_client
 
@@ -164,6 +179,8 @@ class Session:
     async def challenge_for(self, uid):
         """The lock's number for a movement on behalf of the person with the ekey `uid`, to whose rights it holds us."""
         self._admin_ms = None  # a new check ends the session of before
+        if not self.lock.admin_ps:
+            raise Refusal("forbidden", SHARED_KEY, "shared_key")
         plain = session_client.check_admin(self.lock.admin_ps, uid=uid)
         return self._genuine(await self.ask(opcodes.CHECK_ADMIN, plain))
 
@@ -212,7 +229,7 @@ class Session:
         """Read features and device info of a lock whose model is not known yet, and prove the keys; keep them."""
         lock = self.lock
         if not lock.verified:
-            await self.login()
+            await self.prove()
         if lock.features is None:
             battery, lock.features = session_client.features(await self.ask(opcodes.FEATURES))
             self._registry.update(lock, battery=battery)

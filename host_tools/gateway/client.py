@@ -51,6 +51,7 @@ _TODO = {
 }
 _REASONS = {
     "exists": "the lock has it already",
+    "shared_key": "import the administrator's keys of this lock, or ask who has them",
     "full": "delete one first",
     "jammed": "the bolt did not arrive: look at the door",
     "low_battery": "change the lock's batteries",

@@ -52,7 +52,10 @@ def connect_to(sighting: Sighting, entry: Entry):
 
 @contextlib.asynccontextmanager
 async def admin_session(sighting: Sighting, entry: Entry) -> AsyncIterator[LockLink]:
-    """A link after the login as administrator. Raises FirmwareError."""
+    """A link after the login as administrator. Raises FirmwareError; HostError for a shared key, which cannot."""
+    if not entry.admin_ps:
+        todo = "import the administrator's keys of this lock, or ask who has them"
+        raise HostError("forbidden", "a shared key has no administrator's number", todo)
     async with connect_to(sighting, entry) as link:
         await link.login(entry.admin_ps, entry.unlock_key)
         yield link

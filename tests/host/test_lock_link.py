@@ -9,7 +9,9 @@ from bleak.exc import BleakError
 from firmware.lib import advert, crypto, frame, opcodes
 from firmware.lib.errors import AuthError, LinkError, LinkTimeout, LockRefused, ProtocolError
 from firmware.lib.messages import common
-from host_tools.near import lock_link, sightings
+from host_tools.errors import HostError
+from host_tools.near import local_link, lock_link, sightings
+from host_tools.owner.keybook import Entry
 
 ADDRESS = bytes.fromhex("240ac4b00002")
 KEY = bytes(range(16))
@@ -231,3 +233,16 @@ def test_connecting_is_tried_again_until_the_deadline(monkeypatch):
     with pytest.raises(LinkError) as caught:
         asyncio.run(_connect(100, 0.5))
     assert not caught.value.sent
+
+
+def test_a_shared_key_is_not_tried_as_an_administrator_s():
+    """hardware-facts.md F84: a bundle without the administrator's number."""
+    Client.commands = []
+
+    async def work():
+        async with local_link.admin_session(LOCK, Entry(LOCK.mac, "shared", KEY.hex(), 0, 4711)):
+            pass
+
+    with pytest.raises(HostError) as caught:
+        asyncio.run(work())
+    assert caught.value.code == "forbidden" and Client.commands == []

@@ -11,6 +11,7 @@ allowed it.
 import sys
 
 from firmware.gateway.admission import Refusal
+from firmware.gateway.session import SHARED_KEY
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, Unsupported
 
@@ -83,6 +84,8 @@ passage_clear passage GD
 freeze settings GD
 unfreeze settings GD
 """
+# What a key without the administrator's number is good for (hardware-facts.md F84)
+_SHARED = " unlock lock state info time_get time_sync zone_set records_read upload diagnosis jobs cancel "
 _GATEWAY_OPS = {"ping": 0, "info": 0, "locks": 0, "import": 0, "forget": GUARDED}
 
 _ABSENT = ("face_", "palm_", "qr_")  # credentials that the open platform names, and no lock here takes (domain.md 3.12)
@@ -154,7 +157,9 @@ def _unload(before, op):
 
 
 def _demand(op, lock):
-    """Raise Unsupported when a feature bit that the lock has told is 0."""
+    """Raise Unsupported when a feature bit that the lock has told is 0; Refusal where a shared key is not enough."""
+    if not lock.admin_ps and " %s " % op not in _SHARED:
+        raise Refusal("forbidden", SHARED_KEY, "shared_key")
     for what in (op, op.split("_")[0]):
         if lock.lacks(what):
             raise Unsupported("the lock lacks %s" % what)
