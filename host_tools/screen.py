@@ -6,7 +6,9 @@ and none is ever read as markup, so a name or a payload is shown and never obeye
 """
 
 import contextlib
+import errno
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -30,6 +32,12 @@ class _Console(_RichConsole):
 
     def render_str(self, text: str, *, style: Any = "", justify: Any = None, overflow: Any = None, **_: Any) -> Text:
         return Text(printable(text), style=style, justify=justify, overflow=overflow)
+
+    def on_broken_pipe(self) -> None:
+        """rich would end the program with status 1, whatever a command has done."""
+        with contextlib.suppress(OSError, ValueError):  # or the interpreter tries again, and fails, at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+        raise BrokenPipeError(errno.EPIPE, "nobody reads the output")
 
 
 class Table(rich.table.Table):

@@ -10,13 +10,14 @@ import typer
 from host_tools import screen
 from host_tools.cli import common
 from host_tools.cli.common import out, progress, reporting, run
+from host_tools.cli.options import App
 from host_tools.errors import HostError
 from host_tools.gateway import client
 from host_tools.gateway.broker_address import BrokerAddress
 
 ANSWER_S = 20  # for its first retained messages, then for an answer
 
-sim_app = typer.Typer(no_args_is_help=True, help="The simulator.")
+sim_app = App(no_args_is_help=True, help="The simulator.")
 
 
 def flash(
@@ -66,7 +67,7 @@ def provision(
                 out.print("gateway %s has its settings and is at its broker, over TLS" % about.get("id"))
                 return
             step("asking it over MQTT")
-            run(_ask_over_mqtt(str(about.get("id")), shown))
+            run(_ask_over_mqtt(str(about.get("id")), shown), is_change=True)
     out.print("gateway %s has its settings and answers over MQTT" % about.get("id"))
 
 

@@ -18,6 +18,7 @@ import typer
 
 from firmware.lib.errors import FirmwareError
 from host_tools import screen
+from host_tools.cli import ending
 from host_tools.errors import HostError, Interrupted
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.screen import Table, err, out, styled
@@ -30,7 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
 def fail(error: HostError | FirmwareError) -> typer.Exit:
     """Print the one line of an error and give back the exit to raise."""
     line = error.line() if isinstance(error, HostError) else "%s: %s" % (error.code, error)
-    err.print(styled(("error", "bold red"), " " + line))
+    ending.tell(line, True)
     return typer.Exit(130 if isinstance(error, Interrupted | Stopped) else 1)
 
 
@@ -39,21 +40,25 @@ def warn(text: str) -> None:
     err.print("warning: " + text, style="yellow")
 
 
-def run(work: Coroutine[Any, Any, Any], known: list | None = None) -> Any:
+def run(work: Coroutine[Any, Any, Any], known: list | None = None, is_change: bool = False) -> Any:
     """Run a command's coroutine; HostError and FirmwareError become one line and exit status 1, an interruption 130.
 
     The end of the terminal and `kill` interrupt as Ctrl-C does, so that what was sent is noted and told. Where `known`
-    holds something by then, the outcome is known: nothing that comes after it ends the command.
+    holds something by then, the outcome is known: nothing that comes after it ends the command. A change that was made
+    stands, whatever happens while it is shown.
     """
+    ending.settle(False)
+    result = None
     try:
-        return asyncio.run(_stoppable(work))
+        result = asyncio.run(_stoppable(work))
     except (HostError, FirmwareError) as error:
         if not known:
             raise fail(error)
     except (KeyboardInterrupt, asyncio.CancelledError):
         if not known:
             raise fail(Stopped())
-    return None
+    ending.settle(is_change)
+    return result
 
 
 class Stopped(HostError):
@@ -108,7 +113,7 @@ def run_near(text: str, work: Callable[[Callable[[str], None]], Awaitable[Any]])
         with progress(text) as step:
             return await work(step)
 
-    return run(whole())
+    return run(whole(), is_change=True)
 
 
 def key_book() -> KeyBook:

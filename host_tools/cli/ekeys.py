@@ -11,7 +11,7 @@ import typer
 
 from firmware.lib import opcodes
 from host_tools import screen
-from host_tools.cli import common, times
+from host_tools.cli import common, ending, times
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.options import App
 from host_tools.cli.reach import AnyChange, AnyGateway, done, is_kept
@@ -37,7 +37,9 @@ def _do(
     """Run `work` with what reaches the lock's ekeys -> (the lock's entry, what `work` returns)."""
     book, entry = key_book(), common.entry_of(lock)
     if not via.near:
-        return entry, via.use(entry.id, "its ekeys", lambda served, _: work(book, entry, GatewayEkeys(served)))[1]
+        result = via.use(entry.id, "its ekeys", lambda served, _: work(book, entry, GatewayEkeys(served)))[1]
+        ending.settle()
+        return entry, result
 
     async def locally(step: Callable[[str], None]) -> Any:
         async with local_link(entry) as link:

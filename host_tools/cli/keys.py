@@ -9,12 +9,13 @@ import typer
 from host_tools import screen
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, reporting
+from host_tools.cli.options import App
 from host_tools.errors import HostError
 from host_tools.owner import bundles
 from host_tools.owner.ekeys import write_private
 from host_tools.screen import Table
 
-app = typer.Typer(no_args_is_help=True, help="The key book: what opens your locks.")
+app = App(no_args_is_help=True, help="The key book: what opens your locks.")
 _FORMATS = ("virtual-key", "lock-data")
 
 

@@ -42,7 +42,7 @@ def pair(
     if hand_over is None and asks:
         hand_over = screen.confirm("hand the keys to a gateway now?", default=True)
     if hand_over:
-        run(_import(entry, via))
+        run(_import(entry, via), is_change=True)
     else:
         out.print("next: gatehouse import '%s'" % entry.name)
 
@@ -88,7 +88,7 @@ def _confirm(mac: str) -> None:
 
 def hand_over(lock: common.Lock, via: Gateway) -> None:
     """Hand a lock's keys to a gateway, sealed so that only this gateway can read them."""
-    run(_import(common.entry_of(lock), via))
+    run(_import(common.entry_of(lock), via), is_change=True)
 
 
 async def _import(entry: Entry, via: Gateway) -> None:
@@ -109,7 +109,7 @@ def forget(lock: common.Lock, via: Gateway) -> None:
             await gateways.forget(chosen, entry)
             return chosen
 
-    out.print("gateway %s has forgotten %s" % (run(work()), entry.name))
+    out.print("gateway %s has forgotten %s" % (run(work(), is_change=True), entry.name))
 
 
 def remote_unlock(

@@ -8,6 +8,8 @@ from typing import Any, get_type_hints
 
 import typer
 
+from host_tools.cli.ending import orderly
+
 
 @dataclasses.dataclass
 class OptionGroup:
@@ -49,7 +51,8 @@ def _spread(function: Callable) -> Callable:
         for name, group in groups.items():
             values[name] = group(**{each.name: values.pop(each.name) for each in dataclasses.fields(group)})
         values.pop("no_wait", None)
-        return function(**values)
+        with orderly(ctx.info_name):
+            return function(**values)
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {each.name: each.annotation for each in parameters}

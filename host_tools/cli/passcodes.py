@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from host_tools import screen, text
-from host_tools.cli import common, times
+from host_tools.cli import common, ending, times
 from host_tools.cli.common import err, key_book, out, reporting
 from host_tools.cli.options import App
 from host_tools.cli.reach import Change, Gateway, done, target
@@ -45,7 +45,9 @@ def _do(lock: str, via: Gateway, what: str, work: Callable[[Passcodes], Awaitabl
     """(name of the lock, what `work` returns). Errors end the command."""
     with reporting():
         entry = common.known_entry(lock)
-    return via.use(lock, what, lambda served, step: work(Passcodes(served, key_book(), entry, common.warn)))
+    told = via.use(lock, what, lambda served, step: work(Passcodes(served, key_book(), entry, common.warn)))
+    ending.settle()
+    return told
 
 
 def _show_code(code: str, as_json: bool = False, what: str = "passcode") -> None:

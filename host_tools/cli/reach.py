@@ -11,13 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
-from host_tools.cli import common
+from host_tools.cli import common, ending
 from host_tools.cli.common import out, progress, run
 from host_tools.cli.options import OptionGroup
 from host_tools.errors import HostError, Pending
 from host_tools.gateway import client, credentials
 from host_tools.gateway.client import ServedLock
 from host_tools.owner.keybook import KeyBook, lock_id
+
+_ASKING = ("_list", "_get", "state", "info", "jobs")  # ends of operations that change nothing
 
 
 @dataclass
@@ -104,7 +106,9 @@ class Gateway(Broker):
                 common.warn,
             )
 
-        return self.use(lock, what, work)
+        told = self.use(lock, what, work)
+        ending.settle(not op.endswith(_ASKING))
+        return told
 
     def items(self, lock: str, op: str, args: dict | None = None) -> tuple[str, list[dict]]:
         """Every item of a list that comes page by page -> (the lock's name, the items)."""

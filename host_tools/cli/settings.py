@@ -71,7 +71,12 @@ def _when(item: dict) -> str:
 
 
 def _windows_left(title: str, result: dict) -> None:
-    left = (result.get("data") or {}).pop("items", None)
+    data = result.get("data") or {}
+    left = data.pop("items", None)
+    if data.pop("existed", None) is False:
+        with reporting():
+            todo = "see `gatehouse passage list`: a window is deleted as it was added"
+            raise HostError("refused", "%s has no such window; nothing was deleted" % title, todo, "not_found")
     done(title, "has %s passage windows" % (len(left) if left else "no"), result)
 
 

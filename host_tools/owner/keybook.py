@@ -180,13 +180,18 @@ class KeyBook:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[dict[str, Entry]]:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        guard = os.open(str(self.path) + ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            guard = os.open(str(self.path) + ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as err:
+            raise _unwritable(self.path, err)
         try:
             fcntl.flock(guard, fcntl.LOCK_EX)
             book = self._load()
             yield book
             self._save(book)
+        except OSError as err:
+            raise _unwritable(self.path, err)
         finally:
             os.close(guard)
 
@@ -262,6 +267,11 @@ class KeyBook:
             raise HostError("auth", "wrong passphrase for %s, or a damaged file" % self.path)
         except (KeyError, TypeError, ValueError):
             raise HostError("keys", "%s is damaged" % self.path, "restore a copy")
+
+
+def _unwritable(path: Path, err: OSError) -> HostError:
+    text = "cannot write %s: %s" % (path, err.strerror or type(err).__name__)
+    return HostError("keys", text, "see to its folder and the room on its disk")
 
 
 def _derive(phrase: str, salt: bytes, costs: dict) -> bytes:

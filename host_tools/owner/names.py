@@ -256,6 +256,7 @@ class Names:
 
     def __init__(self, entry: Entry | None) -> None:
         self.credentials = _read(entry) if entry else []
+        self._aes = entry.aes if entry else ""
         self._names: dict[tuple[str, int], str] = {}
         for each in self.credentials:
             for who in each.who:
@@ -272,12 +273,16 @@ class Names:
             return ""
         return self._names.get((_KIND_OF.get(method or "", ""), who), "") or str(who)
 
-    def named(self, kind: str, number: int) -> str:
-        """The name of a credential that is in the lock under this number or slot, or ""."""
-        fitting = [
-            each.name for each in self.credentials if each.kind == kind and each.number == number and not each.gone
-        ]
-        return fitting[-1] if fitting else ""
+    def find(self, kind: str, number: int | None, secret: str = "", who: int | None = None) -> Credential | None:
+        """The credential that is in the lock under this number, secret or mark, or None."""
+        if secret and self._aes:
+            who = who_of(self._aes, kind, number, secret)
+        return _find(self.credentials, kind, number, [who])
+
+    def named(self, kind: str, number: int | None, secret: str = "", who: int | None = None) -> str:
+        """The same: its name, or ""."""
+        found = self.find(kind, number, secret, who)
+        return found.name if found else ""
 
     def numbers(self, person: str) -> list[tuple[str, int]]:
         """(kind, number in records) of everything whose name is, or holds, this text."""

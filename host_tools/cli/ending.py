@@ -1,0 +1,73 @@
+"""How a command ends when something unforeseen happens: in one line and with a status, never in a traceback.
+
+Owns what follows a result that cannot be shown (closed pipe, full disk, broken terminal), and faults of ours. What a
+command did stands: once it is known, the status is that of the outcome, whatever happens to its words.
+`GATEHOUSE_TRACEBACK=1` shows the traceback of what was not foreseen.
+"""
+
+import contextlib
+import contextvars
+import os
+import sqlite3
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+from typer.exceptions import TyperException
+
+from firmware.lib.errors import FirmwareError
+from host_tools import screen
+from host_tools.errors import HostError
+
+_ASKING = ("list", "get", "show", "share", "export", "state", "info", "jobs", "records", "monitor", "basics", "scan")
+
+_known: contextvars.ContextVar[bool] = contextvars.ContextVar("outcome", default=False)
+
+
+def settle(is_known: bool = True) -> None:
+    """The outcome of the command that runs is known, and good; what is left is to show it. False: it goes on."""
+    _known.set(is_known)
+
+
+@contextlib.contextmanager
+def orderly(command: str | None) -> Iterator[None]:
+    """Around a command: what escapes it becomes one line, and the status of what is known."""
+    _known.set(False)
+    try:
+        yield
+    except (typer.Exit, typer.Abort, TyperException, SystemExit):
+        raise
+    except (KeyboardInterrupt, Exception) as error:
+        if os.environ.get("GATEHOUSE_TRACEBACK"):
+            traceback.print_exc()
+        is_known = _known.get() and not isinstance(error, HostError | FirmwareError)
+        is_lost = is_known and isinstance(error, Exception)
+        tell(("done, and not all of it could be shown: " if is_lost else "") + line(error), not is_known)
+        if is_known and (command not in _ASKING or not is_lost):
+            raise typer.Exit(0)
+        raise typer.Exit(130 if isinstance(error, KeyboardInterrupt) else 1)
+
+
+def tell(text: str, is_error: bool) -> None:
+    """A last line, if there is anybody to read it."""
+    with contextlib.suppress(OSError, ValueError):
+        screen.err.print(screen.styled(("error", "bold red"), " " + text) if is_error else "warning: " + text)
+
+
+def line(error: BaseException) -> str:
+    """An exception as `code: sentence`. Of what was not foreseen only kind and place: its text may hold a secret."""
+    if isinstance(error, HostError):
+        return error.line()
+    if isinstance(error, FirmwareError):
+        return "%s: %s" % (error.code, error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted: stopped"
+    if isinstance(error, OSError):
+        where = " (%s)" % error.filename if error.filename else ""
+        return "io: %s%s" % (error.strerror or type(error).__name__, where)
+    if isinstance(error, sqlite3.Error):
+        return "io: the record store cannot be used: %s; is its disk full, or another program at it?" % error
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    where = " at %s:%d" % (Path(last[0].filename).name, last[0].lineno or 0) if last else ""
+    return "internal: %s%s; GATEHOUSE_TRACEBACK=1 shows more" % (type(error).__name__, where)
