@@ -119,6 +119,8 @@ def pytest_configure(config: pytest.Config) -> None:
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # for many small files
     folder = os.environ["GATEHOUSE_SCRATCH"] = tempfile.mkdtemp(prefix="gatehouse-test-", dir=memory)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):  # no test reads or writes the owner's own keys and records
+        os.environ[name] = os.path.join(folder, name.lower())
     config.pluginmanager.register(_Report(), "fault-report")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Tree(config.rootpath), "clean-tree")

@@ -196,6 +196,8 @@ class Uploads:
         try:
             body = Reader(payload).read()
             epoch, first, last = body["epoch"], body["from"], body["to"]
+            if not type(epoch) is type(first) is type(last) is int:
+                raise ProtocolError("no numbers")
         except (ProtocolError, KeyError):
             self._log.warn("ack_ignored", lock=lock.id)
             return

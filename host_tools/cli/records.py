@@ -14,6 +14,7 @@ from host_tools.cli.reach import Gateway, target
 from host_tools.errors import HostError
 from host_tools.gateway import records_export
 from host_tools.gateway.record_words import is_alarm, words
+from host_tools.gateway.records_batch import wall
 from host_tools.gateway.records_inflow import QUIET_S, Inflow
 from host_tools.gateway.records_store import Choice, RecordStore
 from host_tools.owner import names
@@ -85,6 +86,10 @@ def records(
     _show(rows, name, total, size, page)
     if lost:
         err.print("%d records are missing here: the lock had overwritten them before they could be read" % lost)
+    if any(each["approx"] for each in rows):
+        err.print("times marked ~ may be off by a change of the lock's clock")
+    if any(not each["ts"] and wall(each["date"]) for each in rows):
+        err.print("times marked * are what the lock's clock showed; its zone was not known")
     if any(each["conflict"] for each in rows):
         err.print("records marked ! contradict another one of the same lock, number and date")
 
@@ -138,6 +143,15 @@ def _which(store: RecordStore, ident: str, which: str) -> list[int]:
     return [each["id"] for each in found]
 
 
+def _when(record: dict) -> str:
+    """Local time; `~` before it when it may be off by a change of the lock's clock. Where it is not known, what the
+    lock's clock showed, with `*`."""
+    if record.get("ts"):
+        return ("~" if record.get("approx") else "") + common.local(record["ts"])
+    shown = wall(record.get("date"))
+    return "" if shown is None else "%s *" % shown.strftime("%Y-%m-%d %H:%M:%S")
+
+
 def _show(rows: list[dict], name: str, total: int, size: int, page: int) -> None:
     pages = max(1, -(-total // size))
     title = name if pages == 1 else "%s, page %d of %d (%d records)" % (name, page, pages, total)
@@ -145,9 +159,8 @@ def _show(rows: list[dict], name: str, total: int, size: int, page: int) -> None
     for each in rows:
         style = "bold red" if is_alarm(each["type"]) else "yellow" if each["ok"] is False else ""
         battery = "" if each["battery"] is None else "%s %%" % each["battery"]
-        when = common.local(each["ts"]) if each["ts"] else ""
         number = "%s%s" % (each["rec"], " !" if each["conflict"] else "")
-        table.add_row(number, when, words(each["type"]), each["name"], battery, style=style)
+        table.add_row(number, _when(each), words(each["type"]), each["name"], battery, style=style)
     out.print(table if rows else "no such records of %s (a lock writes none for its thumb turn or key)" % name)
 
 
@@ -161,7 +174,7 @@ async def _fetch(store: RecordStore, ident: str, name: str, whose: names.Names, 
         if follow:
             async for item in inflow.items():
                 who = whose.of(item.get("method"), item.get("who"))
-                out.print("%s  %s  %s  %s" % (common.local(str(item.get("ts"))), name, words(item.get("type")), who))
+                out.print("%s  %s  %s  %s" % (_when(item), name, words(item.get("type")), who))
 
 
 def upload(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from host_tools.errors import HostError
 
@@ -11,6 +12,7 @@ _MAX_ERA = 1 << 48
 _MAX_WHO = 1 << 48
 _MAX_TEXT = 40
 _MAX_ITEMS = 100
+_SET_SINCE = 10  # years since 2000
 _DATE = re.compile("[0-9a-f]{12}")
 _NUMBERS_OF = ("type", "list", "battery", "button", "accessory_battery")
 _TEXTS_OF = ("event", "method", "ts")
@@ -39,6 +41,19 @@ def read_batch(text: str) -> Batch:
     except (KeyError, TypeError, ValueError, RecursionError):
         raise HostError("protocol", "a gateway sent a batch of records that cannot be read", "update the gateway")
     return batch
+
+
+def wall(date: str | None) -> datetime | None:
+    """The lock's own date of a record, twelve hex digits, as the wall time that its clock showed; None when it is none,
+    or that of a clock that was never set."""
+    if not date:
+        return None
+    try:
+        year, month, day, hour, minute, second = bytes.fromhex(date)
+        shown = datetime(2000 + year, month, day, hour, minute, second)
+    except ValueError:
+        return None
+    return shown if year >= _SET_SINCE else None
 
 
 def _is_whole(value: object, end: int) -> bool:

@@ -7,6 +7,7 @@ lock; its name is remembered, so that reading the lock again does not bring it b
 Source: mqtt.md 1 (`…/records`); domain.md key feature 10. The tables are `records_schema`'s.
 """
 
+import contextlib
 import hashlib
 import os
 import sqlite3
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from host_tools.errors import HostError
-from host_tools.gateway.records_batch import NUMBERS, Batch
+from host_tools.gateway.records_batch import NUMBERS, Batch, wall
 from host_tools.gateway.records_schema import COLUMNS, COUNTED, prepare, unix_of
 from host_tools.owner import places
 
@@ -25,7 +26,6 @@ _CONTENTS = ("type", "battery", "button", "accessory_battery", "who")  # in whic
 _SHOWN = ("id", "epoch", "date", *COLUMNS)
 _OFFSETS_S = 15 * 3600  # a first release's time may have been made with another offset from UTC
 _DAY_S = 86400
-_SET_SINCE = 1262304000  # 2010: a lock's clock that shows less was never set
 _CONFLICT = (
     "EXISTS (SELECT 1 FROM records o WHERE o.lock=records.lock AND o.epoch=records.epoch AND o.rec=records.rec"
     " AND o.date=records.date AND o.id<>records.id AND o.gone IS NULL)"
@@ -112,12 +112,21 @@ class RecordStore:
 
     def keep(self, lock: str, batch: Batch) -> int:
         """Store a batch, on the disk when it returns; how many records were new."""
-        with self._base:
+        with self._writing():
             new = sum([self._keep(lock, batch.epoch, item) for item in batch.items])
             if batch.gap:
                 row = (lock, batch.epoch, batch.first, min(batch.gap, NUMBERS))
                 self._base.execute("INSERT OR IGNORE INTO gaps VALUES (?,?,?,?)", row)
         return new
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """All of it on the disk, or nothing. HostError when the disk or another program refuses."""
+        try:
+            with self._base:
+                yield
+        except sqlite3.Error as err:
+            raise HostError("config", "cannot write %s: %s" % (self.path, err), "is the disk full, or another running?")
 
     def _keep(self, lock: str, epoch: int, item: dict) -> bool:
         """Store one record; whether it is new."""
@@ -193,9 +202,10 @@ class RecordStore:
         at = unix_of(item.get("ts"))
         if at is not None:
             return at
-        at = _wall(item.get("date") or "")
-        if at is not None and _SET_SINCE < at < time.time() + _DAY_S:
-            return at
+        shown = wall(item.get("date"))
+        clock = None if shown is None else shown.replace(tzinfo=UTC).timestamp()
+        if clock is not None and clock < time.time() + _DAY_S:
+            return clock
         before = self._named(lock, epoch, (item["rec"] - 1) % NUMBERS)
         places_ = [row["place"] for row in before if not row["gone"]]
         return max(places_) + 1e-5 if places_ else time.time()
@@ -265,7 +275,7 @@ class RecordStore:
 
     def asked(self, lock: str, epoch: int, first: int, last: int) -> None:
         """The lock was asked for these numbers, and gave all that it holds of them."""
-        with self._base:
+        with self._writing():
             self._base.execute("INSERT OR IGNORE INTO asked VALUES (?,?,?,?)", (lock, epoch, first, last))
 
     def _numbers(self, lock: str, epoch: int) -> set[int]:
@@ -292,7 +302,7 @@ class RecordStore:
     def delete(self, lock: str, choice: Choice) -> int:
         """Forget the chosen records, but for their names; how many there were."""
         where, values = choice.clause(lock)
-        with self._base:
+        with self._writing():
             rows = self._rows(where, tuple(values))
             for row in rows:
                 self._forget(lock, row)
@@ -304,17 +314,6 @@ class RecordStore:
         digest = row["date"] and _digest(lock, row["epoch"], row["rec"], row["date"])
         statement = "UPDATE records SET gone=1,place=0,date=?,%s WHERE id=?" % blank
         self._base.execute(statement, (digest, row["id"]))
-
-
-def _wall(date: str) -> float | None:
-    """The lock's own date, read as if it were UTC; None when it is none."""
-    if not date:
-        return None
-    try:
-        year, month, day, hour, minute, second = bytes.fromhex(date)
-        return datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
 
 
 def _digest(lock: str, epoch: int, rec: int, date: str) -> str:

@@ -187,3 +187,41 @@ def test_alarms_are_told_in_words():
         assert said in record_words.words(type)  # hardware-facts.md F57
         assert record_words.is_alarm(type) is (type in (111, 115, 116))
     assert all(record_words.words(type) != "type %d" % type for type in range(1, 102) if type != 2)
+
+
+def test_times_that_are_not_sure_say_so(book):
+    sure, about = item(0, 4, 1790000000, ADA), item(1, 4, 1790000060, ADA) | {"approx": True}
+    keep([sure, about, item(2, 4, 1790000120, ADA) | {"ts": None}, item(3, 14, None)])
+    done = CliRunner().invoke(app, ["records", "Front door", "--stored"])
+    lines = [line for line in done.stdout.splitlines() if "passcode" in line or "power" in line.lower()]
+    assert ["~" in line for line in lines] == [False, True, False, False]
+    assert ["2026-09-21 14:15:20 *" in line for line in lines] == [False, False, True, False]
+    assert "~" in done.stderr and "*" in done.stderr
+    assert [each["approx"] for each in shown()["records"]] == [False, True, False, False]
+    assert "*" not in gatehouse("records", "Front door", "--stored", "--number", str(ADA), "--until", "2026-09-21T14:14:00Z")
+
+
+@pytest.mark.parametrize("way", ["2", "%d/2", "%d/2/%s"])
+def test_a_record_is_deleted_by_a_name_that_fits_one(book, way):
+    keep([item(2, 4, 1790000000, ADA)])
+    keep([item(2, 4, 1790009999, ADA), item(3, 4, 1790010000, ADA)], ERA + 1)
+    first = shown()["records"][0]
+    which = way % (ERA, first["date"])[: way.count("%")]
+    status = 1 if way == "2" else 0
+    done = CliRunner().invoke(app, ["records", "Front door", "--delete", which, "--yes"])
+    assert done.exit_code == status, done.output
+    assert len(shown()["records"]) == 2 + status
+    if status:
+        assert str(ERA) in done.stderr and str(ERA + 1) in done.stderr
+    for wrong in ("", "x", "1/x", "/2", "2/", "1/2/3/4", "-1", "٣"):
+        if wrong:
+            gatehouse("records", "Front door", "--delete", wrong, "--yes", status=1)
+
+
+def test_a_store_that_cannot_be_written_is_told_and_nothing_is_acknowledged(book, tmp_path):
+    keep([item(0, 4, 1790000000, ADA)])
+    with RecordStore() as store:
+        store._base.execute("PRAGMA query_only=ON")
+        with pytest.raises(HostError, match="cannot write"):
+            store.keep(ENTRY.id, Batch(ERA, 1, 1, 0, [item(1, 4, 1790000060, ADA)]))
+    assert [each["rec"] for each in shown()["records"]] == [0]

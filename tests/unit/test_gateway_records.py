@@ -394,6 +394,10 @@ class UploadTest(unittest.TestCase):
             ack(2, 0),
             ack(None, 2),
             ack(0, [2]),
+            ack(False, 2),
+            ack(0, True),
+            ack(0, 2.0),
+            ack(0, 2, era=float(_ERA)),
         ):
             rig.uploads.acknowledged(rig.lock, wrong)
             self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 7, wrong)
