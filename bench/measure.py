@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-_LEAST_WIDTH = 110  # where the output is no terminal
+_LEAST_WIDTH = 120  # where the output is no terminal
 PROFILES = ("ideal", "home", "bad")
 
 

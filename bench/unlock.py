@@ -7,6 +7,8 @@ command before is still up, and nothing goes on. Two locks stand equally far fro
 neither waits for the other's link; cold unlocks alternate, one of ours and one of theirs. Both times contain the travel
 of the bolt.
 
+The profile `real` asks other questions and has a table of its own, see `bench.real`.
+
 `--against DIR` compares with another checkout of the project in the same run, the client left out: each has a site of
 its own with the same seed, and they take turns, so that what else the machine does falls on both.
 """
@@ -25,11 +27,13 @@ from pathlib import Path
 from rich.table import Table
 from ttlock_ble import TTLockClient, TTLockError, VirtualKey
 
+from bench import real
 from bench.measure import PROFILES, conditions, p50, parser, run, show, spread
 from firmware.lib import opcodes
 from firmware.lib.messages import settings_client
 from host_tools.owner import bundles
 from host_tools.owner.keybook import Entry
+from host_tools.sim.air.real import PROFILE, VARIANTS
 from host_tools.sim.ble.radio import Radio
 from host_tools.sim.board.board import Board
 from tests.system.bench import Bench
@@ -277,13 +281,21 @@ def _pairs(new: Series, old: Series) -> Iterator[tuple[Sequence[float], Sequence
 def main() -> None:
     """Entry point."""
     options = parser(__doc__ or "", 15)
-    options.add_argument("--profile", choices=PROFILES, action="append", help="air profile (default: all)")
+    profiles = (*PROFILES, PROFILE)
+    options.add_argument("--profile", choices=profiles, action="append", help="air profile (default: all but real)")
+    options.add_argument("--variant", choices=VARIANTS, action="append", default=[], help="of the profile real")
     options.add_argument("--against", type=Path, metavar="DIR", help="another checkout of the project, set up")
     chosen = options.parse_args()
+    if chosen.variant and PROFILE not in (chosen.profile or ()):
+        options.error("--variant belongs to --profile real")
     if chosen.against:
         show(comparison(chosen.against, chosen.n, chosen.seed, tuple(chosen.profile or PROFILES)))
         return
-    show(table(chosen.n, chosen.seed, tuple(chosen.profile or PROFILES)))
+    usual = tuple(each for each in chosen.profile or PROFILES if each != PROFILE)
+    if usual:
+        show(table(chosen.n, chosen.seed, usual))
+    if PROFILE in (chosen.profile or ()):
+        show(real.table(chosen.n, chosen.seed, tuple(chosen.variant)))
 
 
 if __name__ == "__main__":

@@ -172,9 +172,13 @@ class Bench:
     async def adopt(self, lock: Board | None = None, remote_unlock: bool = True) -> Entry:
         """Pair, then hand the keys to the gateway."""
         entry = await self.pair(lock, remote_unlock)
+        await self.hand_over(entry)
+        return entry
+
+    async def hand_over(self, entry: Entry) -> None:
+        """Hand the keys of a paired lock to the gateway."""
         await owner.hand_over(self.site, self.gateway, entry)
         await self.gateway.wait_line("clock synced", HANG_S)  # `exp` and drift mean nothing before
-        return entry
 
     # --- the owner at MQTT
 

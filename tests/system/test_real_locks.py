@@ -124,10 +124,11 @@ def test_ffff_alone_brings_the_unread_flag_down_and_one_request_in_a_hundred_is_
                 return "refused"
             return after - 1 if raws else None
 
+        await unlock_or_lock(client_of(shared.entry), "unlock")
         async with Heard(bench) as heard:
             assert await heard.next_flags() & advert.RECORDS
             async with bench.beside(shared.entry) as link:
-                held = []
+                held: list[int | str] = []
                 while (number := await ask(link, len(held))) is not None:
                     held.append(number)
             assert held == list(range(len(held))) and held
