@@ -79,7 +79,7 @@ CLIENT = (
     (settings_client.sound, b"\x5a\x01\x01\x03"),
     (settings_client.screen, b"\x01\x01"),
     (session_client.remote_unlock, b"\x5a\x01\x01"),
-    (passage_client.entry, b"\x5a\x01\x01\x01\x05\x00\x08\x00\x17\x3b"),
+    (passage_client.entries, b"\x5a\x01\x01\x01\x05\x00\x08\x00\x17\x3b"),
     (lambda data: passage_client.managed(data, 2), b"\x5a\x02"),
     (settings_client.switches, b"\x05\x01\x00\x00\x00\x05"),
     (settings_client.lamp, b"\x05"),

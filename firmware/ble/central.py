@@ -6,7 +6,7 @@ from firmware.ble.peer import Peer
 from firmware.lib.advert import SERVICE
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout
-from firmware.system.timing import remaining_ms, sleep_ms, ticks_diff, ticks_ms
+from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 # Many short attempts: every second one fails with 0x3E however near the lock is, and the next may do (hardware-facts.md
 # F3, F6). The chip reports a failure sooner than these.
@@ -135,11 +135,12 @@ class Central:
             return handles
         if handles is None:
             handles = await peer.discover(self._radio.uuid(SERVICE), deadline_ms)
+        settled_ms = ticks_add(ticks_ms(), _SETTLE_MS)
         await peer.subscribe(handles[1], handles[2], deadline_ms)
         if not is_eager:
             if peer.address in self._mute:
                 await peer.wake(self._radio.uuid(_BATTERY_SERVICE), deadline_ms)
-            await sleep_ms(min(_SETTLE_MS, remaining_ms(deadline_ms)))
+            await sleep_ms(min(remaining_ms(settled_ms), remaining_ms(deadline_ms)))
         if not peer.is_up():
             raise LinkError("link lost")
         self.remember(peer.address, handles)

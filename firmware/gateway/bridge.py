@@ -111,7 +111,7 @@ class Bridge:
         """Deal with messages for ever, one after the other; first with what a reset cut off."""
         for digest, note in self._answers.ids.interrupted():
             id, op, lock_id = json.loads(note)
-            request = Request(commands.Command(id, op, {}), lock_id, ticks_ms(), self._answers, digest)
+            request = Request(commands.Command(id, op, {}), lock_id, None, self._answers, digest)
             request.answer(err=Unknown("the gateway was reset while it carried the command out"))
         while True:
             lease.renew()

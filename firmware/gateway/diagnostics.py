@@ -73,12 +73,12 @@ class Metrics:
         self.ok = 0
 
     def record(self, op, code, ms):
-        """One result."""
+        """One result; `ms` None: nobody knows how long it took."""
         self.done += 1
         self.codes[code] = self.codes.get(code, 0) + 1
         if code == "ok":
             self.ok += 1
-        if code != "ok" or op is None or (op not in self._ops and len(self._ops) >= _OPS):
+        if code != "ok" or op is None or ms is None or (op not in self._ops and len(self._ops) >= _OPS):
             return
         times = self._ops.setdefault(op, [])
         if len(times) >= _KEPT:

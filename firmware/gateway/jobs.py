@@ -28,6 +28,7 @@ _PAUSE_S = const(2)
 _PAUSE_MAX_S = const(600)
 _FAULTS = const(3)  # answers that make no sense, or faults of ours, before it ends
 _KEEPING = ("busy", "expired", "outcome_unknown", "no_clock")
+_COUNTED_S = const(500000)  # a tick is no older
 
 
 class Jobs:
@@ -60,6 +61,7 @@ class Jobs:
                 self._log.error("job_damaged", slot=slot)
                 continue
             request.was_sent = request.is_marked = is_marked
+            request.began_ms = None  # nobody counted while the gateway was off
             loaded.append((request.number, request))
         if self._store.damaged:
             self._log.error("jobs_damaged", count=self._store.damaged)
@@ -286,7 +288,8 @@ class Jobs:
     def _end(self, request, result, err):
         """The one end of a request: its result is kept and published before it is forgotten."""
         request.job_state = NORMAL if err is None else request.failed()[1]
-        request.began_ms = ticks_ms()  # it may have waited for longer than ticks count
+        if self.age_s(request) > _COUNTED_S:
+            request.began_ms = None
         request.answer(result, err, request.attempts)
         self._remove(request)
 

@@ -176,10 +176,10 @@ class Lock:
     def summary(self):
         """What the lock is and how it stands, without secrets: members of `info`, `import` and a diagnosis."""
         return {
-            "model": self.model,
-            "hardware": self.hardware,
-            "firmware": self.firmware,
-            "features": "%X" % (self.features or 0),
+            "model": self.model or None,
+            "hardware": self.hardware or None,
+            "firmware": self.firmware or None,
+            "features": None if self.features is None else "%X" % self.features,
             "verified": self.verified,
             "admin": bool(self.admin_ps),
             "battery": self.battery,

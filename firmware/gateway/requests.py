@@ -33,8 +33,8 @@ class Answers:
 
 
 class Request:
-    """A command on its way, with where it came from and when. `answers` takes its one answer; `digest` is eight bytes
-    of the hash of its content, given for one that came before the last start."""
+    """A command on its way, with where it came from and when (a tick; None: not known). `answers` takes its one answer;
+    `digest` is eight bytes of the hash of its content, given for one that came before the last start."""
 
     is_open = False  # its id is taken, and no other module has accepted it
     is_answered = False
@@ -126,9 +126,13 @@ class Request:
         topic = topics.lock(self.lock_id, "rsp") if self.lock_id else topics.gateway("rsp")
         self._answers.outgoing.publish(topic, payload, False, is_low_priority)
 
+    def passed_ms(self):
+        """Since the request came; None for one that came before the last start, or so long ago that ticks wrap."""
+        return None if self.began_ms is None else ticks_diff(ticks_ms(), self.began_ms)
+
     def _compose(self, result, err, attempts):
         command = self.command
-        ms = ticks_diff(ticks_ms(), self.began_ms)
+        ms = self.passed_ms()
         if err is None:
             return reports.success(command.id, command.op, ms, attempts, result, self.job_state)
         return reports.failure(command.id, command.op, err, ms, attempts, result, self.job_state)
@@ -137,8 +141,10 @@ class Request:
         answers = self._answers
         op = self.command.op
         code = "ok" if err is None else err.code if isinstance(err, FirmwareError) else "internal"
-        ms = ticks_diff(ticks_ms(), self.began_ms)
-        answers.log.info("result", op=op, lock=self.lock_id or "-", code=code, ms=ms, attempts=attempts)
+        ms = self.passed_ms()
+        answers.log.info(
+            "result", op=op, lock=self.lock_id or "-", code=code, ms="-" if ms is None else ms, attempts=attempts
+        )
         answers.metrics.record(op, code, ms)
         answers.failures.record(self.lock_id, op, code)
         self.publish(payload, is_low_priority)
@@ -170,6 +176,7 @@ class CommandJob(Job):
     number = 0
     uid = 0  # sent to the lock
     is_recorded = False  # the lock's log has its record
+    was_refused = False  # once, and was begun anew
     _is_marked = False
     _published = None  # (state, press) of the last progress, and its tick
 

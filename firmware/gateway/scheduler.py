@@ -45,6 +45,14 @@ class Unknown(FirmwareError):
     code = "outcome_unknown"
 
 
+class Again(LinkError):
+    """The lock refused, and may not on a new link; `cause` is what it said, and the end if it is not asked again."""
+
+    def __init__(self, cause):
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 class Job:
     """One piece of work with a lock, under one deadline. Derive: `run` does it, `finish` is called once, at its end.
 
@@ -270,7 +278,7 @@ class Scheduler:
             self._put_back(job)
             self.current = None
             return
-        job.fault = err
+        job.fault = err.cause if isinstance(err, Again) else err
         self._log.warn("attempt_failed", addr=job.lock.address, attempts=job.attempts, err=err)
         if not job.is_persistent or isinstance(err, NotNear) or remaining_ms(job.deadline_ms) <= _PAUSE_MS:
             self._end(job, None, self._too_late(job))

@@ -234,6 +234,8 @@ class Session:
             battery, lock.features = session_client.features(await self.ask(opcodes.FEATURES))
             self._registry.update(lock, battery=battery)
         if not lock.model:
+            if lock.admin_ps:
+                await self.login()  # nobody has tried without (hardware-facts.md F70)
             for item, name in ((1, "model"), (2, "hardware"), (3, "firmware")):
                 setattr(lock, name, await self._device_text(item))
         if not lock.verified:

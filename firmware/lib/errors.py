@@ -113,12 +113,18 @@ _REASONS = {
 }
 
 
+_CHECKS = b"\x41\x55"
+_MEANT = b"\x0a\x0d\x0e\x11\x1c\x1e"  # of a lock that has understood
+
+
 def from_ble(command, error):
     """The exception (not raised) for error byte `error` in a lock's answer to `command`.
 
     Source: domain.md 5.5, column "from BLE code"; 0x19 to 0x90 means "no such item" (domain.md 5.4).
     """
     text = "lock answered 0x%02x to command 0x%02x" % (error, command)
+    if command in _CHECKS and error not in _MEANT:  # hardware-facts.md F22
+        text += ": the header's scene, group or org may be wrong before the keys are"
     if error == 0x1B or (command == 0x90 and error == 0x19):
         kind: type = Unsupported
     elif error in (0x02, 0x03, 0x08, 0x0D, 0x12):

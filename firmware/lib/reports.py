@@ -103,8 +103,8 @@ def ttlock_number(code, reason=None, op="", ble=None):
 
 
 def success(id, op, ms, attempts, values=None, job_state=None):
-    """The `rsp` of an operation that was done; `values` is its `data`, a dict or None. `job_state`: of an operation
-    that was kept until it could be done (domain.md 3.2)."""
+    """The `rsp` of an operation that was done; `values` is its `data`, a dict or None; `ms` None: how long it took is
+    not known. `job_state`: of an operation that was kept until it could be done (domain.md 3.2)."""
     return _result(id, op, "ok", "", ms, attempts, values, 0, job_state)
 
 
@@ -136,7 +136,8 @@ def progress(id, op, values):
 
 def _result(id, op, code, text, ms, attempts, values, number, job_state):
     body = {"id": id, "op": op, "ok": code == "ok", "code": code, "msg": text[:_MAX_TEXT]}
-    body["ms"] = ms
+    if ms is not None:
+        body["ms"] = ms
     body["attempts"] = attempts
     body["data"] = values or {}
     if number is not None:

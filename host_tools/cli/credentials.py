@@ -165,7 +165,10 @@ def _show(title: str, items: list[dict], columns: dict[str, Callable], as_json: 
     for item in items:
         dates = [common.local(str(item[key])) if item.get(key) else "" for key in ("start", "end")]
         state = item.get("state") or _STATES.get(item.get("status"), "")
-        table.add_row(*[str(cell(item)) for cell in columns.values()], *dates, times.in_words(item), state)
+        cells = [cell(item) for cell in columns.values()]
+        table.add_row(
+            *["unknown" if each is None else str(each) for each in cells], *dates, times.in_words(item), state
+        )
     out.print(table if items else "%s has %s" % (title, none))
 
 
@@ -190,7 +193,7 @@ def _which(slot: int, turned: bool, lock: str, via: Gateway, whose: str = "") ->
             return _read_number(turned)
         _, result = via.ask(lock, "card_list", {"cursor": slot})
         for each in (result.get("data") or {}).get("items") or []:
-            if each["slot"] == slot:
+            if each["slot"] == slot and each.get("who") is not None:
                 return {"slot": slot, "who": each["who"]}, ""
         raise HostError("refused", "no card in slot %d" % slot, "gatehouse card list shows those that are there")
 

@@ -188,8 +188,10 @@ def done(name: str, what: str, result: dict, as_json: bool = False) -> None:
         out.print("%s: the gateway keeps it as %s until the lock is near" % (name, result.get("id")))
         out.print("how it stands: gatehouse jobs '%s'" % name)
         return
-    attempts = result.get("attempts") or 1
-    more = ", %d attempts" % attempts if attempts > 1 else ""
-    out.print("%s %s (%s ms%s)" % (name, what, result.get("ms"), more))
+    notes = ["%d ms" % result["ms"]] if isinstance(result.get("ms"), int) else []
+    attempts = result.get("attempts")
+    if isinstance(attempts, int) and attempts > 1:
+        notes.append("%d attempts" % attempts)
+    out.print("%s %s%s" % (name, what, " (%s)" % ", ".join(notes) if notes else ""))
     if result.get("data"):
         common.show("", result["data"])

@@ -119,4 +119,6 @@ def in_words(item: dict) -> str:
         word = {1: DAYS[(day - 1) % 7], 2: "daily"}.get(kind, "%d." % day)
         by_hours.setdefault((first, last), []).append(word)
     parts = ["%s %s-%s" % (",".join(days), *map(clock, hours)) for hours, days in by_hours.items()]
+    if not parts and (item.get("schedule") == "unknown" or item.get("unknown")):
+        return "schedule unknown"
     return "; ".join(parts)

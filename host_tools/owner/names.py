@@ -222,6 +222,8 @@ def settle(book: KeyBook, lock: str, kind: str, items: list[dict], waiting: set[
         known = _read(entry)
         listed: dict[int | None, dict] = {}
         for item in items:
+            if item.get("unknown") and item.get("who") is None:
+                continue  # an entry that the gateway could not read
             who = item["who"] if "who" in item else who_of(entry.aes, kind, item.get("number"), item.get("mac", ""))
             listed[who] = item
         for each in known:

@@ -80,6 +80,28 @@ class CardsTest(unittest.TestCase):
         self.assertEqual(rig.ask("card_delete", {"number": CARD})["code"], "ok")
         self.assertEqual(far.cards, [])
 
+    def test_a_schedule_that_cannot_be_asked_for_is_unknown(self):
+        # hardware-facts.md F45; features: with hours, without, not known
+        for hours, has_hours in ((1 << 34, True), (0, False)):
+            rig = Rig("schedule")
+            Far(rig)
+            rig.lock.features |= hours
+            rig.ask("card_add", {"number": CARD})
+            item = rig.ask("card_list")["data"]["items"][0]
+            self.assertEqual((item.get("schedule"), item["type"]), ("unknown", None) if has_hours else (None, 1))
+
+    def test_an_entry_that_cannot_be_read_does_not_end_the_list(self):
+        rig = Rig("unknown cards")
+        far = Far(rig)
+        for number in (1, 2, 3):
+            rig.ask("card_add", {"number": number})
+        answer = far.answer
+        far.answer = lambda body: answer(body)[:-3] if body == b"\x01\x00\x01" else answer(body)
+        items = rig.ask("card_list")["data"]["items"]
+        self.assertEqual([each["slot"] for each in items], [0, 1, 2])
+        self.assertEqual([each.get("unknown") for each in items], [None, True, None])
+        self.assertEqual(items[1]["who"], None)
+
     def test_a_change_without_effect_is_made_by_deleting_and_adding(self):
         for is_deaf, more in ((False, []), (True, [card_lock.DELETE, card_lock.ADD, card_lock.LIST])):
             rig = Rig("deaf cards")

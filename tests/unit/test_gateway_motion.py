@@ -4,7 +4,7 @@ import unittest
 
 from firmware.gateway.registry import Registry
 from firmware.lib import opcodes, records
-from firmware.lib.errors import LinkError, LinkTimeout, from_ble
+from firmware.lib.errors import AuthError, LinkError, LinkTimeout, from_ble
 from firmware.lib.messages import session_lock
 from firmware.system.timing import remaining_ms, ticks_add, ticks_ms
 from tests.unit.command_rig import Rig
@@ -100,6 +100,74 @@ class MotionTest(unittest.TestCase):
             result = rig.ask("unlock")
             self.assertEqual((result["code"], rig.far.moved), (code, 1), "%d" % place)
             self.assertEqual(rig.lock.word(), "UNLOCKED")  # as it says now
+
+    def test_a_refused_movement_is_tried_once_more_on_a_new_link_unless_the_lock_means_it(self):
+        for ble in range(256):
+            err = from_ble(opcodes.UNLOCK, ble)
+            final = ble in (0x0A, 0x0D, 0x0E, 0x11, 0x1C, 0x1E)
+            for model in ("SN534", "GATEHOUSE-L1"):
+                if ble % 16 and not final and model != "SN534" and not isinstance(err, AuthError):
+                    continue  # like their neighbours
+                rig = self.once()
+                rig.lock.model = model
+                rig.far.faults[opcodes.UNLOCK] = Refusal(from_ble(opcodes.UNLOCK, ble))
+                result = rig.ask("unlock", id="r-%d-%s" % (ble, model))
+                again = not final and (model == "SN534" or not isinstance(err, AuthError))
+                counts = rig.opened, rig.far.asked.count(opcodes.CHECK_USER), rig.far.moved
+                self.assertEqual(
+                    (result["code"] == "ok", counts), (again, (2, 2, 1) if again else (1, 1, 0)), "%d" % ble
+                )
+
+    def once(self):
+        """The same rig, as if new: there are many cases."""
+        rig = self.rig = getattr(self, "rig", None) or Rig("refusals")
+        rig.opened = rig.far.moved = 0
+        rig.far.asked.clear()
+        rig.lock.doubts, rig.lock.said, rig.lock.jammed = 0, 3, False
+        rig.rates.forget(rig.lock)
+        return rig
+
+    def test_a_refusal_that_stays_is_told_as_the_lock_said_it(self):
+        rig = Rig("firm")
+        rig.lock.model = "SN534"
+        answer = rig.far.exchange
+
+        async def refuse(command, plain=b"", timeout_ms=6000):
+            if command == opcodes.UNLOCK:
+                rig.far.asked.append(command)
+                raise from_ble(command, 0x08)
+            return await answer(command, plain, timeout_ms)
+
+        rig.far.exchange = refuse
+        result = rig.ask("unlock")
+        self.assertEqual((result["code"], result["data"]["ble"], result["attempts"]), ("auth", 8, 2))
+        self.assertEqual((rig.far.asked.count(opcodes.UNLOCK), rig.opened), (2, 2))
+
+    def test_a_missing_answer_after_a_refusal_is_never_repeated(self):
+        rig = Rig("mixed")
+        rig.lock.model = "SN534"
+        rig.far.faults[opcodes.UNLOCK] = Refusal(from_ble(opcodes.UNLOCK, 0x01))
+        answer = rig.far.exchange
+        moves = []
+
+        async def lose(command, plain=b"", timeout_ms=6000):
+            data = await answer(command, plain, timeout_ms)
+            if command == opcodes.UNLOCK:
+                moves.append(command)
+                lost = LinkTimeout("no answer")
+                lost.sent = True
+                raise lost
+            return data
+
+        rig.far.exchange = lose
+        self.assertEqual((rig.ask("unlock")["code"], moves), ("outcome_unknown", [opcodes.UNLOCK]))
+
+    def test_a_lock_that_forbids_gateways_is_not_asked_to_open(self):
+        rig = Rig("bit66")
+        rig.lock.features |= 1 << 66
+        for op in ("unlock", "emergency_unlock"):
+            self.assertEqual((rig.ask(op)["code"], rig.opened), ("unsupported", 0))
+        self.assertEqual(rig.ask("lock")["code"], "ok")
 
     def constant(self, rig, told):
         """A lock of another make, whose 0x14 always tells the same."""

@@ -87,9 +87,9 @@ class TestCommand(Case):
         found = []
         cursor = 0
         while cursor is not None:
-            cursor, raw = passage_client.entry(rig.ask(opcodes.PASSAGE, passage_client.list_request(cursor)))
-            found.append(raw)
-        self.assertEqual(found, raws + [None])
+            cursor, listed = passage_client.entries(rig.ask(opcodes.PASSAGE, passage_client.list_request(cursor)))
+            found.append(listed)
+        self.assertEqual(found, [[raw] for raw in raws] + [[]])
         self.refused(0x02, lambda: rig.ask(opcodes.PASSAGE, passage_client.clear()))
         rig.disconnect()
         self.as_admin(opcodes.PASSAGE, passage_client.delete(raws[1]))

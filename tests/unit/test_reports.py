@@ -11,6 +11,7 @@ def failed(err, op="unlock"):
 
 class Results(unittest.TestCase):
     def test_success(self):
+        self.assertFalse("ms" in json.loads(reports.success("7", "state", None, 1)))  # nobody knows
         got = json.loads(reports.success("7", "state", 31, 1, {"lock": "LOCKED"}))
         want = {"id": "7", "op": "state", "ok": True, "code": "ok", "msg": "", "ms": 31, "attempts": 1, "ttlock": 0}
         want["data"] = {"lock": "LOCKED"}

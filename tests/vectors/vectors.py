@@ -315,8 +315,8 @@ def _setting(command, data):
     if command == opcodes.REMOTE_UNLOCK:
         return settings_lock.encode_remote_unlock(*session_client.remote_unlock(data))
     if command == opcodes.PASSAGE:
-        after, raw = passage_client.entry(data)
-        return settings_lock.encode_passage_list(data[0], after, raw)
+        after, listed = passage_client.entries(data)
+        return settings_lock.encode_passage_list(data[0], after, listed[0] if listed else None)
     if command == opcodes.SWITCHES:
         return settings_lock.encode_switches(common.QUERY, settings_client.switches(data))
     if command == opcodes.LAMP:

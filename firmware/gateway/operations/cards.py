@@ -172,7 +172,7 @@ async def _named(job, session):
         return _id(args)
     if job.kept is None:
         after, entry = card_client.entry(await _ask(session, card_client.list_request(args["slot"])))
-        if entry is not None and after in (None, args["slot"] + 1):
+        if entry is not None and entry.id is not None and after in (None, args["slot"] + 1):
             who = _who(session, entry.id)["who"]
             job.kept = entry.id if args.get("who", who) == who else None
     return job.kept
@@ -235,12 +235,17 @@ async def card_list(job, session):
     while cursor is not None and size < _PAGE:
         after, entry = card_client.entry(await _ask(session, card_client.list_request(cursor, op)), op)
         if entry is not None:
-            item = {"slot": cursor if after is None else after - 1}
-            item.update(_who(session, entry.id))
+            item = {"slot": cursor if after is None else after - 1, "who": None}
             items.append(item)
+            if entry.id is None:
+                item["unknown"] = True
+                size += 1
+                cursor = after
+                continue
+            item.update(_who(session, entry.id))
             if op == card_client.LIST:
                 size += await limits.describe(job, session, item, cyclic_client.CARD, entry.id, entry)
-                item["type"] = 4 if "hours" in item else 1
+                item["type"] = None if "schedule" in item else 4 if "hours" in item else 1
             else:
                 size += 1
         cursor = after

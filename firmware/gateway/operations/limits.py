@@ -122,19 +122,23 @@ async def describe(job, session, item, kind, user, entry):
     takes: a week of hours is as long as all the rest.
 
     Status: 1 normal, 2 over, 3 not yet valid (domain.md 3.2). Hours: [kind, day, from_min, to_min], as other clients
-    may have written them.
+    may have written them. `schedule` "unknown": there may be hours, and the lock cannot be asked (hardware-facts.md
+    F45).
     """
     lock = session.lock
     show(lock, item, entry.start, entry.end)
     size = 1
-    if lock.is_own and not lock.lacks("hours"):
+    if not lock.lacks("hours"):
+        hours = None
         try:
-            hours = await _hours(session, kind, user)
+            if lock.is_own:
+                hours = await _hours(session, kind, user)
         except FirmwareError as err:
             if not err.is_answer:
                 raise
-            hours = None
-        if hours:
+        if hours is None:
+            item["schedule"] = "unknown"
+        elif hours:
             item["hours"] = [[raw[0], raw[1], raw[3] * 60 + raw[4], raw[5] * 60 + raw[6] or _DAY_MIN] for raw in hours]
             size = 2
     clock = job.context.clock

@@ -7,14 +7,15 @@ import os
 from firmware.gateway import lock as locks
 from firmware.gateway.admission import Refusal
 from firmware.gateway.operations.arguments import number, only
-from firmware.gateway.scheduler import Unknown
+from firmware.gateway.scheduler import Again, Unknown
 from firmware.lib import opcodes, records
 from firmware.lib.compat import const
-from firmware.lib.errors import FirmwareError, LinkError, LockRefused, ProtocolError
+from firmware.lib.errors import AuthError, FirmwareError, LinkError, LockRefused, ProtocolError
 from firmware.lib.messages import session_client
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_diff, ticks_ms
 
 _FAILED = const(0x13)
+_REASONS = b"\x0a\x0d\x0e\x11\x1c\x1e"  # of a lock that means its refusal: battery, flag, period, freezing, double lock
 _FRESH_S = const(15)  # the state before is known if the lock told it this recently
 _SETTLE_MS = const(2500)  # a bolt that is on its way arrives within this time, or not at all
 _AGAIN_MS = const(250)
@@ -65,6 +66,9 @@ async def _move(job, session):
             job.number = 0
         if isinstance(err, LockRefused) and err.ble == _FAILED:
             await _explain(session, err)
+        if _may_pass(job, lock, err):
+            job.was_refused = True
+            raise Again(err)
         raise
     try:
         battery = session_client.operated(data)[0]
@@ -93,6 +97,14 @@ async def emergency_unlock(job, session):
         data = await session.change(opcodes.AUTO_LOCK, settings_client.auto_lock_set(0))
         job.context.registry.update(session.lock, auto_lock_s=0, battery=settings_client.changed(data))
     return await _move(job, session)
+
+
+def _may_pass(job, lock, err):
+    """Whether a refused movement is worth one new link and challenge: healthy locks refuse now and then, without a
+    reason of theirs (hardware-facts.md F31). A proof that our own lock refuses is wrong, and it counts them."""
+    if job.was_refused or not err.is_answer or err.ble in _REASONS or getattr(err, "reason", "") == "jammed":
+        return False
+    return not (lock.is_own and isinstance(err, AuthError))
 
 
 def _about_now(clock):

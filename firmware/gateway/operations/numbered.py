@@ -143,6 +143,11 @@ async def fingerprint_list(job, session):
         after, entry = await _entry(job, session, cursor)
         if entry is not None:
             item = {"number": entry.number}
+            if entry.number is None:
+                items.append({"number": None, "unknown": True})
+                size += 1
+                cursor = after
+                continue
             if hasattr(entry, "battery"):
                 item = {"mac": fingerprint_client.address_of(entry.number).hex()}
                 item["battery"] = entry.battery

@@ -83,15 +83,18 @@ async def _list(session):
     cursor = 0
     for _ in range(_MAX_PAGES):
         data = await session.ask_as_admin(opcodes.PASSAGE, passage_client.list_request(cursor))
-        cursor, raw = passage_client.entry(data)
-        if raw is not None:
-            windows.append(raw)
-        if cursor is None:
+        after, listed = passage_client.entries(data)
+        windows.extend(listed)
+        if after is None or after == cursor:  # or the lock goes in circles
             break
+        cursor = after
+    session.lock.has_windows = bool(windows)  # a door in passage mode may stay open
     return windows
 
 
 def _said(raw):
+    if not passage_client.is_known(raw):
+        return {"unknown": raw.hex()}
     kind, day, month, start, end = passage_client.read(raw)
     item = {"from_min": start, "to_min": end}
     if kind == passage_client.MONTHLY:

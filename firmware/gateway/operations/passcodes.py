@@ -239,14 +239,17 @@ async def passcode_list(job, session):
 
 
 def _mark(lock, entry):
-    return marks.of_passcode(lock.aes, entry.code.encode())
+    return None if entry.code is None else marks.of_passcode(lock.aes, entry.code.encode())
 
 
 def _masked(lock, entry):
-    kind = entry.kind - passcode_client.PERMANENT
-    item = {"code": "*" * len(entry.code)}
-    item["type"] = _KINDS[kind] if 0 <= kind < len(_KINDS) else "type %d" % entry.kind
+    kind = -1 if entry.kind is None else entry.kind - passcode_client.PERMANENT
+    item: dict = {"code": None if entry.code is None else "*" * len(entry.code)}
+    item["type"] = _KINDS[kind] if 0 <= kind < len(_KINDS) else "type %s" % entry.kind
     item["who"] = _mark(lock, entry)
+    if entry.start is None:  # when it opens is not known
+        item["unknown"] = True
+        return item
     if entry.kind == passcode_client.CYCLIC:
         row = (entry.schedule - _FIRST_SCHEDULE) // 24
         item["days"] = _DAYS[row] if 0 <= row < len(_DAYS) else "schedule %d" % entry.schedule

@@ -26,11 +26,12 @@ _NO_ID = b"\xff\xff\xff\xff"  # what some locks fill a short number up with
 
 
 class Card:
-    """One line of the list: `id` of 4 or 8 bytes, `start` and `end` as date5."""
+    """One line of the list: `id` of 4 or 8 bytes, `start` and `end` as date5; all None: the lock says it in a way that
+    is not known (hardware-facts.md F40)."""
 
     __slots__ = ("end", "id", "start")
 
-    def __init__(self, id, start, end):
+    def __init__(self, id=None, start=None, end=None):
         self.id = id
         self.start = start
         self.end = end
@@ -135,12 +136,16 @@ def added(data):
 def entry(data, op=LIST):
     """Answer to list -> (index to ask for next, None: there is no more; Card), or (None, None) behind the last."""
     _echoed(data, op)
-    check_length(data, 4, 18, 22)
     after = decode_number(data, 2, 2)
     if len(data) == 4:
         if after not in (0, _END):
             raise ProtocolError("page without a card")
         return None, None
-    at = len(data) - 10
-    card = Card(bytes(data[4:at]), dates.decode5(data, at), dates.decode5(data, at + 5))
+    card = Card()
+    if len(data) in (18, 22):
+        at = len(data) - 10
+        try:
+            card = Card(bytes(data[4:at]), dates.decode5(data, at), dates.decode5(data, at + 5))
+        except ProtocolError:
+            pass
     return (None if after in (0, _END) else after), card

@@ -29,9 +29,10 @@ _FLAGS = const(3)
 
 
 class Entry:
-    """One line of the list. `start`, `end` are date5, NO_START and NO_END of `dates` where there is no limit."""
+    """One line of the list. `start`, `end` are date5, NO_START and NO_END of `dates` where there is no limit; all None:
+    the lock says it in a way that is not known (hardware-facts.md F40)."""
 
-    def __init__(self, number, start, end):
+    def __init__(self, number=None, start=None, end=None):
         self.number = number
         self.start = start
         self.end = end
@@ -96,13 +97,17 @@ def added(data):
 def entry(data):
     """Answer to list -> (index to ask for next, None: there is no more; Entry), or (None, None) behind the last."""
     _echoed(data, LIST)
-    check_length(data, 4, 20)
     after = decode_number(data, 2, 2)
     if len(data) == 4:
         if after not in (0, _END):
             raise ProtocolError("page without an entry")
         return None, None
-    listed = Entry(decode_number(data, 4, _ID_LEN), dates.decode5(data, 10), dates.decode5(data, 15))
+    listed = Entry()
+    if len(data) == 20:
+        try:
+            listed = Entry(decode_number(data, 4, _ID_LEN), dates.decode5(data, 10), dates.decode5(data, 15))
+        except ProtocolError:
+            pass
     return (None if after in (0, _END) else after), listed
 
 
@@ -138,11 +143,10 @@ def number_of(address):
 def fob_entry(data):
     """Answer to list -> (index to ask for next, Fob), as `entry`."""
     if len(data) != 22:
-        check_length(data, 4)
-        return entry(data)
+        return entry(data) if len(data) != 20 else (entry(data)[0], Entry())
     after, listed = entry(data[:20])
-    if data[21] > _FLAGS:
-        raise ProtocolError("flags of an accessory")
+    if listed.number is None or data[20] > 100 or data[21] > _FLAGS:
+        return after, Entry()
     return after, Fob(listed, decode_percent(data, 20), data[21])
 
 

@@ -65,19 +65,21 @@ def clear():
     return bytes((CLEAR,))
 
 
-def entry(data):
-    """Answer to a listing -> (next cursor or None, seven bytes or None at the end)."""
-    check_length(data, 3, 3 + _WINDOW_LEN)
+def entries(data):
+    """Answer to a listing -> (next cursor or None, list of windows of seven bytes; none at the end). One answer may
+    hold several (hardware-facts.md F47); what is left over at its end is a window of another length."""
     decode_percent(data)
-    if data[1] != LIST:
+    if len(data) < 3 or data[1] != LIST:
         raise ProtocolError("answer to another operation")
-    after = None if data[2] in (0, _END) else data[2]
-    if len(data) == 3:
-        return None, None
-    raw = bytes(data[3:])
-    if raw[0] not in (WEEKLY, MONTHLY) or raw[3] > 23 or raw[5] > 23 or raw[4] > 59 or raw[6] > 59:
-        raise ProtocolError("window without sense")
-    return after, raw
+    after = None if data[2] in (0, _END) or len(data) == 3 else data[2]
+    return after, [bytes(data[at : at + _WINDOW_LEN]) for at in range(3, len(data), _WINDOW_LEN)]
+
+
+def is_known(raw):
+    """Whether a window of a listing is one that `read` can tell."""
+    if len(raw) != _WINDOW_LEN or raw[0] not in (WEEKLY, MONTHLY):
+        return False
+    return raw[3] <= 23 and raw[5] <= 23 and raw[4] <= 59 and raw[6] <= 59
 
 
 def managed(data, op):

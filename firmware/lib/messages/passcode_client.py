@@ -37,7 +37,8 @@ class Passcode:
     """One entry of the list. `code` opens now, `created` is what it was made as (text); `start`, `end` are date5.
 
     `end` is None for the permanent kind, `schedule` the 16-bit code of the cyclic kind (lock-ble-commands.md 3.1), else
-    None. A kind that is not documented has neither dates nor schedule.
+    None. A kind or form that is not known has neither dates nor schedule; one that cannot be read at all has no `code`
+    either (hardware-facts.md F40, F42).
     """
 
     __slots__ = ("code", "created", "end", "kind", "schedule", "start")
@@ -121,24 +122,24 @@ def list_request(cursor):
 
 
 def _decode_item(item):
-    if not item:
-        raise ProtocolError("empty passcode entry")
-    kind = item[0]
-    code, at = take(item, 1)
-    created, at = take(item, at)
-    if not is_digits(code) or not is_digits(created):
-        raise ProtocolError("passcode with non-digits")
-    rest = len(item) - at
-    entry = Passcode(kind, code.decode(), created.decode())
-    if not PERMANENT <= kind <= CYCLIC:
-        return entry
-    if rest != (5, 10, 10, 7)[kind - 1]:
-        raise ProtocolError("passcode trailer of %d bytes" % rest)
-    entry.start = dates.decode5(item, at)
-    if kind == CYCLIC:
-        entry.schedule = decode_number(item, at + 5, 2)
-    elif kind != PERMANENT:
-        entry.end = dates.decode5(item, at + 5)
+    entry = Passcode(item[0] if item else None, None, None)
+    try:
+        code, at = take(item, 1)
+        created, at = take(item, at)
+        if not is_digits(code) or not is_digits(created):
+            return entry
+        kind = entry.kind
+        entry.code, entry.created = code.decode(), created.decode()
+        if not PERMANENT <= kind <= CYCLIC or len(item) - at != (5, 10, 10, 7)[kind - 1]:
+            return entry
+        start = dates.decode5(item, at)
+        if kind == CYCLIC:
+            entry.schedule = decode_number(item, at + 5, 2)
+        elif kind != PERMANENT:
+            entry.end = dates.decode5(item, at + 5)
+        entry.start = start
+    except ProtocolError:
+        pass
     return entry
 
 
