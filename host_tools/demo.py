@@ -249,7 +249,7 @@ class Demo:
     async def _clock_error(self, lock: Board, entry: Entry) -> float:
         """Seconds by which the lock's clock, as it shows it, is ahead."""
         shown = await self._panel(lock, {"do": "state"})
-        here = datetime(*pairing.local_date6(entry.utc_offset_min))
+        here = datetime(*pairing.local_date6(entry.zone_rule))
         return (datetime.fromisoformat(shown["clock"]) - here).total_seconds()
 
     async def _clock(self, gateways: gateway_client.Gateways) -> None:
@@ -260,7 +260,7 @@ class Demo:
             assert sighting
             async with connect(sighting, bytes.fromhex(entry.aes)) as link:
                 await link.login(entry.admin_ps, entry.unlock_key)
-                wrong = pairing.local_date6(entry.utc_offset_min, time.time() + _WRONG_BY_S)
+                wrong = pairing.local_date6(entry.zone_rule, time.time() + _WRONG_BY_S)
                 await link.exchange(opcodes.SET_CLOCK, session_client.set_clock(wrong))
             ahead_s = await self._clock_error(lock, entry)
             require(abs(ahead_s - _WRONG_BY_S) <= 3, "the lock's clock is %+.0f s" % ahead_s)

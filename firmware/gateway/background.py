@@ -152,21 +152,26 @@ class Clocks:
         table.unload(table.LATE)
         return at_s, not is_sure
 
-    def learn(self, lock, number, date, last_date):
-        """What the date of a record tells about the last change of the clock; `last_date`: of the record before."""
-        if lock.shown and date is not None:
-            from firmware.lib import shown
+    def learn(self, lock, number, date, last_date, is_new_log=False):
+        """What the date of a record tells about the last change of the clock; `last_date`: of the record before.
+        `is_new_log`: the numbers have begun anew with this record."""
+        if not lock.shown:
+            return
+        from firmware.lib import shown
 
+        if is_new_log:
+            lock.shown = shown.renumbered(lock.shown)
+        elif date is not None:
             last_s = None if last_date is None else dates.to_unix(last_date)
             lock.shown = shown.learned(lock.shown, number, dates.to_unix(date), last_s, self._clock.now())
 
-    def _changed(self, lock, offset, read_s, since_s):
-        """The clock shows another offset, since a moment after `since_s`; the log was read to its end at `read_s`, or
-        0."""
+    def _changed(self, lock, offset, log_end, since_s):
+        """The clock shows another offset, since a moment after `since_s`. `log_end`: the number that the next record to
+        be read has at least, and when that was the end of the log, or 0."""
         from firmware.lib import shown
 
         if lock.shown_min != offset:
-            first = self._next_number(lock)
+            first, read_s = log_end or (self._next_number(lock), 0)
             lock.shown = shown.changed(lock.shown, offset, first, read_s, since_s, self._clock.now())
             self._log.info("offset", addr=lock.address, offset_min=offset)
 
@@ -185,8 +190,12 @@ class Clocks:
         now_s = self._clock.now()
         for offset in [zone.offset_at(rule, now_s)] + zone.offsets(rule):
             if date is not None and -_NEAR_S <= dates.to_unix(date) - 60 * offset - now_s <= _NEAR_S:
-                since_s = lock.clock_s if lock.shown else zone.since(rule, now_s, offset) or 0
-                self._changed(lock, offset, 0, since_s)
+                since_s = lock.clock_s
+                if not lock.shown:
+                    since_s = zone.since(rule, now_s, offset) or 0
+                    if since_s:  # what it wrote just before may bear dates of just after
+                        since_s += 60 * (zone.offsets(rule)[-1] - offset) + _NEAR_S
+                self._changed(lock, offset, None, since_s)
                 return
         if not lock.shown:  # no clock of this zone: what it wrote so far is not known
             lock.shown = shown.changed(b"", shown.NO_OFFSET, 0, 0, 0, 0)
@@ -239,17 +248,19 @@ class Clocks:
         is_set = drift_s is None or not -limit_s <= drift_s <= limit_s
         if is_set:
             self._seen(lock, lock.zone or rule, date)
-            was_min = lock.shown_min
-            read_s = await self._read_log(session, must_yield) if was_min != offset else 0
+            is_other = lock.shown_min != offset
+            log_end = await self._read_log(session, must_yield) if is_other else None
             since_s = self._clock.now()
             offset = zone.offset_at(rule, since_s)
             if not lock.admin_ps:
                 await session.prove()
             plain = session_client.set_clock(zone.to_wall(rule, since_s))
             await session.change(opcodes.SET_CLOCK, plain, bool(lock.admin_ps))
-            self._changed(lock, offset, read_s, since_s)
-            if was_min != offset and await self._read_log(session, must_yield):  # what follows is by the new offset
-                lock.shown = shown.settled(lock.shown, self._next_number(lock))
+            self._changed(lock, offset, log_end, since_s)
+            if is_other:
+                log_end = await self._read_log(session, must_yield)
+                if log_end:  # what follows is by the new offset
+                    lock.shown = shown.settled(lock.shown, log_end[0])
             left_s = self._ahead_s(await self._read(session), offset)
             self._log.info("clock_set", addr=lock.address, drift_s=drift_s, left_s=left_s, offset_min=offset)
         else:
@@ -267,13 +278,13 @@ class Clocks:
         return self.records.buffer(lock).cursor if self.records else 0  # type: ignore[attr-defined]
 
     async def _read_log(self, session, must_yield):
-        """Read what the lock recorded by its clock of before -> when its end was reached, or 0."""
+        """Read what the lock recorded -> (the number behind its end, when that was), or None."""
         if self.records is None:
-            return 0
+            return None
         try:
             result = await self.records.read(session, must_yield or (lambda: False))  # type: ignore[attr-defined]
         except FirmwareError as err:
             if not err.is_answer:
                 raise
-            return 0  # a lock that tells no records has a clock all the same
-        return 0 if result["more"] else self._clock.now()
+            return None  # a lock that tells no records has a clock all the same
+        return None if result["more"] else (result["cursor"], self._clock.now())

@@ -24,6 +24,7 @@ _COMMAND_S = const(30)
 _LONG_S = const(120)  # reading a whole log, enrolling a finger
 _VOLATILE_MAX_S = const(30)  # security.md CMD-3: however late `exp` is
 _MAX_S = const(120)
+_FAR_MS = const(366 * 86400000)  # nobody means that
 _ALARMS_PER_MIN = const(4)
 _FORGOTTEN = ("busy", "rate_limited")  # codes of results that are not kept: the id may come again
 _ADMIT_MS = const(20000)  # opening sealed arguments takes seconds on a board
@@ -230,5 +231,7 @@ class Bridge:
         left_ms = command.exp * 1000 - clock.now_ms()
         if left_ms <= 0:
             raise Expired("past its exp")
+        if left_ms > _FAR_MS:
+            raise BadRequest("exp lies more than a year ahead")
         max_s = _VOLATILE_MAX_S if request.is_volatile else _MAX_S  # of a durable one `jobs` sees to it
         return ticks_add(ticks_ms(), min(left_ms, max_s * 1000))

@@ -255,7 +255,7 @@ class Records:
                     limit = min(limit, pages.asked + _SLICE)
                     continue
                 last_date, date = date, records.decode(raw).date
-                self._clocks.learn(lock, number, date, last_date)
+                self._clocks.learn(lock, number, date, last_date, is_new_log)
                 if is_full:
                     plan.looked = number + 1
                 else:

@@ -7,6 +7,7 @@ of range, too long).
 
 import hashlib
 
+from firmware.lib import dates
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, ProtocolError
 from firmware.lib.strict_json import Reader
@@ -59,10 +60,6 @@ def _canonical(state, value):
         state.update(content)
 
 
-def _is_int(value):
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _id_of(members):
     """The request's id if it is one that may be echoed, else None."""
     value = members.get("id")
@@ -106,8 +103,11 @@ def parse(payload):
     if not isinstance(args, dict):
         raise _bad("args must be an object", id)
     exp = members.get("exp")
-    if exp is not None and not (_is_int(exp) and exp >= 0):
-        raise _bad("exp must be whole Unix seconds", id)
+    if exp is not None:
+        try:
+            dates.check_unix(exp, "exp", 0)
+        except BadRequest as err:
+            raise _bad(str(err), id)
     return Command(id, op, args, exp, sealed)
 
 

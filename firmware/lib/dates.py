@@ -4,8 +4,8 @@ A date6 is the tuple (year, month, day, hour, minute, second) with the full year
 Source: lock-ble-link.md glossary (D5, D6), 8.5; lock-ble-commands.md 1.2.
 """
 
-from firmware.lib.compat import const
-from firmware.lib.errors import ProtocolError
+from firmware.lib.compat import const, is_whole
+from firmware.lib.errors import BadRequest, ProtocolError
 
 UNIX_2000 = const(946684800)  # the years that have dates, in Unix seconds
 UNIX_2100 = const(4102444800)
@@ -107,6 +107,19 @@ def from_seconds(n):
         raise ProtocolError("%d s is no date" % n)
     rest = n % _DAY_S
     return from_days(n // _DAY_S) + (rest // 3600, rest % 3600 // 60, rest % 60)
+
+
+def check_unix(value, key, low=UNIX_2000):
+    """The value of `key` if it is whole Unix seconds, from `low` to 2099. Raises BadRequest that says what it is like:
+    every date that somebody gives is checked here."""
+    if is_whole(value, low, UNIX_2100 - 1):
+        return value
+    text = "%s must be whole Unix seconds from %s to 2099" % (key, "2000" if low else "0")
+    if is_whole(value, UNIX_2000 * 1000, UNIX_2100 * 1000):
+        text = "%s is in milliseconds: give Unix seconds" % key
+    elif is_whole(value, UNIX_2100, 1 << 80):
+        text = "%s lies too far ahead: %s" % (key, text)
+    raise BadRequest(text)
 
 
 def from_unix(unix_s):

@@ -61,7 +61,7 @@ def count(kind, start):
     if kind == ERASE:
         return 1
     if FIRST_RECURRING <= kind <= LAST_RECURRING and recurrence.falls(kind - FIRST_RECURRING, start // 24):
-        return 24 - start % 24  # none runs over midnight
+        return 24  # hours of the window
     return 0
 
 

@@ -53,10 +53,10 @@ def _side(entry, before, number, local_s):
     clock showed UTC."""
     read_s, since_s, until_s, first, certain, offset = entry
     may_follow = local_s - 60 * offset >= since_s - _SLACK_S
-    if before is None:
-        return may_follow
     if certain != _UNKNOWN and not _is_before(number, certain):
         return True
+    if before is None:
+        return may_follow and certain == _UNKNOWN
     if _is_before(number, first):
         return False
     may_precede = read_s - _SLACK_S <= local_s - 60 * before <= until_s + _SLACK_S
@@ -75,6 +75,12 @@ def offset_of(history, number, local_s):
     else:
         return None, False
     return (None, False) if entry[5] == NO_OFFSET else (entry[5], True)
+
+
+def renumbered(history):
+    """The history of a log whose numbers have begun anew: all of it is of after the latest change."""
+    offset = last_offset(history)
+    return b"" if offset is None else changed(b"", offset, 0, 0, 0, 0)
 
 
 def settled(history, certain):

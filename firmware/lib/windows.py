@@ -49,8 +49,8 @@ def cyclic(raw):
 def passage(raw):
     """Windows of 0x66, seven bytes each -> tuple of windows. Kinds: 1 day of the week (0 every day), 2 day and month.
 
-    All times zero is the whole day. None runs over midnight; the wire knows no 24:00, so an end of 23:59 stands for it,
-    else a door that is to stay open for days would lock for the last minute of each.
+    All times zero is the whole day. An end before the start is on the next day. The wire knows no 24:00, so an end of
+    23:59 stands for it, else a door that is to stay open for days would lock for the last minute of each.
     """
     read = []
     for at in range(0, len(raw), _WINDOW_LEN):
@@ -61,7 +61,7 @@ def passage(raw):
             opens, closes = hours
             if closes == _DAY_MIN - 1 or opens == closes == 0:
                 closes = _DAY_MIN
-            length = closes - opens  # below zero: never open
+            length = closes - opens if opens <= closes else closes - opens + _DAY_MIN  # of equal times nothing
             if kind == 1 and day <= 7:
                 window = (1 << (day - 1) if day else _EVERY_DAY, 0, 0, opens, length)
             elif kind == 2:

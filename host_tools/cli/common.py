@@ -8,9 +8,8 @@ import contextlib
 import functools
 import os
 import signal
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,11 +19,13 @@ from firmware.lib.errors import FirmwareError
 from host_tools import screen
 from host_tools.cli import ending
 from host_tools.errors import HostError, Interrupted
+from host_tools.owner import zones
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.screen import Table, err, out, styled
 from host_tools.text import decoded
 
 Lock = Annotated[str, typer.Argument(help="Name, address or id of the lock, as in `gatehouse keys list`")]
+Zone = Annotated[str, typer.Option("--zone", help="Time zone of the lock: Europe/Berlin, UTC+2, here")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
 
 
@@ -205,14 +206,31 @@ def _text(key: str, value: Any) -> str:
     return str(value)
 
 
-def when(unix_s: float) -> str:
-    """Local date and time."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_s))
+def where(lock: str) -> Callable[[], tzinfo | None]:
+    """For `times`: the zone of a lock, asked for when a date needs it. HostError `no_zone` then, if it is not known; a
+    lock that the key book does not hold is taken to be where this computer is."""
+
+    def zone() -> tzinfo | None:
+        entry = known_entry(lock)
+        return zones.RuleZone(zones.rule_of(entry)) if entry else None
+
+    return zone
 
 
-def local(text: str) -> str:
-    """ISO 8601 in UTC, as gateways publish it, as local date and time; anything else as it is."""
+def zone_of(lock: str) -> tzinfo | None:
+    """For `when` and `local`: the zone of a lock, None where it is not known."""
+    with reporting():
+        return zones.of(known_entry(lock))
+
+
+def when(unix_s: float, zone: tzinfo | None = None) -> str:
+    """Date, time and zone, of a lock (`zone_of`) or of this computer."""
+    return zones.when(unix_s, zone)
+
+
+def local(text: str, zone: tzinfo | None = None) -> str:
+    """ISO 8601 in UTC, as gateways publish it, as `when`; anything else as it is."""
     try:
-        return when(datetime.fromisoformat(text).timestamp())
+        return when(datetime.fromisoformat(text).timestamp(), zone)
     except (ValueError, OverflowError):
         return text

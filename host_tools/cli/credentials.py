@@ -6,6 +6,7 @@ gateway; lists name a card by its slot. A fob is added from this computer near t
 
 import re
 from collections.abc import Callable
+from datetime import tzinfo
 from typing import Annotated
 
 import typer
@@ -156,14 +157,21 @@ def _names_of(lock: str) -> names.Names:
         return names.Names(common.known_entry(lock))
 
 
-def _show(title: str, items: list[dict], columns: dict[str, Callable], as_json: bool, none: str = "none") -> None:
+def _show(
+    title: str,
+    items: list[dict],
+    columns: dict[str, Callable],
+    as_json: bool,
+    where: tzinfo | None,
+    none: str = "none",
+) -> None:
     """A table: `columns` maps headings to functions of an item; from, until, hours and state come after them."""
     if as_json:
         out.print_json(data=items)
         return
     table = Table(*columns, "from", "until", "hours", "state", title=title)
     for item in items:
-        dates = [common.local(str(item[key])) if item.get(key) else "" for key in ("start", "end")]
+        dates = [common.local(str(item[key]), where) if item.get(key) else "" for key in ("start", "end")]
         state = item.get("state") or _STATES.get(item.get("status"), "")
         cells = [cell(item) for cell in columns.values()]
         table.add_row(
@@ -222,7 +230,7 @@ def card_add(
     """Let a card in by its number: printed on it, or read by a phone or another reader."""
     with common.reporting():
         args, secret = _read_number(turned)
-        args |= when.args()
+        args |= when.args(common.where(lock))
     title, result = via.ask(lock, "card_add", args, secret=True, note=_kept("card", name, args, None, secret))
     done(title, "takes the card", result, as_json)
 
@@ -233,7 +241,7 @@ def card_enrol(
 ) -> None:
     """Let in the card that somebody holds to the lock within ten seconds."""
     with common.reporting():
-        args = when.args()
+        args = when.args(common.where(lock))
     title, result = via.ask(lock, "card_enrol", args, note=_kept("card", name, args))
     done(title, "takes the card", result, as_json)
 
@@ -261,7 +269,7 @@ def card_change(
         _rename(lock, "card", name, None, secret, args.get("who"))
         return
     with common.reporting():
-        args |= times.limits(start, end, days, hours)
+        args |= times.limits(start, end, days, hours, common.where(lock))
         note = _kept("card", name, args, None, secret)
     title, result = via.ask(lock, "card_change", args, secret=True, note=note)
     done(title, "has the card's new period", result, as_json)
@@ -321,7 +329,7 @@ def card_list(
         if are_lost:
             each["state"] = "lost"
     columns = {"slot": lambda item: item["slot"], "whose": lambda item: item["name"] or item.get("who")}
-    _show(title, items, columns, as_json, "no %scards" % ("lost " if are_lost else ""))
+    _show(title, items, columns, as_json, common.zone_of(lock), "no %scards" % ("lost " if are_lost else ""))
 
 
 # --- fingerprints
@@ -337,7 +345,7 @@ def fingerprint_enrol(
 ) -> None:
     """Take in a finger, which has to be pressed on the lock several times."""
     with common.reporting():
-        args = when.args()
+        args = when.args(common.where(lock))
     title, result = via.ask(lock, "fingerprint_enrol", args, note=_kept("fingerprint", name, args))
     done(title, "knows the finger", result, as_json)
 
@@ -354,7 +362,7 @@ def fingerprint_change(
     """Change when a finger opens, or whose it is; to open for ever again it has to be deleted and enrolled anew."""
     number = _number_of(lock, which)
     with common.reporting():
-        args = {"number": number, **when.args()}
+        args = {"number": number, **when.args(common.where(lock))}
         note = _kept("fingerprint", name, args, number)
     if name and len(args) == 1:
         _rename(lock, "fingerprint", name, number)
@@ -386,7 +394,7 @@ def fingerprint_list(lock: common.Lock, via: Gateway, as_json: common.Json = Fal
     for each in items:
         each["name"] = known.named("fingerprint", each.get("number"))
     columns = {"number": lambda item: item.get("number"), "name": lambda item: item["name"]}
-    _show(title, items, columns, as_json)
+    _show(title, items, columns, as_json, common.zone_of(lock))
 
 
 # --- key fobs
@@ -421,7 +429,7 @@ def fob_change(
     """Change when a fob opens, without any limit: always; or whose it is."""
     address = _address_of(lock, via, which)
     with common.reporting():
-        args = {"mac": address, **when.args()}
+        args = {"mac": address, **when.args(common.where(lock))}
         note = _kept("fob", name, args, None, address)
     if name and len(args) == 1:
         _rename(lock, "fob", name, None, address)
@@ -458,4 +466,4 @@ def fob_list(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> N
         "battery": lambda item: "%s %%" % item.get("battery"),
         "heard": lambda item: "just now" if item.get("online") else "",
     }
-    _show(title, items, columns, as_json)
+    _show(title, items, columns, as_json, common.zone_of(lock))

@@ -52,7 +52,7 @@ def host(ident: str) -> dict:
     }
     try:
         entry = common.key_book().find(ident)
-        known = ("model", "features", "scene", "paired_at", "utc_offset_min", "provisional")
+        known = ("model", "features", "scene", "paired_at", "zone", "zone_rule", "provisional")
         facts["key_book"] = {key: getattr(entry, key) for key in known}
         facts["key_book"]["credentials"] = {
             kind: sum(each["kind"] == kind and not each["gone"] for each in entry.credentials)

@@ -20,7 +20,7 @@ from host_tools.gateway.ekeys import GatewayEkeys
 from host_tools.near import holder
 from host_tools.near.ekeys import LocalEkeys
 from host_tools.near.local_link import local_link
-from host_tools.owner import ekeys
+from host_tools.owner import ekeys, zones
 from host_tools.owner.ekeys import EkeyStore
 from host_tools.owner.keybook import OWN_MODELS, Entry, KeyBook
 from host_tools.screen import Table
@@ -56,15 +56,15 @@ def _tell(entry: Entry, result: Any, text: str) -> None:
         out.print(text)
 
 
-def _period(kind: str, start: str, end: str) -> tuple[int | None, int | None]:
+def _period(kind: str, start: str, end: str, where: times.Where) -> tuple[int | None, int | None]:
     if kind in (ekeys.PERMANENT, ekeys.ONCE) and not (start or end):
         return None, None
     if kind == ekeys.PERMANENT:
         raise HostError("bad_request", "a permanent ekey has no period")
     if not end:
         raise HostError("bad_request", "the end must lie after the start", "give --until")
-    begin = times.read_moment(start or "now")
-    return begin, times.read_moment(end, begin)
+    begin = times.read_moment(start or "now", None, where)
+    return begin, times.read_moment(end, begin, where)
 
 
 def _hours(days: str, hours: str) -> dict | None:
@@ -94,7 +94,7 @@ def send(
         at_hours = _hours(days, hours)
         kind = ekeys.ONCE if once else ekeys.TIMED if end or start else ekeys.PERMANENT
         kind = ekeys.RECURRING if at_hours else kind
-        ekey = ekeys.Ekey(0, person, kind, *_period(kind, start, end), bool(remote), hours=at_hours)
+        ekey = ekeys.Ekey(0, person, kind, *_period(kind, start, end, common.where(lock)), bool(remote), hours=at_hours)
         ekeys.check(person, ekey)
         entry = key_book().find(lock)
         path = Path(to or "%s.%s.json" % (entry.id, re.sub(r"[^A-Za-z0-9]+", "-", person)))
@@ -148,7 +148,7 @@ def list_(
         return
     table = Table("person", "kind", "from", "until", "remote", "state", title=entry.name)
     for row in rows:
-        dates = [common.when(row[key]) if row[key] else "" for key in ("start", "end")]
+        dates = [common.when(row[key], zones.of(entry)) if row[key] else "" for key in ("start", "end")]
         style = "dim" if row["state"] in (ekeys.FROZEN, ekeys.DELETED, ekeys.RESET) else None
         style = "red" if row["state"] == "expired" else "yellow" if "expires" in row["state"] else style
         table.add_row(row["person"], row["kind"], *dates, "yes" if row["remote"] else "", row["state"], style=style)
@@ -189,7 +189,7 @@ def change(
 ) -> None:
     """Change the period or the right to open through a gateway. The person's file stays as it is."""
     with reporting():
-        period = _period(ekeys.TIMED, start, end) if end or start else None
+        period = _period(ekeys.TIMED, start, end, common.where(lock)) if end or start else None
         if permanent and period:
             raise HostError("bad_request", "a permanent ekey has no period")
 

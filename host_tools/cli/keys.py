@@ -11,8 +11,9 @@ from host_tools.cli import common
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.options import App
 from host_tools.errors import HostError
-from host_tools.owner import bundles
+from host_tools.owner import bundles, zones
 from host_tools.owner.ekeys import write_private
+from host_tools.owner.keybook import Entry
 from host_tools.screen import Table
 
 app = App(no_args_is_help=True, help="The key book: what opens your locks.")
@@ -43,6 +44,7 @@ def import_(
     file: Annotated[str, typer.Argument(help='VirtualKey or lockData JSON; "-" reads standard input')],
     name: Annotated[str, typer.Option("--name", help="Name to keep it under (a file with one lock)")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite locks that are in the key book")] = False,
+    zone: common.Zone = "",
 ) -> None:
     """Add the locks of another program's key file to the key book."""
     with reporting():
@@ -54,14 +56,40 @@ def import_(
         if name and len(entries) != 1:
             raise HostError("bad_request", "--name is for a file with one lock; this one has %d" % len(entries))
         book = key_book()
-        known = {each.mac for each in book.entries()}
+        known = {each.mac: each for each in book.entries()}
         for entry in entries:
             if entry.mac in known and not replace:
                 raise HostError("refused", "%s is in the key book already" % entry.mac, "add --replace to overwrite")
         for entry in entries:
+            if entry.mac in known and not entry.zone_rule:
+                entry.zone, entry.zone_rule = known[entry.mac].zone, known[entry.mac].zone_rule
+        _place(entries, zone)
+        for entry in entries:
             entry.name = name or entry.name
             book.put(entry)
             out.print("kept %s (%s)" % (entry.name, entry.mac))
+
+
+def _place(entries: list[Entry], zone: str) -> None:
+    """Give entries their time zone: the one that is named, else that of the file, else the one that somebody at the
+    terminal says. Without any it stays unknown."""
+    unknown = [entry for entry in entries if not entry.zone_rule]
+    if not zone and unknown and screen.asks():
+        zone = screen.ask("these keys do not say in which time zone the lock is: which?", default=zones.here().name)
+    if zone:
+        place = zones.find(zone)
+        for entry in entries:
+            entry.zone, entry.zone_rule = place.name, zones.choose(place, True)
+        if place.missed:
+            common.err.print("note: %s" % zones.explain(place))
+        return
+    for entry in entries:
+        if entry in unknown:
+            text = "note: the time zone of %s is not known: no gateway sets its clock, or takes a date for it; %s"
+            common.err.print(text % (entry.name, "run `gatehouse time zone`, or import with --zone"))
+        else:
+            text = "note: %s is taken to be always at %s, as its keys say; `gatehouse time zone` names its place"
+            common.err.print(text % (entry.name, entry.zone))
 
 
 @app.command("export")

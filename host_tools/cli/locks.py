@@ -12,6 +12,7 @@ from host_tools.cli.common import key_book, out, progress, run
 from host_tools.cli.reach import Gateway
 from host_tools.errors import HostError
 from host_tools.near import pairing, sightings
+from host_tools.owner import zones
 from host_tools.owner.keybook import Entry, KeyBook, lock_id
 
 _TOUCH_S = 60
@@ -27,6 +28,7 @@ def pair(
     hand_over: Annotated[
         bool | None, typer.Option("--import/--no-import", help="Hand the keys to a gateway, or do not ask")
     ] = None,
+    zone: common.Zone = zones.HERE,
     confirm: Annotated[bool, typer.Option("--confirm", help="Ask a lock whether it kept a cut-off pairing")] = False,
 ) -> None:
     """Pair with a lock beside this computer and keep its keys in the key book."""
@@ -38,7 +40,9 @@ def pair(
         name = screen.ask("name of the lock", default="")
     if remote is None and asks:
         remote = screen.confirm("allow unlocking through a gateway (remote unlock)?", default=False)
-    entry = _pair(key_book(), name, mac, remote)
+    with common.reporting():
+        place = zones.find(zone)
+    entry = _pair(key_book(), name, mac, remote, place)
     if hand_over is None and asks:
         hand_over = screen.confirm("hand the keys to a gateway now?", default=True)
     if hand_over:
@@ -47,7 +51,7 @@ def pair(
         out.print("next: gatehouse import '%s'" % entry.name)
 
 
-def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entry:
+def _pair(book: KeyBook, name: str, mac: str, remote: bool | None, place: zones.Place) -> Entry:
     wanted = lock_id(mac)
     out.print("warning: %s" % pairing.SNIFFING_WARNING, style="yellow")
 
@@ -59,12 +63,13 @@ def _pair(book: KeyBook, name: str, mac: str, remote: bool | None) -> Entry:
         if sighting is None:
             todo = "touch its keypad within %d s of starting; a paired lock must be reset first" % _TOUCH_S
             raise HostError("not_near", "no lock that can be paired was heard", todo)
-        return await pairing.pair(sighting, book, name or sighting.name or sighting.mac, remote, progress=step)
+        return await pairing.pair(sighting, book, name or sighting.name or sighting.mac, remote, place, step)
 
     outcome = common.run_near("touch the keypad of the lock ...", work)
     entry = outcome.entry
     switch = {True: "on", False: "off", None: "unknown"}[outcome.remote_unlock]
     values: dict = {"name": entry.name, "address": entry.mac, **outcome.details, "remote unlock": switch}
+    values["time zone"] = entry.zone
     if outcome.autolock_s is not None:
         values["auto-lock"] = "%d s" % outcome.autolock_s if outcome.autolock_s else "off"
     if outcome.notes:
@@ -97,6 +102,9 @@ async def _import(entry: Entry, via: Gateway) -> None:
         with progress("gateway %s is checking the keys at the lock ..." % chosen):
             result = await gateways.hand_over(chosen, entry)
     common.show("gateway %s has the keys of %s" % (chosen, entry.name), result.get("data") or {})
+    if not entry.zone_rule:
+        text = "note: the time zone of %s is not known: its clock is not set, and no date can be given; run `%s`"
+        common.err.print(text % (entry.name, "gatehouse time zone '%s' --zone Europe/Berlin" % entry.name))
 
 
 def forget(lock: common.Lock, via: Gateway) -> None:

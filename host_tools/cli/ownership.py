@@ -1,6 +1,8 @@
 """`gatehouse delete`, `name`, `basics`, `rename`, `import-credentials`, `time zone`: the owner and the lock itself."""
 
 import contextlib
+import itertools
+import time
 from collections.abc import Callable
 from typing import Annotated
 
@@ -12,7 +14,9 @@ from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.control import time_app
 from host_tools.cli.reach import AnyChange, AnyGateway, Broker, done, is_kept
 from host_tools.errors import HostError
-from host_tools.near import ownership, pairing, sightings, transfer
+from host_tools.near import ownership, sightings, transfer
+from host_tools.owner import zones
+from host_tools.owner.keybook import Entry
 from host_tools.screen import Table
 
 
@@ -96,28 +100,50 @@ def basics(
 def zone(
     lock: common.Lock,
     via: AnyChange,
+    name: Annotated[str, typer.Option("--zone", help="Where it is: Europe/Berlin, here, UTC+2, or a POSIX rule")] = "",
     offset: Annotated[int | None, typer.Option("--utc-offset", help="Minutes ahead of UTC", min=-960, max=960)] = None,
-    here: Annotated[bool, typer.Option("--from-computer", help="As this computer's clock shows it today")] = False,
+    here: Annotated[bool, typer.Option("--from-computer", help="Where this computer is: as --zone here")] = False,
+    fixed: Annotated[bool, typer.Option("--fixed", help="Changes one by one, where no rule tells them")] = False,
     as_json: common.Json = False,
 ) -> None:
-    """Tell a lock which local time it is to show, such as when daylight saving begins or ends."""
+    """Say in which time zone a lock is; its gateway then sets its clock when summer time begins and ends. Without an
+    option: show what is known."""
     entry = common.entry_of(lock)
+    if not name and offset is None and not here:
+        common.show(entry.name, _zone_of(entry), as_json)
+        return
     with reporting():
-        if (offset is None) == (not here):
-            raise HostError("bad_request", "which zone?", "give --utc-offset MINUTES or --from-computer")
-        minutes = pairing.offset_min() if offset is None else offset
+        if (1 if name else 0) + (0 if offset is None else 1) + (1 if here else 0) != 1:
+            raise HostError("bad_request", "which zone?", "give one of --zone, --utc-offset, --from-computer")
+        place = zones.plain(offset) if offset is not None else zones.find(name or zones.HERE)
+        rule = zones.choose(place, fixed)
         book = key_book()
     if via.near:
         text = "%s: setting its clock ..." % entry.name
-        facts = common.run_near(text, lambda step: ownership.set_clock(book, entry, minutes))
+        facts = common.run_near(text, lambda step: ownership.set_clock(book, entry, place.name, rule))
     else:
-        _, result = via.ask(entry.id, "zone_set", {"utc_offset_min": minutes})
+        _, result = via.ask(entry.id, "zone_set", {"zone": rule})
+        ownership.keep_zone(book, entry, place.name, rule)
         if is_kept(result):
             done(entry.name, "", result, as_json)
             return
-        ownership.keep_zone(book, entry, minutes)
         facts = result.get("data") or {}
-    common.show("%s shows the time of UTC%+d min" % (entry.name, minutes), facts, as_json)
+    common.show("%s shows the time of %s" % (entry.name, place.name), facts, as_json)
+
+
+def _zone_of(entry: Entry) -> dict:
+    """What is known of a lock's zone, for people and JSON."""
+    where = zones.of(entry)
+    if where is None:
+        return {"zone": None, "rule": None, "next changes": []}
+    now_s = int(time.time())
+    turns = itertools.islice(zones.told(entry.zone_rule, now_s, now_s + 2 * 366 * 86400), 2)
+    return {
+        "zone": entry.zone,
+        "rule": entry.zone_rule,
+        "now": zones.when(now_s, where),
+        "next changes": [zones.when(at_s, where) for at_s, _ in turns],
+    }
 
 
 def import_credentials(

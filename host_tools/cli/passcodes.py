@@ -13,7 +13,7 @@ from host_tools.cli.reach import Change, Gateway, done, target
 from host_tools.errors import HostError, Pending, Unknown
 from host_tools.gateway.credentials import Passcodes, issued_unused, prefix_clashes
 from host_tools.near import ownership
-from host_tools.owner import codes, minting, names
+from host_tools.owner import codes, minting, names, zones
 from host_tools.owner.keybook import Entry
 from host_tools.screen import Table, styled
 
@@ -118,7 +118,7 @@ def add(
                 raise HostError("bad_request", "a recurring code needs --days, --at and --hours")
             args.update(type="cyclic", days=days, from_min=_minutes(opens), hours=hours)
         elif end or start or once:
-            begin, until = times.read_period(start, end)
+            begin, until = times.read_period(start, end, common.where(lock))
             args.update(type="once" if once else "period", start=begin, end=until)
         entry = common.known_entry(lock)
         if name:
@@ -196,7 +196,7 @@ def change(
         if bool(start) != bool(end):
             raise HostError("bad_request", "a period needs both start and end", "give --from and --until")
         if end:
-            args["start"], args["end"] = times.read_period(start, end)
+            args["start"], args["end"] = times.read_period(start, end, common.where(lock))
         if len(args) == 1 and not name:
             raise HostError("bad_request", "nothing to change", "give --new, --from and --until, or --name")
     if len(args) == 1:
@@ -296,8 +296,9 @@ def list_(
         out.print_json(data=items)
         return
     table = Table("passcode", "name", "type", "from", "until", "state", title=title)
+    where = zones.of(entry)
     for each in items:
-        dates = [common.local(str(each[key])) if each.get(key) else "" for key in ("start", "end")]
+        dates = [common.local(str(each[key]), where) if each.get(key) else "" for key in ("start", "end")]
         kind = str(each.get("type"))
         if "from_min" in each:
             opens = int(each["from_min"])
@@ -318,14 +319,14 @@ def mint(
 
     Times are cut to the hour. It has to be used within 24 hours of its start (one-time: 6). A recurring code's --from
     and --until are its hours on the first day. Codes that start in the hour of an erasure are
-    dead: give a later --from. A random entry of nine digits opens with a chance below 4 in a million.
+    dead: give a later --from. A random entry of nine digits opens with a chance below 5 in a million.
     """
     with reporting():
         if kind not in minting.KINDS:
             raise HostError("bad_request", "no such type", _KINDS_HELP)
         needs_end = kind == minting.TIMED or kind in minting.RECURRING
-        begin = times.read_moment(start or "now")
-        until = times.read_moment(end, begin) if end else None
+        begin = times.read_moment(start or "now", None, common.where(lock))
+        until = times.read_moment(end, begin, common.where(lock)) if end else None
         if needs_end != (until is not None):
             raise HostError("bad_request", "this type %s --until" % ("needs" if needs_end else "has no"))
         book = key_book()

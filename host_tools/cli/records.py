@@ -2,6 +2,7 @@
 upload` reads a whole log once more."""
 
 import time
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from host_tools.gateway.record_words import is_alarm, words
 from host_tools.gateway.records_batch import wall
 from host_tools.gateway.records_inflow import QUIET_S, Inflow
 from host_tools.gateway.records_store import Choice, RecordStore
-from host_tools.owner import names
+from host_tools.owner import names, zones
 from host_tools.owner.keybook import Entry
 from host_tools.screen import Table
 
@@ -59,7 +60,7 @@ def records(
         ident, name = target(lock)
         entry = common.known_entry(ident)  # without it: no names, and nothing may be deleted
         whose = names.Names(entry)
-        choice = _choice(since, until, half_year, kind, person, number, whose)
+        choice = _choice(since, until, half_year, kind, person, number, whose, lambda: zones.of(entry))
         choice.listed, choice.failed = listed, failed
         with RecordStore() as store:
             if delete or clear:
@@ -83,7 +84,7 @@ def records(
     if as_json:
         out.print_json(data={"lock": ident, "lost": lost, "total": total, "page": page, "records": rows})
         return
-    _show(rows, name, total, size, page)
+    _show(rows, name, total, size, page, zones.of(entry))
     if lost:
         err.print("%d records are missing here: the lock had overwritten them before they could be read" % lost)
     if any(each["approx"] for each in rows):
@@ -95,16 +96,23 @@ def records(
 
 
 def _choice(
-    since: str, until: str, half_year: bool, kind: str, person: str, number: int | None, whose: names.Names
+    since: str,
+    until: str,
+    half_year: bool,
+    kind: str,
+    person: str,
+    number: int | None,
+    whose: names.Names,
+    where: times.Where,
 ) -> Choice:
     choice = Choice(who=number)
     if half_year:
         choice.until = int(time.time()) + 1
         choice.since = records_export.six_months_before(choice.until - 1)
     if since:
-        choice.since = times.read_moment(since)
+        choice.since = times.read_moment(since, None, where)
     if until:
-        choice.until = times.read_moment(until)
+        choice.until = times.read_moment(until, None, where)
     if kind:
         if kind not in _KINDS:
             raise HostError("bad_request", "no such kind: %s" % kind, "one of: " + ", ".join(_KINDS))
@@ -143,16 +151,16 @@ def _which(store: RecordStore, ident: str, which: str) -> list[int]:
     return [each["id"] for each in found]
 
 
-def _when(record: dict) -> str:
-    """Local time; `~` before it when it may be off by a change of the lock's clock. Where it is not known, what the
+def _when(record: dict, where: tzinfo | None) -> str:
+    """Time at the lock; `~` before it when it may be off by a change of the clock. Where it is not known, what the
     lock's clock showed, with `*`."""
     if record.get("ts"):
-        return ("~" if record.get("approx") else "") + common.local(record["ts"])
+        return ("~" if record.get("approx") else "") + common.local(record["ts"], where)
     shown = wall(record.get("date"))
     return "" if shown is None else "%s *" % shown.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _show(rows: list[dict], name: str, total: int, size: int, page: int) -> None:
+def _show(rows: list[dict], name: str, total: int, size: int, page: int, where: tzinfo | None) -> None:
     pages = max(1, -(-total // size))
     title = name if pages == 1 else "%s, page %d of %d (%d records)" % (name, page, pages, total)
     table = Table("no.", "when", "what", "who", "battery", title=title)
@@ -160,7 +168,7 @@ def _show(rows: list[dict], name: str, total: int, size: int, page: int) -> None
         style = "bold red" if is_alarm(each["type"]) else "yellow" if each["ok"] is False else ""
         battery = "" if each["battery"] is None else "%s %%" % each["battery"]
         number = "%s%s" % (each["rec"], " !" if each["conflict"] else "")
-        table.add_row(number, _when(each), words(each["type"]), each["name"], battery, style=style)
+        table.add_row(number, _when(each, where), words(each["type"]), each["name"], battery, style=style)
     out.print(table if rows else "no such records of %s (a lock writes none for its thumb turn or key)" % name)
 
 
@@ -174,7 +182,7 @@ async def _fetch(store: RecordStore, ident: str, name: str, whose: names.Names, 
         if follow:
             async for item in inflow.items():
                 who = whose.of(item.get("method"), item.get("who"))
-                out.print("%s  %s  %s  %s" % (_when(item), name, words(item.get("type")), who))
+                out.print("%s  %s  %s  %s" % (_when(item, common.zone_of(ident)), name, words(item.get("type")), who))
 
 
 def upload(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:

@@ -2,14 +2,24 @@
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Annotated
 
 import typer
 
+from firmware.lib import dates
 from host_tools.cli.options import OptionGroup
 from host_tools.errors import HostError
+from host_tools.owner import zones
+
+Where = Callable[[], tzinfo | None]
+
+
+def computers() -> None:
+    """The zone of dates that are about no lock: this computer's."""
+
 
 From = Annotated[str, typer.Option("--from", help="Valid from: 2026-05-01T15:00 or now")]
 Until = Annotated[str, typer.Option("--until", help="Valid until: 2026-05-03T11:00 or +2d, +12h")]
@@ -29,38 +39,43 @@ class Limits(OptionGroup):
     days: Days = ""
     hours: Hours = ""
 
-    def args(self) -> dict:
+    def args(self, where: Where = computers) -> dict:
         """As arguments of an operation. Raises HostError."""
-        return limits(self.start, self.end, self.days, self.hours)
+        return limits(self.start, self.end, self.days, self.hours, where)
 
 
-def read_moment(text: str, base_s: float | None = None) -> int:
-    """`now`, `+90m` `+12h` `+2d` `+1w` (after `base_s`, else after now), or ISO 8601 local time -> Unix seconds."""
+def read_moment(text: str, base_s: float | None = None, where: Where = computers) -> int:
+    """`now`, `+90m` `+12h` `+2d` `+1w` (after `base_s`, else after now), or ISO 8601 -> Unix seconds. What names no
+    offset itself is the time of the zone that `where()` gives: a lock's, or for None this computer's. HostError."""
     if text == "now":
         return int(time.time())
     later = re.fullmatch(r"\+(\d{1,5})([mhdw])", text)
     if later:
         return int(time.time() if base_s is None else base_s) + int(later[1]) * _UNITS[later[2]]
     try:
-        return int(datetime.fromisoformat(text).timestamp())
+        datetime.fromisoformat(text)
+        found = zones.read_local(text, where())
+        if not dates.UNIX_2000 <= found < dates.UNIX_2100:
+            raise ValueError
+        return found
     except (ValueError, OverflowError, OSError):
         raise HostError("bad_request", "%r is no date" % text, "write 2026-05-01T15:00, now, or +2d")
 
 
-def read_period(start: str, end: str) -> tuple[int, int]:
+def read_period(start: str, end: str, where: Where = computers) -> tuple[int, int]:
     """--from (else now) and --until, which must come after it. Raises HostError."""
-    begin = read_moment(start or "now")
-    until = read_moment(end, begin) if end else None
+    begin = read_moment(start or "now", None, where)
+    until = read_moment(end, begin, where) if end else None
     if until is None or until <= begin:
         raise HostError("bad_request", "the end must lie after the start", "give --until")
     return begin, until
 
 
-def limits(start: str, end: str, days: str = "", hours: str = "") -> dict:
+def limits(start: str, end: str, days: str = "", hours: str = "", where: Where = computers) -> dict:
     """The options as arguments of an operation; {} for always. Raises HostError."""
     args: dict = {}
     if start or end:
-        begin, until = read_period(start, end)
+        begin, until = read_period(start, end, where)
         if until <= time.time():
             raise HostError("bad_request", "the end has passed already", "give a later --until")
         args.update(start=begin, end=until)
@@ -98,13 +113,11 @@ def read_time_of_day(text: str) -> int | None:
 
 
 def read_hours(text: str) -> tuple[int, int]:
-    """`08:00-18:00` -> minutes since midnight; the end may be 24:00, and lies after the start."""
+    """`08:00-18:00` -> minutes since midnight; the end may be 24:00. `22:00-06:00` ends on the next day."""
     first, last = (read_time_of_day(part) for part in text.replace(" ", "").partition("-")[::2])
-    if first is None or last is None or first >= last:
-        raise HostError(
-            "bad_request", "%r are no hours" % text, "write 08:00-18:00; hours over midnight are not offered"
-        )
-    return first, last
+    if first is None or last is None or first == last or first == 1440:
+        raise HostError("bad_request", "%r are no hours" % text, "write 08:00-18:00, or 22:00-06:00 over midnight")
+    return first, last or 1440
 
 
 def clock(minute: int) -> str:

@@ -307,7 +307,7 @@ def import_args(entry: Entry) -> dict:
         "group": entry.group,
         "org": entry.org,
         "name": entry.name,
-        "utc_offset_min": entry.utc_offset_min,
+        **({"zone": entry.zone_rule} if entry.zone_rule else {}),
     }
 
 

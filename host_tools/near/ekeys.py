@@ -1,10 +1,11 @@
 """The ekeys in a lock of ours, over a link from this computer (command 0xe8, `firmware/lib/README.md`)."""
 
-from firmware.lib import dates, opcodes
+from firmware.lib import dates, opcodes, zone
 from firmware.lib.errors import Unsupported
 from firmware.lib.messages import ekey_client
 from host_tools.near.local_link import is_own, walk
 from host_tools.near.lock_link import LockLink
+from host_tools.owner import zones
 from host_tools.owner.ekeys import Limits
 from host_tools.owner.keybook import Entry
 
@@ -22,12 +23,12 @@ class LocalEkeys:
     def _date(self, unix_s: int | None):
         if unix_s is None:
             return None
-        return dates.from_unix(unix_s, self._entry.utc_offset_min)[:5]
+        return zone.to_wall(zones.rule_of(self._entry), unix_s)[:5]
 
-    def _unix(self, date) -> int | None:
+    def _unix(self, date, is_last: bool = False) -> int | None:
         if date in (dates.NO_START, dates.NO_END):
             return None
-        return dates.to_unix(date, self._entry.utc_offset_min)
+        return zone.from_wall(zones.rule_of(self._entry), date, is_last)
 
     async def status(self) -> tuple[int, int]:
         """(flag position, uid to give out next). Raises Unsupported."""
@@ -59,7 +60,7 @@ class LocalEkeys:
         return {
             ekey.uid: Limits(
                 self._unix(ekey.start),
-                self._unix(ekey.end),
+                self._unix(ekey.end, True),
                 bool(ekey.flags & ekey_client.REMOTE),
                 bool(ekey.flags & ekey_client.ONCE),
                 bool(ekey.flags & ekey_client.FROZEN),

@@ -6,8 +6,9 @@ the lock judges itself, and this client lets it.
 
 import time
 from dataclasses import dataclass
+from datetime import date
 
-from firmware.lib import dates, opcodes
+from firmware.lib import opcodes, zone
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import session_client
 from host_tools.errors import HostError
@@ -21,7 +22,7 @@ _RECURRING = 4
 
 @dataclass
 class Held:
-    """A bundle, as far as opening needs it. Times are Unix seconds, 0: no limit. `utc_offset_min` is the lock's."""
+    """A bundle, as far as opening needs it. Times are Unix seconds, 0: no limit. `rule` is the lock's zone, or ""."""
 
     mac: str
     name: str
@@ -31,7 +32,7 @@ class Held:
     flag_pos: int
     start: int
     end: int
-    utc_offset_min: int
+    rule: str
     hours: tuple | None = None
 
     def __repr__(self) -> str:  # tracebacks must not show keys
@@ -50,7 +51,7 @@ def read(bundle: dict) -> Held:
             int(bundle.get("lockFlagPos") or 0),
             int(bundle.get("startTime") or 0) // 1000,
             int(bundle.get("endTime") or 0) // 1000,
-            round(int(bundle.get("timezoneRawOffSet") or 0) / 60000),
+            bundles.zone_of(bundle)[1],
         )
         if bundle.get("keyType") == _RECURRING:
             held.hours = tuple(bundle["weekDays"]), int(bundle["dayStart"]), int(bundle["dayEnd"])
@@ -64,14 +65,25 @@ def judge(held: Held, now_s: float) -> None:
     if held.hours is None:
         return
     days, opens, closes = held.hours
-    local = time.gmtime(now_s + 60 * held.utc_offset_min)
-    minute = 60 * local.tm_hour + local.tm_min
-    if (local.tm_wday + 1) % 7 + 1 not in days or not opens <= minute < closes:
+    year, month, day, hour, minutes, _ = zone.to_wall(_rule(held), int(now_s))
+    weekday = date(year, month, day).isoweekday() % 7 + 1  # 1 = Sunday
+    minute = 60 * hour + minutes
+    is_open = weekday in days and opens <= minute < closes
+    if closes <= opens:  # over midnight; the hours belong to the day on which they begin
+        day_before = (weekday - 2) % 7 + 1
+        is_open = (weekday in days and minute >= opens) or (day_before in days and minute < closes)
+    if not is_open:
         raise HostError("refused", "the ekey does not open on this day or at this hour", "see its days and hours")
 
 
+def _rule(held: Held) -> str:
+    if not held.rule:
+        raise HostError("no_zone", "the ekey does not say in which time zone its lock is", "ask for a new one")
+    return held.rule
+
+
 def _date(held: Held, unix_s: int):
-    return dates.from_unix(unix_s, held.utc_offset_min)[:5]
+    return zone.to_wall(_rule(held), unix_s)[:5]
 
 
 async def operate(held: Held, command: int = opcodes.UNLOCK, now_s: float | None = None, timeout_s: float = 20) -> int:

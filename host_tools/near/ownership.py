@@ -61,24 +61,24 @@ async def set_name(entry: Entry, name: str) -> None:
             raise HostError(err.code, str(err), "a name has 1 to 20 bytes")
 
 
-async def set_clock(book: KeyBook, entry: Entry, utc_offset_min: int, now_s: float | None = None) -> dict:
-    """Tell the lock's clock the time of a zone, over the local link; the offset is kept in the key book."""
+async def set_clock(book: KeyBook, entry: Entry, name: str, rule: str, now_s: float | None = None) -> dict:
+    """Tell the lock's clock the time of a zone, over the local link; name and rule are kept in the key book."""
     async with local_link(entry) as link:
-        now = local_date6(utc_offset_min, now_s)
+        now = local_date6(rule, now_s)
         await link.exchange(opcodes.SET_CLOCK, session_client.set_clock(now))
         shown = session_client.clock(await link.exchange(opcodes.GET_CLOCK))
-    keep_zone(book, entry, utc_offset_min)
+    keep_zone(book, entry, name, rule)
     return {"time": "%04d-%02d-%02dT%02d:%02d:%02d" % tuple(shown)}
 
 
-def keep_zone(book: KeyBook, entry: Entry, utc_offset_min: int) -> None:
-    """Keep the offset from UTC that the lock's clock shows from now on."""
+def keep_zone(book: KeyBook, entry: Entry, name: str, rule: str) -> None:
+    """Keep the zone whose time the lock's clock shows from now on."""
 
     def change(kept: Entry) -> None:
-        kept.utc_offset_min = utc_offset_min
+        kept.zone, kept.zone_rule = name, rule
 
     book.update(entry.mac, change)
-    entry.utc_offset_min = utc_offset_min
+    change(entry)
 
 
 async def open_when_touched(entry: Entry, limit_dbm: int = TOUCH_DBM, timeout_s: float = 60) -> None:
@@ -122,7 +122,7 @@ def basics(entry: Entry, facts: dict, reveal: bool) -> dict:
         "paired_at": entry.paired_at or None,
         "features": "%X" % mask,
         "can": feature_words(mask),
-        "clock offset": "%+d min" % entry.utc_offset_min,
+        "time zone": entry.zone or None,
         "admin passcode": entry.admin_passcode if reveal else "*" * len(entry.admin_passcode),
         "asked": int(time.time()),
     }

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from firmware.lib import crypto, opcodes
+from firmware.lib import crypto, opcodes, zone
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused
 from firmware.lib.messages import pairing_client, session_client, settings_client
 from host_tools.errors import HostError
 from host_tools.near.local_link import admin_session
 from host_tools.near.lock_link import LockLink, connect
 from host_tools.near.sightings import Sighting, find, scan
-from host_tools.owner import minting
+from host_tools.owner import minting, zones
 from host_tools.owner.codes import random_code
 from host_tools.owner.keybook import Entry, KeyBook
 
@@ -48,14 +48,9 @@ class Outcome:
 Progress = Callable[[str], None]
 
 
-def offset_min(now_s: float | None = None) -> int:
-    """This computer's offset from UTC, in minutes."""
-    return round(time.localtime(now_s).tm_gmtoff / 60)
-
-
-def local_date6(utc_offset_min: int, now_s: float | None = None) -> tuple:
-    """Wall clock of the lock: UTC plus the offset (lock-ble-link.md 8.7)."""
-    return tuple(time.gmtime((time.time() if now_s is None else now_s) + 60 * utc_offset_min)[:6])
+def local_date6(rule: str, now_s: float | None = None) -> tuple:
+    """Wall clock of a lock in a zone (lock-ble-link.md 8.7)."""
+    return zone.to_wall(rule, int(time.time() if now_s is None else now_s))
 
 
 async def pair(
@@ -63,21 +58,21 @@ async def pair(
     book: KeyBook,
     name: str,
     allow_remote: bool | None = None,
-    utc_offset_min: int | None = None,
+    place: zones.Place | None = None,
     progress: Progress = lambda step: None,
 ) -> Outcome:
     """Pair with the settable lock `sighting`; on return its keys are in `book` and the lock keeps them.
 
-    `allow_remote` sets the remote-unlock switch (None leaves it). Raises HostError; nothing is kept unless the lock may
-    have kept it too, and then the entry stays, marked provisional.
+    `allow_remote` sets the remote-unlock switch (None leaves it); `place` is where the lock is, None: here. Raises
+    HostError; nothing is kept unless the lock may have kept it too, and then the entry stays, marked provisional.
     """
-    offset = offset_min() if utc_offset_min is None else utc_offset_min
+    place = place or zones.here()
     outcome: Outcome | None = None
     is_done = False
     try:
         progress("connecting to %s" % sighting.mac)
         async with connect(sighting, crypto.DEFAULT_KEY) as link:
-            agreed = await _agree(link, name, offset, progress)
+            agreed = await _agree(link, name, place, progress)
             progress("storing the keys")
             book.put_provisional(agreed.entry)
             outcome = agreed
@@ -106,7 +101,7 @@ def _nothing_kept(err: FirmwareError) -> HostError:
     return HostError(err.code, text, "nothing was kept; touch the keypad and pair again")
 
 
-async def _agree(link: LockLink, name: str, offset: int, progress: Progress) -> Outcome:
+async def _agree(link: LockLink, name: str, place: zones.Place, progress: Progress) -> Outcome:
     """Everything before 0x57: keys, clock, features, settings, admin code."""
     sighting = link.sighting
     progress("greeting")
@@ -118,9 +113,12 @@ async def _agree(link: LockLink, name: str, offset: int, progress: Progress) -> 
     pairing_client.admin_added(await link.exchange(opcodes.ADD_ADMIN, pairing_client.add_admin(admin_ps, unlock_key)))
     outcome = Outcome(Entry(sighting.mac, name, link.key.hex(), admin_ps, unlock_key))
     entry = outcome.entry
-    entry.scene, entry.paired_at, entry.utc_offset_min = sighting.advert.scene, int(time.time()), offset
+    entry.scene, entry.paired_at = sighting.advert.scene, int(time.time())
+    entry.zone, entry.zone_rule = place.name, place.fixed or place.rule
+    if place.missed:
+        outcome.notes.append(zones.explain(place))
     progress("setting its clock")
-    plain = session_client.set_clock(local_date6(offset))
+    plain = session_client.set_clock(local_date6(entry.zone_rule))
     await _optional(link, outcome, "clock", opcodes.SET_CLOCK, plain)
     progress("asking what it can do")
     _, entry.features = session_client.features(await link.exchange(opcodes.FEATURES))

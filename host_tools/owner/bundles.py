@@ -6,16 +6,19 @@ Owns the text forms of secrets in them too: AES keys, and numbers coded by XOR; 
 
 import base64
 import binascii
+import time
 
-from firmware.lib import frame
+from firmware.lib import frame, zone
 from firmware.lib.errors import FirmwareError, ProtocolError
 from firmware.lib.messages import pairing_client, pairing_lock
 from host_tools.errors import HostError
-from host_tools.owner.keybook import Entry, lock_id
+from host_tools.owner import zones
+from host_tools.owner.keybook import Entry, lock_id, offset_name
 
 _ADMIN = "110301"
 _SHARED = "110302"
 _RECURRING = 4
+_MAX_OFFSET_MIN = 16 * 60
 _PLAIN_LEN = 10  # texts up to this length are not coded
 
 
@@ -42,11 +45,27 @@ def _from_virtual_key(item: dict) -> Entry:
         scene=int(version.get("scene", 2)),
         group=int(version.get("groupId", 1)),
         org=int(version.get("orgId", 1)),
-        utc_offset_min=round(int(item.get("timezoneRawOffSet") or 0) / 60000),
     )
+    entry.zone, entry.zone_rule = zone_of(item)
     text = item.get("featureValue")
     entry.features = int(text, 16) if text else int(item.get("specialValue") or 0)
     return entry
+
+
+def zone_of(item: dict) -> tuple[str, str]:
+    """(name, rule) of a lock's time zone: of our own `zoneRule`, else of the offset, which says nothing of summer time.
+    ("", "") where neither is there. Raises ValueError, TypeError, FirmwareError."""
+    rule = item.get("zoneRule")
+    if rule is not None:
+        zone.parse(rule)
+        return rule, rule
+    raw = item.get("timezoneRawOffSet", item.get("timezoneRawOffset"))
+    if raw is None:
+        return "", ""
+    offset_min = round(int(raw) / 60000)
+    if abs(offset_min) > _MAX_OFFSET_MIN:
+        raise ValueError("timezoneRawOffSet")
+    return offset_name(offset_min), zone.plain(offset_min)
 
 
 def _from_lock_data(item: dict) -> Entry:
@@ -78,7 +97,8 @@ def _pwd_info(entry: Entry) -> list[dict]:
 
 
 def virtual_key(entry: Entry) -> dict:
-    """Without `featureValue`, which older releases of ttlock-ble refuse."""
+    """Without `featureValue`, which older releases of ttlock-ble refuse. The offset is that of today. HostError
+    `no_zone`."""
     return {
         "keyId": 0,
         "lockId": 0,
@@ -95,7 +115,7 @@ def virtual_key(entry: Entry) -> dict:
         "aesKeyStr": encode_aes_key(bytes.fromhex(entry.aes)),
         "unlockKey": str(entry.unlock_key),
         "lockFlagPos": entry.flag_pos,
-        "timezoneRawOffSet": entry.utc_offset_min * 60000,
+        "timezoneRawOffSet": zone.offset_at(zones.rule_of(entry), int(time.time())) * 60000,
         "startTime": 0,
         "endTime": 0,
         "keyType": 0,
@@ -123,6 +143,8 @@ def person_key(entry: Entry, ekey, unlock_key: int, flag_pos: int) -> dict:
         startTime=1000 * (ekey.start or 0),
         endTime=1 if ekey.kind == "once" else 1000 * (ekey.end or 0),
     )
+    if ekey.kind == "recurring" or (not ekey.uid and ekey.end and len(zone.offsets(zones.rule_of(entry))) > 1):
+        bundle["zoneRule"] = entry.zone_rule  # its client judges by the lock's time, also after the next change
     if ekey.kind == "recurring":
         bundle.update(keyType=_RECURRING, weekDays=ekey.hours["days"])
         bundle.update(dayStart=ekey.hours["from"], dayEnd=ekey.hours["to"])

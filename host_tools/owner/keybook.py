@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from firmware.lib import zone
 from host_tools import text
 from host_tools.errors import HostError
 from host_tools.owner import places
@@ -55,7 +56,8 @@ class Entry:
     features: int = 0
     model: str = ""
     paired_at: int = 0
-    utc_offset_min: int = 0
+    zone: str = ""  # where it is: a name of the IANA's, or an offset like UTC+02:00; "": not known
+    zone_rule: str = ""  # what its clock follows, as its gateway gets it (`firmware/lib/zone.py`)
     provisional: bool = False
     earlier: dict | None = None
     credentials: list[dict] = field(default_factory=list)
@@ -166,7 +168,7 @@ class KeyBook:
                 return
             del book[mac]
             if known.earlier is not None:
-                book[mac] = Entry(**known.earlier)
+                book[mac] = _entry(known.earlier)
 
     def remove(self, mac: str) -> bool:
         """Forget a lock; False if it was not there."""
@@ -220,9 +222,8 @@ class KeyBook:
         if value is None:
             return {}
         locks = self._unseal(value["sealed"]) if "sealed" in value else value.get("locks")
-        known = {each.name for each in fields(Entry)}
         try:
-            entries = [Entry(**{key: lock[key] for key in lock if key in known}) for lock in locks or []]
+            entries = [_entry(lock) for lock in locks or []]
         except (TypeError, AttributeError):
             raise HostError("keys", "%s has an entry that lacks a field" % self.path, "restore a copy")
         return {entry.mac: entry for entry in entries}
@@ -272,6 +273,22 @@ class KeyBook:
 def _unwritable(path: Path, err: OSError) -> HostError:
     text = "cannot write %s: %s" % (path, err.strerror or type(err).__name__)
     return HostError("keys", text, "see to its folder and the room on its disk")
+
+
+def offset_name(offset_min: int) -> str:
+    """Minutes ahead of UTC as people write them: UTC+02:00."""
+    return "UTC%s%02d:%02d" % ("-" if offset_min < 0 else "+", *divmod(abs(offset_min), 60))
+
+
+def _entry(kept: dict) -> Entry:
+    """An entry from the file. One of the first release has an offset from UTC, where 0 was also what nobody had said
+    of a lock that was not paired by us. Raises TypeError."""
+    known = {each.name for each in fields(Entry)}
+    entry = Entry(**{key: kept[key] for key in kept if key in known})
+    offset = kept.get("utc_offset_min")
+    if "zone_rule" not in kept and isinstance(offset, int) and (offset or entry.paired_at):
+        entry.zone, entry.zone_rule = offset_name(offset), zone.plain(offset)
+    return entry
 
 
 def _derive(phrase: str, salt: bytes, costs: dict) -> bytes:

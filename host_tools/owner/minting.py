@@ -8,9 +8,9 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from firmware.lib import dates, marks, offline_codes
+from firmware.lib import dates, marks, offline_codes, zone
 from host_tools.errors import HostError
-from host_tools.owner import names
+from host_tools.owner import names, zones
 from host_tools.owner.codes import is_trivial
 from host_tools.owner.keybook import Entry, KeyBook
 
@@ -61,11 +61,11 @@ def secret_of(entry: Entry) -> bytes:
 
 
 def _hour(entry: Entry, unix_s: int) -> int:
-    return (unix_s - dates.UNIX_2000 + 60 * entry.utc_offset_min) // 3600
+    return dates.to_minutes(zone.to_wall(zones.rule_of(entry), unix_s)) // 60
 
 
-def _unix(entry: Entry, hour: int) -> int:
-    return 3600 * hour + dates.UNIX_2000 - 60 * entry.utc_offset_min
+def _unix(entry: Entry, hour: int, is_last: bool = False) -> int:
+    return zone.from_wall(zones.rule_of(entry), dates.from_seconds(3600 * hour), is_last)
 
 
 def _timed_number(hours: int) -> int:
@@ -82,8 +82,8 @@ def _timed_number(hours: int) -> int:
 
 def _window(kind: str, start: int, hours: int) -> int:
     """The first hour from `start` on that begins a window of this kind."""
-    if not 0 < hours <= 24 - start % 24:
-        raise HostError("bad_request", "the hours must end after they begin, on the same day")
+    if not 0 < hours <= 24:
+        raise HostError("bad_request", "the hours of a recurring code are 1 to 24, from the first day's start on")
     while not offline_codes.count(KINDS[kind], start):
         start += 24
     return start
@@ -166,7 +166,7 @@ def find(entry: Entry, code: str) -> Minted | None:
 
 
 def _when(entry: Entry, unix_s: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(unix_s + 60 * entry.utc_offset_min))
+    return "%04d-%02d-%02d %02d:%02d" % tuple(zone.to_wall(zones.rule_of(entry), unix_s)[:5])
 
 
 def share_text(entry: Entry, made: Minted) -> str:

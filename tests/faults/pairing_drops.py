@@ -8,6 +8,7 @@ from firmware.lib import opcodes
 from firmware.lib.errors import FirmwareError
 from host_tools.errors import HostError
 from host_tools.near import lock_link, pairing, sightings
+from host_tools.owner import zones
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.sim.air.faults import PERIPHERAL, SIDES
 from host_tools.sim.board.board import Board
@@ -68,7 +69,7 @@ class Pairing:
                 break
         assert found, "%s cannot be paired" % self.lock.name
         try:
-            await pairing.pair(found, self.book, self.lock.name, allow_remote=True, utc_offset_min=0)
+            await pairing.pair(found, self.book, self.lock.name, allow_remote=True, place=zones.plain(0))
         except HostError as err:
             return err.code
         return "ok"

@@ -23,7 +23,17 @@ from host_tools.gateway.records_store import RecordStore
 from host_tools.owner import bundles, codes
 from host_tools.owner.keybook import Entry, KeyBook
 
-ENTRY = Entry("24:0a:c4:b0:00:02", "Front door", "00112233445566778899aabbccddeeff", 11, 22, "7654321", model="X")
+ENTRY = Entry(
+    "24:0a:c4:b0:00:02",
+    "Front door",
+    "00112233445566778899aabbccddeeff",
+    11,
+    22,
+    "7654321",
+    model="X",
+    zone="UTC",
+    zone_rule="UTC0",
+)
 BATCH = {
     "epoch": 1,
     "from": 4,

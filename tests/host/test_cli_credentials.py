@@ -9,7 +9,9 @@ from host_tools.errors import HostError
 from host_tools.owner import names
 from host_tools.owner.keybook import Entry, KeyBook
 
-ENTRY = Entry("C0:FF:EE:00:00:01", "Front door", "00112233445566778899aabbccddeeff", 11, 22)
+ENTRY = Entry(
+    "C0:FF:EE:00:00:01", "Front door", "00112233445566778899aabbccddeeff", 11, 22, zone="UTC", zone_rule="UTC0"
+)
 UNTIL = ("--until", "+2d")
 HOURS = ("--days", "mon-fri", "--hours", "08:00-18:00")
 PARSED = {"days": [1, 2, 3, 4, 5], "from_min": 480, "to_min": 1080}
@@ -75,7 +77,7 @@ def test_periods_and_hours_are_spelled_the_same_for_every_credential(book, asked
         ("--from", "now"),
         (*UNTIL, "--hours", "08:00-18:00"),
         (*UNTIL, "--days", "someday"),
-        (*UNTIL, "--days", "mon", "--hours", "22:00-06:00"),
+        (*UNTIL, "--days", "mon", "--hours", "22:00-22:00"),
     ],
 )
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ def test_what_is_no_day(text):
 def test_hours_as_people_write_them():
     assert times.read_hours("08:00-18:30") == (480, 1110)
     assert times.read_hours("0:00 - 24:00") == (0, 1440)
-    for text in ("", "8-18", "18:00-08:00", "08:00-08:00", "08:60-09:00", "08:00-24:01"):
+    assert times.read_hours("22:00-06:00") == (1320, 360)
+    assert times.read_hours("22:00-00:00") == (1320, 1440)
+    for text in ("", "8-18", "24:00-08:00", "08:00-08:00", "08:60-09:00", "08:00-24:01"):
         with pytest.raises(HostError):
             times.read_hours(text)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from firmware.lib import offline_codes
+from firmware.lib import offline_codes, zone
 from host_tools.errors import HostError
 from host_tools.owner import bundles, minting, names
 from host_tools.owner.keybook import Entry, KeyBook
@@ -15,7 +15,7 @@ OFFSET_MIN = 120
 @pytest.fixture
 def book(tmp_path):
     book = KeyBook(tmp_path / "keys.json")
-    entry = Entry("aa:bb:cc:dd:ee:ff", "front door", "00" * 16, 1, 2, utc_offset_min=OFFSET_MIN)
+    entry = Entry("aa:bb:cc:dd:ee:ff", "front door", "00" * 16, 1, 2, zone_rule=zone.plain(OFFSET_MIN))
     entry.seeds = minting.make_seeds()
     book.put(entry)
     return book
@@ -77,7 +77,8 @@ def test_periods_that_make_no_code(book):
     refused(book, None, "once", NOW - 6 * HOUR)
     mint(book, "once", NOW - 5 * HOUR)
     refused(book, None, "permanent", NOW - 24 * HOUR)
-    refused(book, None, "daily", NOW, NOW + 9 * HOUR)  # beyond midnight by the lock's clock
+    refused(book, None, "daily", NOW, NOW + 25 * HOUR)
+    assert mint(book, "daily", NOW, NOW + 9 * HOUR).end == NOW - NOW % HOUR + 9 * HOUR  # beyond midnight
 
 
 def test_recurring_codes_begin_with_their_first_window(book):

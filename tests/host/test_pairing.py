@@ -183,5 +183,5 @@ def test_withdrawing_leaves_confirmed_entries_alone(book):
 
 
 def test_the_wall_clock_of_a_lock_is_utc_plus_its_offset():
-    assert pairing.local_date6(60, 1_800_000_000) == (2027, 1, 15, 9, 0, 0)
-    assert pairing.local_date6(-330, 1_800_000_000) == (2027, 1, 15, 2, 30, 0)
+    assert pairing.local_date6("CET-1", 1_800_000_000) == (2027, 1, 15, 9, 0, 0)
+    assert pairing.local_date6("<-0530>5:30", 1_800_000_000) == (2027, 1, 15, 2, 30, 0)

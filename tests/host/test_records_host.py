@@ -198,7 +198,9 @@ def test_times_that_are_not_sure_say_so(book):
     assert ["2026-09-21 14:15:20 *" in line for line in lines] == [False, False, True, False]
     assert "~" in done.stderr and "*" in done.stderr
     assert [each["approx"] for each in shown()["records"]] == [False, True, False, False]
-    assert "*" not in gatehouse("records", "Front door", "--stored", "--number", str(ADA), "--until", "2026-09-21T14:14:00Z")
+    assert "*" not in gatehouse(
+        "records", "Front door", "--stored", "--number", str(ADA), "--until", "2026-09-21T14:14:00Z"
+    )
 
 
 @pytest.mark.parametrize("way", ["2", "%d/2", "%d/2/%s"])

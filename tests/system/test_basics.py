@@ -191,14 +191,14 @@ def test_f122_a_clock_is_set_right_through_the_gateway_in_its_zone_and_beside_it
         entry = bench.book.entries()[0]
         await bench.until_linkless()
         async with bench.beside(entry) as link:
-            ahead = pairing.local_date6(0, bench.site.now() + 45)
+            ahead = pairing.local_date6("UTC0", bench.site.now() + 45)
             await link.exchange(opcodes.SET_CLOCK, session_client.set_clock(ahead))
         assert (await bench.ask("time_get"))["data"]["drift_s"] >= 40
         told = await bench.ask("time_sync")
         assert told["code"] == "ok" and abs(told["data"]["left_s"]) <= 2 and "T" in told["data"]["time"], told
 
         summer = await bench.ask("zone_set", {"utc_offset_min": 120})
-        hour = pairing.local_date6(120, bench.site.now())[3]
+        hour = pairing.local_date6("<+02>-2", bench.site.now())[3]
         assert summer["code"] == "ok" and int(summer["data"]["time"][11:13]) == hour, summer
         printed = len(bench.gateway.lines)
         await bench.gateway.restart()  # the zone is kept
@@ -207,8 +207,8 @@ def test_f122_a_clock_is_set_right_through_the_gateway_in_its_zone_and_beside_it
         assert abs(looked["data"]["drift_s"]) <= 2 and int(looked["data"]["time"][11:13]) == hour
         assert (await bench.ask("zone_set", {"utc_offset_min": 5000}))["code"] == "bad_request"
         await bench.until_linkless()
-        beside = await ownership.set_clock(bench.book, entry, 0, bench.site.now())  # without a gateway
-        assert int(beside["time"][11:13]) == pairing.local_date6(0, bench.site.now())[3]
+        beside = await ownership.set_clock(bench.book, entry, "UTC", "UTC0", bench.site.now())  # without a gateway
+        assert int(beside["time"][11:13]) == pairing.local_date6("UTC0", bench.site.now())[3]
         assert (await bench.ask("zone_set", {"utc_offset_min": 0}))["code"] == "ok"
 
     shared.run(story)

@@ -303,7 +303,18 @@ def test_an_ekey_of_a_lock_with_one_key_for_everybody_says_so(tmp_path, monkeypa
 
     monkeypatch.setenv("GATEHOUSE_KEYS", str(tmp_path / "keys.json"))
     monkeypatch.chdir(tmp_path)
-    KeyBook().put(Entry("24:0a:c4:b0:00:02", "Shed", "00112233445566778899aabbccddeeff", 11, 22, model="SN9100"))
+    KeyBook().put(
+        Entry(
+            "24:0a:c4:b0:00:02",
+            "Shed",
+            "00112233445566778899aabbccddeeff",
+            11,
+            22,
+            model="SN9100",
+            zone="UTC",
+            zone_rule="UTC0",
+        )
+    )
     refused = CliRunner().invoke(app, ("ekey", "send", "shed", "Mia", "--until", "+2d"))
     assert refused.exit_code == 1 and "pairing" in refused.stderr and "--yes" in refused.stderr
     assert not list(tmp_path.glob("*.Mia.json"))

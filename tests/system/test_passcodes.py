@@ -1,7 +1,6 @@
 """Passcodes of all types, from the owner's tools to the bolt: made without it, written through a gateway, erased."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -11,7 +10,7 @@ from host_tools.errors import HostError
 from host_tools.gateway import credentials
 from host_tools.gateway.client import connect
 from host_tools.near import ownership
-from host_tools.owner import minting, names
+from host_tools.owner import minting, names, zones
 from tests.system.bench import HANG_S
 
 HOUR_S = 3600
@@ -152,7 +151,7 @@ def test_f073_a_one_time_code_opens_once_and_within_six_hours(local):
 def test_f074_each_recurring_code_opens_on_its_days_and_hours_only(local):
     async def story(bench):
         to_hour = HOUR_S - bench.site.now() % HOUR_S
-        wall = time.gmtime(bench.site.now() + 60 * entry_of(bench).utc_offset_min)
+        wall = zones.local(bench.site.now(), zones.of(entry_of(bench))).timetuple()
         await bench.leap(to_hour + (12 - wall.tm_hour - 1) % 24 * HOUR_S + 60)  # a minute past noon
         made = {kind: mint(bench, kind, 0, 1) for kind in minting.RECURRING}
         day_before = None

@@ -85,7 +85,7 @@ def test_a_wrong_lock_clock_is_set_right(tmp_path):
             assert abs((await bench.ask("time_get"))["data"]["drift_s"]) <= 2
             await bench.until_linkless()
             async with bench.beside(entry) as link:
-                ahead = pairing.local_date6(0, bench.site.now() + 600)
+                ahead = pairing.local_date6("UTC0", bench.site.now() + 600)
                 await link.exchange(opcodes.SET_CLOCK, session_client.set_clock(ahead))
             assert 590 < (await bench.ask("time_get"))["data"]["drift_s"] < 610
             assert (await bench.ask("time_sync"))["ok"]

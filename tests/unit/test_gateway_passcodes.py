@@ -140,7 +140,7 @@ class PasscodesTest(unittest.TestCase):
 
     def test_arguments(self):
         cyclic = {"code": "864201", "type": "cyclic", "days": "mon", "from_min": 0, "hours": 9}
-        for wrong in ({"days": "x"}, {"from_min": 1000}, {"hours": 25}, {"hours": 0}, {"end": UNIX_S}):
+        for wrong in ({"days": "x"}, {"from_min": 1440}, {"hours": 25}, {"hours": 0}, {"end": UNIX_S}):
             self.assertEqual(self.ask("add", **dict(cyclic, **wrong))[0], "bad_request")
         self.assertEqual(self.ask("add", code="864201", days="mon")[0], "bad_request")
         self.assertEqual(self.ask("add", code="864201", type="period", start=UNIX_S, end=UNIX_S)[0], "bad_request")

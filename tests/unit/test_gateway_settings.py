@@ -2,8 +2,10 @@
 
 import unittest
 
+from firmware.gateway.admission import Refusal
 from firmware.gateway.operations import passage, settings
-from firmware.lib.errors import BadRequest
+from firmware.lib.errors import BadRequest, Unsupported
+from tests.unit.gateway_rig import known_lock
 
 
 def _refuses(work):
@@ -54,8 +56,41 @@ class TestArguments(unittest.TestCase):
             ({}, ["01000000000000"]),
             ({"day": 25, "month": 12, "from_min": 510, "to_min": 1035}, ["02190c081e110f"]),
         ):
-            found = passage.check("passage_add", args)["windows"]
-            self.assertEqual(found, wanted)
+            found = passage.windows_of(passage.check("passage_add", args), known_lock())
+            self.assertEqual([raw.hex() for raw in found], wanted)
+
+    def test_windows_over_midnight_are_one_in_a_lock_of_ours_and_two_in_others(self):
+        night = {"from_min": 1320, "to_min": 360}
+        for args, own, others in (
+            (night, ["01000016000600"], ["0100001600173b", "01000000000600"]),
+            (dict(night, weekdays=[7]), ["01070016000600"], ["0107001600173b", "01010000000600"]),
+            (dict(night, day=31, month=12), ["021f0c16000600"], ["021f0c1600173b", "02010100000600"]),
+            (dict(night, day=30, month=6), ["021e0616000600"], ["021e061600173b", "02010700000600"]),
+            (dict(night, day=3), ["02030016000600"], ["0203001600173b", "02040000000600"]),
+            (dict(night, day=28, month=2), ["021c0216000600"], None),  # what is the next day?
+            (dict(night, day=30), ["021e0016000600"], None),
+        ):
+            other = known_lock()
+            other.model = "SN9100"
+            passage.check("passage_add", args)
+            self.assertEqual([raw.hex() for raw in passage.windows_of(args, known_lock())], own)
+            if others is None:
+                self.assertRaises(Unsupported, passage.judge, "passage_add", args, other)
+                continue
+            self.assertEqual([raw.hex() for raw in passage.windows_of(args, other)], others)
+            passage.judge("passage_add", args, other)
+
+    def test_more_windows_than_a_lock_has_room_for_are_refused_before_it_is_asked(self):
+        other = known_lock()
+        other.model = "SN9100"
+        nights = {"weekdays": [1, 2, 3], "from_min": 1320, "to_min": 360}
+        passage.judge("passage_add", nights, known_lock())
+        for lock, args in ((other, nights), (known_lock(), dict(nights, weekdays=[1, 2, 3, 4, 5, 6]))):
+            try:
+                passage.judge("passage_add", args, lock)
+                self.fail("it was taken")
+            except Refusal as err:
+                self.assertEqual((err.code, err.reason), ("refused", "full"))
 
     def test_windows_without_sense_are_refused(self):
         for args in (

@@ -25,7 +25,7 @@ def number(args, key, low, high, default=None):
 
 def moment(args, key, default=None):
     """Unix seconds from 2000 to 2099."""
-    return number(args, key, dates.UNIX_2000, dates.UNIX_2100 - 1, default)
+    return dates.check_unix(args.get(key, default), key)
 
 
 def word(args, key, words, default=None):

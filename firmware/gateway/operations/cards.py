@@ -70,7 +70,8 @@ def _id(args):
 
 
 def judge(op, args, lock):
-    """Only a lock of ours keeps a list of lost cards."""
+    """Only a lock of ours keeps a list of lost cards, and none endless hours."""
+    limits.judge(args, lock)
     if (op == "card_lost" or args.get("lost")) and lock.model and not lock.is_own:
         raise Unsupported("the lock keeps no list of lost cards")
 

@@ -1,11 +1,13 @@
 """When a card, a fingerprint or a fob opens: its period, and its recurring hours.
 
 A period is Unix seconds in arguments and results, and dates of the lock's own clock in between. Hours are `days`,
-`from_min` and `to_min`: whoever may come on several days may come at the same hours on each, none over midnight. Real
-locks can be given hours (0x70), and not asked for them.
+`from_min` and `to_min`: whoever may come on several days may come at the same hours on each. Hours that end before they
+begin run over midnight, and belong to the day on which they begin. Real locks can be given hours (0x70), and not asked
+for them; such hours are two windows there, as nobody knows what one over midnight means to them.
 Source: domain.md 1.3, 3.2; lock-ble-commands.md 1.2 ("always": the two sentinels), 4.6.
 """
 
+from firmware.gateway.admission import Refusal
 from firmware.gateway.operations.arguments import moment, number, weekdays
 from firmware.lib import dates, opcodes, reports
 from firmware.lib.compat import const
@@ -15,6 +17,7 @@ from firmware.lib.messages import cyclic_client
 KEYS = ("start", "end", "days", "from_min", "to_min")
 
 _DAY_MIN = const(1440)
+_MAX_WINDOWS = const(8)  # domain.md 3.3
 
 
 def check(args, needs_end=False):
@@ -32,9 +35,14 @@ def check(args, needs_end=False):
             raise BadRequest("hours without days")
         return
     weekdays(args, "days")
-    start = number(args, "from_min", 0, _DAY_MIN - 1)
-    if number(args, "to_min", 1, _DAY_MIN) <= start:
-        raise BadRequest("to_min must be after from_min")
+    if number(args, "to_min", 1, _DAY_MIN) == number(args, "from_min", 0, _DAY_MIN - 1):
+        raise BadRequest("to_min must be another than from_min")
+
+
+def judge(args, lock):
+    """Raise Refusal when the hours are more than a lock holds; nothing while it is not known what lock it is."""
+    if lock.model and len(windows_of(args, lock)) > _MAX_WINDOWS:
+        raise Refusal("refused", "a lock holds %d windows of hours for each credential" % _MAX_WINDOWS, "full")
 
 
 def demand(job):
@@ -95,21 +103,27 @@ async def replace_hours(session, kind, user, args):
     if "days" not in args:
         return
     await session.change(opcodes.CYCLIC, cyclic_client.clear(kind, user))
-    wanted = [
-        cyclic_client.window(cyclic_client.WEEKLY, day, args["from_min"], args["to_min"])
-        for day in sorted(args["days"] or ())
-    ]
+    wanted = windows_of(args, session.lock)
     for window in wanted:
         await session.change(opcodes.CYCLIC, cyclic_client.add(kind, user, window))
     if session.lock.is_own and await _hours(session, kind, user) != wanted:
         raise LockRefused("the lock accepted the change, and lists other hours")
 
 
+def windows_of(args, lock):
+    """The windows of seven bytes that say the hours of the arguments to this lock, in the order of the days."""
+    windows: list = []
+    for day in sorted(args.get("days") or ()):
+        for after, opens, closes in cyclic_client.parts(args["from_min"], args["to_min"], lock.is_own):
+            windows.append(cyclic_client.window(cyclic_client.WEEKLY, (day - 1 + after) % 7 + 1, opens, closes))
+    return windows
+
+
 async def _hours(session, kind, user):
     """The windows that the lock has for `user`, seven bytes each. Own locks only: others refuse."""
     windows: list = []
     index = 0
-    while index is not None and len(windows) < 8:
+    while index is not None and len(windows) < _MAX_WINDOWS:
         data = await session.ask_as_admin(opcodes.CYCLIC, cyclic_client.query(kind, user, index))
         index, window = cyclic_client.window_of(data)
         if window is not None:

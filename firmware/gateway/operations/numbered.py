@@ -44,7 +44,8 @@ def check(op, args):
 
 
 def judge(op, args, lock):
-    """Only a lock of ours takes fobs."""
+    """Only a lock of ours takes fobs, and none endless hours."""
+    limits.judge(args, lock)
     if op.startswith("fob") and lock.model and not lock.is_own:
         raise Unsupported("the lock takes no key fobs")
 

@@ -9,7 +9,7 @@ from firmware.gateway.operations import limits
 from firmware.gateway.operations.arguments import moment, number, only, remove, word
 from firmware.lib import dates, marks, opcodes
 from firmware.lib.compat import const, is_whole
-from firmware.lib.errors import BadRequest, LockRefused, ProtocolError
+from firmware.lib.errors import BadRequest, LockRefused, ProtocolError, Unsupported
 from firmware.lib.messages import common, passcode_client
 
 _PAGE = const(8)  # entries of one result, which must stay below 1 KiB
@@ -73,9 +73,8 @@ def _check_add(args):
     start = moment(args, "start", dates.UNIX_2000)
     if kind == "cyclic":
         word(args, "days", _DAYS)
-        opens = number(args, "from_min", 0, _DAY_MIN - 1)
-        if opens + 60 * number(args, "hours", 1, 24) > _DAY_MIN:
-            raise BadRequest("the hours must end on the day on which they begin")
+        number(args, "from_min", 0, _DAY_MIN - 1)
+        number(args, "hours", 1, 24)
     elif "days" in args or "from_min" in args or "hours" in args:
         raise BadRequest("only a cyclic code has days and hours")
     if kind in ("permanent", "cyclic"):
@@ -113,6 +112,12 @@ def _check_seeds(args):
     except ValueError:
         pass
     raise BadRequest("seeds must be 61 bytes in hex")
+
+
+def judge(op, args, lock):
+    """A recurring code over midnight: in a lock of ours. Others have one window for a code, and would need two."""
+    if lock.model and not lock.is_own and args.get("from_min", 0) + 60 * args.get("hours", 0) > _DAY_MIN:
+        raise Unsupported("a recurring code of this lock ends at midnight: add two codes")
 
 
 # --- changes

@@ -39,6 +39,17 @@ def window(kind, day, from_min, to_min):
     return number(kind, 1) + number(day, 1) + bytes((0, from_min // 60, from_min % 60, to_min // 60, to_min % 60))
 
 
+def parts(from_min, to_min, takes_one):
+    """Hours as the windows of one day, each (days later, from, to). An end before the start is on the next day: one
+    window where the lock `takes_one` over midnight, else two, of which the first ends with 23:59, as does every other
+    that ends at 24:00."""
+    if takes_one:
+        return ((0, from_min, to_min),)
+    if from_min < to_min:
+        return ((0, from_min, min(to_min, _DAY_MIN - 1)),)
+    return (0, from_min, _DAY_MIN - 1), (1, 0, to_min)
+
+
 def _whose(op, kind, user):
     return bytes((op, kind, len(user))) + user
 

@@ -23,15 +23,16 @@ _DAY_MIN = const(1440)
 
 def window(kind, day, month, start_min, end_min):
     """The seven bytes of a window from minutes since midnight; 0 to 1440 is the whole day, another end of 1440 is sent
-    as 23:59, which stands for it. Raises BadRequest (0x1D) for what no lock takes."""
+    as 23:59, which stands for it. An end before the start is on the next day, which only a lock of ours takes. Raises
+    BadRequest (0x1D) for what no lock takes."""
     if kind == WEEKLY:
         is_day = 0 <= day <= 7 and month == 0
     else:
         is_day = kind == MONTHLY and 1 <= day <= 31 and 0 <= month <= 12
     if not is_day:
         raise bad_request("no such day")
-    if not 0 <= start_min < end_min <= _DAY_MIN:
-        raise bad_request("a window ends after it starts, on the same day")
+    if not (0 <= start_min < _DAY_MIN and 0 < end_min <= _DAY_MIN and start_min != end_min):
+        raise bad_request("no times of day")
     if start_min == 0 and end_min == _DAY_MIN:
         end_min = 0
     elif end_min == _DAY_MIN:

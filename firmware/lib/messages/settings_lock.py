@@ -218,7 +218,7 @@ def _is_window(raw):
         is_day = kind == _MONTHLY and month <= 12 and 1 <= day <= _LAST_DAY[month]
     if not is_day or raw[3] > 23 or raw[4] > 59 or raw[5] > 23 or raw[6] > 59:
         return False
-    return not any(raw[3:]) or raw[3:5] < raw[5:7]
+    return not any(raw[3:]) or raw[3:5] != raw[5:7]
 
 
 def encode_passage_list(battery, after, raw):

@@ -7,7 +7,7 @@ import json
 
 from host_tools.gateway import client as gateway_client
 from host_tools.near import pairing, sightings
-from host_tools.owner import bundles
+from host_tools.owner import bundles, zones
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.sim.ble import bleak_air
 from host_tools.sim.board.board import Board
@@ -25,7 +25,7 @@ async def pair(site: Site, lock: Board, book: KeyBook, allow_remote: bool = True
     sighting = await sightings.scan(lambda each: each.mac == lock.mac and each.advert.settable, _HANG_S)
     if sighting is None:
         raise SimError("%s does not advertise that it can be paired" % lock.name)
-    outcome = await pairing.pair(sighting, book, lock.name, allow_remote=allow_remote, utc_offset_min=0)
+    outcome = await pairing.pair(sighting, book, lock.name, allow_remote=allow_remote, place=zones.plain(0))
     if allow_remote and not outcome.remote_unlock:
         raise SimError("the remote-unlock switch of %s is not on: %s" % (lock.name, "; ".join(outcome.notes)))
     return outcome.entry
