@@ -333,13 +333,13 @@ class Engine:
         self.send(key, answer)
         self.session.keep_answer(command, wanted, raw, self._out[-1], self.now_ms)
 
-    def send(self, key, plain):
+    def send(self, key, plain, outer=opcodes.ANSWER):
         """Put a frame with this plain text after those to send; b"" is the empty payload of 0x52."""
         assert len(plain) <= _MAX_PLAIN
         identity = self.identity
         payload = crypto.encrypt(key, plain) if plain else b""
         vendor = self.session.vendor_crc
-        self._out.append(frame.encode(opcodes.ANSWER, payload, identity.scene, identity.group, identity.org, vendor))
+        self._out.append(frame.encode(outer, payload, identity.scene, identity.group, identity.org, vendor))
 
     def _push_state(self):
         session = self.session

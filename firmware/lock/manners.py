@@ -2,9 +2,10 @@
 
 Owns where those locks differ from ours in what they do: they fall dormant, advertise another block without the service,
 check the header and the vendor's CRC, end a silent link after 5 s, move the read bookmark with FFFF only, refuse a
-cursor now and then, and show a full battery a minute after each link. Loaded when the setting `manners` asks for it.
+cursor now and then, show a full battery a minute after each link, answer a pairing in their way, and let whoever has
+proven a key set the clock, and nobody else. Loaded when the setting `manners` asks for it.
 Leaves to the simulated air what is the radio's: attempts that fail, the rhythm of advertising, answers that get lost.
-Source: hardware-facts.md F1, F2, F11, F12, F22, F23, F29, F33, F35, F50, F52, F54.
+Source: hardware-facts.md F1, F2, F11, F12, F21, F22, F23, F25, F29, F33, F35, F50, F52, F54.
 """
 
 from firmware.lib import advert, frame, opcodes, records
@@ -23,11 +24,13 @@ _FULL_TO_MS = const(66000)
 _FULL_PCT = const(100)
 _MADE = b"\x00\xf1\x53\x65"  # what looks like a date of November 2023
 
+_NO_PERMISSION = const(0x02)
 _CRC_ERROR = const(0x01)
 _WRONG_CREDENTIALS = const(0x03)
 _REFUSED = const(0x13)
 _PER_REFUSAL = const(100)  # requests for records, of which one is refused
 
+_GREETED = b"\x45\x01"  # while pairing such a lock answers it with no payload at all
 _CHALLENGED = (opcodes.CHECK_USER, opcodes.CHECK_ADMIN)
 _MOVING = (opcodes.UNLOCK, opcodes.LOCK)
 
@@ -84,10 +87,12 @@ class RealEngine(Engine):
     def __init__(self, *args):
         super().__init__(*args)
         self._heard_ms = 0
+        self._is_proven = False  # 0x30 answered a challenge on this link, of 0x55 or 0x41
         self._asked = 0  # requests for records since the last one that was refused, or the start
 
     def connected(self, link, now_ms):
         self._heard_ms = now_ms
+        self._is_proven = False
         super().connected(link, now_ms)
         if self.session is not None:
             self.session.vendor_crc = True
@@ -135,7 +140,13 @@ class RealEngine(Engine):
         return None if is_ours else _WRONG_CREDENTIALS
 
     def answer(self, handle, wanted):
-        """One request for records in a hundred is refused. With FFFF the bookmark moves over the record even so."""
+        """One request for records in a hundred is refused. With FFFF the bookmark moves over the record even so. The
+        clock takes any time, also years back, from who has proven a key, and none from others.
+        """
+        if self.ticket[0] == opcodes.SET_CLOCK and not self.is_pairing:
+            if not self._is_proven:
+                return common.failure(opcodes.SET_CLOCK, _NO_PERMISSION)
+            self.stores.clock.set(wanted, True)
         if self.ticket[0] == opcodes.LOG:
             self._asked += 1
             if self._asked == _PER_REFUSAL:
@@ -155,19 +166,24 @@ class RealEngine(Engine):
             page = ring.read(ring.next_number - 1, False)
         return page
 
-    def send(self, key, plain):
-        if len(plain) > 1 and plain[0] in _MOVING and plain[1] == 1:
+    def send(self, key, plain, outer=opcodes.ANSWER):
+        is_done = len(plain) > 1 and plain[1] == 1
+        if is_done and plain[0] in _MOVING:
             self.device.stir(self.now_ms)
-        super().send(key, plain)
+        if is_done and plain[0] == opcodes.CHECK_RANDOM:
+            self._is_proven = True
+        if is_done and plain[0] == opcodes.GET_AES_KEY:
+            outer = opcodes.GET_AES_KEY
+        super().send(key, b"" if plain == _GREETED else plain, outer)
 
 
 class ConstantEngine(RealEngine):
     """0x14, asked for or pushed, says "unlocked", whatever the bolt does."""
 
-    def send(self, key, plain):
+    def send(self, key, plain, outer=opcodes.ANSWER):
         if len(plain) > 3 and plain[0] == opcodes.STATUS and plain[1] == 1:
             plain = plain[:3] + b"\x01" + plain[4:]
-        super().send(key, plain)
+        super().send(key, plain, outer)
 
 
 def parts(manners):

@@ -21,11 +21,11 @@ def book(tmp_path):
     return KeyBook(tmp_path / "keys.json")
 
 
-def with_touched_lock(work):
+def with_touched_lock(work, profile="ideal"):
     """Run `work(lock, found)` on a site with one lock that has just been touched."""
 
     async def run():
-        async with Site(SiteSpec(gateways=0, locks=1, profile="ideal")) as site:
+        async with Site(SiteSpec(gateways=0, locks=1, profile=profile)) as site:
             bleak_air.install(site.air)
             lock = site.locks[0]
             await lock.ask({"do": "hello"}, 30)
@@ -69,6 +69,24 @@ def test_pairing_keeps_keys_that_open_the_lock_and_switches_remote_unlock_on(boo
         assert await pairing.confirm(entry, book)
 
     with_touched_lock(work)
+
+
+def test_a_lock_by_another_maker_is_paired_and_operated(book):
+    """Profile `real`: an empty answer to 0x45, 0x19 in an outer byte of its own, group and org that are not 1, half of
+    the attempts to connect in vain (hardware-facts.md F3, F20, F21)."""
+
+    async def work(lock, found):
+        assert not found.is_ours
+        outcome = await pairing.pair(found, book, "Front door")
+        entry = book.find("front door")
+        assert (entry.group, entry.org) == (10, 12) and entry.model.startswith("SN484") and not entry.provisional
+        assert (await lock.panel({"do": "state"}))["paired"]
+        assert not [note for note in outcome.notes if "clock" in note]
+        with pytest.raises(HostError) as caught:  # it answers 0x45 with its battery, under its own key
+            await pairing.pair(found, book, "second")
+        assert "reset" in caught.value.todo
+
+    with_touched_lock(work, "real")
 
 
 def test_a_lock_that_nobody_touched_is_not_paired(book):

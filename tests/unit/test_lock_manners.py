@@ -227,6 +227,58 @@ class TestConstantStatus(Case):
         self.assertEqual(self.flags() & advert.UNLOCKED, 0)  # the advertisement is right while it is awake
 
 
+class TestPairingAnswers(unittest.TestCase):
+    """hardware-facts.md F21, and what ours does in its place."""
+
+    def outer(self, manners_word):
+        """(outer byte, first bytes or None) of the answers to 0x45 and 0x19 while pairing."""
+        rig = Rig(FOLDER, manners=manners_word)
+        rig.header = (2, 10, 12) if manners_word == "real" else None
+        rig.lock.keypad.touch(rig.now_ms)
+        rig.connect()
+        shown = []
+        for command, payload in ((opcodes.INIT, b""), (opcodes.GET_AES_KEY, b"SCIENER")):
+            body = crypto.encrypt(crypto.DEFAULT_KEY, payload) if payload else b""
+            answer = frame.decode(rig.raw(frame.encode(command, body))[0])
+            plain = crypto.decrypt(crypto.DEFAULT_KEY, answer.payload) if answer.payload else None
+            shown.append((answer.command, plain and plain[:2]))
+        erase(FOLDER)
+        return shown
+
+    def test_real(self):
+        self.assertEqual(self.outer("real"), [(0x54, None), (0x19, b"\x19\x01")])
+
+    def test_ours(self):
+        self.assertEqual(self.outer("own"), [(0x54, b"\x45\x01"), (0x54, b"\x19\x01")])
+
+
+class TestClock(Case):
+    def test_whoever_has_proven_a_key_sets_any_time_and_nobody_else(self):
+        """hardware-facts.md F25: 0x55, 0x30 and 0x43, years back too; a proof holds for its link."""
+        rig = self.rig
+        dates_ = (2026, 5, 11, 14, 23, 9), (2019, 1, 1, 0, 0, 0)
+        rig.connect()
+        for date in dates_:
+            with self.assertRaises(Refused):
+                rig.ask(opcodes.SET_CLOCK, session.set_clock(date))
+        challenge = session.challenge(rig.ask(opcodes.CHECK_USER, session.check_user()))
+        with self.assertRaises(Refused):
+            rig.ask(opcodes.CHECK_RANDOM, session.check_random(challenge, UNLOCK_KEY + 1))
+        with self.assertRaises(Refused):
+            rig.ask(opcodes.SET_CLOCK, session.set_clock(dates_[0]))
+        challenge = session.challenge(rig.ask(opcodes.CHECK_USER, session.check_user()))
+        rig.ask(opcodes.CHECK_RANDOM, session.check_random(challenge, UNLOCK_KEY))
+        for date in dates_:
+            self.assertEqual(rig.ask(opcodes.SET_CLOCK, session.set_clock(date)), bytes((rig.device.battery_pct,)))
+            self.assertEqual(rig.device.stores.clock.date6()[:5], date[:5])
+        with self.assertRaises(Refused):  # it opens nothing else
+            rig.ask(opcodes.AUTO_LOCK, settings_client.auto_lock_set(9))
+        rig.disconnect()
+        rig.connect()
+        with self.assertRaises(Refused):
+            rig.ask(opcodes.SET_CLOCK, session.set_clock(dates_[0]))
+
+
 class TestOurs(Case):
     manners = "own"
 
