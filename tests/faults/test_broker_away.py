@@ -37,7 +37,7 @@ def test_a_site_survives_its_broker(row: Row, tmp_path) -> None:
             await bench.site.broker.stop()
             for _ in range(2):  # the door does not need it
                 await _open_by_code(bench, row)
-                await bench.leap(_HALF_WEEK_S)
+                await bench.site.leap(_HALF_WEEK_S)
             moved = len(bench.lock.movements)
             await bench.site.broker.start()
             await _all_records(bench, row)
