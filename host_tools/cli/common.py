@@ -49,17 +49,26 @@ def run(work: Coroutine[Any, Any, Any], known: list | None = None, is_change: bo
     stands, whatever happens while it is shown.
     """
     ending.settle(False)
-    result = None
+    results: list[Any] = []
+    errors: list[HostError | FirmwareError] = []
+
+    async def whole() -> None:
+        try:
+            results.append(await _stoppable(work))
+        except (HostError, FirmwareError) as error:
+            errors.append(error)
+
     try:
-        result = asyncio.run(_stoppable(work))
-    except (HostError, FirmwareError) as error:
-        if not known:
-            raise fail(error)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        if not known:
+        asyncio.run(whole())
+    except (KeyboardInterrupt, asyncio.CancelledError, RuntimeError) as error:  # the last: Ctrl-C at the loop's end
+        if not (results or known or errors):
+            if isinstance(error, RuntimeError):
+                raise
             raise fail(Stopped())
+    if errors and not known:
+        raise fail(errors[0])
     ending.settle(is_change)
-    return result
+    return results[0] if results else None
 
 
 class Stopped(HostError):

@@ -211,16 +211,19 @@ class Gateways:
         topic = topics.lock(lock, "cmd") if lock else topics.gateway("cmd")
         waiter = self._waiting[ident] = _Waiter(on_progress, is_patient)
         try:
+            _demand_going_on()
             on_sending(ident)
             await self._client.publish(topic, json.dumps(request), qos=1)
-            result = await asyncio.wait_for(waiter.final, wait_s)
+            _demand_going_on()
+            async with asyncio.timeout(wait_s):
+                result = await asyncio.shield(waiter.final)
         except TimeoutError:
             if waiter.kept is not None:
                 raise Pending(waiter.kept, "the lock was not reached in %d s" % wait_s)
             raise Unknown(ident, "no result in %d s" % wait_s, _TODO["outcome_unknown"])
         except asyncio.CancelledError:  # the user waits no longer
-            if waiter.final.done() and not waiter.final.cancelled() and waiter.final.exception() is None:
-                result = waiter.final.result()  # it came in the same moment
+            if waiter.final.done():  # it came in the same moment
+                result = waiter.final.result()
             elif waiter.kept is not None:
                 raise Pending(waiter.kept, "no longer waited for")
             else:
@@ -309,6 +312,13 @@ def import_args(entry: Entry) -> dict:
         "name": entry.name,
         **({"zone": entry.zone_rule} if entry.zone_rule else {}),
     }
+
+
+def _demand_going_on() -> None:
+    """Be stopped where the caller was: `wait_for` of Python 3.11 forgets it when what it waits for comes just then."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _refusal(result: dict, op: str) -> HostError:

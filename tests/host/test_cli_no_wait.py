@@ -21,11 +21,13 @@ KEPT = {"code": "progress", "data": {"state": "adding", "job_state": 4, "near": 
 
 
 class ScriptedGateway:
-    """`answers` maps an operation to the body of its message; {"ok": ...} ends a request. In a thread of its own."""
+    """`answers` maps an operation to the body of its message; {"ok": ...} ends a request, None is no message. After it
+    `on_told(request)` is called. In a thread of its own."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, dict] = {}
+        self.answers: dict[str, dict | None] = {}
         self.asked: list[dict] = []
+        self.on_told = lambda request: None
         self.broker = Broker()
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -42,6 +44,7 @@ class ScriptedGateway:
         self._task = asyncio.current_task()
         with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
             async with aiomqtt.Client(self.broker.host, self.broker.port) as client:
+                self._client = client
                 await client.subscribe("gatehouse/%s/#" % GATEWAY, qos=1)
                 info = {"id": GATEWAY, "x25519": x25519.public_key(SECRET).hex(), "locks": [{"mac": ENTRY.id}]}
                 await client.publish("gatehouse/%s/status" % GATEWAY, "online", qos=1, retain=True)
@@ -54,12 +57,25 @@ class ScriptedGateway:
                     request = json.loads(message.payload)
                     self.asked.append(request)
                     body = self.answers.get(request["op"], {"ok": True, "code": "ok", "ms": 1})
-                    text = json.dumps({"id": request["id"], "op": request["op"]} | body)
-                    await client.publish(topic[:-3] + "rsp", text, qos=1)
+                    if body is not None:
+                        text = json.dumps({"id": request["id"], "op": request["op"]} | body)
+                        await client.publish(topic[:-3] + "rsp", text, qos=1)
+                    self.on_told(request)
         await self.broker.stop()
 
+    def say(self, request: dict, body: dict) -> None:
+        """Publish an answer, from `on_told`."""
+        text = json.dumps({"id": request["id"], "op": request["op"]} | body)
+        topic = "gatehouse/%s/lock/%s/rsp" % (GATEWAY, ENTRY.id)
+        asyncio.get_running_loop().create_task(self._client.publish(topic, text, qos=1))
+
+    def close_soon(self) -> None:
+        """The broker and the gateway end, from `on_told`."""
+        self._task.cancel()
+
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._task.cancel)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join(20)
 
 
