@@ -1,18 +1,15 @@
-"""Reads the operation logs of the locks, without their secrets, into buffers on flash. Owns the reading of a record,
-when a log is read and how far; `outgoing` sends the records on.
+"""Reads the operation logs of the locks into buffers on flash. Owns when a log is read, by which cursor and how far;
+`pages` has what is read of a record, `outgoing` sends the records on.
 
 Asks by number from its own cursor, which has no side effect and can be repeated (hardware-facts.md F50 to F54). What
-was read and stored is then called off by the cursor FFFF, so that the lock's flag of unread records falls. No digits,
-no card number and no address stay on the gateway (security.md LOG-2, LOG-3). The credential is named by a number
-instead: a user's uid and a fingerprint's number as they are, a code, a card and a fob by its mark. Wrong entries have
-none: they are near misses of a real code.
+was read and stored is then called off by the cursor FFFF, so that the lock's flag of unread records falls.
 """
 
 from firmware.gateway.buffer import FULL, Buffer, ahead, waiting_in
-from firmware.lib import dates, marks, opcodes, records, reports
+from firmware.gateway.pages import Pages
+from firmware.lib import dates, records, reports
 from firmware.lib.compat import const
-from firmware.lib.errors import AuthError, FirmwareError, ProtocolError
-from firmware.lib.messages import session_client
+from firmware.lib.errors import AuthError, FirmwareError
 
 _POWERED_ON = const(14)
 _FRESH_S = const(60)  # older records are no events (mqtt.md 1)
@@ -29,9 +26,6 @@ _RARELY_S = const(21600)  # after two in vain
 _SLICE = const(25)  # records of one link to a real lock, which is silent to everybody else meanwhile
 _BETWEEN_S = const(2)  # its slices
 _STUBBORN = const(8)  # readings in a row in which a number was refused, after which the next one is asked for
-_HEADER = const(8)
-_ADDRESS = const(6)
-_WRONG_CODE = const(7)
 
 
 class _Plan:
@@ -204,8 +198,9 @@ class Records:
                 elif plan.looked is None:
                     plan.looked = buffer.cursor
                 cursor = buffer.cursor if plan.looked is None else plan.looked
+                asked = records.NEXT_UNREAD if is_unread else cursor + 1 if is_refused else cursor
                 try:
-                    record = await pages.at(records.NEXT_UNREAD if is_unread else cursor + is_refused)
+                    record = await pages.at(asked)
                 except FirmwareError as err:
                     if not err.is_answer or isinstance(err, AuthError):
                         raise
@@ -328,81 +323,3 @@ class Records:
         if item["event"] in ("unlock", "lock"):
             return {"method": item["method"], "who": item["who"], "ts": item["ts"]}
         return None
-
-
-class Pages:
-    """The log of one lock over one link, page by page. Nothing secret leaves it. `asked`: how many were asked for.
-
-    A lock of ours keeps the digits of codes from whoever is not its administrator; with the first such record we log
-    in, once for a link, so that a log without codes costs nothing more.
-    """
-
-    def __init__(self, session):
-        self._session = session
-        self._may_log_in = True
-        self.asked = 0
-
-    async def at(self, cursor):
-        """(number, record without secrets, number of its credential) at or above the cursor, or None at the end. A lock
-        may refuse a cursor for once; what it refuses twice is raised. Raises as `Session.ask`."""
-        try:
-            record = await self._ask(self._session.ask, cursor)
-        except FirmwareError as err:
-            if not err.is_answer or isinstance(err, AuthError):
-                raise
-            record = await self._ask(self._session.ask, cursor)
-        if record is None:
-            return None
-        if self._may_log_in and _is_masked(record[1]):
-            try:
-                record = await self._ask(self._session.ask_as_admin, record[0]) or record
-            except AuthError:  # the record does without
-                self._may_log_in = False
-        who, raw = _redacted(self._session.lock.aes, record[1])
-        return record[0], raw, who
-
-    async def _ask(self, ask, cursor):
-        self.asked += 1
-        after, listed = session_client.log_page(await ask(opcodes.LOG, session_client.log_request(cursor)))
-        if not listed:
-            return None
-        if not 0 < after < 0xFFFF:
-            raise ProtocolError("log page leads nowhere")
-        raw = listed[0]
-        if len(raw) < _HEADER:
-            raw = raw + bytes(_HEADER - len(raw))  # cut off: kept, so that its number is not taken for lost
-        return after - 1, raw
-
-
-def _is_masked(raw):
-    """True when the record is about a code whose digits the lock keeps from whoever is not its administrator."""
-    if raw[0] == _WRONG_CODE:
-        return False
-    try:
-        return "*" in records.fields(records.decode(raw)).get("code", "")
-    except ProtocolError:
-        return False
-
-
-def _redacted(aes, raw):
-    """A raw record as the lock sent it -> (number of the credential or None, the record without secrets).
-
-    Lengths and layout stay, so that the rest can be read from it; a tail that does not fit its type is dropped.
-    """
-    clean = bytearray(records.mask(raw))
-    try:
-        fields = records.fields(records.decode(raw))
-    except ProtocolError:
-        fields = None
-    if not fields:
-        return None, bytes(clean[:_HEADER])
-    who = fields.get("uid", fields.get("credential"))
-    if "card" in fields:
-        who = marks.of_card(aes, fields["card"])
-        clean[_HEADER:] = bytes(len(clean) - _HEADER)
-    elif "address" in fields:
-        who = marks.of_fob(aes, fields["address"])
-        clean[_HEADER : _HEADER + _ADDRESS] = bytes(_ADDRESS)
-    elif raw[0] != _WRONG_CODE and fields.get("code", "*").find("*") < 0 and fields["code"]:
-        who = marks.of_passcode(aes, fields["code"].encode())
-    return who, bytes(clean)

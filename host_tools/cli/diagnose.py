@@ -14,7 +14,8 @@ from host_tools.cli import common
 from host_tools.cli.common import out, run
 from host_tools.cli.reach import Gateway, target
 from host_tools.errors import HostError
-from host_tools.gateway.records_store import Choice, RecordStore
+from host_tools.gateway.records_choice import Choice
+from host_tools.gateway.records_store import RecordStore
 
 _PARTS = ("errors", "lock", "report", "stores", "settings", "gateway")  # the errors before our own asking adds some
 _PACKAGES = ("aiomqtt", "bleak", "cryptography", "paho-mqtt", "typer")

@@ -16,8 +16,9 @@ from host_tools.errors import HostError
 from host_tools.gateway import records_export
 from host_tools.gateway.record_words import is_alarm, words
 from host_tools.gateway.records_batch import wall
+from host_tools.gateway.records_choice import Choice
 from host_tools.gateway.records_inflow import QUIET_S, Inflow
-from host_tools.gateway.records_store import Choice, RecordStore
+from host_tools.gateway.records_store import RecordStore
 from host_tools.owner import names, zones
 from host_tools.owner.keybook import Entry
 from host_tools.screen import Table

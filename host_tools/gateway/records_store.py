@@ -1,9 +1,9 @@
 """The owner's records of who opened what: one SQLite file, every record once, kept until the owner deletes it.
 
-Owns the rule that a record is the same if lock, era, number and the lock's own date are (mqtt.md 2), and the choice of
-records. Two records of one such name with other contents contradict each other: both are kept, and marked. They are in
-the order of time, and of arrival where the lock had none; the era says nothing of it. What is deleted here stays in the
-lock; its name is remembered, so that reading the lock again does not bring it back.
+Owns the rule that a record is the same if lock, era, number and the lock's own date are (mqtt.md 2). Two records of one
+such name with other contents contradict each other: both are kept, and marked. They are in the order of time, and of
+arrival where the lock had none; the era says nothing of it. What is deleted here stays in the lock; its name is
+remembered, so that reading the lock again does not bring it back.
 Source: mqtt.md 1 (`…/records`); domain.md key feature 10. The tables are `records_schema`'s.
 """
 
@@ -13,12 +13,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 
 from host_tools.errors import HostError
 from host_tools.gateway.records_batch import NUMBERS, Batch, wall
+from host_tools.gateway.records_choice import Choice
 from host_tools.gateway.records_schema import COLUMNS, COUNTED, prepare, unix_of
 from host_tools.owner import places
 
@@ -30,53 +30,6 @@ _CONFLICT = (
     "EXISTS (SELECT 1 FROM records o WHERE o.lock=records.lock AND o.epoch=records.epoch AND o.rec=records.rec"
     " AND o.date=records.date AND o.id<>records.id AND o.gone IS NULL)"
 )
-
-
-@dataclass
-class Choice:
-    """Which records of a lock. `since` and `until` are Unix seconds, the latter exclusive; a record without a time is
-    in no range. `whose` are pairs (methods, number): any of them. Empty and None choose all.
-    """
-
-    since: int | None = None
-    until: int | None = None
-    methods: tuple[str, ...] = ()
-    who: int | None = None
-    whose: list[tuple[tuple[str, ...], int]] | None = None
-    listed: bool = False
-    failed: bool = False
-    ids: list[int] = field(default_factory=list)
-
-    def clause(self, lock: str) -> tuple[str, list]:
-        """The condition in SQL, and its values."""
-        terms = ["lock=?", "gone IS NULL"]
-        values: list = [lock]
-        for sign, moment in ((">=", self.since), ("<", self.until)):
-            if moment is not None:
-                terms.append("ts%s?" % sign)
-                values.append(datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-        if self.methods:
-            terms.append("method IN (%s)" % ",".join("?" * len(self.methods)))
-            values += self.methods
-        if self.who is not None:
-            terms.append("who=?")
-            values.append(self.who)
-        if self.whose is not None:
-            terms.append("(%s)" % (" OR ".join(_one_of(methods) for methods, _ in self.whose) or "0"))
-            for methods, who in self.whose:
-                values += [who, *methods]
-        if self.listed:
-            terms.append("list IS NOT NULL")
-        if self.failed:
-            terms.append("ok=0")
-        if self.ids:
-            terms.append("id IN (%s)" % ",".join("?" * len(self.ids)))
-            values += self.ids
-        return " AND ".join(terms), values
-
-
-def _one_of(methods: tuple[str, ...]) -> str:
-    return "(who=? AND method IN (%s))" % ",".join("?" * len(methods))
 
 
 class RecordStore:

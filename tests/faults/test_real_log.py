@@ -13,7 +13,8 @@ from bench.images import build_image, put_nvs
 from firmware.lib import marks, opcodes
 from host_tools.errors import HostError
 from host_tools.gateway.records_batch import read_batch
-from host_tools.gateway.records_store import Choice, RecordStore
+from host_tools.gateway.records_choice import Choice
+from host_tools.gateway.records_store import RecordStore
 from host_tools.near import sightings
 from host_tools.owner.keybook import Entry
 from host_tools.sim.air.faults import CENTRAL

@@ -13,7 +13,8 @@ from host_tools.cli.main import app
 from host_tools.errors import HostError
 from host_tools.gateway import monitor, record_words, records_export
 from host_tools.gateway.records_batch import Batch
-from host_tools.gateway.records_store import Choice, RecordStore
+from host_tools.gateway.records_choice import Choice
+from host_tools.gateway.records_store import RecordStore
 from host_tools.owner import names
 from host_tools.owner.keybook import Entry, KeyBook
 

@@ -11,8 +11,9 @@ import pytest
 from firmware.lib import dates, marks, records, reports
 from host_tools.errors import HostError
 from host_tools.gateway.records_batch import NUMBERS, Batch, read_batch
+from host_tools.gateway.records_choice import Choice
 from host_tools.gateway.records_schema import VERSION
-from host_tools.gateway.records_store import Choice, RecordStore
+from host_tools.gateway.records_store import RecordStore
 
 LOCK, OTHER = "240ac4b00002", "240ac4b00003"
 KEY, NEXT_KEY = bytes(range(16)), bytes(range(1, 17))

@@ -9,7 +9,8 @@ Source: domain.md key features 10, 11; lock-ble-link.md 9.1.
 
 from firmware.gateway.buffer import ahead
 from firmware.gateway.operations.arguments import number, only
-from firmware.gateway.records import BATCH, Pages
+from firmware.gateway.pages import Pages
+from firmware.gateway.records import BATCH
 from firmware.gateway.scheduler import COMMAND
 from firmware.lib.compat import const
 from firmware.lib.errors import AuthError, FirmwareError
