@@ -64,7 +64,7 @@ def test_locks_of_other_makers_by_site_and_by_lock() -> None:
     spec, _ = site_file.parse(every + one + two + three + "settings = { adv_asleep_ms = 2000 }\n")
     made = [spec.lock(index).settings for index in range(3)]
     told = [(each.get("manners"), each.get("adv_awake_ms"), each.get("adv_asleep_ms")) for each in made]
-    assert told == [("real", 100, 100), (None, None, None), ("real_constant", 900, 2000)]
+    assert told == [("real", 100, 100), (None, None, None), ("real_constant", 895, 2000)]
     radios = [spec.manners(index) for index in range(3)]
     assert radios[0] and radios[0].bursts and radios[1] is None and radios[2] and not radios[2].bursts
 

@@ -23,7 +23,7 @@ VARIANTS = (BURSTS, CONSTANT_STATUS, LOST_ANSWERS)
 
 CONNECT_LOSS = 0.5  # with a good signal, awake or dormant alike
 ANSWER_LOSS = 0.1
-STEADY_MS = 900
+STEADY_MS = 895  # and the random delay of the chip, 5 ms on average
 BURST_FRAMES = 10
 BURST_EVERY_S = 120.0
 BURST_MS = 100  # between the advertisements of a burst
