@@ -18,7 +18,7 @@ from tests.micropython import ROOT, interpreter, interpreters
 
 HANG_S = 120.0  # no wait takes so long, however busy the machine is
 SHIMS = ROOT / "host_tools/sim/shims"
-RADIO_SHIMS = ("bluetooth.py", "_bluetooth_uuid.py", "_bluetooth_values.py", "_air_stream.py")
+RADIO_SHIMS = ("bluetooth.py", "_whole.py", "_bluetooth_uuid.py", "_bluetooth_values.py", "_air_stream.py")
 PROGRAMS = ROOT / "tests/host"
 LOCK, GATEWAY = "240ac4000010", "240ac4000020"  # base MACs: the Bluetooth address is 2 above
 LOCK_ADDRESS = "24:0a:c4:00:00:12"

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.sim.board import flash_image
-from host_tools.sim.board.board import Board, BoardSpec
+from host_tools.sim.board.board import Board
 from host_tools.sim.board.pty_end import with_crlf
-from host_tools.sim.site.site import Site, SiteSpec
+from tests.host import one_board
 
 _PROGRAM = """
 import asyncio, machine, network, os, sys, time
@@ -97,25 +96,16 @@ asyncio.run(main())
 """
 
 
-class OneBoard:
-    """A board that runs `program`, on a site with nothing else."""
+class OneBoard(one_board.OneBoard):
+    """A board that runs `program`, and has said that it is ready."""
 
     def __init__(self, folder: Path, program: str = _PROGRAM) -> None:
-        self.site = Site(SiteSpec(gateways=0, locks=0, profile="ideal", seed=1, folder=folder / "site"))
-        self.tree = folder / "tree"
-        self.tree.mkdir()
-        (self.tree / "main.py").write_text(program)
+        super().__init__(folder, program)
 
     async def __aenter__(self) -> Board:
-        await self.site.__aenter__()
-        board = self.site.add(BoardSpec("board", "lock", "240ac4b00100"))
-        flash_image.create_from(board.image, self.tree)
-        await board.start()
+        board = await super().__aenter__()
         await board.wait_line("^ready")
         return board
-
-    async def __aexit__(self, *exc) -> None:
-        await self.site.__aexit__(*exc)
 
 
 async def _again(board: Board, do: str) -> dict:

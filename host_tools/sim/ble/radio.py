@@ -6,11 +6,11 @@ Stand-alone:
 
 prints one line, `{"port": 7333, "hci": 40123, "seed": 0}`, and stays. Boards, in other terminals:
 
-    export MICROPYPATH=.frozen:host_tools/sim/shims SIM_RADIO=127.0.0.1:7333
+    export MICROPYPATH=.frozen:host_tools/sim/shims:host_tools/sim/standin SIM_RADIO=127.0.0.1:7333
     SIM_MAC=240ac4000010 micropython program_that_uses_bluetooth_or_aioble.py
 
-and desktop programs: `GATEHOUSE_AIR=tcp-client:127.0.0.1:40123` with `host_tools.sim.ble.bleak_air.install()`, or any
-Bumble program on the transport `tcp-client:127.0.0.1:40123`.
+and desktop programs: `gatehouse sim run --air 40123 -- PROGRAM` for those that use bleak, or any Bumble program on the
+transport `tcp-client:127.0.0.1:40123`.
 
 Inside a program (the simulator's site): `radio = Radio(seed, profile)`, `await radio.start()`, `radio.port`,
 `await radio.stop()`. Time on the air is the time of the event loop that runs `start`.

@@ -20,9 +20,10 @@ from host_tools.sim.board import flash_image, panel
 from host_tools.sim.board.access_point import AccessPoint
 from host_tools.sim.board.interpreter import SHIMS, SimError, command, is_frozen
 from host_tools.sim.board.mechanics import TRAVEL_S, Mechanics
+from host_tools.sim.board.nap import Nap
 from host_tools.sim.board.pty_end import ProgramEnd, PtyEnd, open_pty, own_terminal, with_crlf
 
-PWRON, HARD, WDT, SOFT = 1, 2, 3, 5
+PWRON, HARD, WDT, DEEPSLEEP, SOFT = 1, 2, 3, 4, 5
 _RAW = b"raw REPL; CTRL-B to exit\r\n"
 _FRIENDLY = b'Type "help()" for more information.\r\n'
 _STALE = 256 * 1024  # nobody reads the console: drop what waits
@@ -50,6 +51,9 @@ class BoardSpec:
     bolt_travel_s: float = TRAVEL_S
 
 
+_CAUSES = {"wdt": WDT, "reset": HARD, "crash": HARD, "soft": SOFT, "deepsleep": DEEPSLEEP}
+
+
 class Board:
     """`start`, `kill` (a power cut), `restart`; `mechanics` is the world around it, `lines` what it has printed."""
 
@@ -71,6 +75,7 @@ class Board:
         self.lines: deque[str] = deque(maxlen=20000)
         self.starts = 0
         self.crashes: list[str] = []
+        self.bits: dict[int, bytes] = {}  # by pin: what was last sent to a strip of lights there
         self.env: dict[str, str] = {}  # where the site is; set by the site before the first start
         self._leap_s = leap_s
         self._wifi = wifi
@@ -80,6 +85,9 @@ class Board:
         self._writer: asyncio.StreamWriter | None = None
         self._why = ""  # what the site is about to kill the process for
         self._cause = PWRON
+        self._nap: Nap | None = None  # its deep sleep, from the request to the end
+        self._wake_reason = 0
+        self._hasty = 0  # ends in a row, each soon after its start
         self._clock_ahead_s: float | None = None  # the board's clock (seconds since 2000) minus the site's time
         self._rtc_memory = ""
         self._watchdog: asyncio.TimerHandle | None = None
@@ -106,6 +114,11 @@ class Board:
         return self._process is not None and self._process.returncode is None
 
     @property
+    def is_asleep(self) -> bool:
+        """It is in deep sleep."""
+        return self._nap is not None and not self.is_running
+
+    @property
     def pid(self) -> int:
         """Of its process. Raises SimError while it has none."""
         if self._process is None:
@@ -120,12 +133,13 @@ class Board:
             files = {"/data/settings.json": flash_image.as_json(self.spec.settings)} if self.spec.settings else None
             arguments = (self.image, self.role, files, self.spec.mpy, self.spec.flash_size)
             await asyncio.to_thread(flash_image.create, *arguments)
-        self._cause = PWRON
+        self._cause, self._wake_reason = PWRON, 0
         self._is_raw = False
         if self._clock_ahead_s is None or not self.spec.clock_backup:
             self._clock_ahead_s = -time.time() - self._leap_s()  # 2000-01-01, and from there it runs
         self._rtc_memory = ""
-        await self._spawn()
+        self._nap = None
+        await self._spawn(b"")
         self._keeper = asyncio.create_task(self._keep())
 
     async def kill(self) -> None:
@@ -137,6 +151,7 @@ class Board:
 
     def reset(self) -> None:
         """Press its reset button: the program ends this moment, and starts again with empty memory."""
+        self._hasty = 0  # nothing that it did
         self._end("reset")
 
     async def restart(self) -> None:
@@ -175,12 +190,17 @@ class Board:
         os.close(self._terminal)
         self._log.close()
 
-    def _end(self, why: str) -> None:
+    def _end(self, why: str, *details) -> None:
         if self.is_running and self._process:
             self._why = why
+            if why == "deepsleep":
+                self._nap = Nap(self._leap_s, self.mechanics, *details)
             self._process.send_signal(signal.SIGKILL)
+        elif self._nap:
+            self._why = why
+            self._nap.end()
 
-    async def _spawn(self) -> None:
+    async def _spawn(self, typed: bytes) -> None:
         control, terminal = open_pty()
         env = {key: value for key, value in os.environ.items() if not key.startswith(("SIM_", "MICROPY"))}
         env |= {"SIM_FLASH": str(self.image), "SIM_MAC": self.spec.base_mac, "SIM_NAME": self.name}
@@ -192,6 +212,7 @@ class Board:
             self._swallow = b">>> "  # back into the raw REPL before anybody sees the other one
         self.starts += 1
         self._inner = ProgramEnd(control, self._printed)
+        self._inner.send(typed)
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *command(self.spec.heapsize, "-i", str(SHIMS / "sim_boot.py"), role=self.role),
@@ -207,34 +228,42 @@ class Board:
             os.close(terminal)
 
     async def _keep(self) -> None:
-        hasty = 0
+        self._hasty = 0
         while True:
             assert self._process and self._inner
             began = time.monotonic()
             status = await self._process.wait()
             await asyncio.sleep(0)  # the last words
             self._inner.read()
+            typed = self._inner.unread
             self._inner.close()
             self._stopped()
+            if self._why == "deepsleep" and self._nap:
+                self._note("deep sleep")
+                self._wake_reason = await self._nap.over()
+                self._nap = None
+            else:
+                self._wake_reason = 0
             why = self._why
             if why in ("power", "cut"):
                 self._note("power off")
                 return
-            if not why and status:
+            if not why:
                 why = "crash"
                 self.crashes.append("ended with status %d" % status)
-            hasty = hasty + 1 if time.monotonic() - began < _HASTY_S and why not in ("soft", "") else 0
-            self._note("%s, starting again" % (why or "soft"))
-            if hasty >= _MAX_HASTY:
-                self.crashes.append("ended %d times within %.1f s" % (hasty, _HASTY_S))
+            is_hasty = time.monotonic() - began < _HASTY_S and why not in ("soft", "deepsleep")
+            self._hasty = self._hasty + 1 if is_hasty else 0
+            self._note("%s, starting again" % why)
+            if self._hasty >= _MAX_HASTY:
+                self.crashes.append("ended %d times within %.1f s" % (self._hasty, _HASTY_S))
                 self._note("given up: it ends at once, every time")
                 return
-            self._cause = {"wdt": WDT, "reset": HARD, "crash": HARD}.get(why, SOFT)
+            self._cause = _CAUSES[why]
             if self._cause == SOFT:
                 self._outer.write(b"MPY: soft reboot\r\n")
             else:
                 self._is_raw = False
-            await self._spawn()
+            await self._spawn(typed)  # a serial port's adapter has a buffer, and keeps its power
 
     def _stopped(self) -> None:
         if self._watchdog:
@@ -247,6 +276,10 @@ class Board:
         self._log.write(b"\n*** board %s\n" % text.encode())
 
     # --- serial console
+
+    def type_in(self, part: bytes) -> None:
+        """What somebody types at its console."""
+        self._typed(part)
 
     def _typed(self, part: bytes) -> None:
         if self._outer.backlog > _STALE:
@@ -327,14 +360,13 @@ class Board:
         clock_s = 0 if ahead_s is None else ahead_s + time.time() + self._leap_s()
         facts: dict = {
             "cause": self._cause,
+            "wake": self._wake_reason,
             "clock_s": clock_s,
             "rtc_memory": self._rtc_memory,
             "wifi": self._wifi.ssid,
         }
         facts |= {"inputs": self.mechanics.inputs, "adc": self.mechanics.analog} if self.role == "lock" else {}
         self.post("welcome", facts)
-        if self._inner:
-            self._inner.ready()
 
     def detach(self, writer: asyncio.StreamWriter) -> None:
         """That connection is over."""
@@ -374,8 +406,16 @@ class Board:
             self._held.set()
         elif verb == "leapt":
             self._leapt.set()
+        elif verb == "bits":
+            self.bits[args[0]] = bytes.fromhex(args[1])
+        elif verb == "ready":
+            if self._inner and self._process:
+                self._inner.ready(self._process.pid, args[0])
+        elif verb == "again":
+            if self._inner:
+                self._inner.interrupt()
         elif verb == "end":
-            self._end(args[0])
+            self._end(*args)
 
     def _feed(self) -> None:
         if self._watchdog:

@@ -11,9 +11,12 @@ import sys
 import termios
 from collections.abc import Callable
 
+from host_tools.sim.board import interrupt
+
 _CHUNK = 4096
 _LOOK_S = 0.005
 _PATIENCE_S = 3.0
+_SOON_S = 0.1  # by then an interrupt takes any moment
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
@@ -119,20 +122,29 @@ class PtyEnd:
 class ProgramEnd(PtyEnd):
     """The end that types for a MicroPython process.
 
-    From `ready` on, Ctrl-C is SIGINT for the program that runs, and a byte like others while the REPL reads, as on a
-    board: MicroPython switches its terminal's modes so. It then throws away what has been typed meanwhile, and a
-    second SIGINT kills it; therefore what follows Ctrl-C waits here until the REPL reads.
+    From `ready` on, Ctrl-C interrupts the program that runs (`interrupt` finds the moment), and is a byte like others
+    while the REPL reads, as on a board. MicroPython throws away what has been typed when it goes to its prompt; what
+    follows a Ctrl-C therefore waits here until the REPL reads.
     """
 
     def __init__(self, fd: int, on_bytes: Callable[[bytes], None]) -> None:
         super().__init__(fd, on_bytes)
         self._waiting: bytearray | None = bytearray()
-        self._until = 0.0
+        self._pid = 0
+        self._depth_at = 0
+        self._began = 0.0
+        self._is_interrupting = False
 
-    def ready(self) -> None:
-        """The program has begun and can be interrupted."""
+    @property
+    def unread(self) -> bytes:
+        """What was typed and has not reached the program."""
+        return b"\x03" * self._is_interrupting + bytes(self._waiting or b"")
+
+    def ready(self, pid: int, depth_at: int) -> None:
+        """The program has begun and can be interrupted; see `interrupt.interrupt` for the arguments."""
+        self._pid, self._depth_at = pid, depth_at
         modes = termios.tcgetattr(self.fd)
-        modes[3] = termios.ISIG | termios.NOFLSH
+        modes[3] = 0 if interrupt.CAN_LOOK else termios.ISIG | termios.NOFLSH
         termios.tcsetattr(self.fd, termios.TCSANOW, modes)
         self._release()
 
@@ -141,29 +153,53 @@ class ProgramEnd(PtyEnd):
         if self._waiting is not None:
             self._waiting += part
             return
-        at = -1 if self._repl_reads() else part.find(b"\x03")
-        if at < 0:
+        at = part.find(b"\x03")
+        if at < 0 or self._repl_reads():
             self.write(part)
-        else:
-            self.write(part[: at + 1])
-            self.send_to_repl(part[at + 1 :])
+            return
+        self.write(part[:at])
+        self.interrupt()
+        self._waiting = bytearray(part[at + 1 :])
+
+    def interrupt(self) -> None:
+        """Ctrl-C, for the program that runs."""
+        if not interrupt.CAN_LOOK:
+            self.write(b"\x03")
+        self._is_interrupting = interrupt.CAN_LOOK
+        self._began = self._loop.time()
+        if self._waiting is None:
+            self._waiting = bytearray()
+            self._loop.call_soon(self._look)
 
     def send_to_repl(self, part: bytes) -> None:
         """Type once the REPL reads; after a while, for a program that will not be interrupted, in any case."""
         self._waiting = (self._waiting or bytearray()) + part
-        self._until = self._loop.time() + _PATIENCE_S
-        self._loop.call_later(_LOOK_S, self._look)
+        self._began = self._loop.time()
+        self._look()
 
     def _repl_reads(self) -> bool:
+        if interrupt.CAN_LOOK:
+            return interrupt.is_at_prompt(self._pid)
         return not termios.tcgetattr(self.fd)[3] & termios.ISIG
 
     def _look(self) -> None:
         if self.fd < 0:
             return
-        if self._repl_reads() or self._loop.time() > self._until:
+        waited_s = self._loop.time() - self._began
+        if self._is_interrupting:
+            moment = interrupt.interrupt(self._pid, self._depth_at, waited_s > _SOON_S, waited_s > _PATIENCE_S)
+            if moment is interrupt.Moment.INTERRUPTED:
+                self._is_interrupting = False
+                self._began = self._loop.time()
+            elif moment is interrupt.Moment.PROMPT or waited_s > 2 * _PATIENCE_S:  # or it wants no interrupts
+                self._is_interrupting = False
+                self.write(b"\x03")
+                self._release()
+                return
+        elif self._repl_reads() or waited_s > _PATIENCE_S:
             self._release()
-        else:
-            self._loop.call_later(_LOOK_S, self._look)
+            return
+        self._loop.call_later(_LOOK_S, self._look)
 
     def _release(self) -> None:
         waiting, self._waiting = self._waiting, None

@@ -9,7 +9,9 @@ import os
 import select
 import socket
 import struct
+import sys
 
+import _whole
 import micropython
 
 _ENODEV = 19
@@ -92,9 +94,9 @@ class Stream:
         self._on_lost = on_lost
         host, port = (os.getenv("SIM_RADIO") or "127.0.0.1:7333").split(":")
         address = socket.getaddrinfo(host, int(port))[0][-1]
-        self._is_calling = False
-        self._is_late = False  # events wait for the end of a call
         self._received = 0  # events so far, modulo 2^24
+        self._is_late = False  # events came in the middle of a step
+        self.is_open = False
         self._cmd = self._open(address)
         number = self.call("hello", public_address(), os.getenv("SIM_NAME"))[0]
         self._events = self._open(address)
@@ -108,6 +110,14 @@ class Stream:
         self._drain = self._drain_once
         self.is_open = True
         current = self
+        board = sys.modules.get("_board")
+        if board is None or board.image is None:  # a program of its own, without a board: nobody else has done it
+            try:
+                import sim_loop
+
+                sim_loop.install()
+            except ImportError:  # the radio's modules alone
+                pass
         _thread.start_new_thread(self._watch, ())
 
     @staticmethod
@@ -132,37 +142,36 @@ class Stream:
 
     def call(self, *message):
         # One request and its answer. A scheduled event that fires meanwhile waits, since its handler may call too.
-        nested = self._is_calling
-        self._is_calling = True
+        _whole.begin()
         try:
             self._send(self._cmd, message)
             answer = decode(self._read(struct.unpack(">H", self._read(2))[0]), 0)[0]
         finally:
-            self._is_calling = nested
-            if self._is_late and not nested:
-                self._is_late = False
-                micropython.schedule(self._drain, None)
+            _whole.end()
+        if self._is_late and not _whole.depth[0]:
+            self._is_late = False
+            self.drain()
         if answer[0]:
             raise OSError(answer[0])
         return answer[1:]
 
     def post(self, *message):
         # a request without an answer
-        self._send(self._cmd, message)
+        _whole.begin()
+        try:
+            self._send(self._cmd, message)
+        finally:
+            _whole.end()
 
     def settle(self, count):
         # handle events until `count` have come: those that the radio sent before its last answer
-        nested = self._is_calling
-        self._is_calling = True
+        _whole.begin()
         try:
             while self.is_open and self._received != count:
                 if not self._fill():
                     self._end()
         finally:
-            self._is_calling = nested
-            if self._is_late and not nested:
-                self._is_late = False
-                micropython.schedule(self._drain, None)
+            _whole.end()
 
     def _end(self):
         self.is_open = False
@@ -175,6 +184,8 @@ class Stream:
         while self.is_open:
             for _ in wait(-1):
                 pass
+            if self._is_late:
+                idle.poll(1)
             while True:
                 try:
                     micropython.schedule(self._drain, None)
@@ -184,9 +195,12 @@ class Stream:
             self._turn.acquire()
 
     def _drain_once(self, _):
-        if self._is_calling:
-            self._is_late = True
+        if _whole.depth[0]:
+            self._is_late = True  # the step drains at its end, or the thread tries again
+            self._turn.release()
             return
+        self._is_late = False
+        _whole.begin_under_c()  # the scheduler would print an interrupt, and go on
         try:
             count = _BATCH
             while count and self.is_open and self._poll.poll(0):
@@ -195,12 +209,17 @@ class Stream:
                     self._end()
         finally:
             self._turn.release()
+            _whole.end()
 
     def drain(self):
         # on the main thread, outside of a call: everything that has arrived
-        while self.is_open and self._poll.poll(0):
-            if not self._fill():
-                self._end()
+        _whole.begin()
+        try:
+            while self.is_open and self._poll.poll(0):
+                if not self._fill():
+                    self._end()
+        finally:
+            _whole.end()
 
     def _fill(self):
         head = self._head

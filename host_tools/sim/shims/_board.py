@@ -11,6 +11,8 @@ import select
 import socket
 import sys
 
+import _whole
+
 _IPPROTO_TCP = 6
 _TCP_NODELAY = 1
 
@@ -84,10 +86,14 @@ def hold():
     # Stand still until the site says "go"; a leap comes before that, or none. For a moment at which the program waits,
     # with all that it was sent handled: nothing that it has under way is torn by the leap.
     held = _holds
-    post("held")
-    while _holds == held and _sock is not None:  # the next "hold" may have come with the "go" of this one
-        _poll.poll(-1)
-        pump()
+    _whole.begin()
+    try:
+        post("held")
+        while _holds == held and _sock is not None:  # the next "hold" may have come with the "go" of this one
+            _poll.poll(-1)
+            pump()
+    finally:
+        _whole.end()
 
 
 def stream():
@@ -97,33 +103,43 @@ def stream():
 
 def post(*message):
     if _sock is not None:
+        _whole.begin()
         try:
             _sock.write(json.dumps(message) + "\n")
         except OSError:
             _gone()
+        finally:
+            _whole.end()
 
 
 def pump():
     # Act on whatever the site has sent. Never waits.
     global _rest
-    while _sock is not None and _poll.poll(0):
-        part = _sock.recv(512)
-        if not part:
-            _gone()
-        lines = (_rest + part).split(b"\n")
-        _rest = lines.pop()
-        for line in lines:
-            message = json.loads(line)
-            handler = handlers.get(message[0])
-            if handler is not None:
-                handler(*message[1:])
+    if _sock is None or not _poll.poll(0):
+        return
+    _whole.begin()
+    try:
+        while _sock is not None and _poll.poll(0):
+            part = _sock.recv(512)
+            if not part:
+                _gone()
+            lines = (_rest + part).split(b"\n")
+            _rest = lines.pop()
+            for line in lines:
+                message = json.loads(line)
+                handler = handlers.get(message[0])
+                if handler is not None:
+                    handler(*message[1:])
+    finally:
+        _whole.end()
 
 
-def end(how):
-    # Ask for the end of this process, "reset", "soft" or "cut", and wait for it. The site kills, as a chip's reset
-    # does, so no `finally` of the program runs.
+def end(*how):
+    # Ask for the end of this process, ("reset",), ("soft",), ("cut",) or ("deepsleep", ms, pins), and wait for it. The
+    # site kills, as a chip's reset does, so no `finally` of the program runs, and nobody interrupts this any more.
     if _sock is not None:
-        post("end", how)
+        _whole.begin()
+        post("end", *how)
         while _sock.recv(64):
             pass
     sys.exit()

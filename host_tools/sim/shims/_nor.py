@@ -1,5 +1,7 @@
 # NOR flash in blocks of 4 KiB, as a block device for littlefs: an erase sets all bits of a block, a program can only
 # clear bits. What is erased is gone, so that a dump of the store shows what a dump of the chip would.
+import _whole
+
 BLOCK = 4096
 _BLANK = b"\xff" * BLOCK
 
@@ -26,13 +28,24 @@ class Nor:
         self.store.write(octets)
 
     def readblocks(self, number, buf, offset=0):
-        self.store.seek(number * BLOCK + offset)
-        self.store.readinto(buf)
+        _whole.begin_under_c()
+        try:
+            self.store.seek(number * BLOCK + offset)
+            self.store.readinto(buf)
+        finally:
+            _whole.end()
 
     def writeblocks(self, number, buf, offset=None):
+        _whole.begin_under_c()
+        try:
+            self._program(number, buf, offset)
+        finally:
+            _whole.end()
+
+    def _program(self, number, buf, offset):
         if offset is None:  # the simple form erases first, as esp32.Partition does
             for place in range((len(buf) + BLOCK - 1) // BLOCK):
-                self.erase(number + place)
+                self._erase(number + place)
             offset = 0
         at = number * BLOCK + offset
         size = len(buf)
@@ -62,6 +75,13 @@ class Nor:
         self._put(at, new)
 
     def erase(self, number):
+        _whole.begin_under_c()
+        try:
+            self._erase(number)
+        finally:
+            _whole.end()
+
+    def _erase(self, number):
         def tear(how, below):
             part = self._read(number * BLOCK, BLOCK)
             if how == "prefix":

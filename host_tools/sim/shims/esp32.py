@@ -4,6 +4,7 @@ import _board
 import _flash
 import _nor
 import _nvs
+import _whole
 
 _NOT_FOUND = -4354  # ESP_ERR_NVS_NOT_FOUND
 _TOO_LONG = -4361  # ESP_ERR_NVS_KEY_TOO_LONG
@@ -47,7 +48,11 @@ class NVS:
     def _get(self, kind, key):
         if len(key) > 15:
             raise OSError(_TOO_LONG, "ESP_ERR_NVS_KEY_TOO_LONG")
-        value = _entries().get(self._namespace, kind, key)
+        _whole.begin()
+        try:
+            value = _entries().get(self._namespace, kind, key)
+        finally:
+            _whole.end()
         if value is None:
             raise OSError(_NOT_FOUND, "ESP_ERR_NVS_NOT_FOUND")
         return value
@@ -55,7 +60,11 @@ class NVS:
     def _set(self, kind, key, value):
         if len(key) > 15:
             raise OSError(_TOO_LONG, "ESP_ERR_NVS_KEY_TOO_LONG")
-        _entries().set(self._namespace, kind, key, value)
+        _whole.begin()
+        try:
+            _entries().set(self._namespace, kind, key, value)
+        finally:
+            _whole.end()
 
     def set_i32(self, key, value):
         if not -0x80000000 <= value <= 0x7FFFFFFF:
@@ -76,8 +85,13 @@ class NVS:
         return len(value)
 
     def erase_key(self, key):
-        found = _entries().erase(self._namespace, "i", key)
-        if not (_entries().erase(self._namespace, "b", key) or found):
+        _whole.begin()
+        try:
+            found = _entries().erase(self._namespace, "i", key)
+            found = _entries().erase(self._namespace, "b", key) or found
+        finally:
+            _whole.end()
+        if not found:
             raise OSError(_NOT_FOUND, "ESP_ERR_NVS_NOT_FOUND")
 
     def commit(self):
@@ -103,3 +117,53 @@ class Partition:
 
     def info(self):
         return (Partition.TYPE_DATA, _NVS, 0x9000, _nvs.PAGES * _nor.BLOCK, "nvs", False)
+
+
+WAKEUP_ALL_LOW = False
+WAKEUP_ANY_HIGH = True
+HEAP_DATA = 4
+HEAP_EXEC = 1
+
+wakes = {}  # what ends a deep sleep: "ext0" or "ext1" -> ([numbers of pins], level); machine.deepsleep hands it over
+_RTC_PINS = (0, 2, 4, 12, 13, 14, 15, 25, 26, 27, 32, 33, 34, 35, 36, 37, 38, 39)
+
+
+def _rtc_pin(pin):
+    number = getattr(pin, "_id", pin)
+    if number not in _RTC_PINS:
+        raise ValueError("invalid pin")
+    return number
+
+
+def wake_on_ext0(pin=None, level=None):
+    if pin is None:
+        wakes.pop("ext0", None)
+    else:
+        wakes["ext0"] = ([_rtc_pin(pin)], 1 if level else 0)
+
+
+def wake_on_ext1(pins=None, level=None):
+    if not pins:
+        wakes.pop("ext1", None)
+    else:
+        wakes["ext1"] = ([_rtc_pin(pin) for pin in pins], 1 if level else 0)
+
+
+def wake_on_touch(wake):
+    if wake:
+        raise OSError(-262, "ESP_ERR_NOT_SUPPORTED")
+
+
+wake_on_ulp = wake_on_touch
+
+
+def gpio_deep_sleep_hold(enable):
+    pass
+
+
+def raw_temperature():
+    return 128  # degrees Fahrenheit
+
+
+def idf_heap_info(capabilities):
+    return [(114688, 65536, 63488, 49152)]

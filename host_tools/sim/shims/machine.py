@@ -1,9 +1,10 @@
 # MicroPython's `machine` as an ESP32 has it, for simulated boards: pins and resets go to the site (see _board.py).
+# What few programs use is loaded when it is asked for: timers (_timer.py) and buses without devices (_buses.py).
 import time
 
 import _board
-import micropython
 import umachine
+from _pin import Pin, Signal, time_pulse_us  # noqa: F401, names of this module
 from micropython import const
 
 PWRON_RESET = 1
@@ -11,14 +12,40 @@ HARD_RESET = 2
 WDT_RESET = 3
 DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
+SLEEP = 2
+DEEPSLEEP = 4
+EXT0_WAKE = 2
+PIN_WAKE = 2
+EXT1_WAKE = 3
+TIMER_WAKE = 4
+TOUCHPAD_WAKE = 5
+ULP_WAKE = 6
 
-_PINS = const(49)
 _RTC_MEMORY = const(2048)
-_TO_2000 = const(946684800)
+_MORE = {
+    "Timer": "_timer",
+    "I2C": "_buses",
+    "SoftI2C": "_buses",
+    "SPI": "_buses",
+    "SoftSPI": "_buses",
+    "UART": "_buses",
+    "DAC": "_buses",
+    "bitstream": "_buses",
+}
 
 idle = umachine.idle
 PinBase = umachine.PinBase
-Signal = umachine.Signal
+mem8 = umachine.mem8
+mem16 = umachine.mem16
+mem32 = umachine.mem32
+
+_wake_reason = None  # of the last lightsleep
+
+
+def __getattr__(name):
+    if name not in _MORE:
+        raise AttributeError("'module' object has no attribute '%s'" % name)
+    return getattr(__import__(_MORE[name]), name)
 
 
 def unique_id():
@@ -29,12 +56,58 @@ def reset_cause():
     return _board.welcome().get("cause", PWRON_RESET)
 
 
+def wake_reason():
+    return _board.welcome().get("wake", 0) if _wake_reason is None else _wake_reason
+
+
 def reset():
     _board.end("reset")
 
 
 def soft_reset():
     _board.end("soft")
+
+
+def _wakes():
+    # what the program has named, by esp32.wake_on_ext0 and its like: [[pins, level, is_any, reason], ...]
+    import esp32
+
+    rows = []
+    for name, reason in (("ext0", EXT0_WAKE), ("ext1", EXT1_WAKE)):
+        if name in esp32.wakes:
+            numbers, level = esp32.wakes[name]
+            rows.append([numbers, level, 1 if level or name == "ext0" else 0, reason])
+    return rows
+
+
+def deepsleep(sleep_ms=0):
+    # The site ends this process and starts the next when the time is over, or a pin has its level: RTC memory and
+    # clock stay.
+    _board.end("deepsleep", int(sleep_ms), _wakes())
+
+
+def lightsleep(sleep_ms=0):
+    # Everything stands still until the time is over or a pin has its level. Bluetooth and Wi-Fi stay up here.
+    global _wake_reason
+    until = time.ticks_add(time.ticks_ms(), int(sleep_ms)) if sleep_ms else None
+    rows = _wakes()
+    while True:
+        for numbers, level, is_any, reason in rows:
+            hits = [_board.inputs.get(number, 0) == level for number in numbers]
+            if any(hits) if is_any else all(hits):
+                _wake_reason = reason
+                return
+        if until is not None and time.ticks_diff(until, time.ticks_ms()) <= 0:
+            _wake_reason = TIMER_WAKE
+            return
+        time.sleep_ms(1 if until is None else min(5, max(1, time.ticks_diff(until, time.ticks_ms()))))
+
+
+sleep = lightsleep
+
+
+def bootloader(timeout=0):
+    _board.end("reset")  # nobody flashes a simulated chip: it starts again
 
 
 def freq(hz=None):
@@ -49,100 +122,6 @@ def disable_irq():
 
 def enable_irq(state):
     pass
-
-
-class Pin(PinBase):
-    IN = 1
-    OUT = 3
-    OPEN_DRAIN = 7
-    PULL_DOWN = 1
-    PULL_UP = 2
-    IRQ_RISING = 1
-    IRQ_FALLING = 2
-    IRQ_LOW_LEVEL = 4
-    IRQ_HIGH_LEVEL = 5
-    DRIVE_0 = 0
-    DRIVE_1 = 1
-    DRIVE_2 = 2
-    DRIVE_3 = 3
-    _made = {}
-
-    def __new__(cls, id, *args, **more):
-        if isinstance(id, Pin):
-            return id
-        if not isinstance(id, int) or not 0 <= id < _PINS:
-            raise ValueError("invalid pin")
-        _board.on_input = Pin._on_input
-        if id not in Pin._made:
-            pin = super().__new__(cls)
-            pin._id = id
-            pin._mode = Pin.IN
-            pin._pull = None
-            pin._out = None
-            pin._irq = None
-            Pin._made[id] = pin
-        return Pin._made[id]
-
-    def __init__(self, id, mode=-1, pull=-1, **more):
-        self.init(mode, pull, **more)
-
-    def init(self, mode=-1, pull=-1, *, value=None, drive=None, hold=None):
-        if mode not in (-1, None, Pin.IN, Pin.OUT, Pin.OPEN_DRAIN):
-            raise ValueError("invalid pin mode")
-        if pull != -1:
-            self._pull = pull
-        if value is not None:
-            self._drive(value)
-        if mode is not None and mode != -1:
-            if mode != Pin.IN and 34 <= self._id <= 39:
-                raise ValueError("pin can only be input")
-            self._mode = mode
-
-    def _drive(self, value):
-        value = 1 if value else 0
-        if value != self._out:
-            self._out = value
-            _board.post("pin", self._id, value)
-
-    @staticmethod
-    def _on_input(number, level):
-        pin = Pin._made.get(number)
-        if pin is not None and pin._irq is not None:
-            handler, trigger = pin._irq
-            if handler is not None and trigger & (Pin.IRQ_RISING if level else Pin.IRQ_FALLING):
-                try:
-                    micropython.schedule(handler, pin)
-                except RuntimeError:
-                    pass  # the queue is full; a board loses the call as well
-
-    def value(self, value=None):
-        if value is not None:
-            self._drive(value)
-            return None
-        if self._mode == Pin.IN:
-            _board.pump()
-            level = _board.inputs.get(self._id)
-            return (1 if self._pull == Pin.PULL_UP else 0) if level is None else level
-        return self._out or 0
-
-    def __call__(self, value=None):
-        return self.value(value)
-
-    def on(self):
-        self._drive(1)
-
-    def off(self):
-        self._drive(0)
-
-    def toggle(self):
-        self._drive(not self._out)
-
-    def irq(self, handler=None, trigger=3, *, wake=None, hard=False):
-        self._irq = (handler, trigger)
-        return self
-
-    def __repr__(self):
-        return "Pin(%d)" % self._id
 
 
 class PWM:

@@ -6,5 +6,4 @@ import sys
 import sim_start
 
 sim_start.prepare(sys.path[0])
-if sim_start.run("/boot.py", globals()) and not os.getenv("SIM_RAW"):
-    sim_start.run("/main.py", globals())
+sim_start.run(globals(), os.getenv("SIM_RAW"))

@@ -10,6 +10,7 @@ import time
 from asyncio import core
 
 import _board
+import utime
 from micropython import const
 
 _MAX_WAIT_MS = const(50)  # a scheduled callback (the radio's) cannot end poll()
@@ -19,7 +20,14 @@ _late = []  # what a leap made due, first one first: (task, its key in the queue
 
 
 def _wait_io_event(self, wait_ms):
-    # asyncio.core.IOQueue.wait_io_event, with the line as one more stream
+    # asyncio.core.IOQueue.wait_io_event, with the line as one more stream. A negative time: every task waits for a
+    # stream, and asyncio takes it that there is a task to run when this returns.
+    _look(self, wait_ms)
+    while wait_ms < 0 and core._task_queue.peek() is None:
+        _look(self, wait_ms)
+
+
+def _look(self, wait_ms):
     line = _board.stream()
     if line is not None and not hasattr(self, "has_line"):
         self.poller.register(line, select.POLLIN)
@@ -94,5 +102,8 @@ def _on_leap(ms):
 
 
 def install():
+    core.ticks = utime.ticks_ms
+    core.ticks_add = utime.ticks_add
+    core.ticks_diff = utime.ticks_diff
     core.IOQueue.wait_io_event = _wait_io_event
     time.on_leap = _on_leap

@@ -9,12 +9,6 @@ import sys
 
 def prepare(shims):
     # `shims`: directory of the shims on the host. After this the host's files can be reached through _board.host only.
-    import utime
-
-    sys.modules["time"] = utime  # asyncio counts in the interpreter's own ticks, see sim_loop
-    sys.path[:] = [".frozen"]
-    __import__("asyncio.core")
-    del sys.modules["time"]
     sys.path[:] = [shims, ".frozen"]
     import _board
     import _flash
@@ -42,9 +36,22 @@ def prepare(shims):
     os.chdir("/")
     sys.path[:] = ["", ".frozen", "/lib", "/.sim"]
     del sys.argv[:]
+    sys.atexit(_left)
     probe = os.getenv("SIM_PROBE")
     if probe:
         exec(_code(_board.host.open, probe, probe), {})
+    import _whole
+    import uctypes
+
+    _whole.again = lambda: _board.post("again")
+    _board.post("ready", uctypes.addressof(_whole.depth))  # from here on somebody at the console can interrupt
+
+
+def _left():
+    # The prompt was left, by Ctrl-D or SystemExit: that restarts the program, as on a board.
+    import _board
+
+    _board.end("soft")
 
 
 def _code(open_file, path, name):
@@ -65,17 +72,25 @@ def _start(path, names):
         __import__(path[1:-3])
 
 
-def run(path, names):
-    # Run one of the board's start files; True if the next may follow.
+def run(names, is_raw):
+    # Run the board's start files. Whatever happens the prompt comes afterwards, as on a board; a Ctrl-C in between the
+    # files leaves them out, too.
+    for name in ("os", "sys", "sim_start"):  # of sim_boot.py, which a board's program does not see
+        names.pop(name, None)
+    try:
+        _run("/boot.py", names)
+        if not is_raw:
+            _run("/main.py", names)
+    except KeyboardInterrupt as err:
+        sys.print_exception(err)
+
+
+def _run(path, names):
     try:
         _start(path, names)
     except SystemExit:
-        import _board
-
-        _board.end("soft")  # leaving the program restarts it, as on a board
-    except KeyboardInterrupt as err:
-        sys.print_exception(err)
-        return False
+        _left()  # leaving the program restarts it, as on a board
+    except KeyboardInterrupt:
+        raise
     except Exception as err:
         sys.print_exception(err)
-    return True
