@@ -6,11 +6,12 @@ STAMP := $(VENV)/.ready
 JOBS ?= 3
 WORKERS ?= 6
 
-.PHONY: demo test frozen soak faults mutate sim lint bench clean setup
+.PHONY: demo test frozen soak faults mutate sim lint bench multitests clean setup
 
 setup: $(STAMP)
 
-$(STAMP): requirements.lock requirements-stubs.lock pyproject.toml host_tools/boards/fetch.py host_tools/boards/fetch32.py
+$(STAMP): requirements.lock requirements-stubs.lock requirements-client.lock pyproject.toml host_tools/boards/fetch.py host_tools/boards/fetch32.py \
+		host_tools/boards/fetch_client.py
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Gatehouse needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	@echo "setting up $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
@@ -55,6 +56,10 @@ lint: $(STAMP)
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(PY) -m mypy --config-file firmware/mypy.ini
+
+# MicroPython's own Bluetooth tests on two bare boards, and aioble's where GATEHOUSE_AIOBLE has them
+multitests: $(STAMP)
+	@$(PY) -m bench.multitests
 
 bench: $(STAMP)
 	@$(PY) -m bench

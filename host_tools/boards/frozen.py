@@ -77,16 +77,27 @@ def _compiles_32_bits() -> bool:
     return True
 
 
+def provide_source() -> Path:
+    """MicroPython's source, fetched unless it is there. Raises Unavailable."""
+    with _one_at_a_time():
+        _provide_source()
+    return SOURCE
+
+
+def _provide_source() -> None:
+    if not SOURCE.is_dir():
+        if not shutil.which("dpkg-source"):
+            _install("dpkg-dev")
+        debian.fetch(SOURCE, _unpack)
+
+
 def provide() -> None:
     """Fetch what `build` needs: the source, and gcc's 32-bit libraries as root. Raises Unavailable."""
     fetch32.require_x86()
     with _one_at_a_time():
         if not _compiles_32_bits():
             _install("gcc", "gcc-multilib", "make")
-        if not SOURCE.is_dir():
-            if not shutil.which("dpkg-source"):
-                _install("dpkg-dev")
-            debian.fetch(SOURCE, _unpack)
+        _provide_source()
         if not MBEDTLS.is_dir():
             debian.fetch(MBEDTLS, _unpack_mbedtls)
 

@@ -11,7 +11,7 @@ from bumble import att, hci
 from bumble.device import Connection
 from bumble.gatt import Characteristic, Service
 
-from host_tools.sim.air.air import PROFILES, Air, parse_address
+from host_tools.sim.air.air import PROFILES, Air, AirLink, parse_address
 from host_tools.sim.air.air_host import AirHost
 from host_tools.sim.air.faults import CENTRAL, PERIPHERAL, Sleep
 from host_tools.sim.air.squatter import Squatter
@@ -185,6 +185,21 @@ def test_cut_at_the_nth_packet_is_noticed_by_supervision_alone(sender: str, is_d
             for _ in range(5):
                 await talk.write(b"again")
             await eventually(lambda: talk.at_lock[-5:] == [b"again"] * 5)
+
+    asyncio.run(story())
+
+
+def test_link_layers_own_packets_go_before_data_at_the_same_event() -> None:
+    async def story() -> None:
+        for number in range(20):
+            link = AirLink(Air(number, "home"), ("a", "b"), [], 0.03, 2.0)
+            order: list[str] = []
+            for _ in range(number):  # however full the timers' heap is
+                link.at_next_event(order.append, "data")
+            link.at_next_event(order.append, "control", is_control=True)
+            link.at_next_event(order.append, "last")
+            await eventually(lambda seen=order, count=number: len(seen) == count + 2)  # type: ignore[misc]
+            assert order[0] == "control", order
 
     asyncio.run(story())
 

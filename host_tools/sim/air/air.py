@@ -24,6 +24,7 @@ _SENSITIVITY_DBM = -95
 _EDGE_DBM = -87  # below this mean, noise takes single packets under the sensitivity
 _REMEMBERED = 10000  # links, and timers
 _FIRST_EVENT_S = 0.0025  # transmit window after CONNECT_IND (Core 5.x, Vol 6 Part B, 4.5.3)
+_CONTROL_FIRST_S = 1e-6
 _ESTABLISH_EVENTS = 6  # events without an answer after which a new link counts as failed (same, 4.5.2)
 
 
@@ -90,13 +91,18 @@ class AirLink:
         """The air has another profile."""
         self.set_interval(self._asked_s)
 
-    def at_next_event(self, call: Callable, *args: object) -> asyncio.Handle:
-        """Run `call` at the next connection event (at once on an air without pacing)."""
+    def at_next_event(self, call: Callable, *args: object, is_control: bool = False) -> asyncio.Handle:
+        """Run `call` at the next connection event (at once on an air without pacing).
+
+        `is_control`: before what else happens at that event, as a link layer puts its own packets before data: the
+        keys that follow an encryption must find it on. Timers of the same time run in any order.
+        """
         loop = asyncio.get_running_loop()
         if not self.interval_s:
             return loop.call_soon(call, *args)
         passed = math.floor((loop.time() - self._anchor) / self.interval_s)
-        return loop.call_at(self._anchor + max(0, passed + 1) * self.interval_s, call, *args)
+        at_s = self._anchor + max(0, passed + 1) * self.interval_s
+        return loop.call_at(at_s - _CONTROL_FIRST_S if is_control else at_s, call, *args)
 
     def after_events(self, count: int, call: Callable, *args: object) -> asyncio.Handle:
         """Run `call` after `count` connection intervals."""

@@ -105,7 +105,7 @@ class LinkEnd(controller.Connection):
             self.other.controller.send_hci_packet(hci.HCI_AclDataPacket(self.other.handle, 2, 0, len(pdu), pdu))
 
     def send_ll_control_pdu(self, packet: ll.ControlPdu) -> None:
-        self.link_state.at_next_event(self._deliver_control, packet)
+        self.link_state.at_next_event(self._deliver_control, packet, is_control=True)
 
     def _deliver_control(self, packet: ll.ControlPdu) -> None:
         state = self.link_state
