@@ -140,6 +140,25 @@ def up(
             pass
 
 
+@sim_app.command("run", context_settings={"ignore_unknown_options": True})
+def run_on_air(
+    program: Annotated[list[str], typer.Argument(help="-- PROGRAM ARGUMENTS: a .py file, -m MODULE, or a command")],
+    air: Annotated[
+        str,
+        typer.Option("--air", envvar="GATEHOUSE_AIR", help="Of a running site, as it printed it; else one is started"),
+    ] = "",
+    site: Annotated[Path | None, typer.Option("--site", help="Description of the site to start")] = None,
+    paired: Annotated[bool, typer.Option("--paired", help="Pair the locks of that site first")] = False,
+) -> None:
+    """Run any bleak program, unchanged, on the simulated air; exit status and output are the program's."""
+    from host_tools.sim.site import run_program, site_file
+
+    with reporting():
+        spec, file_pairs = site_file.load(site) if site else (None, False)
+        status = run_program.run_program(program, "" if site else air, spec, paired or file_pairs)
+    raise typer.Exit(status)
+
+
 @sim_app.command("panel")
 def panel(
     port: Annotated[str, typer.Argument(help="HOST:PORT of a lock's panel, as the site printed it")],

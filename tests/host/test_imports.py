@@ -100,6 +100,7 @@ HOST_ALLOWED = {
     "sim.air": set(),
     "sim.ble": {"sim.air"},
     "sim.board": {"boards"},
+    "sim.inject": {"sim.ble"},
     "sim.site": {"owner", "near", "gateway", "sim.air", "sim.ble", "sim.board"},
 }
 BOARD_SIDE = {"shims", "standin"}  # MicroPython modules, which simulated boards import
