@@ -4,7 +4,7 @@ umqtt.simple is frozen into every ESP32 build and `unittest` is what MicroPython
 only as source archives whose build backend pip cannot run, so `unearth` finds, checks and unpacks them from the index
 that pip itself is configured for. Upstream aioble is in no package index: MicroPython's own `mip` is asked for it once,
 and where the machine does not reach mip's index the simulator falls back to the stand-in (architecture.md, "The
-simulator"). The 32-bit interpreter is `fetch32`'s.
+simulator"). The 32-bit interpreter is `fetch32`'s, the newest reference client `fetch_client`'s.
 """
 
 import os
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from host_tools.boards import fetch32
+from host_tools.boards import fetch32, fetch_client
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".cache"
@@ -94,6 +94,7 @@ def main() -> None:
         fetch_pinned(*pinned)
     fetch_aioble(os.environ.get("GATEHOUSE_MICROPYTHON") or str(Path(sys.executable).parent / "micropython"))
     fetch32.main()
+    fetch_client.main()
 
 
 if __name__ == "__main__":
