@@ -33,7 +33,8 @@ def _is_before(number, other):
 
 def last_offset(history):
     """Minutes ahead of UTC that the clock was seen to show last, or None."""
-    return struct.unpack_from(_ENTRY, history, len(history) - _ENTRY_LEN)[5] if history else None
+    found = struct.unpack_from(_ENTRY, history, len(history) - _ENTRY_LEN)[5] if history else NO_OFFSET
+    return None if found == NO_OFFSET else found
 
 
 def changed(history, offset, first, read_s, since_s, until_s):
@@ -86,9 +87,8 @@ def renumbered(history):
 def settled(history, certain):
     """The history with the number from which on records are of after the latest change."""
     at = len(history) - _ENTRY_LEN
-    return history[:at] + struct.pack(
-        _ENTRY, *struct.unpack_from(_ENTRY, history, at)[:4], certain, last_offset(history)
-    )
+    entry = struct.unpack_from(_ENTRY, history, at)
+    return history[:at] + struct.pack(_ENTRY, *entry[:4], certain, entry[5])
 
 
 def learned(history, number, local_s, last_s, now_s):
