@@ -161,7 +161,7 @@ class Gateway:
         records = Records(_RECORDS, registry, clocks, clock, outgoing, topics, now_s, log, values.records_clear)
         self._uploads = uploads = Uploads(registry, records, topics, mqtt, now_s, log, by_consumer)
         records.on_stored = uploads.wake
-        self._states = states = States(registry, topics, mqtt, clock, now_s)
+        self._states = states = States(registry, topics, mqtt, clock)
 
         # Radio
         radio = Radio(log)

@@ -91,7 +91,7 @@ class GatewayOps:
         registry = self._context.registry
         items = []
         for lock in registry.all():
-            near = registry.is_present(lock)
+            near = registry.presence(lock)
             item = {"mac": lock.id, "name": lock.name, "near": near, "rssi": lock.rssi_dbm, "battery": lock.battery}
             items.append(item)
         return {"items": items}

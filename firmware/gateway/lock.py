@@ -93,7 +93,7 @@ class Lock:
     auto_lock_s: int | None = None
     settings: dict = {}  # what is known of its switches and numbers, by name; replaced, never changed in place
     tampered: bool | None = None  # the last tamper alarm is younger than the last unlock; None: not known
-    has_records = False
+    has_records: bool | None = None  # unread ones, as it advertises
     last: dict | None = None
     src: str | None = None  # who told the state: "command", "query", "push", "advert", "record"
     seq = 0

@@ -20,7 +20,6 @@ from firmware.system.timing import remaining_ms, sleep_ms
 _DEPTH = const(32)
 _PAUSE_MS = const(250)
 _PUBLISH_MS = const(60000)  # the connection ends an unacknowledged message well before
-_GRACE_S = const(30)  # after a start: a lock that has not been heard yet need not be away
 _RESEND_S = const(30)
 _RESEND_MAX_S = const(600)
 
@@ -72,12 +71,11 @@ class Outgoing:
 class States:
     """`clock` has `now()` and `trusted`; `topics` is a lib.topics.Topics."""
 
-    def __init__(self, registry, topics, mqtt, clock, now_s):
+    def __init__(self, registry, topics, mqtt, clock):
         self._registry = registry
         self._topics = topics
         self._mqtt = mqtt
         self._clock = clock
-        self._now_s = now_s
         self._dirty = set()  # ids of locks whose state is to be published
         self._shown = {}  # id -> availability published last
         self._gone = set()
@@ -129,9 +127,9 @@ class States:
                 await self._send(id, leaf, b"", lease)
             self._gone.discard(id)
         for lock in self._registry.all():
-            word = "online" if self._registry.is_present(lock) else "offline"
-            is_sure = lock.seen_s is not None or self._now_s() >= _GRACE_S
-            if self._shown.get(lock.id) != word and is_sure:
+            is_present = self._registry.presence(lock)
+            word = "online" if is_present else "offline"
+            if self._shown.get(lock.id) != word and is_present is not None:
                 await self._send(lock.id, "availability", word, lease)
                 self._shown[lock.id] = word
             if lock.id in self._dirty:

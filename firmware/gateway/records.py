@@ -280,7 +280,6 @@ class Records:
             if not is_refused and (lock.is_own or is_unread):
                 lock.has_records = False
             self._ended(lock, plan, count, is_refused, was_flagged)
-            tampered = bool(tampered) if lock.tampered is None else tampered
             self._registry.update(lock, "record", door=door, tampered=tampered)
         cursor = buffer.cursor if plan.looked is None else plan.looked
         return {"read": count, "epoch": buffer.era, "cursor": cursor, "more": is_refused or (more and not is_unread)}

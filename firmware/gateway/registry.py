@@ -20,6 +20,7 @@ from firmware.system.timing import ticks_add, ticks_diff, ticks_ms
 MAX_LOCKS = const(64)
 _NEAR_S = const(1800)  # a lock unseen for longer is "not near" (domain.md 6.2)
 _FRESH_S = const(10)  # a lock heard this recently is worth an attempt to connect (hardware-facts.md F6)
+_GRACE_S = const(30)
 _RSSI_STEP_DBM = const(8)  # a change of strength below this is no news
 _ALARM_S = const(60)  # the same alarm about a lock again after this time only
 _SETTLE_MS = const(300)  # advertisements of the moment before the link may still come out of a queue
@@ -128,6 +129,10 @@ class Registry:
     def is_present(self, lock):
         """Heard within the presence time (availability)."""
         return lock.seen_s is not None and self._now_s() - lock.seen_s <= self._presence_s
+
+    def presence(self, lock):
+        """The same as True or False; None right after the start: a lock that was not heard yet need not be away."""
+        return None if lock.seen_s is None and self._now_s() < _GRACE_S else self.is_present(lock)
 
     def is_near(self, lock):
         """False when the lock has not been heard for 30 minutes; before that it is worth a try."""

@@ -26,7 +26,7 @@ class Timekeeper:
 
     def __init__(self, floor_ms=0):
         self.state = FLOOR if floor_ms else UNTRUSTED
-        self.drift_ms = 0
+        self.drift_ms = None  # not known before the second agreement
         self._floor_ms = floor_ms
         self._offset_ms = None
         self._candidate_ms = None
@@ -103,7 +103,7 @@ class Timekeeper:
         moved_ms = offset_ms - was_ms if was_ms is not None else 0
         if first or not -_AGREE_MS <= moved_ms <= _AGREE_MS:
             self._since_ms = self._seen_at_ms
-        self.drift_ms = 0 if first else moved_ms
+        self.drift_ms = None if first else moved_ms
         return moved_ms
 
 

@@ -51,7 +51,7 @@ class Clock:
 
     @property
     def drift_ms(self):
-        """How far the last correction moved a trusted clock."""
+        """How far the last correction moved a trusted clock; None before there was one."""
         return self._keeper.drift_ms
 
     def now_ms(self):

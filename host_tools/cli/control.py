@@ -22,13 +22,13 @@ autolock_app = App(no_args_is_help=True, help="How long a lock stays open.")
 def unlock(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Open a door."""
     name, result = via.ask(lock, "unlock")
-    done(name, "unlocked", result, as_json)
+    done(name, "reports unlocked", result, as_json)
 
 
 def lock(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Lock a door."""
     name, result = via.ask(lock, "lock")
-    done(name, "locked", result, as_json)
+    done(name, "reports locked", result, as_json)
 
 
 def _show(lock: str, via: Gateway, op: str, as_json: bool) -> None:

@@ -17,7 +17,9 @@ _REFRESH_S = 0.25
 _EVENTS = {
     "retained_command": "ALARM: a command was left at the broker",
     "unknown": "ALARM: somebody may pass for this lock",
+    "still_open": "ALARM: open for longer than its auto-lock allows",
 }
+_REACH = {True: ("online", "green"), False: ("offline", "red"), None: ("unknown", "yellow")}
 
 
 class Monitor:
@@ -60,14 +62,14 @@ class Monitor:
         for key in sorted(set(self._locks) | set(self._online), key=lambda each: (self._name(each[1]), each)):
             gateway, lock = key
             state = self._locks.get(key, {})
-            online = self._gateways.online.get(gateway) and self._online.get(key)
+            online = is_reachable(self._gateways.online.get(gateway), self._online.get(key))
             last = state.get("last") or {}
             table.add_row(
                 self._name(lock),
                 gateway,
-                styled(("online", "green") if online else ("offline", "red")),
-                _word(state.get("lock")),
-                _word(state.get("door")),
+                styled(_REACH[online]),
+                bolt(state, online),
+                _word(state.get("door")) if online else "",
                 _word(state.get("battery"), "%s %%"),
                 _word(state.get("rssi"), "%s dBm"),
                 " ".join(str(last[part]) for part in ("method", "who") if last.get(part) is not None),
@@ -98,6 +100,24 @@ def event_line(lock: str, event: dict, whose: Names | None = None) -> tuple[str,
     line = "  ".join(part.strip() for part in (str(event.get("ts") or ""), lock, text, name) if part.strip())
     alarming = event.get("event_type") == "alarm" or (is_number and is_alarm(type))
     return line, "bold red" if alarming else None
+
+
+def is_reachable(status: bool | None, availability: bool | None) -> bool | None:
+    """Whether a lock can be reached, from its gateway's status and its own availability (mqtt.md 1.1): nobody is left
+    to take back what a dead gateway said of its locks. None: not known."""
+    if status is False or availability is False:
+        return False
+    return None if status is None or availability is None else True
+
+
+def bolt(state: dict, online: bool | None) -> str:
+    """What is known of a bolt from a lock's `…/state`: what was told, and of an unreachable lock that it was told."""
+    word = state.get("lock")
+    if word is None:
+        return "unknown"
+    if not online:
+        return "unknown (was %s)" % (word,)
+    return "%s (assumed)" % (word,) if state.get("assumed") else str(word)
 
 
 def _word(value: object, form: str = "%s") -> str:

@@ -83,7 +83,7 @@ class Rig:
         self.records = Records(
             self.folder + "/records", registry, clocks, self.clock, self.out, self.topics, self.now, log
         )
-        self.states = States(registry, self.topics, Broker(), self.clock, self.now)
+        self.states = States(registry, self.topics, Broker(), self.clock)
         self.scheduler = Scheduler(lambda lock, until_ms, gives_way: Opening(self, lock), registry, log, 0)
         self.context = Context(
             registry,

@@ -288,7 +288,7 @@ class StatesTest(unittest.TestCase):
         now = Now(100)
         registry = Registry(vault(fresh_folder("states")), now, quiet_log(), 60)
         broker = Broker()
-        states = States(registry, Topics("001122334455"), broker, UnixClock(1790000000), now)
+        states = States(registry, Topics("001122334455"), broker, UnixClock(1790000000))
         registry.on("changed", states.mark)
         lock = known_lock()
         registry.add(lock)

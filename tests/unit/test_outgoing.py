@@ -31,7 +31,7 @@ class One:
     def all(self):
         return self.locks
 
-    def is_present(self, lock):
+    def presence(self, lock):
         return True
 
 
@@ -76,7 +76,7 @@ class DawdlerTest(unittest.TestCase):
         broker = Dawdler()
         lock = known_lock()
         lock.seen_s = 0
-        states = States(One(lock), Topics("001122334455"), broker, UnixClock(), Now())
+        states = States(One(lock), Topics("001122334455"), broker, UnixClock())
         self.assertEqual(self.until_sent(broker, states.run(Lease())), ["online"])
 
     def test_uploads_go_on(self):

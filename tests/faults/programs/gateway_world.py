@@ -101,7 +101,7 @@ class GatewayWorld:
         clocks = Clocks(clock, registry, log)
         self.records = Records(DATA + "/records", registry, clocks, clock, out, topics, now, log)
         self.uploads = Uploads(registry, self.records, topics, self.broker, now, log)
-        states = States(registry, topics, self.broker, clock, now)
+        states = States(registry, topics, self.broker, clock)
         self.scheduler = Scheduler(lambda lock, until_ms, gives_way: Opening(self, lock), registry, log, 0)
         is_wanted = self.scheduler.is_wanted
         context = Context(registry, clock, clocks, self.records, self.uploads, is_wanted, failures, metrics, dict)
