@@ -1,7 +1,5 @@
 """`gatehouse ekey`: give people keys of their own for their phones, change them, take them away; open with one."""
 
-import json
-import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from firmware.lib import opcodes
-from host_tools import screen
+from host_tools import screen, text
 from host_tools.cli import common, ending, times
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.options import App
@@ -20,7 +18,7 @@ from host_tools.gateway.ekeys import GatewayEkeys
 from host_tools.near import holder
 from host_tools.near.ekeys import LocalEkeys
 from host_tools.near.local_link import local_link
-from host_tools.owner import ekeys, zones
+from host_tools.owner import ekeys, key_files, zones
 from host_tools.owner.ekeys import EkeyStore
 from host_tools.owner.keybook import OWN_MODELS, Entry, KeyBook
 from host_tools.screen import Table
@@ -97,7 +95,7 @@ def send(
         ekey = ekeys.Ekey(0, person, kind, *_period(kind, start, end, common.where(lock)), bool(remote), hours=at_hours)
         ekeys.check(person, ekey)
         entry = key_book().find(lock)
-        path = Path(to or "%s.%s.json" % (entry.id, re.sub(r"[^A-Za-z0-9]+", "-", person)))
+        path = Path(to or "%s.%s.json" % (entry.id, text.file_part(person)))
     if entry.model and not entry.model.startswith(OWN_MODELS):
         common.err.print(
             "warning: this lock has one key for everybody. Whoever gets it can be kept out only by pairing the lock"
@@ -234,11 +232,7 @@ def open_(
 ) -> None:
     """Open the door beside you with an ekey that you were given."""
     with reporting():
-        try:
-            value = json.loads(common.read_text(file))
-        except ValueError:
-            raise HostError("bad_request", "%s cannot be read" % file)
-        held = holder.read(value[0] if isinstance(value, list) and value else value)
+        held = holder.read(key_files.loads(common.read_text(file)))
     command = opcodes.LOCK if close else opcodes.UNLOCK
     battery = common.run_near("looking for %s ..." % held.name, lambda step: holder.operate(held, command))
     out.print("%s is %s (battery %d %%)" % (held.name, "locked" if close else "open", battery))

@@ -1,19 +1,18 @@
 """`gatehouse keys`: look into the key book, take in other programs' keys, give them out."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from host_tools import screen
+from host_tools import screen, text
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.options import App
 from host_tools.errors import HostError
-from host_tools.owner import bundles, zones
+from host_tools.owner import bundles, key_files, key_import, zones
 from host_tools.owner.ekeys import write_private
-from host_tools.owner.keybook import Entry
+from host_tools.owner.key_files import Found
 from host_tools.screen import Table
 
 app = App(no_args_is_help=True, help="The key book: what opens your locks.")
@@ -41,55 +40,62 @@ def list_(as_json: common.Json = False) -> None:
 
 @app.command("import")
 def import_(
-    file: Annotated[str, typer.Argument(help='VirtualKey or lockData JSON; "-" reads standard input')],
+    file: Annotated[str, typer.Argument(help='Key file of another program, or a key book; "-" reads standard input')],
     name: Annotated[str, typer.Option("--name", help="Name to keep it under (a file with one lock)")] = "",
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite locks that are in the key book")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Complete locks that are in the key book")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Take nothing if anything in the file is wrong")] = False,
     zone: common.Zone = "",
+    as_json: common.Json = False,
 ) -> None:
-    """Add the locks of another program's key file to the key book."""
+    """Add the locks of another program's key file to the key book; what is wrong with others is listed."""
     with reporting():
-        try:
-            value = json.loads(common.read_text(file))
-        except ValueError:
-            raise HostError("bad_request", "%s is not JSON" % file, "export it again from the other program")
-        entries = bundles.read(value)
-        if name and len(entries) != 1:
-            raise HostError("bad_request", "--name is for a file with one lock; this one has %d" % len(entries))
+        value = key_files.loads(common.read_text(file))
         book = key_book()
-        known = {each.mac: each for each in book.entries()}
-        for entry in entries:
-            if entry.mac in known and not replace:
-                raise HostError("refused", "%s is in the key book already" % entry.mac, "add --replace to overwrite")
-        for entry in entries:
-            if entry.mac in known and not entry.zone_rule:
-                entry.zone, entry.zone_rule = known[entry.mac].zone, known[entry.mac].zone_rule
-        _place(entries, zone)
-        for entry in entries:
-            entry.name = name or entry.name
-            book.put(entry)
-            out.print("kept %s (%s)" % (entry.name, entry.mac))
+        if isinstance(value, dict) and "gatehouse_keys" in value:
+            value = {"locks": key_book().locks_in(value)}
+        report = key_files.read(value)
+        if name and len(report.locks) != 1:
+            raise HostError("bad_request", "--name is for a file with one lock; this one has %d" % len(report.locks))
+        _place(report.locks, zone)
+        outcome = key_import.take(book, report, name and text.name(name), replace, strict)
+    if as_json:
+        taken = [{"mac": entry.mac, "name": entry.name, "state": state} for entry, state in outcome.taken]
+        out.print_json({"taken": taken, "faults": [vars(each) for each in outcome.faults], "notes": outcome.notes})
+    else:
+        for entry, state in outcome.taken:
+            shared = "" if entry.admin_ps else ", a shared key: it opens and locks"
+            out.print("kept %s (%s): %s%s" % (entry.name, entry.mac, state, shared))
+        for note in outcome.notes:
+            common.err.print("note: %s" % note)
+        for fault in outcome.faults:
+            common.err.print(common.styled(("error", "bold red"), " " + fault.line()))
+    if outcome.faults:
+        raise typer.Exit(1)
 
 
-def _place(entries: list[Entry], zone: str) -> None:
-    """Give entries their time zone: the one that is named, else that of the file, else the one that somebody at the
+def _place(locks: list[Found], zone: str) -> None:
+    """Give locks their time zone: the one that is named, else that of the file, else the one that somebody at the
     terminal says. Without any it stays unknown."""
-    unknown = [entry for entry in entries if not entry.zone_rule]
+    known = {each.mac for each in key_book().entries() if each.zone_rule}
+    unknown = [each for each in locks if not each.entry.zone_rule and each.entry.mac not in known]
     if not zone and unknown and screen.asks():
         zone = screen.ask("these keys do not say in which time zone the lock is: which?", default=zones.here().name)
     if zone:
         place = zones.find(zone)
-        for entry in entries:
-            entry.zone, entry.zone_rule = place.name, zones.choose(place, True)
+        for each in locks:
+            each.entry.zone, each.entry.zone_rule = place.name, zones.choose(place, True)
+            each.given |= {"zone", "zone_rule", "zone_said"}
         if place.missed:
             common.err.print("note: %s" % zones.explain(place))
         return
-    for entry in entries:
-        if entry in unknown:
-            text = "note: the time zone of %s is not known: no gateway sets its clock, or takes a date for it; %s"
-            common.err.print(text % (entry.name, "run `gatehouse time zone`, or import with --zone"))
-        else:
-            text = "note: %s is taken to be always at %s, as its keys say; `gatehouse time zone` names its place"
-            common.err.print(text % (entry.name, entry.zone))
+    for each in locks:
+        entry = each.entry
+        if each in unknown:
+            words = "note: the time zone of %s is not known: no gateway sets its clock, or takes a date for it; %s"
+            common.err.print(words % (entry.name, "run `gatehouse time zone`, or import with --zone"))
+        elif entry.zone_rule and entry.mac not in known:
+            words = "note: %s is taken to be always at %s, as its keys say; `gatehouse time zone` names its place"
+            common.err.print(words % (entry.name, entry.zone))
 
 
 @app.command("export")

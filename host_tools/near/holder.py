@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from firmware.lib import opcodes, zone
-from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import session_client
 from host_tools.errors import HostError
 from host_tools.near import sightings
 from host_tools.near.local_link import host_errors
 from host_tools.near.lock_link import connect
-from host_tools.owner import bundles
+from host_tools.owner import key_files
 
 _RECURRING = 4
 
@@ -39,24 +38,32 @@ class Held:
         return "Held(%s, %r)" % (self.mac, self.name)
 
 
-def read(bundle: dict) -> Held:
-    """VirtualKey JSON -> Held. HostError for anything else."""
-    try:
-        held = Held(
-            bundle["lockMac"].lower(),
-            bundle.get("lockAlias") or bundle["lockMac"],
-            bundles.decode_aes_key(bundle["aesKeyStr"]),
-            int(bundles.decode_secret(bundle["unlockKey"])),
-            int(bundle.get("uid") or 0),
-            int(bundle.get("lockFlagPos") or 0),
-            int(bundle.get("startTime") or 0) // 1000,
-            int(bundle.get("endTime") or 0) // 1000,
-            bundles.zone_of(bundle)[1],
-        )
-        if bundle.get("keyType") == _RECURRING:
-            held.hours = tuple(bundle["weekDays"]), int(bundle["dayStart"]), int(bundle["dayEnd"])
-    except (KeyError, TypeError, ValueError, AttributeError, FirmwareError):
-        raise HostError("bad_request", "that is no ekey's bundle", "ask for a new one")
+def read(bundle: object) -> Held:
+    """A key file with one lock -> Held. HostError for anything else, which names what is wrong with it."""
+    report = key_files.read(bundle)
+    if len(report.locks) != 1:
+        why = "; ".join(fault.line() for fault in report.faults) or "it has %d locks" % len(report.locks)
+        raise HostError("bad_request", "that is no ekey's bundle (%s)" % why, "ask for a new one")
+    found = report.locks[0]
+    entry, more = found.entry, found.more
+    held = Held(
+        entry.mac,
+        entry.name,
+        bytes.fromhex(entry.aes),
+        entry.unlock_key,
+        more["uid"],
+        entry.flag_pos,
+        max(0, more["start_ms"]) // 1000,
+        max(0, more["end_ms"]) // 1000,
+        entry.zone_rule,
+    )
+    if found.raw.get("keyType") == _RECURRING:
+        try:
+            days = tuple(key_files.whole(day, 1, 7) for day in found.raw["weekDays"])
+            first, last = (key_files.whole(found.raw[name], 0, 1440) for name in ("dayStart", "dayEnd"))
+        except (KeyError, TypeError, ValueError):
+            raise HostError("bad_request", "the bundle's days and hours cannot be read", "ask for a new one")
+        held.hours = days, first, last
     return held
 
 

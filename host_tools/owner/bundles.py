@@ -1,91 +1,25 @@
-"""Other programs' key files: VirtualKey (ttlock-ble) and lockData (ttlock-sdk-js) -> key book entries, and back.
+"""Key book entries as other programs' key files: VirtualKey (ttlock-ble) and lockData (ttlock-sdk-js).
 
 Owns the text forms of secrets in them too: AES keys, and numbers coded by XOR; the firmware contains none of this
-(security.md DWN-2). Source: lock-ble-commands.md 10; lock-ble-link.md 5.
+(security.md DWN-2). Leaves reading key files to `key_files`. Source: lock-ble-commands.md 10; lock-ble-link.md 5.
 """
 
 import base64
 import binascii
+import re
 import time
 
 from firmware.lib import frame, zone
-from firmware.lib.errors import FirmwareError, ProtocolError
-from firmware.lib.messages import pairing_client, pairing_lock
-from host_tools.errors import HostError
+from firmware.lib.errors import ProtocolError
+from firmware.lib.messages import pairing_lock
 from host_tools.owner import zones
-from host_tools.owner.keybook import Entry, lock_id, offset_name
+from host_tools.owner.keybook import Entry
 
 _ADMIN = "110301"
 _SHARED = "110302"
 _RECURRING = 4
-_MAX_OFFSET_MIN = 16 * 60
+_URL_SAFE = str.maketrans("-_", "+/")
 _PLAIN_LEN = 10  # texts up to this length are not coded
-
-
-def read(value) -> list[Entry]:
-    """Parsed JSON, one object or an array of them, of either kind -> entries. HostError names the bad one."""
-    entries = []
-    for place, item in enumerate(value if isinstance(value, list) else [value]):
-        try:
-            entries.append(_from_virtual_key(item) if "lockMac" in item else _from_lock_data(item))
-        except (KeyError, TypeError, ValueError, AttributeError, FirmwareError) as err:
-            raise HostError("bad_request", "entry %d lacks or spoils a field (%s)" % (place, type(err).__name__))
-    return entries
-
-
-def _from_virtual_key(item: dict) -> Entry:
-    version = item.get("lockVersion") or {}
-    mac = item["lockMac"]
-    entry = Entry(
-        mac,
-        item.get("lockAlias") or item.get("lockName") or lock_id(mac),
-        decode_aes_key(item["aesKeyStr"]).hex(),
-        int(decode_secret(item.get("adminPs") or "0")),
-        int(decode_secret(item["unlockKey"])),
-        scene=int(version.get("scene", 2)),
-        group=int(version.get("groupId", 1)),
-        org=int(version.get("orgId", 1)),
-    )
-    entry.zone, entry.zone_rule = zone_of(item)
-    text = item.get("featureValue")
-    entry.features = int(text, 16) if text else int(item.get("specialValue") or 0)
-    return entry
-
-
-def zone_of(item: dict) -> tuple[str, str]:
-    """(name, rule) of a lock's time zone: of our own `zoneRule`, else of the offset, which says nothing of summer time.
-    ("", "") where neither is there. Raises ValueError, TypeError, FirmwareError."""
-    rule = item.get("zoneRule")
-    if rule is not None:
-        zone.parse(rule)
-        return rule, rule
-    raw = item.get("timezoneRawOffSet", item.get("timezoneRawOffset"))
-    if raw is None:
-        return "", ""
-    offset_min = round(int(raw) / 60000)
-    if abs(offset_min) > _MAX_OFFSET_MIN:
-        raise ValueError("timezoneRawOffSet")
-    return offset_name(offset_min), zone.plain(offset_min)
-
-
-def _from_lock_data(item: dict) -> Entry:
-    private = item["privateData"]
-    admin = private["admin"]
-    mac = item["address"]
-    name = (item.get("deviceCache") or {}).get("name") or lock_id(mac)
-    entry = Entry(mac, name, private["aesKey"], int(admin["adminPs"]), int(admin["unlockKey"]))
-    entry.admin_passcode = str(private.get("adminPasscode") or "")
-    entry.seeds = _seeds(private.get("pwdInfo"))
-    entry.features = sum(1 << int(bit) for bit in set(item.get("featureList") or []))
-    return entry
-
-
-def _seeds(rows) -> str:
-    """pwdInfo, ten consecutive years of {year, code, secret} -> what 0x31 carried; "" for none."""
-    if not rows:
-        return ""
-    pairs = [(int(row["code"]), int(row["secret"])) for row in rows]
-    return pairing_client.init_passwords(int(rows[0]["year"]) % 100 + 2000, pairs).hex()
 
 
 def _pwd_info(entry: Entry) -> list[dict]:
@@ -169,20 +103,21 @@ def lock_data(entry: Entry) -> dict:
 
 
 def decode_aes_key(text: str) -> bytes:
-    """`aesKeyStr` -> 16 bytes. Accepts 16 hex bytes parted by commas, dots, blanks or dashes, or 32 hex digits."""
+    """`aesKeyStr` -> 16 bytes: 16 hex bytes parted by commas, blanks, colons, dots or dashes, 32 hex digits, Base64."""
     text = text.strip()
-    for separator in ",. -":
-        if separator in text:
-            parts = text.split(separator)
-            break
-    else:
-        parts = [text[place : place + 2] for place in range(0, len(text), 2)] if len(text) == 32 else []
+    parts = re.split("[,:. -]+", text)
+    if len(parts) == 1 and len(text) in (32, 34):
+        text = text.removeprefix("0x")
+        parts = [text[place : place + 2] for place in range(0, len(text), 2)]
     try:
-        if len(parts) != 16 or not all(1 <= len(part) <= 2 for part in parts):
-            raise ValueError
-        return bytes.fromhex("".join(part.rjust(2, "0") for part in parts))
+        if len(parts) == 16 and all(re.fullmatch("[0-9a-fA-F]{1,2}", part) for part in parts):
+            return bytes.fromhex("".join(part.rjust(2, "0") for part in parts))
+        octets = base64.b64decode(text.translate(_URL_SAFE).rstrip("=") + "==", validate=True)
+        if len(octets) == 16:
+            return octets
     except ValueError:
-        raise ProtocolError("not an AES key") from None
+        pass
+    raise ProtocolError("not an AES key")
 
 
 def encode_aes_key(key: bytes) -> str:

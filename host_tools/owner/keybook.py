@@ -12,9 +12,11 @@ import os
 import re
 import stat
 import tempfile
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any, get_args, get_origin
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -35,6 +37,13 @@ _AAD = b"gatehouse-keys-1"
 def lock_id(mac: str) -> str:
     """`aa:bb:cc:dd:ee:ff` -> the twelve hex digits used in topics."""
     return mac.replace(":", "").replace("-", "").lower()
+
+
+def _kinds(hint: Any) -> tuple[type, ...]:
+    """The types that a value with this annotation may have: `list[dict] | None` -> (list, NoneType)."""
+    if isinstance(hint, types.UnionType):
+        return tuple(kind for part in get_args(hint) for kind in _kinds(part))
+    return (get_origin(hint) or hint,)
 
 
 @dataclass
@@ -69,17 +78,25 @@ class Entry:
     flag_pos: int = 0
 
     def __post_init__(self) -> None:
-        digits = lock_id(self.mac)
+        digits = lock_id(self.mac) if isinstance(self.mac, str) else ""
         if not re.fullmatch("[0-9a-f]{12}", digits):
-            raise HostError("bad_request", "not a lock's address: %r" % self.mac, "write it like aa:bb:cc:dd:ee:ff")
+            raise HostError("bad_request", "an address is not of a lock", "write it like aa:bb:cc:dd:ee:ff")
         self.mac = ":".join(digits[at : at + 2] for at in range(0, 12, 2))
+        for each in fields(self):
+            kinds = _kinds(each.type)
+            value = getattr(self, each.name)
+            if not isinstance(value, kinds) or isinstance(value, bool) and bool not in kinds:
+                raise HostError("bad_request", "%s of %s is of the wrong kind" % (each.name, self.mac))
+        self.name = text.tidy(self.name) or digits
         self.aes = self.aes.lower()
         if not re.fullmatch("[0-9a-f]{32}", self.aes):
             raise HostError("bad_request", "the AES key of %s is not 32 hex digits" % self.mac)
         for name in ("admin_ps", "unlock_key"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 0xFFFFFFFF:
+            if not 0 <= getattr(self, name) <= 0xFFFFFFFF:
                 raise HostError("bad_request", "%s of %s is not a 32-bit number" % (name, self.mac))
+        for name in ("credentials", "minted", "ekeys"):
+            if not all(isinstance(each, dict) for each in getattr(self, name)):
+                raise HostError("bad_request", "%s of %s is not a list of objects" % (name, self.mac))
 
     def __repr__(self) -> str:  # tracebacks and logs must not show keys
         return "Entry(%s, %r)" % (self.mac, self.name)
@@ -142,6 +159,12 @@ class KeyBook:
         """Add or replace; on the disk when it returns."""
         with self._changing() as book:
             book[entry.mac] = entry
+
+    def change(self, mac: str, make: Callable[["Entry | None"], Entry]) -> Entry:
+        """Put what `make` makes of the entry with this address, or of None, in one go -> the new entry."""
+        with self._changing() as book:
+            book[mac] = entry = make(book.get(mac))
+        return entry
 
     def update(self, lock: str, change: Callable[[Entry], None]) -> bool:
         """Have `change` alter the entry with this address or id, in one go; False when there is none."""
@@ -211,7 +234,7 @@ class KeyBook:
                 )
             try:
                 value = json.load(file)
-            except ValueError:
+            except (ValueError, RecursionError):
                 value = None
         if not isinstance(value, dict) or value.get("gatehouse_keys") != _VERSION:
             raise HostError("keys", "%s is not a key book" % self.path, "restore a copy, or move the file away")
@@ -221,12 +244,18 @@ class KeyBook:
         value = self._read()
         if value is None:
             return {}
-        locks = self._unseal(value["sealed"]) if "sealed" in value else value.get("locks")
+        locks = self.locks_in(value)
         try:
             entries = [_entry(lock) for lock in locks or []]
         except (TypeError, AttributeError):
             raise HostError("keys", "%s has an entry that lacks a field" % self.path, "restore a copy")
+        except HostError as error:
+            raise HostError("keys", "%s: %s" % (self.path, error), "restore a copy")
         return {entry.mac: entry for entry in entries}
+
+    def locks_in(self, value: dict) -> list:
+        """The locks of a parsed key book, unchecked; asks for the passphrase of a sealed one."""
+        return self._unseal(value["sealed"]) if "sealed" in value else value.get("locks") or []
 
     def _save(self, book: dict[str, Entry]) -> None:
         locks = [asdict(book[mac]) for mac in sorted(book)]

@@ -20,7 +20,7 @@ from host_tools.errors import HostError
 from host_tools.gateway.client import import_args
 from host_tools.gateway.records_batch import read_batch
 from host_tools.gateway.records_store import RecordStore
-from host_tools.owner import bundles, codes
+from host_tools.owner import bundles, codes, key_files
 from host_tools.owner.keybook import Entry, KeyBook
 
 ENTRY = Entry(
@@ -189,8 +189,10 @@ def test_codes_that_are_easy_to_guess_are_refused():
 def test_bundles_that_lack_a_field_are_refused():
     whole = bundles.virtual_key(ENTRY)
     for key in ("lockMac", "aesKeyStr", "unlockKey"):
-        with pytest.raises(HostError):
-            bundles.read({name: value for name, value in whole.items() if name != key})
+        report = key_files.read({name: value for name, value in whole.items() if name != key})
+        assert not report.locks
+        assert [fault.code for fault in report.faults] == ["missing"]
+        assert key in report.faults[0].line()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import pytest
 
 from firmware.lib import offline_codes, zone
 from host_tools.errors import HostError
-from host_tools.owner import bundles, minting, names
+from host_tools.owner import bundles, key_files, minting, names
 from host_tools.owner.keybook import Entry, KeyBook
 
 NOW = 1778509387  # 2026-05-11 14:23:07 UTC, a Monday
@@ -112,5 +112,5 @@ def test_no_digits_in_the_key_book(book):
 
 def test_seeds_in_other_programs_files(book):
     entry = entry_of(book)
-    again = bundles.read(bundles.lock_data(entry))[0]
+    again = key_files.read(bundles.lock_data(entry)).locks[0].entry
     assert again.seeds == entry.seeds
