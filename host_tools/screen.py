@@ -83,7 +83,7 @@ class Screen:
 
     def print(self, *things: object, style: str | None = None) -> None:
         """One line, or a table. A text without its own line ends; those in it are shown as `\\x0a` (see `lines`)."""
-        self._be_lenient()
+        self._prepare()
         shown = [each if isinstance(each, ConsoleRenderable | RichCast) else printable(each) for each in things]
         is_text = all(isinstance(each, str | Text) for each in shown)
         self._console.print(*shown, style=style, soft_wrap=is_text)
@@ -95,14 +95,14 @@ class Screen:
 
     def print_json(self, data: Any) -> None:
         """JSON, indented; what a terminal could misread stands as `\\u202e`, in strings the same to a reader."""
-        self._be_lenient()
+        self._prepare()
         self._console.file.write(as_json(data) + "\n")
         self._console.file.flush()
 
     @contextlib.contextmanager
     def status(self, text: str) -> Iterator[Callable[[str], None]]:
         """A spinner with a text on a terminal -> what changes the text; plain lines of changes elsewhere."""
-        self._be_lenient()
+        self._prepare()
         if not self.is_terminal:
             yield lambda step: self.print("  %s" % step)
             return
@@ -112,16 +112,19 @@ class Screen:
     @contextlib.contextmanager
     def live(self, view: Table) -> Iterator[Callable[[Table], None]]:
         """A table that stays and changes on a terminal -> what shows it anew; elsewhere nothing of it is drawn."""
-        self._be_lenient()
+        self._prepare()
         options: Any = {"console": self._console, "auto_refresh": False, "transient": not self.is_terminal}
         with rich.live.Live(view, **options) as drawn:
             yield lambda table: drawn.update(table, refresh=self.is_terminal)
 
-    def _be_lenient(self) -> None:
-        """What the stream's encoding lacks is written as an escape; it ends no command."""
+    def _prepare(self) -> None:
+        """What the stream's encoding lacks is written as an escape. $COLUMNS counts as it is now."""
         file: Any = self._console.file
         if getattr(file, "errors", "") in ("strict", "surrogateescape") and hasattr(file, "reconfigure"):
             file.reconfigure(errors="backslashreplace")
+        columns = os.environ.get("COLUMNS", "")
+        if columns.isdigit():
+            self._console.width = int(columns)
 
 
 out = Screen()

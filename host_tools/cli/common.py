@@ -233,8 +233,11 @@ def zone_of(lock: str) -> tzinfo | None:
 
 
 def when(unix_s: float, zone: tzinfo | None = None) -> str:
-    """Date, time and zone, of a lock (`zone_of`) or of this computer."""
-    return zones.when(unix_s, zone)
+    """Date, time and zone, of a lock (`zone_of`) or of this computer; the number itself where it is no date."""
+    try:
+        return zones.when(unix_s, zone)
+    except (ValueError, OverflowError, OSError, FirmwareError):
+        return str(unix_s)
 
 
 def local(text: str, zone: tzinfo | None = None) -> str:

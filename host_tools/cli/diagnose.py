@@ -16,6 +16,7 @@ from host_tools.cli.reach import Gateway, target
 from host_tools.errors import HostError
 from host_tools.gateway.records_choice import Choice
 from host_tools.gateway.records_store import RecordStore
+from host_tools.owner import names
 
 _PARTS = ("errors", "lock", "report", "stores", "settings", "gateway")  # the errors before our own asking adds some
 _PACKAGES = ("aiomqtt", "bleak", "cryptography", "paho-mqtt", "typer")
@@ -56,8 +57,8 @@ def host(ident: str) -> dict:
         known = ("model", "features", "scene", "paired_at", "zone", "zone_rule", "provisional")
         facts["key_book"] = {key: getattr(entry, key) for key in known}
         facts["key_book"]["credentials"] = {
-            kind: sum(each["kind"] == kind and not each["gone"] for each in entry.credentials)
-            for kind in sorted({each["kind"] for each in entry.credentials})
+            kind: sum(each.kind == kind and not each.gone for each in names.Names(entry).credentials)
+            for kind in names.KINDS
         }
     except HostError as err:
         facts["key_book"] = err.code

@@ -300,8 +300,8 @@ def list_(
     for each in items:
         dates = [common.local(str(each[key]), where) if each.get(key) else "" for key in ("start", "end")]
         kind = str(each.get("type"))
-        if "from_min" in each:
-            opens = int(each["from_min"])
+        opens = each.get("from_min")
+        if opens is not None:
             kind = "%s %02d:%02d, %s h" % (each.get("days"), opens // 60, opens % 60, each.get("hours"))
         table.add_row(str(each.get("code")), str(each.get("name", "")), kind, *dates, str(each["state"]))
     out.print(table if items else "%s has no passcodes" % title)

@@ -166,8 +166,8 @@ def in_words(data: dict) -> str:
     """Data of a message on the way to a result, in a few words."""
     parts = [str(data["state"]).replace("_", " ")] if data.get("state") else []
     for key, total in (("press", "total"), ("done", "total")):
-        if key in data:
-            whole = " of %s" % data[total] if isinstance(data.get(total), int) and data[total] > 0 else ""
+        if data.get(key) is not None:
+            whole = " of %s" % data[total] if (data.get(total) or 0) > 0 else ""
             parts.append("%s %s%s" % ("press" if key == "press" else "", data[key], whole))
     if data.get("last"):
         parts.append("(%s)" % data["last"])

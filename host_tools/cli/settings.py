@@ -33,7 +33,7 @@ def setting_get(
 ) -> None:
     """Read a setting, or all."""
     title, result = via.ask(lock, "setting_get", {"name": name} if name else None)
-    common.show(title, result if as_json else result["data"]["settings"], as_json)
+    common.show(title, result if as_json else (result.get("data") or {}).get("settings") or {}, as_json)
 
 
 @setting_app.command("set")
@@ -65,9 +65,12 @@ def window(days: str, hours: str, date: str) -> dict:
 
 
 def _when(item: dict) -> str:
-    if "day" in item:
-        return "%d.%d." % (item["day"], item["month"]) if item["month"] else "%d. of each month" % item["day"]
-    return times.DAYS[item["weekday"] - 1] if item["weekday"] else "every day"
+    day, weekday = item.get("day"), item.get("weekday")
+    if day is not None:
+        return "%d.%d." % (day, item["month"]) if item.get("month") else "%d. of each month" % day
+    if weekday is None:
+        return "unknown"
+    return times.DAYS[weekday - 1] if weekday else "every day"
 
 
 def _windows_left(title: str, result: dict) -> None:
@@ -84,7 +87,7 @@ def _windows_left(title: str, result: dict) -> None:
 def passage_list(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """The lock's passage windows."""
     title, result = via.ask(lock, "passage_list")
-    items = result["data"]["items"]
+    items = (result.get("data") or {}).get("items") or []
     if as_json:
         out.print_json(data=items)
         return

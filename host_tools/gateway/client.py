@@ -19,7 +19,7 @@ from firmware.lib import sealed
 from firmware.lib.errors import ProtocolError
 from firmware.lib.topics import Topics, parse
 from host_tools.errors import HostError, Interrupted, Pending, Unknown
-from host_tools.gateway import broker_address
+from host_tools.gateway import broker_address, payloads
 from host_tools.gateway.records_batch import Batch
 from host_tools.owner.keybook import Entry
 
@@ -28,6 +28,8 @@ _COMPUTERS = ("linux", "darwin")  # what MicroPython's unix port calls its board
 _WATCHED = ("status", "info", "rsp")
 _VOLATILE = ("lock", "unlock")
 _VALID_S = 30  # a real lock that sleeps or is far away takes many attempts (hardware-facts.md F6)
+_SETTLE_S = 0.3  # retained messages arrive together
+_MAX_GATEWAYS, _MAX_LOCKS, _MAX_PAGES = 256, 4096, 4096
 _WAIT_S = 45  # a gateway gives a command to a sleeping lock 30 s
 
 # What the user can do about a word of domain.md 5.5
@@ -66,7 +68,8 @@ Progress = Callable[[dict], None]
 class _Waiter:
     """For the messages about one request."""
 
-    def __init__(self, on_progress: Progress | None, is_patient: bool) -> None:
+    def __init__(self, op: str, on_progress: Progress | None, is_patient: bool) -> None:
+        self.op = op
         self.final: asyncio.Future[dict] = asyncio.get_running_loop().create_future()
         self.kept: dict | None = None  # the first message that says that the gateway keeps the request
         self._on_progress = on_progress
@@ -79,7 +82,7 @@ class _Waiter:
             self.final.set_result(value)
             return
         data = value.get("data")
-        if not isinstance(data, dict):
+        if data is None:
             return
         if "job_state" in data and self.kept is None:
             self.kept = value
@@ -100,6 +103,9 @@ class Gateways:
         self.online: dict[str, bool] = {}
         self.info: dict[str, dict] = {}
         self._watchers: list[tuple[tuple[str, ...], Watcher]] = []
+        self.reader = payloads.Reader()
+        self._gateways: set[str] = set()
+        self._locks: set[str] = set()
 
     async def watch(self, leaves: tuple[str, ...], watcher: "Watcher", lock: str = "+") -> None:
         """Have `watcher(gateway, lock, leaf, text)` called for messages on these leaves of `lock` (an id, or all)."""
@@ -136,23 +142,41 @@ class Gateways:
             try:
                 gateway, lock, leaf = parse(str(message.topic), self._base)
                 text = bytes(message.payload).decode()  # type: ignore[arg-type]
-                for leaves, watcher in self._watchers:
-                    if lock and leaf in leaves:
-                        watcher(gateway, lock, leaf, text)
-                if leaf == "status":
-                    self.online[gateway] = text == "online"
-                    self._changed.set()
-                    continue
-                value = json.loads(text)
             except (ProtocolError, ValueError, TypeError):
+                self.reader.dropped += 1
                 continue
-            if leaf == "info" and isinstance(value, dict):
-                self.info[gateway] = value
+            if len(text) > payloads.MAX_BYTES or self._is_full(gateway, lock):
+                self.reader.dropped += 1
+                continue
+            for leaves, watcher in self._watchers:
+                if lock and leaf in leaves:
+                    watcher(gateway, lock, leaf, text)
+            if leaf == "status":
+                self.online[gateway] = text == "online"
                 self._changed.set()
-            elif leaf == "rsp" and isinstance(value, dict):
-                waiter = self._waiting.get(str(value.get("id")))
-                if waiter:
-                    waiter.receive(value)
+            elif leaf == "info":
+                info = self.reader.message(text, payloads.INFO)
+                if info is not None:
+                    self.info[gateway] = info
+                    self._changed.set()
+            elif leaf == "rsp":
+                self._receive(text)
+
+    def _is_full(self, gateway: str, lock: str | None) -> bool:
+        """Whether this would be one more than anybody has: strangers may publish under any number of ids."""
+        for seen, ident, most in ((self._gateways, gateway, _MAX_GATEWAYS), (self._locks, lock or "", _MAX_LOCKS)):
+            if ident not in seen and len(seen) >= most:
+                return True
+            seen.add(ident)
+        return False
+
+    def _receive(self, text: str) -> None:
+        """A message about a request: read as its operation has it, which the request says and not the message."""
+        answer = self.reader.message(text, payloads.ANSWER)
+        waiter = self._waiting.get(str(answer.get("id"))) if answer else None
+        value = self.reader.message(text, payloads.result(waiter.op)) if waiter else None
+        if waiter and value is not None:
+            waiter.receive(value)
 
     async def choose(self, gateway: str = "", lock: str = "", wait_s: float = 3.0) -> str:
         """Id of the gateway asked for, or of the one that knows `lock` (an id), or of the only one there is."""
@@ -161,7 +185,7 @@ class Gateways:
                 while not self._fitting(gateway, lock):
                     self._changed.clear()
                     await self._changed.wait()
-                await asyncio.sleep(0.3)  # let the other retained messages arrive before "the only one" is believed
+                await asyncio.sleep(_SETTLE_S)  # before "the only one" is believed
         fitting = self._fitting(gateway, lock)
         if len(fitting) == 1:
             return fitting[0]
@@ -209,7 +233,7 @@ class Gateways:
             request["args"] = args
         topics = Topics(gateway, self._base)
         topic = topics.lock(lock, "cmd") if lock else topics.gateway("cmd")
-        waiter = self._waiting[ident] = _Waiter(on_progress, is_patient)
+        waiter = self._waiting[ident] = _Waiter(op, on_progress, is_patient)
         try:
             _demand_going_on()
             on_sending(ident)
@@ -282,21 +306,27 @@ class ServedLock:
             self.gateway, self.ident, op, args, secret, wait_s, on_progress, self.is_patient, on_sending
         )
 
+    async def asked(self, op: str, args: dict | None = None, secret: bool = False) -> dict:
+        """`data` of the result of an operation; {} when there is none."""
+        return (await self.command(op, args, secret)).get("data") or {}
+
     async def items(
         self, op: str, args: dict | None = None, on_page: Callable[[int], None] = lambda count: None
     ) -> list[dict]:
         """Every item of a list that comes page by page; `on_page` gets the number of those read so far."""
         items: list[dict] = []
         cursor: int | None = 0
-        while cursor is not None:
+        for _ in range(_MAX_PAGES):
+            if cursor is None:
+                return items
             page = (await self.command(op, {"cursor": cursor, **(args or {})} if cursor else args)).get("data") or {}
             items += page.get("items") or []
             on_page(len(items))
             after = page.get("next")
             if after is not None and after <= cursor:
-                raise HostError("protocol", "the list has no end", "look at the gateway's log")
+                break
             cursor = after
-        return items
+        raise HostError("protocol", "the list has no end", "look at the gateway's log")
 
 
 def import_args(entry: Entry) -> dict:
@@ -322,9 +352,9 @@ def _demand_going_on() -> None:
 
 
 def _refusal(result: dict, op: str) -> HostError:
-    code = str(result.get("code"))
+    code = str(result.get("code") or "protocol")
     data = result.get("data")
-    reason = str(data.get("reason", "")) if isinstance(data, dict) else ""
+    reason = str(data.get("reason") or "") if isinstance(data, dict) else ""
     text = str(result.get("msg") or op)
     if reason and reason not in text:
         text = "%s (%s)" % (text, reason)
@@ -332,7 +362,7 @@ def _refusal(result: dict, op: str) -> HostError:
 
 
 def _locks(info: dict) -> list[str]:
-    return [str(lock.get("mac", "")).replace(":", "") for lock in info.get("locks") or [] if isinstance(lock, dict)]
+    return [lock["mac"].replace(":", "") for lock in info.get("locks") or []]
 
 
 def _password() -> str | None:

@@ -1,6 +1,6 @@
 """The ekeys in a lock of ours, through a gateway."""
 
-from host_tools.errors import Pending
+from host_tools.errors import HostError, Pending
 from host_tools.gateway.client import ServedLock
 from host_tools.owner.ekeys import Limits
 from host_tools.owner.names import unix_of
@@ -13,11 +13,11 @@ class GatewayEkeys:
         self._served = served
 
     async def _ask(self, op: str, args: dict | None = None, secret: bool = False) -> dict:
-        return (await self._served.command(op, args, secret)).get("data") or {}
+        return await self._served.asked(op, args, secret)
 
     async def status(self) -> tuple[int, int]:
         page = await self._ask("ekey_list")
-        return page["flag_pos"], page["next_uid"]
+        return _number(page, "flag_pos"), _number(page, "next_uid")
 
     async def add(self, uid: int, unlock_key: int, limits: Limits) -> None:
         await self._ask("ekey_add", {"uid": uid, "unlock_key": unlock_key, **_args(limits)}, True)
@@ -41,19 +41,26 @@ class GatewayEkeys:
         await self._ask("ekey_delete", {"uid": uid})
 
     async def reset(self) -> int:
-        return (await self._ask("ekey_reset"))["flag_pos"]
+        return _number(await self._ask("ekey_reset"), "flag_pos")
 
     async def all(self) -> dict[int, Limits]:
         return {
             item["uid"]: Limits(
                 unix_of(item.get("start")),
                 unix_of(item.get("end")),
-                item["remote"],
-                item["once"],
-                item["state"] == "frozen",
+                bool(item.get("remote")),
+                bool(item.get("once")),
+                item.get("state") == "frozen",
             )
             for item in await self._served.items("ekey_list")
         }
+
+
+def _number(data: dict, name: str) -> int:
+    value = data.get(name)
+    if value is None:
+        raise HostError("protocol", "the gateway did not say %s" % name, "update the gateway")
+    return int(value)
 
 
 def _args(limits: Limits) -> dict:

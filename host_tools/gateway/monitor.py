@@ -4,15 +4,16 @@ Owns what is shown; messages come from `client`.
 """
 
 import asyncio
-import json
 import time
 
+from host_tools.gateway import payloads
 from host_tools.gateway.client import Gateways
 from host_tools.gateway.record_words import is_alarm, words
 from host_tools.owner.names import Names
 from host_tools.screen import Screen, Table, styled
 
 _REFRESH_S = 0.25
+_MAX_LINES = 1000  # of events in one refresh
 # Events that are no record, by their method
 _EVENTS = {
     "retained_command": "ALARM: a command was left at the broker",
@@ -38,21 +39,18 @@ class Monitor:
         if leaf == "availability":
             self._online[gateway, lock] = text == "online"
             return
-        try:
-            value = json.loads(text)
-        except ValueError:
-            return
-        if not isinstance(value, dict):
+        value = self._gateways.reader.message(text, payloads.STATE if leaf == "state" else payloads.EVENT)
+        if value is None:
             return
         if leaf == "state":
             self._locks[gateway, lock] = value
-        else:
+        elif len(self._lines) < _MAX_LINES:
             self._lines.append(event_line(self._name(lock), value, self._whose.get(lock)))
 
     def _name(self, lock: str) -> str:
         for info in self._gateways.info.values():
             for each in info.get("locks") or []:
-                if isinstance(each, dict) and str(each.get("mac", "")).replace(":", "") == lock and each.get("name"):
+                if each["mac"].replace(":", "") == lock and each.get("name"):
                     return self._names.get(lock) or str(each["name"])
         return self._names.get(lock, lock)
 
@@ -88,17 +86,19 @@ class Monitor:
                 await asyncio.sleep(_REFRESH_S)
         if not console.is_terminal:
             console.print(self.table())
+        if self._gateways.reader.dropped:
+            console.print("%d messages or members of messages could not be read" % self._gateways.reader.dropped)
 
 
 def event_line(lock: str, event: dict, whose: Names | None = None) -> tuple[str, str | None]:
     """One event in words, and its style: an alarm stands out. `lock` is its name."""
     method, who = event.get("method"), event.get("who")
     type = event.get("type")
-    is_number = isinstance(type, int) and not isinstance(type, bool)
-    text = words(type) if is_number else _EVENTS.get(str(method), "%s %s" % (event.get("event_type"), method or ""))
-    name = (whose or Names(None)).of(str(method), who) if isinstance(who, int) else ""
+    kind = event.get("event_type") or "event"
+    text = words(type) if type is not None else _EVENTS.get(str(method), "%s %s" % (kind, method or ""))
+    name = (whose or Names(None)).of(method, who)
     line = "  ".join(part.strip() for part in (str(event.get("ts") or ""), lock, text, name) if part.strip())
-    alarming = event.get("event_type") == "alarm" or (is_number and is_alarm(type))
+    alarming = event.get("event_type") == "alarm" or is_alarm(type)
     return line, "bold red" if alarming else None
 
 

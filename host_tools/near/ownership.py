@@ -5,12 +5,14 @@ then be paired again, then the gateways that have its keys, the key book last. T
 once the lock has accepted it. Source: domain.md 3.10; feature-table.md F011; lock-ble-commands.md 3.4; domain.md 3.1.
 """
 
+import re
 import time
 from collections.abc import Callable
 
 from firmware.lib import opcodes
 from firmware.lib.errors import FirmwareError, LinkError
 from firmware.lib.messages import fingerprint_client, pairing_client, passcode_client, session_client, settings_client
+from host_tools import text
 from host_tools.errors import HostError
 from host_tools.near import sightings
 from host_tools.near.local_link import NOT_OURS, admin_session, connect_to, find, host_errors, local_link
@@ -110,7 +112,8 @@ async def ask_basics(entry: Entry) -> dict:
 
 def basics(entry: Entry, facts: dict, reveal: bool) -> dict:
     """The page of a lock's basics (feature-table.md F109): `facts` is the lock's answer, over either way."""
-    mask = int(str(facts.get("features") or "%X" % entry.features), 16)
+    told = str(facts.get("features"))
+    mask = int(told, 16) if re.fullmatch("[0-9A-Fa-f]{1,64}", told) else entry.features
     return {
         "alias": entry.name,
         "number": bundles.lock_data(entry)["address"].replace(":", ""),
@@ -130,10 +133,8 @@ def basics(entry: Entry, facts: dict, reveal: bool) -> dict:
 
 def rename(book: KeyBook, entry: Entry, alias: str) -> None:
     """Another alias in the key book; none is not accepted, nor one that another lock has."""
-    alias = alias.strip()
-    if not alias:
-        raise HostError("bad_request", "a lock needs a name")
-    if any(each.name.lower() == alias.lower() and each.mac != entry.mac for each in book.entries()):
+    alias = text.name(alias, "name of a lock")
+    if any(text.key(each.name) == text.key(alias) and each.mac != entry.mac for each in book.entries()):
         raise HostError("bad_request", "another lock is called %r" % alias)
 
     def change(kept: Entry) -> None:

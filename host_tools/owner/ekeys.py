@@ -16,8 +16,9 @@ from typing import Protocol
 
 from firmware.lib import crypto
 from firmware.lib.errors import FirmwareError
+from host_tools import text
 from host_tools.errors import HostError, Pending
-from host_tools.owner import bundles, names
+from host_tools.owner import bundles, names, rows
 from host_tools.owner.keybook import Entry, KeyBook
 
 PERMANENT, TIMED, ONCE, RECURRING = KINDS = ("permanent", "timed", "once", "recurring")
@@ -100,13 +101,13 @@ class Ekey:
 
 def ekeys_of(entry: Entry) -> list[Ekey]:
     """All that were ever sent, the oldest first."""
-    return [Ekey(**each) for each in entry.ekeys]
+    return rows.read(entry.ekeys, Ekey, entry.name)
 
 
 def live(entry: Entry, person: str) -> Ekey:
     """The ekey of a person. HostError when there is none."""
     for each in reversed(ekeys_of(entry)):
-        if each.is_live and each.person.lower() == person.strip().lower():
+        if each.is_live and text.key(each.person) == text.key(person):
             return each
     raise HostError("refused", "%r has no ekey of %s (-1008)" % (person, entry.name), "see `gatehouse ekey list`")
 
@@ -126,9 +127,7 @@ def _keep(book: KeyBook, entry: Entry, ekey: Ekey) -> None:
 
 def check(person: str, ekey: Ekey) -> None:
     """Refuse an ekey without a person, for oneself or the administrator, or with a period that makes no sense."""
-    who = person.strip().lower()
-    if not who or len(person) > 60:
-        raise HostError("bad_request", "an ekey needs the name of a person")
+    who = text.key(text.name(person, "name of a person", 60))
     if who in _ADMIN:
         raise HostError("refused", "the administrator has the lock's keys already (-2020)")
     if who in _SELF or who == getpass.getuser().lower():
@@ -146,8 +145,8 @@ async def send(book: KeyBook, entry: Entry, store: EkeyStore, ekey: Ekey, path: 
     that is cut off, the next `send` or `delete` takes away what may be in the lock.
     """
     check(ekey.person, ekey)
-    with_whom = ekey.person.strip().lower()
-    earlier = [each for each in ekeys_of(entry) if each.is_live and each.person.lower() == with_whom]
+    with_whom = text.key(ekey.person)
+    earlier = [each for each in ekeys_of(entry) if each.is_live and text.key(each.person) == with_whom]
     flag_pos, ekey.uid = await store.status()
     secret = 1 + crypto.random_below(_MAX_SECRET)
     write_private(path, bundles.person_key(entry, ekey, secret, flag_pos))

@@ -19,8 +19,10 @@ from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import pairing_client
 from host_tools import text
 from host_tools.errors import HostError
-from host_tools.owner import bundles
+from host_tools.owner import bundles, rows
+from host_tools.owner.ekeys import Ekey
 from host_tools.owner.keybook import Entry, lock_id, offset_name
+from host_tools.owner.names import Credential
 
 MAX_BYTES = 16 << 20
 _MAX_DEPTH = 12  # of the objects that are looked into
@@ -60,8 +62,7 @@ _COMMON = ("scene", "group", "org")
 _MACS, _KEYS = set(_NAMES["mac"]), {name for each in _KEPT for name in _NAMES[each]}
 _SHARED = 110302
 
-# Members of our own key book that another book's entry of the same pairing brings along
-OWN_LISTS = ("credentials", "minted", "ekeys")
+# Texts of our own key book that another book's entry of the same pairing brings along
 OWN_TEXTS = ("model", "erase_code", "next_seeds", "paired_at")
 
 
@@ -100,6 +101,21 @@ class Report:
     locks: list[Found] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class MintedRow:
+    """A row of `Entry.minted`, as `minting` writes it."""
+
+    kind: int
+    start: int
+    number: int
+    who: int
+    at: int = 0
+
+
+# Lists of our own key book, and what their rows are
+OWN_LISTS: dict[str, type] = {"credentials": Credential, "minted": MintedRow, "ekeys": Ekey}
 
 
 def loads(source: str) -> Any:
@@ -286,7 +302,9 @@ class _Reader:
         if rule:
             return self._take("zone", _str, "the name of a time zone") or rule, rule
         high = 16 * 60
-        minutes = self._take("utc_offset_min", functools.partial(whole, low=-high, high=high), "minutes within 16 hours")
+        minutes = self._take(
+            "utc_offset_min", functools.partial(whole, low=-high, high=high), "minutes within 16 hours"
+        )
         if not minutes and not self._item.get("paired_at"):
             minutes = None  # 0 was also what nobody had said
         if minutes is None:
@@ -319,10 +337,14 @@ class _Reader:
     def _own_book(self) -> dict[str, Any]:
         """What only an entry of our own key book has."""
         kept: dict[str, Any] = {}
-        for name in OWN_LISTS:
+        for name, kind in OWN_LISTS.items():
             value = self._item.get(name)
-            if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-                kept[name] = value
+            if value is None or value == []:
+                continue
+            if not isinstance(value, list) or any(rows.fault_in(each, kind) for each in value):
+                self._fault(name, "bad_" + name, "expected what our key book has there")
+                continue
+            kept[name] = value
         for name in OWN_TEXTS:
             value = self._item.get(name)
             if value and isinstance(value, int if name == "paired_at" else str) and not isinstance(value, bool):

@@ -8,12 +8,13 @@ keeps its digits while it is pending. A deleted credential keeps its name for it
 """
 
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from firmware.lib import marks, records
 from host_tools import text
 from host_tools.errors import HostError
+from host_tools.owner import rows
 from host_tools.owner.keybook import Entry, KeyBook, lock_id
 
 KINDS = ("passcode", "card", "fingerprint", "fob", "ekey", "face", "palm_vein", "qr")
@@ -68,8 +69,7 @@ def who_of(aes: str, kind: str, number: int | None = None, secret: str = "") -> 
 
 
 def _read(entry: Entry) -> list[Credential]:
-    known = {each.name for each in fields(Credential)}
-    return [Credential(**{key: each[key] for key in each if key in known}) for each in entry.credentials]
+    return rows.read(entry.credentials, Credential, entry.name)
 
 
 def live(entry: Entry, kind: str) -> list[Credential]:

@@ -12,7 +12,7 @@ from firmware.lib import dates, zone
 from host_tools.cli import times
 from host_tools.errors import HostError
 from host_tools.near import holder
-from host_tools.owner import bundles, ekeys, minting, zones
+from host_tools.owner import bundles, ekeys, key_files, minting, zones
 from host_tools.owner.keybook import Entry, KeyBook
 from tests.host.tzif import ramadan, tzif
 
@@ -152,7 +152,7 @@ def lock_data() -> dict:
 
 
 def test_a_key_file_without_a_zone_says_nothing_of_it(book):
-    (entry,) = bundles.read([lock_data()])
+    entry = key_files.read([lock_data()]).locks[0].entry
     assert (entry.zone, entry.zone_rule) == ("", "")
     book.put(entry)
     for work in (
@@ -172,7 +172,7 @@ def test_a_key_file_without_a_zone_says_nothing_of_it(book):
 def test_a_key_file_with_an_offset_has_a_plain_one(key, ms, name, rule):
     item = bundles.virtual_key(berlin())
     del item["timezoneRawOffSet"]
-    (entry,) = bundles.read({**item, key: ms})
+    entry = key_files.read({**item, key: ms}).locks[0].entry
     assert (entry.zone, entry.zone_rule) == (name, rule)
 
 
