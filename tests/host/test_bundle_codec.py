@@ -5,6 +5,7 @@ import pytest
 from firmware.lib.errors import ProtocolError
 from host_tools.near import pairing
 from host_tools.owner import bundles
+from host_tools.owner.keybook import Entry
 from tests.vectors import vectors
 
 FOUND = [
@@ -53,3 +54,14 @@ def test_remote_unlock_change_is_the_vectors_request():
     for vector in vectors.load("vectors-commands.json"):
         if vector["name"] == "k_remote_unlock_on":
             assert pairing.change_switch(True).hex() == vector["plaintext"]
+
+
+def test_an_exported_key_says_whose_it_is():
+    """hardware-facts.md F83, F84: 110301 and a number for the administrator's, neither for a shared key; no member that
+    older loaders refuse."""
+    for admin_ps, kind, text in ((1234567890, "110301", "1234567890"), (0, "110302", "")):
+        written = bundles.virtual_key(Entry("aa:bb:cc:11:22:33", "Hall", "0f" * 16, admin_ps, 4711, zone_rule="UTC0"))
+        assert (written["userType"], written["adminPs"]) == (kind, text)
+        assert "featureValue" not in written
+        (again,) = bundles.read(written)
+        assert (again.admin_ps, again.unlock_key) == (admin_ps, 4711)
