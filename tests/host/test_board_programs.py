@@ -1,12 +1,14 @@
 """Ordinary MicroPython programs on a simulated board: what they find there, on each interpreter."""
 
 import asyncio
+import functools
 import os
 import socket
 import subprocess
 
 import pytest
 
+from host_tools.sim.site.site_plan import PASSWORD, SSID
 from tests.host.one_board import OneBoard
 from tests.host.radio_bench import GATEWAY, LOCK, SHIMS, air
 from tests.micropython import interpreters
@@ -235,5 +237,97 @@ def test_programs_without_a_site_share_the_air_of_the_stand_alone_radio(tmp_path
             finally:
                 programs[0].kill()
                 await programs[0].wait()
+
+    asyncio.run(story())
+
+
+FILE_TIMES = """
+import machine, os, time
+
+def age(name):
+    status = os.stat(name)
+    assert status[7] == status[8] == status[9]
+    return time.time() - status[8]
+
+def write(name):
+    with open(name, "w") as file:
+        file.write("x")
+
+print(os.stat("/main.py")[8], os.stat("/main.py")[6] > 0)
+write("/early")
+print(os.stat("/early")[8] < 600, 0 <= age("/early") < 60)
+time.sleep_ms(1100)  # times are whole seconds: what was written in the one of the change has either
+machine.RTC().datetime((2026, 1, 2, 4, 3, 4, 5, 0))
+write("/late")
+print(time.gmtime(os.stat("/late")[8])[:3], os.stat("/early")[8] < 600)
+time.sleep_ms(1100)
+print("ready")
+while time.time() < 820638245 + 3600:
+    time.sleep_ms(5)
+write("/later")
+print(time.gmtime(os.stat("/later")[8])[:4], time.gmtime(os.stat("/late")[8])[:4])
+print("end")
+"""
+
+
+@on_every_port
+def test_files_have_the_times_of_the_boards_clock(tmp_path, monkeypatch, port):
+    monkeypatch.setenv("GATEHOUSE_MICROPYTHON", port)
+
+    async def story():
+        one = OneBoard(tmp_path, FILE_TIMES)
+        async with one as board:
+            await board.wait_line("^ready")
+            await one.site.leap(3600)
+            await board.wait_line("^end")
+            lines = list(board.lines)
+            assert lines[: lines.index("end")] == [
+                "0 True",
+                "True True",
+                "(2026, 1, 2) True",
+                "ready",
+                "(2026, 1, 2, 4) (2026, 1, 2, 3)",
+            ]
+
+    asyncio.run(story())
+
+
+UDP_ECHO = """
+import asyncio, network, socket, time
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+wlan.connect(SSID, PASSWORD)
+while not wlan.isconnected():
+    time.sleep_ms(10)
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(socket.getaddrinfo("0.0.0.0", PORT)[0][-1])
+server.setblocking(False)
+
+async def main():
+    print("at", wlan.ifconfig()[0])
+    stream = asyncio.StreamReader(server)
+    yield asyncio.core._io_queue.queue_read(server)
+    text, sender = server.recvfrom(100)
+    server.sendto(b"echo " + text, sender)
+    print("end")
+
+asyncio.run(main())
+"""
+
+
+@on_every_port
+def test_answers_by_udp_come_from_the_address_that_was_asked(tmp_path, monkeypatch, port, unused_port):
+    monkeypatch.setenv("GATEHOUSE_MICROPYTHON", port)
+    names = ("SSID", repr(SSID)), ("PASSWORD", repr(PASSWORD)), ("PORT", str(unused_port))
+    program = functools.reduce(lambda text, pair: text.replace(*pair), names, UDP_ECHO)
+
+    async def story():
+        async with OneBoard(tmp_path, program) as board:
+            address = (await board.wait_line("^at ")).split()[1]
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+                asker.settimeout(60)
+                asker.sendto(b"hello", (address, unused_port))
+                answer, sender = await asyncio.to_thread(asker.recvfrom, 100)
+            assert (answer, sender) == (b"echo hello", (address, unused_port))
 
     asyncio.run(story())

@@ -89,6 +89,7 @@ class Board:
         self._wake_reason = 0
         self._hasty = 0  # ends in a row, each soon after its start
         self._clock_ahead_s: float | None = None  # the board's clock (seconds since 2000) minus the site's time
+        self._offsets: list[tuple[float, float]] = []  # since when (host's time), its clock minus the host's
         self._rtc_memory = ""
         self._watchdog: asyncio.TimerHandle | None = None
         self._watchdog_s = 0.0
@@ -358,6 +359,7 @@ class Board:
         self._writer = writer
         ahead_s = self._clock_ahead_s
         clock_s = 0 if ahead_s is None else ahead_s + time.time() + self._leap_s()
+        self._note_offset()
         facts: dict = {
             "cause": self._cause,
             "wake": self._wake_reason,
@@ -393,6 +395,7 @@ class Board:
             self._feed()
         elif verb == "clock":
             self._clock_ahead_s = args[0] - time.time() - self._leap_s()
+            self._note_offset()
         elif verb == "rtc_memory":
             self._rtc_memory = args[0]
         elif verb == "wifi" and args[0] == "join":
@@ -406,6 +409,8 @@ class Board:
             self._held.set()
         elif verb == "leapt":
             self._leapt.set()
+        elif verb == "ask" and args[0] == "time_of":
+            self.post("answer", self._time_of(args[1]))
         elif verb == "bits":
             self.bits[args[0]] = bytes.fromhex(args[1])
         elif verb == "ready":
@@ -416,6 +421,14 @@ class Board:
                 self._inner.interrupt()
         elif verb == "end":
             self._end(*args)
+
+    def _note_offset(self) -> None:
+        self._offsets.append((time.time(), (self._clock_ahead_s or 0.0) + self._leap_s()))
+
+    def _time_of(self, host_s: int) -> int:
+        """What the board's clock showed at a second of the host; 0 before its first start, when its image was made."""
+        held = [offset_s for since_s, offset_s in self._offsets if since_s < host_s + 1]
+        return max(0, int(host_s + held[-1])) if held else 0
 
     def _feed(self) -> None:
         if self._watchdog:
@@ -439,6 +452,7 @@ class Board:
 
     async def leap(self, seconds: float) -> None:
         """Move its ticks and clock, and wait until it has noticed; one that never waits notices when it does."""
+        self._note_offset()
         await self._answered(self._leapt, "leap", round(seconds * 1000))
 
     def go(self) -> None:

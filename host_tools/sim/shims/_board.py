@@ -134,6 +134,21 @@ def pump():
         _whole.end()
 
 
+def ask(*question):
+    # a question to the site -> its answer
+    answers = []
+    handlers["answer"] = answers.append
+    _whole.begin()
+    try:
+        post("ask", *question)
+        while not answers and _sock is not None:
+            _poll.poll(-1)
+            pump()
+    finally:
+        _whole.end()
+    return answers[0]
+
+
 def end(*how):
     # Ask for the end of this process, ("reset",), ("soft",), ("cut",) or ("deepsleep", ms, pins), and wait for it. The
     # site kills, as a chip's reset does, so no `finally` of the program runs, and nobody interrupts this any more.
