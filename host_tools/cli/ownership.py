@@ -111,6 +111,8 @@ def zone(
     entry = common.entry_of(lock)
     if not name and offset is None and not here:
         common.show(entry.name, _zone_of(entry), as_json)
+        if zones.is_outdated(entry):
+            common.err.print("note: the clocks of %s change otherwise by now: run this with --zone again" % entry.zone)
         return
     with reporting():
         if (1 if name else 0) + (0 if offset is None else 1) + (1 if here else 0) != 1:

@@ -184,8 +184,8 @@ def _place(name: str, now_s: int) -> Place:
 
 def explain(place: Place) -> str:
     """What is wrong with the rule of a place, with the dates, and what its changes one by one are good for."""
-    days = ", ".join(when(at_s, RuleZone(place.fixed), "%Y-%m-%d") for at_s in place.missed)
-    until = "" if place.fixed_until is None else ", until %s" % when(place.fixed_until, form="%Y-%m-%d")
+    days = ", ".join(str(local(at_s, RuleZone(place.fixed)).date()) for at_s in place.missed)
+    until = "" if place.fixed_until is None else ", until %s" % local(place.fixed_until).date()
     return "the rule of %s does not tell the time of %s; its changes one by one do%s" % (
         place.name,
         days,
@@ -198,6 +198,16 @@ def choose(place: Place, takes_fixed: bool) -> str:
     if place.missed and not takes_fixed:
         raise HostError("refused", explain(place), "add --fixed to give the lock these, or choose an offset: UTC+1")
     return place.fixed if place.missed else place.rule
+
+
+def is_outdated(entry: Entry, now_s: float | None = None) -> bool:
+    """Whether the rule of a lock tells other changes than its place has by today's data: laws change, lists end."""
+    now = int(time.time() if now_s is None else now_s)
+    if not entry.zone_rule or entry.zone not in _known():
+        return False
+    rule = choose(_place(entry.zone, now), True)
+    rules = [(zone.offset_at(each, now), *told(each, now, now + _CHECKED_S)) for each in (rule, entry.zone_rule)]
+    return rules[0] != rules[1]
 
 
 # --- from rules to datetimes

@@ -15,6 +15,7 @@ from host_tools.near import holder
 from host_tools.owner import bundles, ekeys, key_files, minting, zones
 from host_tools.owner.keybook import Entry, KeyBook
 from tests.host.tzif import ramadan, tzif
+from tests.micropython import ROOT
 
 BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
 FEBRUARY = int(datetime(2027, 2, 1, tzinfo=UTC).timestamp())
@@ -77,6 +78,13 @@ def test_a_place_whose_rule_is_wrong_today_says_so(monkeypatch):
     monkeypatch.setattr(zones, "raw", lambda name: tzif([(FEBRUARY - 5, 120)], 60, ""))
     found = zones.find("Africa/Casablanca", FEBRUARY)
     assert (found.rule, found.missed, found.fixed) == ("<+02>-2", [FEBRUARY], "@120")
+
+
+def test_a_rule_that_a_new_law_has_overtaken_is_noticed(monkeypatch):
+    assert not zones.is_outdated(berlin(), FEBRUARY)
+    assert not zones.is_outdated(Entry("24:0a:c4:b0:00:02", "Door", AES, 1, 2), FEBRUARY)
+    monkeypatch.setattr(zones, "raw", lambda name: tzif([], 60, "CET-1"))  # no summer time any more
+    assert zones.is_outdated(berlin(), FEBRUARY)
 
 
 @given(
@@ -144,6 +152,17 @@ def test_a_recurring_ekey_is_judged_by_the_time_at_the_door_in_winter_and_summer
 
 
 # --- an unknown zone
+
+
+def test_one_module_applies_offsets():
+    """What is not `zone` reads no offset of a zone, adds none, and asks no clock of this computer for a local time."""
+    for path in sorted((*(ROOT / "firmware").rglob("*.py"), *(ROOT / "host_tools").rglob("*.py"))):
+        text = path.read_text()
+        if path.name in ("zone.py", "shown.py", "zones.py") or "sim" in path.parts:
+            continue
+        for word in ("localtime(", "tm_gmtoff", "60 * offset", "offset_min *", "* offset_min", ".utcoffset("):
+            wanted = path.name == "background.py" and word == "60 * offset"  # by the offset that a clock shows
+            assert wanted or word not in text, "%s: %s" % (path, word)
 
 
 def lock_data() -> dict:
