@@ -227,13 +227,17 @@ def zone_of(args):
     """`zone`, a rule, or `utc_offset_min`, a plain offset -> the rule, None without either. Raises BadRequest."""
     if args.get("zone") is None and args.get("utc_offset_min") is None:
         return None
+    from firmware.gateway.operations import table
     from firmware.lib import zone
 
     if args.get("zone") is None:
         return zone.plain(number(args, "utc_offset_min", -_MAX_OFFSET_MIN, _MAX_OFFSET_MIN))
     if args.get("utc_offset_min") is not None:
         raise BadRequest("zone or utc_offset_min, not both")
-    zone.parse(args["zone"])
+    try:
+        zone.parse(args["zone"])
+    finally:
+        table.unload(table.LATE)
     return args["zone"]
 
 
