@@ -18,7 +18,7 @@ from host_tools.gateway.ekeys import GatewayEkeys
 from host_tools.near import holder
 from host_tools.near.ekeys import LocalEkeys
 from host_tools.near.local_link import local_link
-from host_tools.owner import ekeys, key_files, zones
+from host_tools.owner import ekeys, key_files, minting, zones
 from host_tools.owner.ekeys import EkeyStore
 from host_tools.owner.keybook import OWN_MODELS, Entry, KeyBook
 from host_tools.screen import Table
@@ -111,6 +111,8 @@ def send(
     else:
         _, result = _do(lock, via, lambda book, entry, store: ekeys.send(book, entry, store, ekey, path))
     _tell(entry, result, "%s has a %s ekey of %s" % (person, kind, entry.name))
+    if not (isinstance(result, dict) and is_kept(result)):
+        out.lines(minting.ekey_text(entry, person, kind, ekey.start, ekey.end, ekey.hours))
     common.err.print("wrote %s: hand it over privately; whoever reads it can open the lock" % path)
 
 

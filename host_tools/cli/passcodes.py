@@ -336,23 +336,29 @@ def mint(
 
 
 @app.command("share")
-def share(lock: common.Lock) -> None:
-    """Print the text to hand over for a passcode that was made with `mint`, or added; it is asked for."""
+def share(lock: common.Lock, whose: Whose = "") -> None:
+    """Print the text to hand over for a passcode. The digits of one that was written into the lock are asked for."""
     with reporting():
         entry = key_book().find(lock)
-        code = codes.check(common.secret("passcode to share"), short=True)
-        made = minting.find(entry, code) or _stored(entry, code)
+        chosen = names.pick(entry, "passcode", whose) if whose else None
+        made = minting.again(entry, chosen.who) if chosen else None
+        if made is None:
+            code = (chosen.digits if chosen else "") or codes.check(common.secret("passcode to share"), short=True)
+            who = names.who_of(entry.aes, "passcode", None, code)
+            if chosen and who not in chosen.who:
+                raise HostError("bad_request", "these are not the digits of %s's code" % chosen.name)
+            made = minting.find(entry, code) or _stored(entry, code)
     out.lines(minting.share_text(entry, made))
 
 
 def _stored(entry: Entry, code: str) -> minting.Minted:
     """A code that was written into the lock, as the key book knows it."""
     who = names.who_of(entry.aes, "passcode", None, code)
-    for each in names.Names(entry).credentials:
-        if each.kind == "passcode" and who in each.who and not each.gone:
+    for each in names.live(entry, "passcode"):
+        if who in each.who:
             if each.pending:
-                err.print("warning: it waits at a gateway as %s, the lock does not know it yet" % each.pending)
-            return minting.Minted(code, minting.STORED, each.start or 0, each.end, 0, each.name)
+                common.warn("whether the lock knows it is open (request %s): see passcode list" % each.pending)
+            return minting.Minted(code, minting.STORED, each.start or 0, each.end, 0, each.name, each.limits)
     raise HostError(
         "refused", "the key book does not know this code", "see `gatehouse passcode list`", "not_found", -2009
     )

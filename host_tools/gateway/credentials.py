@@ -108,7 +108,7 @@ class Passcodes:
         try:
             return await self._ask("change", args, note)
         except HostError as err:
-            if err.reason == "not_found" and self._is_unused(code, known):
+            if err.reason == "not_found" and self._is_minted(code, known):
                 todo = "it has to be used once before it can be changed"
                 raise HostError("refused", "this code was never used", todo, "never_used", NEVER_USED)
             raise
@@ -125,11 +125,15 @@ class Passcodes:
         if known and known.pending and await self._withdraw(known):
             return True
         existed: bool | None = False
+        is_minted = self._is_minted(code, known)  # unless it was used, it stays good: not gone before the lock says so
         whos = [mark] if mark is not None else known.who[-2 if known.pending else -1 :] if known else [None]
         for who in whos:
-            note = functools.partial(self._gone, code=code, who=who)
-            result = await self._ask("delete", {"code": code} if who is None else {"who": who}, note)
+            gone = functools.partial(self._gone, code=code, who=who)
+            args = {"code": code} if who is None else {"who": who}
+            result = await self._ask("delete", args, (lambda pending: None) if is_minted else gone)
             found = (result.get("data") or {}).get("existed")
+            if is_minted and found:
+                gone("")
             existed = True if existed or found else None if None in (existed, found) else False
         return existed
 
@@ -146,7 +150,7 @@ class Passcodes:
         names.undo(self.book, self.lock, known.pending)
         return known.earlier == {}
 
-    def _is_unused(self, code: str, known: names.Credential | None = None) -> bool:
+    def _is_minted(self, code: str, known: names.Credential | None = None) -> bool:
         if self.entry is None:
             return False
         whos = known.who if known else [names.who_of(self.entry.aes, "passcode", None, code)]
@@ -183,8 +187,6 @@ class Passcodes:
         return items
 
     def _gone(self, pending: str, code: str = "", who: int | None = None) -> None:
-        if self._is_unused(code) and code:  # nobody but the lock's clock ends it
-            return
         names.mark_deleted(self.book, self.lock, "passcode", None, code, pending, who)
 
     def _note(

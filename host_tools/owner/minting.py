@@ -7,6 +7,7 @@ Owns the limits of issue (domain.md 3.1) and the note of what was issued, in the
 import secrets
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from firmware.lib import dates, marks, offline_codes, zone
 from host_tools.errors import HostError
@@ -26,12 +27,14 @@ _YEAR_H = 366 * 24
 _FIRST_USE_H = {ONCE: 6}  # all others: 24
 _WORDS = {"weekend": "Saturday and Sunday", "daily": "every day", "workday": "Monday to Friday", "mon": "Mondays"}
 _WORDS |= {"tue": "Tuesdays", "wed": "Wednesdays", "thu": "Thursdays", "fri": "Fridays", "sat": "Saturdays"}
+_DAYS = ("Sundays", "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays")
 _WORDS |= {"sun": "Sundays"}
 
 
 @dataclass
 class Minted:
-    """A code that was made: its digits, type, first and last moment (None: no end), latest moment of its first use."""
+    """A code that was made: its digits, type, first and last moment (None: no end), latest moment of its first use. Of
+    one that was written into the lock, `limits` as `names.Credential` has them."""
 
     code: str
     kind: str
@@ -39,6 +42,7 @@ class Minted:
     end: int | None
     first_use_until: int
     name: str = ""
+    limits: dict | None = None
 
 
 def make_seeds() -> str:
@@ -169,9 +173,56 @@ def _when(entry: Entry, unix_s: int) -> str:
     return "%04d-%02d-%02d %02d:%02d" % tuple(zone.to_wall(zones.rule_of(entry), unix_s)[:5])
 
 
+def again(entry: Entry, whos: list[int]) -> Minted | None:
+    """What was issued under one of these marks, digits and all: they follow from the lock's seeds."""
+    for row in entry.minted:
+        if row["who"] in whos:
+            return find(entry, offline_codes.digits(secret_of(entry), row["kind"], row["start"], row["number"]))
+    return None
+
+
+def stored_words(entry: Entry, start: int | None, end: int | None, limits: dict | None) -> str:
+    """When a code of the lock's opens, for whom it is handed to; what is not known is not called `always`."""
+    words = [word + _when(entry, each) for word, each in (("from ", start), ("until ", end)) if each]
+    kind = (limits or {}).get("type")
+    if kind == "cyclic" and limits and limits.get("days") in _WORDS and "from_min" in limits:
+        opens = int(limits["from_min"])
+        closes = opens + 60 * int(limits.get("hours", 0))
+        words = [
+            "%s, %02d:%02d to %02d:%02d" % (_WORDS[limits["days"]], *divmod(opens, 60), *divmod(closes, 60)),
+            *words,
+        ]
+    elif kind == "once":
+        words = ["once" + ("," if words else ""), *words]
+    return " ".join(words) or ("always" if kind == "permanent" else "not known here; the owner can look at the lock")
+
+
+def times_line(entry: Entry, moments: list[int | None]) -> list[str]:
+    """Whose time the moments of a text are in: [] without any, else one line with the zone and its offsets then."""
+    where = zones.of(entry)
+    if where is None or not any(moments):
+        return []
+    offsets = [datetime.fromtimestamp(each, where).strftime("UTC%z") for each in moments if each]
+    shown = ", then ".join("%s:%s" % (each[:-2], each[-2:]) for each in dict.fromkeys(offsets))
+    place = entry.zone if entry.zone and not entry.zone.startswith("UTC") else ""
+    return ["Times: local at the lock, " + ("%s (%s)" % (place, shown) if place else shown)]
+
+
+def ekey_text(entry: Entry, person: str, kind: str, start: int | None, end: int | None, hours: dict | None) -> str:
+    """The text to hand over with an ekey; `hours` as bundles have them, days 1 = Sunday."""
+    words = [word + _when(entry, each) for word, each in (("from ", start), ("until ", end)) if each]
+    if hours:
+        days = ", ".join(_DAYS[day - 1] for day in hours["days"])
+        words = ["%s, %02d:%02d to %02d:%02d" % (days, *divmod(hours["from"], 60), *divmod(hours["to"], 60)), *words]
+    if kind == "once":
+        words = ["once" + ("," if words else ""), *words]
+    lines = ["Lock: %s" % entry.name, "Key of: %s" % person, "Valid: " + (" ".join(words) or "until it is taken back")]
+    return "\n".join(lines + times_line(entry, [start, end]))
+
+
 def share_text(entry: Entry, made: Minted) -> str:
-    """The text to hand over with a code: lock, code, validity (by the lock's clock), how to type it."""
-    start, use = _when(entry, made.start), _when(entry, made.first_use_until)
+    """The text to hand over with a code: lock, code, validity (by the lock's clock), its zone, how to type it."""
+    start, use = (_when(entry, each) if each else "" for each in (made.start, made.first_use_until))
     lines = ["Lock: %s" % entry.name, "Passcode: %s" % made.code]
     if made.kind in RECURRING:
         assert made.end is not None
@@ -182,13 +233,13 @@ def share_text(entry: Entry, made: Minted) -> str:
     elif made.kind == ONCE:
         lines += ["Valid: once, %s to %s" % (start, use)]
     elif made.kind == STORED:
-        words = [word + _when(entry, each) for word, each in (("from ", made.start), ("until ", made.end)) if each]
-        lines.append("Valid: " + (" ".join(words) or "always"))
+        lines.append("Valid: " + stored_words(entry, made.start, made.end, made.limits))
     elif made.end is None:
         lines += ["Valid: from %s on" % start, "First use: before %s" % use]
     else:
         lines += ["Valid: %s to %s" % (start, _when(entry, made.end))]
         lines += ["First use: before %s" % use] if use < _when(entry, made.end) else []
+    lines += times_line(entry, [made.start, made.end, made.first_use_until])
     return "\n".join(lines + ["Type it on the keypad, then #"])
 
 

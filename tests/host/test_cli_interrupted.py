@@ -292,3 +292,46 @@ def test_names_are_changed_and_listed(owner, gateway, kind, which):  # noqa: F81
     assert gatehouse(kind, "change", "Front door", which, "--name", "Eve", *gateway.at).exit_code == 0
     assert json.loads(gatehouse(kind, "list", "Front door", "--json", *gateway.at).stdout)[0]["name"] == "Eve"
     assert not [each for each in gateway.asked if each["op"].endswith("_change")]
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (
+            ("--until", "2099-05-03T11:00", "--from", "2099-05-01T15:00", "--once"),
+            "Valid: once, from 2099-05-01 15:00 until",
+        ),
+        (
+            ("--until", "2099-05-03T11:00", "--from", "2099-05-01T15:00"),
+            "Valid: from 2099-05-01 15:00 until 2099-05-03 11:00",
+        ),
+        (("--days", "workday", "--at", "08:00", "--hours", "9"), "Valid: Monday to Friday, 08:00 to 17:00"),
+        ((), "Valid: always"),
+    ],
+)
+def test_the_text_to_hand_over_says_the_real_hours_zone_and_once(owner, gateway, options, words):  # noqa: F811
+    owner.put(replace(owner.find("Front door"), zone="Europe/Berlin", zone_rule="CET-1CEST,M3.5.0,M10.5.0/3"))
+    added = gatehouse("passcode", "add", "Front door", "--name", "Mia", *options, *gateway.at, input="739105\n")
+    assert added.exit_code == 0, added.output
+    text = gatehouse("passcode", "share", "Front door", "Mia", input="739105\n").stdout
+    assert words in text and "739105" in text, text
+    assert ("Times: local at the lock, Europe/Berlin (UTC+02:00)" in text) == ("until" in words), text
+
+
+def test_a_text_does_not_call_unknown_limits_always(owner):
+    names.remember(owner, ENTRY.id, "passcode", None, "Old", "739108")
+    assert "not known" in gatehouse("passcode", "share", "Front door", "Old", input="739108\n").stdout
+
+
+def test_a_minted_code_is_shared_by_its_name(owner):
+    made = gatehouse("passcode", "mint", "Front door", "--type", "once", "--name", "Mia").stdout
+    assert gatehouse("passcode", "share", "Front door", "mia").stdout == made
+
+
+def test_the_text_of_an_ekey_says_when_it_opens(owner, gateway, tmp_path):  # noqa: F811
+    owner.put(replace(owner.find("Front door"), zone="Europe/Berlin", zone_rule="CET-1CEST,M3.5.0,M10.5.0/3"))
+    period = ("--from", "2099-05-01T15:00", "--until", "2099-05-03T11:00")
+    told = gatehouse("ekey", "send", "Front door", "Mia", "--once", *period, "--to", "mia.json", *gateway.at)
+    assert told.exit_code == 0, told.output
+    assert "Valid: once, from 2099-05-01 15:00 until 2099-05-03 11:00" in told.stdout
+    assert "Europe/Berlin (UTC+02:00)" in told.stdout
