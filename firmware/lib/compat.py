@@ -17,8 +17,20 @@ def loads_object(text):
     """The JSON object in `text` (str). Raises ValueError for anything else.
 
     MicroPython 1.25 takes an object that ends too early, as `{"a":`, for a whole one; later releases refuse it. Hence
-    the neighbour: inside an unfinished object it is out of place.
+    the neighbour: inside an unfinished object it is out of place. MicroPython, 1.29 too, reads the two escapes of a
+    character past U+FFFF, as an emoji's, as two characters that no UTF-8 has; so they are joined before.
     """
+    at = text.find("\\u")
+    while at >= 0:
+        pair = text[at + 2 : at + 6] + text[at + 8 : at + 12]
+        before = at
+        while before and text[before - 1] == "\\":
+            before -= 1
+        if not (at - before) & 1 and len(pair) == 8 and text[at + 6 : at + 8] == "\\u":
+            point = int(pair, 16) - 0xD800DC00  # ValueError, as for any other fault
+            if not point & ~0x3FF03FF:
+                text = text[:at] + chr(0x10000 + (point >> 6 & 0xFFC00 | point & 0x3FF)) + text[at + 12 :]
+        at = text.find("\\u", at + 1)
     value, _ = json.loads("[%s,0]" % text)
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")

@@ -4,8 +4,8 @@ The tables live with their role (`gateway/provisioning.py`, `lock/settings.py`).
 with all others that are wrong, by key and reason, and never by the value itself: it may be a password.
 """
 
-from firmware.lib.compat import loads_object
-from firmware.lib.errors import ConfigError
+from firmware.lib.compat import decode_utf8, loads_object
+from firmware.lib.errors import ConfigError, ProtocolError
 from firmware.system import store
 
 REQUIRED = object()
@@ -17,7 +17,12 @@ def text(low=0, high=128):
     def check(value):
         if not isinstance(value, str):
             return "is not a text"
-        if not low <= len(value.encode()) <= high:
+        try:
+            octets = value.encode()
+            decode_utf8(octets)
+        except (ProtocolError, ValueError):  # half of an emoji
+            return "is no text in UTF-8"
+        if not low <= len(octets) <= high:
             return "has not %d to %d bytes" % (low, high)
         return None
 

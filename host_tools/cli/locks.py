@@ -1,5 +1,6 @@
 """`gatehouse pair`, `import`, `forget`, `remote-unlock`: whose keys are where, and what only its owner may switch."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated
@@ -52,7 +53,7 @@ def pair(
 
 
 def _pair(book: KeyBook, name: str, mac: str, remote: bool | None, place: zones.Place) -> Entry:
-    wanted = lock_id(mac)
+    wanted = _address(mac)
     out.print("warning: %s" % pairing.SNIFFING_WARNING, style="yellow")
 
     async def work(step: Callable[[str], None]) -> pairing.Outcome:
@@ -79,10 +80,19 @@ def _pair(book: KeyBook, name: str, mac: str, remote: bool | None, place: zones.
     return entry
 
 
+def _address(mac: str) -> str:
+    """--mac as an id, "" only where it was not given. An error ends the command."""
+    with common.reporting():
+        ident = lock_id(mac)
+        if mac and not re.fullmatch("[0-9a-f]{12}", ident):
+            raise HostError("bad_request", "%r is no address" % mac, "write it like aa:bb:cc:dd:ee:ff")
+    return ident
+
+
 def _confirm(mac: str) -> None:
     book = key_book()
     with common.reporting():
-        open_ones = [each for each in book.entries() if each.provisional and lock_id(mac) in ("", each.id)]
+        open_ones = [each for each in book.entries() if each.provisional and _address(mac) in ("", each.id)]
         if not open_ones:
             raise HostError("bad_request", "no pairing waits for a confirmation", "see `gatehouse keys list`")
         for entry in open_ones:

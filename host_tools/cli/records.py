@@ -61,7 +61,7 @@ def records(
         ident, name = target(lock)
         entry = common.known_entry(ident)  # without it: no names, and nothing may be deleted
         whose = names.Names(entry)
-        choice = _choice(since, until, half_year, kind, person, number, whose, lambda: zones.of(entry))
+        choice = _choice(since, until, half_year, kind, person, number, whose, lambda: zones.of(entry), clear)
         choice.listed, choice.failed = listed, failed
         with RecordStore() as store:
             if delete or clear:
@@ -105,6 +105,7 @@ def _choice(
     number: int | None,
     whose: names.Names,
     where: times.Where,
+    whole_only: bool,
 ) -> Choice:
     choice = Choice(who=number)
     if half_year:
@@ -119,7 +120,7 @@ def _choice(
             raise HostError("bad_request", "no such kind: %s" % kind, "one of: " + ", ".join(_KINDS))
         choice.methods = _KINDS[kind]
     if person:
-        numbers = whose.numbers(person)
+        numbers = whose.numbers(person, whole_only)
         if not numbers:
             raise HostError("bad_request", "nobody is called %r in the key book" % person)
         choice.whose = [(names.METHODS[each], who) for each, who in numbers]

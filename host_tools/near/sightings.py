@@ -15,6 +15,7 @@ from bleak.exc import BleakError
 
 from firmware.lib import advert
 from host_tools.errors import HostError
+from host_tools.text import tidy
 
 OWN_PREFIX = "GH1_"
 STRONG_DBM, MEDIUM_DBM = -75, -85
@@ -75,7 +76,7 @@ def decode(device, data, kinds: tuple[str, ...] = ("v3",)) -> Sighting | None:
     for company, rest in data.manufacturer_data.items():
         seen = advert.decode_manufacturer(company.to_bytes(2, "little") + rest)
         if seen and seen.kind in kinds and seen.address:
-            return Sighting(device, seen.address.hex(":"), data.local_name or device.name or "", seen, data.rssi)
+            return Sighting(device, seen.address.hex(":"), tidy(data.local_name or device.name), seen, data.rssi)
     return None
 
 

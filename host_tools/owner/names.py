@@ -128,6 +128,7 @@ def remember(
     old one.
     """
     assert kind in KINDS, kind
+    name = text.tidy(name)  # the lock has accepted the credential: its name must not be what fails now
 
     def change(entry: Entry) -> None:
         mark = who_of(entry.aes, kind, number, secret) if who is None else who
@@ -286,8 +287,11 @@ class Names:
         found = self.find(kind, number, secret, who)
         return found.name if found else ""
 
-    def numbers(self, person: str) -> list[tuple[str, int]]:
-        """(kind, number in records) of everything whose name is, or holds, this text."""
-        wanted = person.strip().lower()
-        exact = [key for key, name in self._names.items() if name.lower() == wanted]
-        return exact or [key for key, name in self._names.items() if wanted in name.lower()]
+    def numbers(self, person: str, whole_only: bool = False) -> list[tuple[str, int]]:
+        """(kind, number in records) of everything whose name is this text; or else holds it, unless `whole_only`, which
+        is for what deletes."""
+        wanted = text.key(person)
+        exact = [key for key, name in self._names.items() if wanted and text.key(name) == wanted]
+        if exact or whole_only or not wanted:
+            return exact
+        return [key for key, name in self._names.items() if wanted in text.key(name)]

@@ -19,10 +19,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from firmware.lib import advert
 from host_tools import text
 from host_tools.cli.main import app
 from host_tools.gateway import client as gateway_client
 from host_tools.gateway import payloads
+from host_tools.near import sightings
 from host_tools.owner.keybook import Entry, KeyBook
 from tests.host.test_cli import BATCH
 from tests.host.test_cli_no_wait import ScriptedGateway
@@ -266,6 +268,21 @@ def test_no_command_ends_in_a_traceback(home, command):
     draw()
     assert count >= DRAWS / 4
     print("%d runs of %s, 0 tracebacks" % (count, " ".join(command)))
+
+
+@CALM
+@given(name=st.text(max_size=40) | st.text(st.characters(categories=("Cs", "Cf", "Cc"))) | st.just("x" * 1_000_000))
+def test_scan_shows_whatever_name_is_advertised(home, name):
+    seen = advert.Advert("v3", 5, 3, 2)
+    seen.battery, seen.settable, seen.touched = 90, True, False
+    sighting = sightings.Sighting(None, "24:0a:c4:b0:00:02", name, seen, -60)
+
+    async def scan_all(seconds):
+        return [sighting]
+
+    home.setattr(sightings, "scan_all", scan_all)
+    assert "24:0a:c4:b0:00:02" in run(("scan",)).output
+    assert json.loads(run(("scan", "--json")).output)[0]["mac"] == "24:0a:c4:b0:00:02"
 
 
 @CALM

@@ -1,3 +1,4 @@
+import json
 import unittest
 
 from firmware.lib.compat import decode_utf8, is_whole, loads_object
@@ -14,6 +15,20 @@ class LoadsObjectTest(unittest.TestCase):
         for length in range(len(whole)):
             with self.assertRaises(ValueError):
                 loads_object(whole[:length])
+
+    def test_two_escapes_are_one_character(self):
+        for written in ("\\ud83d\\ude00", "\\uD83D\\uDE00"):
+            read = loads_object('{"s":"a%sb%s"}' % (written, written))["s"]
+            self.assertEqual(read.encode(), b"a\xf0\x9f\x98\x80b\xf0\x9f\x98\x80")
+        self.assertEqual(
+            loads_object('{"s":"\\udbff\\udfff\\ud800\\udc00"}')["s"].encode(), b"\xf4\x8f\xbf\xbf\xf0\x90\x80\x80"
+        )
+        for escaped in ("\\\\ud83d\\\\ude00", "\\u00fc", "\\u0041\\u0042", "\\\\\\u00fc"):
+            self.assertEqual(loads_object('{"s":"%s"}' % escaped), json.loads('{"s":"%s"}' % escaped))
+        self.assertEqual(loads_object('{"s":"\\\\\\ud83d\\ude00"}')["s"].encode(), b"\\\xf0\x9f\x98\x80")
+        for broken in ('{"s":"\\ud83d\\u"}', '{"s":"\\ud83d\\uzzzz"}'):
+            with self.assertRaises(ValueError):
+                loads_object(broken)
 
     def test_other_values_are_no_objects(self):
         for text in ("", " ", "1", "null", '"{}"', '["a"]', "[{}]", "{} x", "{}}", "}{", "{},{}", "{}],[{}"):

@@ -59,6 +59,13 @@ class ConfigTest(unittest.TestCase):
         self.assertEqual(_TABLE.faults({"host": 5})[0], "host is not a text")
         self.assertEqual(len(_TABLE.faults([])), 1)
 
+    def test_half_a_character_is_no_text(self):
+        check = config.text(1, 32)
+        self.assertEqual(check(chr(0x1F600) * 8), None)
+        self.assertEqual(check(chr(0x1F600) * 9), "has not 1 to 32 bytes")
+        for half in (0xD83D, 0xDE00):
+            self.assertEqual(check("a" + chr(half)), "is no text in UTF-8")
+
     def test_faults_that_no_single_key_shows(self):
         self.assertEqual(_TABLE.faults({"host": "bad", "port": 0}), ["host needs port"])
 
