@@ -10,7 +10,7 @@ from firmware.gateway.admission import Refusal
 from firmware.gateway.operations import table
 from firmware.gateway.scheduler import CLOCK, RECORDS, Job
 from firmware.lib import dates, opcodes
-from firmware.lib.compat import const
+from firmware.lib.compat import const, unload
 from firmware.lib.errors import AuthError, FirmwareError, ProtocolError
 from firmware.lib.messages import session_client
 from firmware.system.timing import ticks_add, ticks_ms
@@ -129,7 +129,7 @@ class Clocks:
             from firmware.lib import zone
 
             lock.turn_s = zone.next_change(lock.zone, lock.clock_s) or dates.UNIX_2100
-            table.unload(table.LATE)
+            unload(table.LATE)
         return now_s >= lock.turn_s
 
     # --- what a date of the lock means
@@ -149,7 +149,7 @@ class Clocks:
 
         at_s = zone.from_wall(lock.zone, date)
         is_sure = len(zone.offsets(lock.zone)) == 1
-        table.unload(table.LATE)
+        unload(table.LATE)
         return at_s, not is_sure
 
     def learn(self, lock, number, date, last_date, is_new_log=False):
@@ -181,7 +181,7 @@ class Clocks:
         if lock.zone is not None and not lock.shown and self._clock.trusted:
             self._seen(lock, lock.zone, await self._read(session))
             self._registry.save(lock)
-            table.unload(table.LATE)
+            unload(table.LATE)
 
     def _seen(self, lock, rule, date):
         """The clock shows this date. Where that is the time of an offset of the rule, somebody has set it so."""
@@ -224,7 +224,7 @@ class Clocks:
         drift_s = None
         if self._clock.trusted and lock.zone is not None:
             drift_s = self._ahead_s(date, zone.offset_at(lock.zone, self._clock.now()))
-        table.unload(table.LATE)
+        unload(table.LATE)
         text = None if date is None else "%04d-%02d-%02dT%02d:%02d:%02d" % tuple(date)
         return {"time": text, "zone": lock.zone, "drift_s": drift_s}
 
@@ -270,7 +270,7 @@ class Clocks:
         lock.turn_s = None
         self._registry.save(lock)
         self._asked.discard(lock.address)
-        table.unload(table.LATE)
+        unload(table.LATE)
         return {"drift_s": drift_s, "set": is_set, "left_s": left_s}
 
     def _next_number(self, lock):

@@ -4,12 +4,11 @@ arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
 
 from firmware.gateway import lock as locks
 from firmware.gateway.admission import Refusal
-from firmware.gateway.operations import table
 from firmware.gateway.operations.arguments import only
 from firmware.gateway.registry import MAX_LOCKS
 from firmware.gateway.scheduler import COMMAND, Job
 from firmware.lib import commands
-from firmware.lib.compat import const
+from firmware.lib.compat import const, unload
 from firmware.lib.errors import BadRequest, LinkError, ProtocolError
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_ms
 
@@ -70,7 +69,7 @@ class GatewayOps:
         except ProtocolError as err:
             raise BadRequest("sealed arguments: %s" % err)
         finally:
-            table.unload(_SEALING)
+            unload(_SEALING)
         return commands.parse_args(opened, command.id)
 
     async def run(self, request, deadline_ms):

@@ -15,6 +15,7 @@ The console takes requests and gives replies as JSON lines. `board` has nvs_get,
 import sys
 
 from firmware.lib import crypto
+from firmware.lib.compat import unload
 from firmware.lib.errors import BadRequest, ConfigError
 from firmware.system import config
 from firmware.version import VERSION
@@ -28,7 +29,7 @@ def table():
     """The Table of `settings`, whose module is let go of: an image that runs does not keep it in memory."""
     from firmware.gateway.settings import TABLE
 
-    del sys.modules["firmware.gateway.settings"]
+    unload(("firmware.gateway.settings",))
     return TABLE
 
 
@@ -105,6 +106,7 @@ def own_key(board):
         from firmware.lib import x25519
 
         public = x25519.public_key(secret)
+        unload(("firmware.lib.x25519",))
         board.nvs_set(_SPACE, "x25519_public", public)
     return secret, public
 

@@ -1,6 +1,9 @@
-"""What MicroPython has built in and CPython lacks, and what its releases do differently. Owns nothing else."""
+"""What MicroPython has built in and CPython lacks, what its releases do differently, and how a module is let go of.
+Owns nothing else.
+"""
 
 import json
+import sys
 
 from firmware.lib.errors import ProtocolError
 
@@ -40,6 +43,19 @@ def loads_object(text):
 def is_whole(value, low, high):
     """Whether `value` is a whole number from `low` to `high`; true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def unload(names):
+    """Let go of modules that were needed for a moment; whoever needs them again imports them again.
+
+    A module is held by `sys.modules` and by its package, which has it as an attribute.
+    """
+    for name in names:
+        if name in sys.modules:
+            parent, _, leaf = name.rpartition(".")
+            del sys.modules[name]
+            if hasattr(sys.modules[parent], leaf):
+                delattr(sys.modules[parent], leaf)
 
 
 def decode_utf8(buf):

@@ -11,7 +11,7 @@ import sys
 
 from firmware import board
 from firmware.lib import advert, dates
-from firmware.lib.compat import const
+from firmware.lib.compat import const, unload
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.lock import bolt
 from firmware.lock.build import Hardware, Lock, make_identity
@@ -293,10 +293,7 @@ def _load_settings(log):
         log.area("lock").error("settings_ignored", why=str(err))
         return TABLE.check({}), False
     finally:
-        package = sys.modules["firmware.lock"]
-        del sys.modules["firmware.lock.settings"]
-        if hasattr(package, "settings"):
-            delattr(package, "settings")
+        unload(("firmware.lock.settings",))
 
 
 def main(is_minimal=False):

@@ -172,3 +172,14 @@ def test_package_files_are_empty() -> None:
     """Whatever an __init__.py imports, every importer pays for in RAM."""
     packages = [*FIRMWARE.rglob("__init__.py"), *(path for path in host_sources() if path.name == "__init__.py")]
     assert [label(path) for path in packages if path.stat().st_size] == []
+
+
+def test_modules_are_let_go_of_by_the_one_function_that_takes_them_from_their_package_too():
+    for path in sources():
+        if path.name == "compat.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            targets = node.targets if isinstance(node, ast.Delete) else [node] if isinstance(node, ast.Call) else []
+            for target in targets:
+                text = ast.unparse(target)
+                assert not text.startswith(("sys.modules[", "sys.modules.pop(")), f"{path}: {text}, not unload"

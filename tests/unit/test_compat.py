@@ -1,7 +1,8 @@
 import json
+import sys
 import unittest
 
-from firmware.lib.compat import decode_utf8, is_whole, loads_object
+from firmware.lib.compat import decode_utf8, is_whole, loads_object, unload
 from firmware.lib.errors import ProtocolError
 
 
@@ -42,6 +43,18 @@ class IsWholeTest(unittest.TestCase):
             self.assertEqual(is_whole(value, 0, 5), wanted, value)
         for value in (None, "1", 1.0, b"1", [1]):
             self.assertFalse(is_whole(value, 0, 5))
+
+
+class UnloadTest(unittest.TestCase):
+    def test_nothing_holds_a_module_that_is_let_go_of(self):
+        from firmware.lib import recurrence
+
+        unload(("firmware.lib.recurrence", "firmware.lib.never_there"))
+        self.assertFalse("firmware.lib.recurrence" in sys.modules)
+        self.assertFalse(hasattr(sys.modules["firmware.lib"], "recurrence"))
+        from firmware.lib import recurrence as again
+
+        self.assertIsNot(again, recurrence)
 
 
 class DecodeUtf8(unittest.TestCase):

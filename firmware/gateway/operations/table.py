@@ -12,7 +12,7 @@ import sys
 
 from firmware.gateway.admission import Refusal
 from firmware.gateway.session import SHARED_KEY
-from firmware.lib.compat import const
+from firmware.lib.compat import const, unload
 from firmware.lib.errors import BadRequest, Unsupported
 
 VOLATILE = const(1)  # V: never queued beyond `exp`, never repeated
@@ -137,16 +137,6 @@ def _loaded(op):
         for name in sys.modules
         if name.startswith(_OPERATIONS) or (name.startswith(_MESSAGES) and name.endswith("_client")) or name in LATE
     ]
-
-
-def unload(names):
-    """Let go of modules that were needed for a moment; whoever needs them again imports them again."""
-    for name in names:
-        if name in sys.modules:
-            parent, _, leaf = name.rpartition(".")
-            del sys.modules[name]
-            if hasattr(sys.modules[parent], leaf):
-                delattr(sys.modules[parent], leaf)
 
 
 def _unload(before, op):
