@@ -17,6 +17,12 @@ class HostError(Exception):
         text = "%s: %s" % (self.code, self)
         return "%s; %s" % (text, self.todo) if self.todo else text
 
+    def to_json(self) -> dict:
+        """What `--json` says of it: `ok`, `code` and `msg` always, `todo`, `reason` and `ttlock` where there are."""
+        more = {"todo": self.todo, "reason": self.reason, "ttlock": self.ttlock}
+        told = {key: value for key, value in more.items() if value not in ("", None)}
+        return {"ok": False, "code": self.code, "msg": str(self), **told}
+
 
 class Unknown(HostError):
     """A request, whose id is `ident`, was sent, and what became of it is not known: it may be done, now or later."""
@@ -24,6 +30,10 @@ class Unknown(HostError):
     def __init__(self, ident: str, text: str, todo: str) -> None:
         super().__init__("outcome_unknown", text, todo)
         self.ident = ident
+
+    def to_json(self) -> dict:
+        """Also the request's id."""
+        return super().to_json() | {"id": self.ident}
 
 
 class Interrupted(Unknown):
@@ -38,3 +48,7 @@ class Pending(HostError):
         self.message = message
         self.ident = str(message.get("id"))
         super().__init__("pending", "%s; the gateway keeps it as %s" % (text, self.ident), "see `gatehouse jobs LOCK`")
+
+    def to_json(self) -> dict:
+        """Also the request's id."""
+        return super().to_json() | {"id": self.ident}

@@ -6,6 +6,7 @@ and none is ever read as markup, so a name or a payload is shown and never obeye
 """
 
 import contextlib
+import contextvars
 import errno
 import json
 import os
@@ -21,6 +22,7 @@ from rich.console import Console as _RichConsole
 from rich.console import ConsoleRenderable, RichCast
 from rich.text import Text
 
+from host_tools.errors import HostError
 from host_tools.text import is_safe, printable
 
 _MAX_CELL = 200  # characters; a stranger's million is cut
@@ -67,6 +69,62 @@ def styled(*parts: str | tuple[str, str]) -> Text:
     return whole
 
 
+class Documents:
+    """What a command with --json says on standard output: JSON and nothing else. Words for people go to standard error.
+
+    Documents wait for the end of the command, so that an error joins what is known by then; lines of a stream do not.
+    """
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+        self.words: list[str] = []  # that people would have read on standard output
+        self.error: dict | None = None
+        self.is_stream = False
+
+    def lines(self) -> list[Any]:
+        """What is left to say at the end."""
+        if self.error is not None:
+            known = self.kept[-1] if self.kept and isinstance(self.kept[-1], dict) else {}
+            return [{**known, **self.error}]
+        if self.kept or self.is_stream:
+            return self.kept
+        return [{"ok": True, "msg": "\n".join(self.words)} if self.words else {"ok": True}]
+
+
+_documents: contextvars.ContextVar[Documents | None] = contextvars.ContextVar("documents", default=None)
+
+
+def documents() -> Documents | None:
+    """Those of the command that runs, None without --json."""
+    return _documents.get()
+
+
+def is_streaming() -> None:
+    """The command that runs says what it has to say line by line, or lets another program say it."""
+    made = _documents.get()
+    if made is not None:
+        made.is_stream = True
+
+
+@contextlib.contextmanager
+def for_machines(is_wanted: bool, more: dict | None = None, is_line: bool = False) -> Iterator[Documents | None]:
+    """Around a command: with --json its documents are written at the end, as one, each with `more`; with `is_line` each
+    in a line of its own."""
+    if not is_wanted:
+        yield None
+        return
+    made = Documents()
+    token = _documents.set(made)
+    try:
+        yield made
+    finally:
+        _documents.reset(token)
+        told = made.lines()
+        for each in told:
+            whole = {**(more or {}), **each} if isinstance(each, dict) else {**more, "found": each} if more else each
+            out.write_json(whole, None if is_line or made.is_stream or len(told) > 1 else 2)
+
+
 class Screen:
     """One of the two streams. They are looked up at each use, as tests and pipes replace them."""
 
@@ -83,6 +141,11 @@ class Screen:
 
     def print(self, *things: object, style: str | None = None) -> None:
         """One line, or a table. A text without its own line ends; those in it are shown as `\\x0a` (see `lines`)."""
+        made = _documents.get()
+        if made is not None and self is out:
+            made.words += [str(each) for each in things if isinstance(each, str | Text)]
+            err.print(*things, style=style)
+            return
         self._prepare()
         shown = [each if isinstance(each, ConsoleRenderable | RichCast) else printable(each) for each in things]
         is_text = all(isinstance(each, str | Text) for each in shown)
@@ -95,8 +158,21 @@ class Screen:
 
     def print_json(self, data: Any) -> None:
         """JSON, indented; what a terminal could misread stands as `\\u202e`, in strings the same to a reader."""
+        made = _documents.get()
+        if made is not None and self is out:
+            made.kept.append(data)
+            return
+        self.write_json(data)
+
+    def print_json_line(self, data: Any) -> None:
+        """JSON in one line, at once: one of a stream."""
+        is_streaming()
+        self.write_json(data, None)
+
+    def write_json(self, data: Any, indent: int | None = 2) -> None:
+        """The same as `print_json`, past the documents of --json."""
         self._prepare()
-        self._console.file.write(as_json(data) + "\n")
+        self._console.file.write(as_json(data, indent) + "\n")
         self._console.file.flush()
 
     @contextlib.contextmanager
@@ -146,14 +222,42 @@ def asks() -> bool:
 
 
 def confirm(question: str, default: bool = False, abort: bool = False) -> bool:
-    """A question with yes or no; with `abort`, no ends the command."""
-    return bool(typer.confirm(printable(question), default=default, abort=abort))
+    """A question with yes or no; with `abort`, no ends the command: HostError `cancelled`."""
+    with _answered():
+        if _documents.get() is not None:
+            answer = _asked_aside("%s [%s]" % (question, "Y/n" if default else "y/N"), "ny"[default])[:1] in ("y", "Y")
+        else:
+            answer = bool(typer.confirm(printable(question), default=default))
+    if abort and not answer:
+        raise HostError("cancelled", "not confirmed; nothing was done")
+    return answer
 
 
 def ask(question: str, default: Any = None, type: Any = None, is_secret: bool = False, again: bool = False) -> Any:
     """A question with an answer, as Typer asks it; `again` asks twice for the same."""
-    shown = printable(question)
-    return typer.prompt(shown, default=default, type=type, hide_input=is_secret, confirmation_prompt=again)
+    options: Any = {"default": default, "type": type, "hide_input": is_secret, "confirmation_prompt": again}
+    with _answered():
+        if _documents.get() is not None and not is_secret:
+            return (type or str)(_asked_aside(question, default))
+        return typer.prompt(printable(question), err=_documents.get() is not None, **options)
+
+
+def _asked_aside(question: str, default: Any) -> Any:
+    """A question on standard error, as standard output is for JSON alone."""
+    err.print(question + ":")
+    line = sys.stdin.readline()
+    if not line:
+        raise typer.Abort
+    return line.strip() or default
+
+
+@contextlib.contextmanager
+def _answered() -> Iterator[None]:
+    """A question that nobody answers ends the command: HostError `interrupted`."""
+    try:
+        yield
+    except typer.Abort:
+        raise HostError("interrupted", "stopped at a question", "a pipe has to hold the answer")
 
 
 def read_line() -> str:

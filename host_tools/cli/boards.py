@@ -134,6 +134,7 @@ def up(
         given: dict[str, Any] = {"gateways": gateways, "locks": locks, "profile": profile, "seed": seed}
         given["variants"] = tuple(variant) if variant else None
         options = {key: value for key, value in given.items() if value is not None}
+        screen.is_streaming()
         try:
             run_site(as_json, paired or file_pairs, spec, **options)
         except KeyboardInterrupt:

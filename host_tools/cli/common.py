@@ -17,8 +17,8 @@ import typer
 
 from firmware.lib.errors import FirmwareError
 from host_tools import screen
-from host_tools.cli import ending
-from host_tools.errors import HostError, Interrupted
+from host_tools.cli import ending, options
+from host_tools.errors import HostError
 from host_tools.owner import zones
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.screen import Table, err, out, styled
@@ -26,14 +26,12 @@ from host_tools.text import decoded
 
 Lock = Annotated[str, typer.Argument(help="Name, address or id of the lock, as in `gatehouse keys list`")]
 Zone = Annotated[str, typer.Option("--zone", help="Time zone of the lock: Europe/Berlin, UTC+2, here")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
+Json = options.Json
 
 
 def fail(error: HostError | FirmwareError) -> typer.Exit:
     """Print the one line of an error and give back the exit to raise."""
-    line = error.line() if isinstance(error, HostError) else "%s: %s" % (error.code, error)
-    ending.tell(line, True)
-    return typer.Exit(130 if isinstance(error, Interrupted | Stopped) else 1)
+    return ending.refuse(error)
 
 
 def warn(text: str) -> None:
@@ -42,7 +40,7 @@ def warn(text: str) -> None:
 
 
 def run(work: Coroutine[Any, Any, Any], known: list | None = None, is_change: bool = False) -> Any:
-    """Run a command's coroutine; HostError and FirmwareError become one line and exit status 1, an interruption 130.
+    """Run a command's coroutine; HostError and FirmwareError become one line and the exit status of their code.
 
     The end of the terminal and `kill` interrupt as Ctrl-C does, so that what was sent is noted and told. Where `known`
     holds something by then, the outcome is known: nothing that comes after it ends the command. A change that was made
@@ -164,7 +162,7 @@ def _passphrase(again: bool) -> str:
         try:
             return Path(path).read_text().rstrip("\n")
         except OSError as error:
-            raise HostError("config", "cannot read %s: %s" % (path, error.strerror))
+            raise HostError("io", "cannot read %s: %s" % (path, error.strerror))
     return secret("passphrase of the key book", again)
 
 
@@ -173,7 +171,7 @@ def read_text(file: str) -> str:
     try:
         raw = screen.read_all() if file == "-" else Path(file).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise HostError("bad_request", "cannot read %s: %s" % (file, getattr(error, "strerror", None) or error))
+        raise HostError("io", "cannot read %s: %s" % (file, getattr(error, "strerror", None) or error))
     try:
         return decoded(raw)
     except ValueError:

@@ -134,8 +134,8 @@ def _address_of(lock: str, via: Gateway, which: str) -> str:
 
 
 def _clear(lock: str, via: Change, kind: str, is_sure: bool, question: str, what: str, as_json: bool) -> None:
-    if not is_sure and not screen.confirm(question % lock):
-        raise typer.Exit(1)
+    if not is_sure:
+        screen.confirm(question % lock, abort=True)
     title, result = via.ask(lock, kind + "_clear", note=_gone(kind))
     done(title, what, result, as_json)
 

@@ -37,7 +37,7 @@ def diagnose(
         try:
             path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
         except OSError as err:
-            raise HostError("config", "cannot write %s: %s" % (path, err.strerror))
+            raise HostError("io", "cannot write %s: %s" % (path, err.strerror))
     out.print("%s: %s" % (name, path))
     for part, why in report["missing"].items():
         out.print("  without %s: %s" % (part, why))

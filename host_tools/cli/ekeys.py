@@ -221,8 +221,8 @@ def reset(
     lock: common.Lock, via: AnyChange, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False
 ) -> None:
     """Take all ekeys away, and void all copies of your own bundle but for its administrator's part."""
-    if not yes and not screen.confirm("end every ekey of %s?" % lock):
-        raise typer.Exit(1)
+    if not yes:
+        screen.confirm("end every ekey of %s?" % lock, abort=True)
     entry, result = _do(lock, via, ekeys.reset)
     _tell(entry, result, "nobody has an ekey of %s any more" % entry.name)
 

@@ -18,7 +18,8 @@ from typer.exceptions import TyperException
 
 from firmware.lib.errors import FirmwareError
 from host_tools import screen
-from host_tools.errors import HostError
+from host_tools.cli import statuses
+from host_tools.errors import HostError, Interrupted
 
 _ASKING = ("list", "get", "show", "share", "export", "state", "info", "jobs", "records", "monitor", "basics", "scan")
 
@@ -39,14 +40,32 @@ def orderly(command: str | None) -> Iterator[None]:
     except (typer.Exit, typer.Abort, TyperException, SystemExit):
         raise
     except (KeyboardInterrupt, Exception) as error:
+        if isinstance(error, HostError | FirmwareError):
+            raise refuse(error)
         if os.environ.get("GATEHOUSE_TRACEBACK"):
             traceback.print_exc()
-        is_known = _known.get() and not isinstance(error, HostError | FirmwareError)
+        is_known = _known.get()
         is_lost = is_known and isinstance(error, Exception)
         tell(("done, and not all of it could be shown: " if is_lost else "") + line(error), not is_known)
         if is_known and (command not in _ASKING or not is_lost):
             raise typer.Exit(0)
-        raise typer.Exit(130 if isinstance(error, KeyboardInterrupt) else 1)
+        code, _, text = line(error).partition(": ")
+        _note({"ok": False, "code": code, "msg": text})
+        raise typer.Exit(statuses.of(code))
+
+
+def refuse(error: HostError | FirmwareError) -> typer.Exit:
+    """Tell of an error -> the exit to raise, by its code; of what was interrupted, as of an interruption."""
+    host = isinstance(error, HostError)
+    tell(line(error), True)
+    _note(error.to_json() if isinstance(error, HostError) else {"ok": False, "code": error.code, "msg": str(error)})
+    return typer.Exit(statuses.STOPPED if host and isinstance(error, Interrupted) else statuses.of(error.code))
+
+
+def _note(error: dict) -> None:
+    made = screen.documents()
+    if made is not None:
+        made.error = error
 
 
 def tell(text: str, is_error: bool) -> None:

@@ -126,8 +126,8 @@ def remove(lock: common.Lock, yes: Annotated[bool, typer.Option("--yes", help="D
     with reporting():
         book = key_book()
         entry = book.find(lock)
-        if not yes and not screen.confirm("drop the keys of %s (%s) for ever?" % (entry.name, entry.mac)):
-            raise typer.Exit(1)
+        if not yes:
+            screen.confirm("drop the keys of %s (%s) for ever?" % (entry.name, entry.mac), abort=True)
         book.remove(entry.mac)
     out.print("dropped %s" % entry.name)
 

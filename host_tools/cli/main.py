@@ -18,11 +18,12 @@ from host_tools.cli import (
     records,
     settings,
 )
-from host_tools.cli.options import App
+from host_tools.cli.options import App, Root
 from host_tools.screen import out
 
 app = App(
     name="gatehouse",
+    cls=Root,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # rich tracebacks show local variables, keys among them

@@ -28,8 +28,8 @@ def delete(
 ) -> None:
     """Give a lock up, beside it: it forgets you and everybody, then the gateways and your key book forget it."""
     entry = common.entry_of(lock)
-    if not yes and not screen.confirm("erase %s (%s) with all codes, cards and records?" % (entry.name, entry.mac)):
-        raise typer.Exit(1)
+    if not yes:
+        screen.confirm("erase %s (%s) with all codes, cards and records?" % (entry.name, entry.mac), abort=True)
     with reporting():
         book = key_book()
         book.entries()

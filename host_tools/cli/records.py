@@ -135,8 +135,8 @@ def _delete(
     if which:
         choice = Choice(ids=_which(store, ident, which))
     count = store.count(ident, choice)
-    if count and not yes and not screen.confirm("Delete %d records of %s on this computer?" % (count, name)):
-        raise typer.Exit(1)
+    if count and not yes:
+        screen.confirm("Delete %d records of %s on this computer?" % (count, name), abort=True)
     out.print("%d records of %s deleted here; the lock's own memory is as it was" % (store.delete(ident, choice), name))
 
 

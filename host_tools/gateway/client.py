@@ -372,7 +372,7 @@ def _password() -> str | None:
             with open(path) as file:
                 return file.read().strip()
         except OSError as err:
-            raise HostError("config", "cannot read %s: %s" % (path, err.strerror))
+            raise HostError("io", "cannot read %s: %s" % (path, err.strerror))
     return os.environ.get("GATEHOUSE_MQTT_PASSWORD")
 
 

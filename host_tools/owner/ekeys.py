@@ -251,7 +251,7 @@ def write_private(path: Path, value: object) -> None:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as err:
-        raise HostError("bad_request", "cannot write %s: %s" % (path, err.strerror), "choose a new file with --to")
+        raise HostError("io", "cannot write %s: %s" % (path, err.strerror), "choose a new file with --to")
     with os.fdopen(handle, "w") as sink:
         json.dump(value, sink, indent=1)
         sink.write("\n")

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from firmware.version import VERSION
-from host_tools.cli import times
+from host_tools.cli import statuses, times
 from host_tools.cli.main import app
 from host_tools.errors import HostError
 from host_tools.gateway.client import import_args
@@ -79,7 +79,7 @@ def test_exported_keys_are_private_and_can_be_imported(book, tmp_path, form):
     path = tmp_path / "out.json"
     assert path.stat().st_mode & 0o777 == 0o600
     again = gatehouse("keys", "export", "front door", "--format", form, "--to", "out.json")
-    assert again.exit_code == 1, "an existing file is not overwritten"
+    assert again.exit_code == statuses.FILE, "an existing file is not overwritten"
     refused = gatehouse("keys", "import", "out.json")
     assert refused.exit_code == 1
     assert "--replace" in refused.stderr
@@ -114,22 +114,22 @@ def test_the_key_book_can_be_encrypted_and_opened_with_a_passphrase_file(book, t
         (("unlock", "nobody"), "unknown_lock"),
         (("unlock", "front door", "--broker", "127.0.0.1:1"), "net"),
         (("state", "front door", "--broker", "nonsense:port"), "config"),
-        (("keys", "import", "missing.json"), "bad_request"),
+        (("keys", "import", "missing.json"), "io"),
         (("keys", "export", "front door", "--format", "x"), "bad_request"),
         (("passcode", "add", "front door", "--generate", "3"), "bad_request"),
         (("passcode", "add", "front door", "--generate", "6", "--until", "yesterday"), "bad_request"),
         (("passcode", "add", "front door", "--generate", "6", "--from", "now"), "bad_request"),
         (("flash", "toaster", "/dev/null"), "bad_request"),
-        (("provision", "--port", "/dev/null", "--file", "missing.json"), "bad_request"),
+        (("provision", "--port", "/dev/null", "--file", "missing.json"), "io"),
         (("sim", "panel", "127.0.0.1:1", "{}"), "link"),
         (("sim", "panel", "here", "{}"), "bad_request"),
         (("pair", "--confirm"), "bad_request"),
     ],
 )
-def test_errors_are_one_line_with_a_code_and_status_1(book, arguments, word):
+def test_errors_are_one_line_with_a_code_and_its_status(book, arguments, word):
     book.put(ENTRY)
     result = gatehouse(*arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == statuses.of(word) != statuses.DONE
     assert result.exception is None or isinstance(result.exception, SystemExit)
     lines = [line for line in result.stderr.splitlines() if not line.startswith("  ")]
     assert len(lines) == 1, result.stderr
@@ -140,9 +140,9 @@ def test_errors_are_one_line_with_a_code_and_status_1(book, arguments, word):
 def test_no_command_takes_a_secret_as_an_argument(book):
     book.put(ENTRY)
     assert gatehouse("passcode", "add", "front door", "123789").exit_code == 2
-    assert gatehouse("passcode", "add", "front door", input="123456\n").exit_code == 1, "too simple"
-    assert gatehouse("passcode", "add", "front door", input="7391\n").exit_code == 1, "too short without --short"
-    assert gatehouse("passcode", "add", "front door", input="").exit_code == 1
+    assert gatehouse("passcode", "add", "front door", input="123456\n").exit_code == 2, "too simple"
+    assert gatehouse("passcode", "add", "front door", input="7391\n").exit_code == 2, "too short without --short"
+    assert gatehouse("passcode", "add", "front door", input="").exit_code == 2
 
 
 def test_a_gateway_is_given_what_it_needs_and_not_the_admin_passcode():
@@ -247,4 +247,4 @@ def test_an_owner_s_first_day(book):
         run("records", "front door")
         assert "remote unlock of Front door is off" in run("remote-unlock", "front door", "--off")
         run("forget", "front door")
-        assert "gatehouse import" in run("unlock", "front door", status=1)
+        assert "gatehouse import" in run("unlock", "front door", status=statuses.USAGE)

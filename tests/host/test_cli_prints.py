@@ -61,7 +61,7 @@ def test_listed_hours_in_words():
 
 def test_wrong_limits_end_in_one_line():
     result = gatehouse("fingerprint", "enrol", "aabbccddeeff", "--days", "someday")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert "bad_request" in result.stderr
 
 
