@@ -352,6 +352,6 @@ def test_over_a_real_broker_with_the_issue_s_examples(home):
         assert "[2J [31m" in shown, "without what a terminal obeys"
         assert "could not be read" in shown
         assert "[/x]" in run(("jobs", LOCK, *gateway.at)).output
-        assert run(("unlock", "", *gateway.at)).exit_code == 1
-        assert run(("unlock", "Gar", *gateway.at)).exit_code == 1
+        assert run(("unlock", "", *gateway.at)).exit_code == 2
+        assert run(("unlock", "Gar", *gateway.at)).exit_code == 2
         assert [each["op"] for each in gateway.asked] == ["jobs"], "an empty or partial name asks nobody"
