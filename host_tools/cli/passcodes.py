@@ -88,11 +88,25 @@ def _warn_of_prefixes(entry: Entry | None, code: str, known: names.Credential | 
         common.warn("the code of %s goes on from this one; the keypad may take the shorter" % name)
 
 
-def _minutes(text: str) -> int:
-    minutes = times.read_time_of_day(text)
-    if minutes is None or minutes == 1440:
-        raise HostError("bad_request", "%r is no time of day" % text, "write 08:00")
-    return minutes
+def _recurring(days: str, opens: str, hours: str) -> dict:
+    """When a recurring code opens, as arguments: the codes of keypads know sets of days and whole hours. HostError."""
+    known = {tuple(times.read_days(word)): word for word in reversed(minting.RECURRING)}
+    word = known.get(tuple(times.read_days(days)))
+    if word is None:
+        todo = "choose one of: " + ", ".join(minting.RECURRING)
+        raise HostError("bad_request", "a code cannot recur on %s" % days, todo)
+    if opens and hours.isdigit():
+        begin, count = times.read_time_of_day(opens), int(hours)
+    elif hours and not opens:
+        begin, end = times.read_hours(hours)
+        count, rest = divmod((end - begin) % 1440 or 1440, 60)
+        if rest:
+            raise HostError("bad_request", "a recurring code opens for whole hours", "write 08:00-18:00")
+    else:
+        raise HostError("bad_request", "a recurring code needs hours", "write --hours 08:00-18:00")
+    if begin is None or begin == 1440 or not 1 <= count <= 24:
+        raise HostError("bad_request", "a recurring code opens for 1 to 24 hours", "write --hours 08:00-18:00")
+    return {"days": word, "from_min": begin, "hours": count}
 
 
 @app.command("add")
@@ -102,9 +116,13 @@ def add(
     start: times.From = "",
     end: times.Until = "",
     once: Annotated[bool, typer.Option("--once", help="Opens one time, until its end")] = False,
-    days: Annotated[str, typer.Option("--days", help="Recurring: weekend, daily, workday, mon ... sun")] = "",
+    days: Annotated[
+        str, typer.Option("--days", help="Recurring: one day, mon-fri, sat,sun, daily, workday, weekend")
+    ] = "",
     opens: Annotated[str, typer.Option("--at", help="Recurring: opens at, such as 08:00")] = "",
-    hours: Annotated[int, typer.Option("--hours", help="Recurring: for so many hours, 1 to 24")] = 0,
+    hours: Annotated[
+        str, typer.Option("--hours", help="Recurring: 08:00-18:00, or with --at so many hours, 1 to 24")
+    ] = "",
     name: Named = "",
     generate: Generate = 0,
     short: Short = False,
@@ -114,9 +132,7 @@ def add(
     with reporting():
         args: dict = {"code": _read_code(generate, short), "type": "permanent"}
         if days:
-            if days not in minting.RECURRING or not opens or not 1 <= hours <= 24:
-                raise HostError("bad_request", "a recurring code needs --days, --at and --hours")
-            args.update(type="cyclic", days=days, from_min=_minutes(opens), hours=hours)
+            args.update(type="cyclic", **_recurring(days, opens, hours))
         elif end or start or once:
             begin, until = times.read_period(start, end, common.where(lock))
             args.update(type="once" if once else "period", start=begin, end=until)

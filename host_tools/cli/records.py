@@ -40,8 +40,8 @@ def records(
     follow: Annotated[bool, typer.Option("--follow", help="Stay, and show records as they arrive")] = False,
     size: Annotated[int, typer.Option("--last", "--size", help="Records on a page", min=1, max=200)] = 20,
     page: Annotated[int, typer.Option("--page", help="1 holds the newest", min=1)] = 1,
-    since: Annotated[str, typer.Option("--since", help="From this time: 2026-05-01 or 2026-05-01T15:00")] = "",
-    until: Annotated[str, typer.Option("--until", help="Before this time")] = "",
+    since: Annotated[str, typer.Option("--since", help="From this time: yesterday, 2026-05-01, mon 15:00, 3d")] = "",
+    until: Annotated[str, typer.Option("--until", help="Before this time: today, 2026-05-02T11:00, 2h")] = "",
     half_year: Annotated[bool, typer.Option("--half-year", help="The last six months")] = False,
     kind: Annotated[str, typer.Option("--kind", help="One of: " + ", ".join(_KINDS))] = "",
     person: Annotated[str, typer.Option("--person", help="Name of a credential, or a part of it")] = "",
@@ -112,9 +112,9 @@ def _choice(
         choice.until = int(time.time()) + 1
         choice.since = records_export.six_months_before(choice.until - 1)
     if since:
-        choice.since = times.read_moment(since, None, where)
+        choice.since = times.read_moment(since, None, where, True)
     if until:
-        choice.until = times.read_moment(until, None, where)
+        choice.until = times.read_moment(until, None, where, True)
     if kind:
         if kind not in _KINDS:
             raise HostError("bad_request", "no such kind: %s" % kind, "one of: " + ", ".join(_KINDS))

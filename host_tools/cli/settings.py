@@ -1,6 +1,5 @@
 """`gatehouse setting`, `passage`, `freeze`, `unfreeze`, `emergency-unlock`: what a lock does, when it stays open."""
 
-import re
 from typing import Annotated
 
 import typer
@@ -15,7 +14,7 @@ from host_tools.screen import Table
 setting_app = App(no_args_is_help=True, help="The lock's switches and numbers.")
 passage_app = App(no_args_is_help=True, help="Windows in which the door, once opened, stays open.")
 
-Date = Annotated[str, typer.Option("--date", help="In place of days: 25.12 or, each month, 25")]
+Date = Annotated[str, typer.Option("--date", help="In place of days: 12-25 or 25.12; each month: 25")]
 
 
 def _value(text: str) -> bool | int | str:
@@ -53,10 +52,9 @@ def window(days: str, hours: str, date: str) -> dict:
     """Arguments of passage_add and passage_delete. Raises HostError."""
     args: dict = {}
     if date:
-        parts = re.fullmatch(r"(\d\d?)(?:\.(\d\d?)\.?)?", date)
-        if days or not parts:
-            raise HostError("bad_request", "--date is 25.12 or 25, and stands alone")
-        args.update(day=int(parts[1]), month=int(parts[2] or 0))
+        if days:
+            raise HostError("bad_request", "--date or --days, not both")
+        args["day"], args["month"] = times.read_day_of_year(date)
     elif days:
         args["weekdays"] = times.read_days(days)
     if hours:

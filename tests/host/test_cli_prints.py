@@ -20,13 +20,15 @@ def gatehouse(*arguments):
         ("daily", [1, 2, 3, 4, 5, 6, 7]),
         ("sun-tue, thu", [1, 2, 4, 7]),
         ("WED", [3]),
+        ("Monday,weekend", [1, 6, 7]),
+        ("workday", [1, 2, 3, 4, 5]),
     ],
 )
 def test_days_as_people_write_them(text, days):
     assert times.read_days(text) == days
 
 
-@pytest.mark.parametrize("text", ["", "monday", "mon-", "1-5", "mon-fri-sun", "mon,,tue"])
+@pytest.mark.parametrize("text", ["", "mond", "mon-", "1-5", "mon-fri-sun", "mon,,tue"])
 def test_what_is_no_day(text):
     with pytest.raises(HostError):
         times.read_days(text)
