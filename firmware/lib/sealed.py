@@ -1,8 +1,9 @@
-"""Sealed arguments (mqtt.md 1): what only one gateway can open, bound to one request.
+"""Sealed arguments (mqtt.md 1): what only one gateway can open, bound to one request, its place and its time.
 
 Layout: base64(epk[32] || ciphertext || tag[32]). epk is a fresh X25519 public key; HKDF-SHA-256 of the shared secret
-with salt = epk || gateway_public and info = "gatehouse-sealed-1|" id "|" op gives 16 bytes of AES key, 16 of IV and 32
-of MAC key; ciphertext is AES-128-CTR; tag = HMAC-SHA-256(MAC key, id "|" op "|" epk ciphertext). No op contains "|".
+with salt = epk || gateway_public and info = "gatehouse-sealed-1|" bound gives 16 bytes of AES key, 16 of IV and 32 of
+MAC key; ciphertext is AES-128-CTR; tag = HMAC-SHA-256(MAC key, bound "|" epk ciphertext). `bound` is topic "|" id "|"
+op "|" iat, with the request's topic as published and its member `iat` in decimal. Neither op nor iat contains "|".
 """
 
 import binascii
@@ -24,11 +25,16 @@ def _keys(secret, epk, gateway_public, bound):
     return okm[:16], okm[16:32], okm[32:]
 
 
-def seal(args_json, gateway_public, id, op):
+def bound_text(topic, id, op, iat):
+    """What sealed arguments are bound to, as bytes. `iat` None: the form of older clients, without place and time."""
+    return ("%s|%s" % (id, op) if iat is None else "%s|%s|%s|%d" % (topic, id, op, iat)).encode()
+
+
+def seal(args_json, gateway_public, id, op, topic=None, iat=None):
     """Bytes of a JSON object -> base64 text for `sealed`. For the host: it runs two X25519 in one go."""
     ephemeral = crypto.new_key(_KEY)
     epk = x25519.public_key(ephemeral)
-    bound = ("%s|%s" % (id, op)).encode()
+    bound = bound_text(topic, id, op, iat)
     gateway_public = bytes(gateway_public)
     key, iv, mac_key = _keys(x25519.shared(ephemeral, gateway_public), epk, gateway_public, bound)
     body = bytes(crypto.ctr(key, iv, args_json))
@@ -36,11 +42,11 @@ def seal(args_json, gateway_public, id, op):
     return binascii.b2a_base64(epk + body + tag).decode().strip()
 
 
-def unseal_steps(text, secret, public, id, op):
+def unseal_steps(text, secret, public, id, op, topic=None, iat=None):
     """Generator form of `unseal` for the board: yields None many times, last of all the bytes.
 
     `secret` and `public` are the gateway's. Raises ProtocolError for text of the wrong form, AuthError when it was not
-    sealed to this gateway for this id and op, or was altered.
+    sealed to this gateway for this topic, id, op and iat, or was altered. How old `iat` may be is for the caller.
     """
     raw = _decode(text)
     if len(raw) < _KEY + _TAG:
@@ -50,16 +56,16 @@ def unseal_steps(text, secret, public, id, op):
     secret_shared = None
     for secret_shared in x25519.steps(secret, epk):
         yield None
-    bound = ("%s|%s" % (id, op)).encode()
+    bound = bound_text(topic, id, op, iat)
     key, iv, mac_key = _keys(secret_shared, epk, bytes(public), bound)
     if not crypto.equal(crypto.hmac_sha256(mac_key, bound + b"|" + epk + body), raw[-_TAG:]):
         raise AuthError("sealed arguments do not verify")
     yield bytes(crypto.ctr(key, iv, body))
 
 
-def unseal(text, secret, public, id, op):
+def unseal(text, secret, public, id, op, topic=None, iat=None):
     """The bytes that were sealed; raises as `unseal_steps` does."""
-    return x25519.last(unseal_steps(text, secret, public, id, op))
+    return x25519.last(unseal_steps(text, secret, public, id, op, topic, iat))
 
 
 def _decode(text):

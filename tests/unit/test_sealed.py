@@ -34,6 +34,19 @@ class Sealed(unittest.TestCase):
         self.refused(AuthError, text, op="unlock")
         self.refused(AuthError, text, secret=bytes(31) + b"\x01", public=x25519.public_key(bytes(31) + b"\x01"))
 
+    def test_is_bound_to_topic_and_time(self):
+        place = "gatehouse/001122334455/cmd", 1790000000
+        text = sealed.seal(b"{}", _PUBLIC, "7", "import", place[0], place[1])
+        self.assertEqual(sealed.unseal(text, _SECRET, _PUBLIC, "7", "import", place[0], place[1]), b"{}")
+        others = (("gatehouse/001122334456/cmd", place[1]), ("gatehouse/001122334455/lock/00/cmd", place[1]))
+        others += ((place[0], place[1] + 1), (place[0], None), (None, place[1]))
+        for topic, iat in others:
+            with self.assertRaises(AuthError):
+                sealed.unseal(text, _SECRET, _PUBLIC, "7", "import", topic, iat)
+        with self.assertRaises(AuthError):  # and what is bound to neither does not pass for it
+            old = sealed.seal(b"{}", _PUBLIC, "7", "import")
+            sealed.unseal(old, _SECRET, _PUBLIC, "7", "import", place[0], place[1])
+
     def test_any_altered_part_is_refused(self):
         raw = a2b_base64(sealed.seal(b'{"a":1}', _PUBLIC, "7", "import"))
         for at in (0, 31, 32, len(raw) - 33, len(raw) - 32, len(raw) - 1):
