@@ -135,8 +135,10 @@ def _bits() -> Iterator[Mutant]:
 
 def _operations() -> Iterator[Mutant]:
     text = (ROOT / _GATEWAY_TABLE).read_text()
-    rows = ast.literal_eval(_assigned(text, "_LOCK_OPS"))
-    for row in rows.strip().splitlines():
+    rows = ast.literal_eval(_assigned(text, "_LOCK_OPS")) + ast.literal_eval(_assigned(text, "_GATEWAY_OPS"))
+    for row in rows.split("\n"):
+        if not row:
+            continue
         op, module, *letters = row.split()
         word = '"%s"' % op
         gone = text.replace("\n%s\n" % row, "\n", 1)
@@ -145,12 +147,6 @@ def _operations() -> Iterator[Mutant]:
             rest = " ".join([op, module, "".join(letters).replace(letter, "")]).strip()
             loose = text.replace("\n%s\n" % row, "\n%s\n" % rest, 1)
             yield Mutant("%s: not %s" % (op, letter), _GATEWAY_TABLE, loose, word, _OF_OPERATIONS)
-    for text, key, table, place in _rows(_GATEWAY_TABLE, "_GATEWAY_OPS"):
-        word = '"%s"' % ast.literal_eval(key)
-        yield Mutant("%s: no such operation" % key, _GATEWAY_TABLE, _without(text, table, place), word)
-        if ast.unparse(table.values[place]) != "0":
-            loose = _cut(text, table.values[place], "0")
-            yield Mutant("%s: bound to nothing" % key, _GATEWAY_TABLE, loose, word, _OF_OPERATIONS)
 
 
 def _features() -> Iterator[Mutant]:

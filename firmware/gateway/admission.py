@@ -24,6 +24,14 @@ RUNNING = const(1)
 KNOWN = const(2)
 CONFLICT = const(3)
 LOST = const(4)  # its result cannot be read any more
+FULL = const(5)  # no room in its share
+
+# Shares of the table: everything, while there is no owner; then apart
+ALL = const(0)
+UNSIGNED = const(1)
+SIGNED = const(2)
+RESERVE = const(3)  # for one unlock of each lock
+_RESERVED = const(64)
 
 
 class Refusal(FirmwareError):
@@ -46,6 +54,10 @@ class Ids:
     A row of the table holds two bytes of each hash, when the id came, and where its result is in the journal, which has
     both hashes. Both are in memory only for requests without a result, which are few.
 
+    Where the table is shared out, signed requests, unsigned ones, and one unlock of each lock have rows of their own.
+    `is_strict`: what finds no room in its share is FULL, so that no id is forgotten before its ten minutes; else the
+    oldest one of the share goes.
+
     `journal` is a `system.journal.Journal` that keeps at least 640 entries; `now_s` a clock that only rises.
     """
 
@@ -54,7 +66,8 @@ class Ids:
         self._now_s = now_s
         self._slots = slots
         self._rows = bytearray(slots * _ROW_LEN)
-        self._next = 0
+        self._next = [0, 0, 0, 0]
+        self.is_strict = False
         self._swept_s = now_s()
         self._unfinished = {}  # row -> hashes of an id without a result
         self._interrupted = {}
@@ -72,7 +85,7 @@ class Ids:
     def _put(self, row, id_hash, digest, seq):
         """Use `row`, or another one if it is None, for an id with its result at `seq`, 0 while there is none."""
         if row is None:
-            row = self._vacate()
+            row = self._vacate(ALL, False)
         if seq:
             self._unfinished.pop(row, None)
         else:
@@ -87,16 +100,36 @@ class Ids:
         seq = mark and last - (last - mark + 1) % _MARKS
         return digest, (self._now_s() - since_s) & _TIME < _KEEP_S, seq
 
-    def _vacate(self):
-        """The row of the oldest id that has a result."""
-        row = 0
-        for _ in range(self._slots):
-            row = self._next
-            self._next = (row + 1) % self._slots
-            if row not in self._unfinished or not self._row(row)[1]:
-                break
+    def _is_taken(self, row):
+        """Whether a row holds an id younger than ten minutes."""
         _, is_young, seq = self._row(row)
-        if is_young and (seq or row in self._unfinished):
+        return is_young and (bool(seq) or row in self._unfinished)
+
+    def _vacate(self, share, is_strict):
+        """A row of a share without a young id, else (None if `is_strict`) that of the oldest id that has a result."""
+        reserved = min(_RESERVED, self._slots // 5)
+        unsigned = (self._slots - reserved) * 3 // 8
+        low = (0, 0, unsigned, self._slots - reserved)[share]
+        size = (self._slots, unsigned, self._slots - reserved - unsigned, reserved)[share]
+        first = self._next[share]
+        chosen = None
+        for place in range(first, first + size):
+            row = low + place % size
+            if not self._is_taken(row):
+                chosen = place
+                break
+            if chosen is None and row not in self._unfinished:
+                chosen = place
+                if not is_strict:  # the oldest stands first
+                    break
+        else:
+            if is_strict:
+                return None
+        if chosen is None:
+            chosen = first
+        self._next[share] = (chosen + 1) % size
+        row = low + chosen % size
+        if self._is_taken(row):
             self.dropped += 1
         self._unfinished.pop(row, None)
         return row
@@ -143,9 +176,9 @@ class Ids:
             at = rows.find(id_hash[:2], at + 1)
         return best
 
-    def look(self, id, digest):
+    def look(self, id, digest, share=ALL):
         """What is known of request `id` with `digest`, 8 bytes of its content's hash -> (NEW | RUNNING | KNOWN |
-        CONFLICT | LOST, payload of the stored result or None). NEW takes the id: `done` or `drop` must follow.
+        CONFLICT | LOST | FULL, payload of the stored result or None). NEW takes the id: `done` or `drop` must follow.
         """
         self._sweep()
         id_hash = _hash(id)
@@ -157,8 +190,16 @@ class Ids:
             return (KNOWN, entry[17:]) if entry[9:17] == digest else (CONFLICT, None)
         if row is not None:  # flash damage must not make it act again
             return (LOST if self._row(row)[0] == digest[6:8] else CONFLICT), None
-        self._put(None, id_hash, digest, 0)
+        row = self._vacate(share, self.is_strict)
+        if row is None:
+            return FULL, None
+        self._put(row, id_hash, digest, 0)
         return NEW, None
+
+    def is_known(self, id):
+        """Whether a request with this id came in the last ten minutes; takes nothing."""
+        id_hash = _hash(id)
+        return self._unfinished_row(id_hash) is not None or self._find(id_hash)[0] is not None
 
     def kept(self, id, digest):
         """The stored result (bytes) of a request, or None; takes nothing."""

@@ -4,7 +4,6 @@ jobs that keep them going. Without usable settings only the console and the ligh
 
 import asyncio
 import gc
-import os
 import sys
 
 from firmware import board
@@ -17,6 +16,7 @@ from firmware.system.console import serve
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
 from firmware.system.store import exists
+from firmware.system.timing import sleep_ms
 from firmware.version import VERSION
 
 _LOCKS = "/data/locks"
@@ -29,6 +29,7 @@ _IDS_SEGMENT = const(64)
 _IDS_SEGMENTS = const(11)
 _SECOND = const(8)  # steps of the light
 _LOOK_S = const(5)
+_STRICT_PER_MIN = const(60)  # an owner who allows more accepts that ids are forgotten early
 _METRICS_S = const(60)
 _SCAN_S = const(60)
 
@@ -49,11 +50,17 @@ class App:
             "reset": board.reset_cause(),
         }
         gateway = None
+        self._issuers = None
         light_word = "fault" if is_minimal else "unprovisioned"
+        is_erasing = board.nvs_get("gatehouse", "wiping") is not None
         try:
+            if is_erasing:
+                lifeline.supervisor.add("erasure", self._erase)
+                raise ConfigError("everything is being erased")
             if is_minimal:
                 raise ConfigError("minimal mode")
             gateway = Gateway(config.load(provisioning.PATH, provisioning.table()), self._facts, lifeline, log)
+            self._issuers = gateway.issuers
         except ConfigError as err:
             self._log.error("settings_unusable", err=err)
         self._gateway = gateway
@@ -70,7 +77,13 @@ class App:
             gateway and gateway.forget,
             lifeline.describe,
             gateway and gateway.connection,
+            self._who_signs,
+            lambda: provisioning.own_key(board)[1],
+            self._reset,
         )
+        console.is_rebooting = is_erasing
+        if gateway:
+            gateway.reset = self._reset
         lifeline.supervisor.add("console", lambda lease: serve(console.handle, lease))
 
     async def run(self):
@@ -78,6 +91,29 @@ class App:
         facts = self._facts
         self._log.info("started", version=VERSION, boot=facts["boot"], reset=facts["reset"], id=facts["id"])
         await self._lifeline.run()
+
+    def _who_signs(self):
+        """The issuers, also of a board that has no settings yet."""
+        if self._issuers is None:
+            from firmware.gateway.issuers import Issuers
+
+            self._issuers = Issuers(board.Nvs())
+        return self._issuers
+
+    def _reset(self):
+        """Promise to forget everything, and start anew to do it: nothing runs then that could write."""
+        board.nvs_set("gatehouse", "wiping", b"1")
+        self._lifeline.ask_reboot()
+
+    async def _erase(self, lease):
+        from firmware.gateway import erasure
+
+        for _ in erasure.steps(board):
+            lease.renew()
+            await sleep_ms(0)
+        self._log.warn("erased")
+        self._lifeline.ask_reboot()
+        await lease.wait(asyncio.Event())
 
     def _tick(self):
         self._light.step()
@@ -100,6 +136,7 @@ class Gateway:
         from firmware.gateway.bridge import Bridge
         from firmware.gateway.gateway_ops import GatewayOps
         from firmware.gateway.healing import Healing, RadioWatch
+        from firmware.gateway.issuers import Issuers
         from firmware.gateway.job_store import JobStore
         from firmware.gateway.jobs import Jobs
         from firmware.gateway.outgoing import Outgoing, States, Uploads
@@ -126,7 +163,7 @@ class Gateway:
         self._log = log
         self._uptime = Uptime()
         self._heap_low = board.free_heap()
-        self._nonce = ""
+        self.reset = lambda: None  # set by the composition root
         self._look_s = _LOOK_S
         self._metrics_s = _METRICS_S
         self._scan_s = _SCAN_S
@@ -176,13 +213,18 @@ class Gateway:
         self._metrics = metrics = diagnostics.Metrics()
         failures = diagnostics.Failures(clock)
         self._ids = Ids(Journal(_IDS, _IDS_SEGMENT, _IDS_SEGMENTS), now_s)
-        rates = Rates(values.unlock_per_min, values.unlock_per_h, values.other_per_min)
-        answers = Answers(self._ids, metrics, failures, outgoing, topics, log)
+        self._ids.is_strict = values.other_per_min <= _STRICT_PER_MIN
+        limits = values.unlock_per_min, values.unlock_per_h, values.other_per_min
+        rates = Rates(*limits)
+        self.issuers = issuers = Issuers(board.Nvs(), limits, now_s)
+        answers = Answers(self._ids, metrics, failures, outgoing, topics, log, issuers)
         context = Context(
             registry, clock, clocks, records, uploads, scheduler.is_wanted, failures, metrics, self._describe
         )
         jobs = Jobs(JobStore(_JOBS, board.Nvs()), context, scheduler, answers, now_s, log)
-        gateway_ops = GatewayOps(context, scheduler, jobs, keys, self.about)
+        gateway_ops = GatewayOps(
+            context, scheduler, jobs, keys, self.about, issuers=issuers, reset=lambda: self.reset()
+        )
         self.forget = gateway_ops.forget
         self._bridge = bridge = Bridge(
             answers,
@@ -196,7 +238,13 @@ class Gateway:
             lambda lock: self._alarm(lock, "retained_command"),
             values.expiry_s,
             values.unsigned_unlock,
+            issuers,
+            values.other_per_min,
         )
+        if issuers.is_damaged:
+            self._log.area("gateway").error("issuers_damaged")
+        if not issuers.has_owner:
+            self._log.area("gateway").warn("no_owner", todo="gatehouse provision")
 
         # Who receives which event
         registry.on("changed", states.mark)
@@ -204,7 +252,7 @@ class Gateway:
         registry.on("records", records.flagged)
         registry.on("sighted", records.want)
         registry.on("alarm", self._suspect)
-        for forget in (records.close, rates.forget, failures.forget, states.withdraw):
+        for forget in (records.close, rates.forget, issuers.forget, failures.forget, states.withdraw):
             registry.on("removed", forget)
         registry.on("listed", self._publish_info)
         mqtt.set_callback(bridge.enqueue)
@@ -258,7 +306,7 @@ class Gateway:
             self._publish_metrics()
 
     async def _connected(self):
-        self._nonce = os.urandom(16).hex()
+        self.issuers.renew()
         self._outgoing.publish(self._topics.gateway("status"), "online", True)
         self._publish_info()
         self._states.mark_all()
@@ -303,10 +351,11 @@ class Gateway:
         return dict(
             self._facts,
             restart=self._lifeline.describe(),
-            nonce=self._nonce,
+            nonce=self.issuers.nonce(),
             x25519=self._public.hex(),
+            owner=self.issuers.has_owner,
             locks=[{"mac": lock.id, "name": lock.name} for lock in self._registry.all()],
-            features=["sealed"],
+            features=["sealed", "signed"],
             flags=self._flags,
             refused=self._mqtt.refused,
         )

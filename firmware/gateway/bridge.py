@@ -1,20 +1,25 @@
 """MQTT messages in, requests checked and handed on. Owns the rules of mqtt.md 1 on which requests are accepted; what a
 request is answered, and how, is the business of `requests`.
 
-Order of checks: form, retained, repeated id, rate, operation, expiry, permission, lock, arguments, room in the queue.
-Nothing here touches the radio. What is refused for want of room or rate is answered and not remembered: it did not act,
-and a flood of it must not wear the flash.
+Order of checks: signature, form, retained, permission, repeated id, rate, operation, expiry, lock, arguments, room in
+the queue. Nothing here touches the radio. What is refused for want of room or rate is answered and not remembered: it
+did not act, and a flood of it must not wear the flash.
+
+Once the gateway has an owner, messages are of two classes (mqtt.md 2, "Separate budgets"). A signature that verifies,
+with a nonce of this session and a new number, makes the first; it has an inbox, rates and ids of its own, and is dealt
+with first. All else is the second: past its budget it is counted and dropped unread, so that no flood of it costs more
+than the reading of its packets.
 """
 
 import asyncio
 import gc
 import json
 
-from firmware.gateway.admission import Rate, Refusal
+from firmware.gateway.admission import RESERVE, SIGNED, UNSIGNED, Rate, Refusal
 from firmware.gateway.operations import table
 from firmware.gateway.requests import CommandJob, Request
 from firmware.gateway.scheduler import Expired, Unknown
-from firmware.lib import commands
+from firmware.lib import commands, envelope
 from firmware.lib.compat import const
 from firmware.lib.errors import BadRequest, FirmwareError
 from firmware.system.timing import ticks_add, ticks_ms
@@ -26,8 +31,20 @@ _VOLATILE_MAX_S = const(30)  # security.md CMD-3: however late `exp` is
 _MAX_S = const(120)
 _FAR_MS = const(366 * 86400000)  # nobody means that
 _ALARMS_PER_MIN = const(4)
-_FORGOTTEN = ("busy", "rate_limited")  # codes of results that are not kept: the id may come again
+_FORGOTTEN = ("busy", "rate_limited", "stale_nonce")  # codes of results that are not kept: the id may come again
+_MEANINGLESS = ("bad_request", "forbidden", "bad_signature", "unknown_issuer")  # counted apart from what may act
 _ADMIT_MS = const(20000)  # opening sealed arguments takes seconds on a board
+_SIGNED_DEPTH = const(6)  # of the twelve places, once there is an owner
+_HELLOS_PER_MIN = const(120)
+_FRESH_NONCE_S = const(30)  # a nonce so young makes its command's iat a time to believe
+_EARLY_S = const(30)  # how far ahead the clock of an issuer may be
+_SIGNED_UNLOCK_S = const(30)
+_SEALED_S = const(120)
+_ID_LEN = const(32)
+_TEN_MIN_S = const(600)
+_HELLO = b'"hello"'
+_UNOWNED = ("import", "forget")
+NO_OWNER = "this gateway has no owner yet: provision it again, by `gatehouse provision`"
 
 
 class Bridge:
@@ -48,6 +65,8 @@ class Bridge:
         on_retained,
         expiry_s=20,
         is_unsigned_allowed=False,
+        issuers=None,
+        unsigned_per_min=30,
     ):
         self._answers = answers
         self._context = context
@@ -60,44 +79,93 @@ class Bridge:
         self._on_retained = on_retained
         self._expiry_s = expiry_s
         self._is_unsigned_allowed = is_unsigned_allowed
+        self._issuers = issuers
         self._inbox = []
+        self._signed = []
         self._filled = asyncio.Event()
         self._alarms = Rate(_ALARMS_PER_MIN, 60)
+        self._unread = Rate(2 * unsigned_per_min, 60)
+        self._hellos = Rate(_HELLOS_PER_MIN, 60)
+        self._reserved: dict = {}  # lock id -> second of its unlock beyond the share
+        self._warned_s = -60
         self.dropped = 0
 
     def __len__(self):
         """How many messages wait."""
-        return len(self._inbox)
+        return len(self._inbox) + len(self._signed)
 
     def enqueue(self, topic, payload, retained, qos):
-        """A message from the broker; called by the connection, so it only queues."""
-        if len(self._inbox) >= _DEPTH:
-            self.dropped += 1
-            self._log.warn("dropped", total=self.dropped)
-            self._turn_away(topic, payload, retained)
-            return
-        self._inbox.append((topic, payload, retained, ticks_ms()))
-        self._filled.set()
-
-    def _turn_away(self, topic, payload, retained):
-        """There is no room for a request: it is answered, and not remembered, so that its id may be used again."""
+        """A message from the broker; called by the connection, so it only looks whose it is, and queues."""
         leaf, lock_id = self._answers.topics.parse_obeyed(topic) or (None, None)
-        if leaf in ("cmd", "set") and payload:
-            request, err = self._read(leaf, lock_id, payload, retained, ticks_ms())
+        if not payload or leaf not in ("cmd", "set", "records/ack"):  # an empty one takes back a retained message
+            return
+        proof, err, inbox, room = None, None, self._inbox, _DEPTH
+        if self._has_owner and leaf != "records/ack":
+            room -= _SIGNED_DEPTH
+            if leaf == "cmd" and not retained and envelope.is_signed(payload):
+                try:
+                    proof = self._issuers.verify(topic, payload)
+                    inbox, room = self._signed, _SIGNED_DEPTH
+                except Refusal as refusal:
+                    err = refusal
+            limit = self._hellos if leaf == "cmd" and lock_id is None and _HELLO in payload else self._unread
+            if proof is None and not self._admits(limit):
+                return
+        message = leaf, lock_id, topic, payload, retained, ticks_ms(), proof, err
+        if len(inbox) < room:
+            inbox.append(message)
+            self._filled.set()
+            return
+        self._count_drop()
+        if leaf != "records/ack":  # answered, and not remembered, so that its id may be used again
+            request, err = self._read(message)
             request.refuse(err or Refusal("busy", "too many requests at once"), True)
 
-    def _read(self, leaf, lock_id, payload, retained, at_ms):
+    @property
+    def _has_owner(self):
+        return self._issuers is not None and self._issuers.has_owner
+
+    def _admits(self, limit):
+        """Count a message of the second class; False where it is one too many, and goes unread."""
+        if limit.allows(self._now_s()):
+            limit.count()
+            return True
+        self._count_drop()
+        return False
+
+    def _count_drop(self):
+        self.dropped += 1
+        if self._now_s() - self._warned_s >= 1:
+            self._warned_s = self._now_s()
+            self._log.warn("dropped", total=self.dropped)
+
+    def _read(self, message):
         """(request, None), or (what could be read of it, why it is refused)."""
-        err: FirmwareError | None = None
+        leaf, lock_id, topic, payload, retained, at_ms, proof, err = message
+        iss = proof.issuer.name if proof else None
         try:
             command = commands.parse_set(payload) if leaf == "set" else commands.parse(payload)
+            if proof is None:
+                if not self._has_owner and command.iss is not None:
+                    err = Refusal("unknown_issuer", NO_OWNER)
+                elif err is None and command.iss is not None:
+                    err = Refusal("bad_signature", "the payload does not end in its mac")
+            elif (command.iss, command.nonce, command.seq) != (iss, proof.nonce, proof.seq):
+                err = BadRequest("iss, nonce and seq must stand in the message itself, and once")
+            elif len(command.id) != _ID_LEN or command.exp is None or command.iat is None:
+                err = BadRequest("a signed request has an id of %d digits, exp and iat" % _ID_LEN)
         except BadRequest as bad:
             command = commands.Command(getattr(bad, "id", None), None, {})
-            err = bad
+            err = err or bad
         if retained:
             err = Refusal("retained", "the message was retained")
             self._alarm(lock_id)
-        return Request(command, lock_id, at_ms, self._answers), err
+        signer = getattr(err, "issuer", None)  # its mac is right, its nonce or number is not
+        request = Request(command, lock_id, at_ms, self._answers, b"", signer.name if signer else iss)
+        request.is_second_class = proof is None and self._has_owner
+        request.proof = proof
+        request.topic = topic
+        return request, err
 
     def _alarm(self, lock_id):
         """Somebody left a command at the broker, where it would act at every connect (security.md CMD-6)."""
@@ -111,30 +179,29 @@ class Bridge:
     async def run(self, lease):
         """Deal with messages for ever, one after the other; first with what a reset cut off."""
         for digest, note in self._answers.ids.interrupted():
-            id, op, lock_id = json.loads(note)
-            request = Request(commands.Command(id, op, {}), lock_id, None, self._answers, digest)
+            id, op, lock_id, iss = (json.loads(note) + [None])[:4]  # older releases noted three
+            request = Request(commands.Command(id, op, {}), lock_id, None, self._answers, digest, iss)
             request.answer(err=Unknown("the gateway was reset while it carried the command out"))
         while True:
             lease.renew()
-            if not self._inbox:
+            if not self._inbox and not self._signed:
                 self._filled.clear()
                 await lease.wait(self._filled)
                 continue
-            topic, payload, retained, at_ms = self._inbox.pop(0)
-            leaf, lock_id = self._answers.topics.parse_obeyed(topic) or (None, None)
-            if leaf == "records/ack":
-                lock = self._context.registry.by_id(lock_id)
-                if lock and not retained:
-                    self._context.uploads.acknowledged(lock, payload)
-            elif leaf in ("cmd", "set") and payload:  # an empty one only takes back a retained message
-                await self._request(leaf, lock_id, payload, retained, at_ms, lease)
+            message = (self._signed or self._inbox).pop(0)
+            if message[0] == "records/ack":
+                lock = self._context.registry.by_id(message[1])
+                if lock and not message[4]:
+                    self._context.uploads.acknowledged(lock, message[3])
+            else:
+                await self._request(message, lease)
 
-    async def _request(self, leaf, lock_id, payload, retained, at_ms, lease):
+    async def _request(self, message, lease):
         """Deal with one message; once more from the beginning if there was no memory for it."""
         for is_last in (False, True):
             request = None
             try:
-                request, err = self._read(leaf, lock_id, payload, retained, at_ms)
+                request, err = self._read(message)
                 await self._deal_with(request, err, lease)
                 return
             except MemoryError:
@@ -151,12 +218,19 @@ class Bridge:
     async def _deal_with(self, request, err, lease):
         try:
             if err is not None:
-                if isinstance(err, BadRequest) and not self._rates.admit(None, None, self._now_s()):
-                    err = Refusal("rate_limited", "too many requests")
+                if getattr(err, "code", "") == "replayed" and self._was_answered(request):
+                    return
                 raise err
+            if request.lock_id is None and request.command.op == "hello":
+                self._gateway_ops.hello(request)
+                return
+            self._permit(request)
             if not self._is_new(request):
                 return
         except FirmwareError as refusal:
+            if request.proof is None and refusal.code in _MEANINGLESS:
+                if not self._rates.admit(None, None, self._now_s()):
+                    refusal = Refusal("rate_limited", "too many requests")
             request.refuse(refusal)
             return
         try:
@@ -178,10 +252,78 @@ class Bridge:
         """Take the id. False when this request needs nothing more: it runs, or its result was sent again."""
         is_same = self._jobs.repeated(request)
         if is_same is None:
-            return request.begin()
+            return self._begin(request)
         if not is_same:  # it waits for its lock, for longer than ids are remembered
             raise Refusal("conflict", "the id was used for another request")
         return False
+
+    def _begin(self, request):
+        """Take the id in the share of the request's class. A question that finds no room there is answered, and not
+        remembered; each lock has room for one more unlock."""
+        if not self._has_owner:
+            return request.begin()
+        command = request.command
+        try:
+            return request.begin(UNSIGNED if request.proof is None else SIGNED)
+        except Refusal as full:
+            rules = table.rules(command.op, request.lock_id is not None)
+            if full.code != "rate_limited":
+                raise
+            if rules is not None and not rules & (table.VOLATILE | table.GUARDED | table.DURABLE | table.SIGNED):
+                request.has_row = False
+                request.is_open = True
+                return True
+            if request.proof is None or command.op != "unlock" or not self._reserves(request.lock_id):
+                raise
+        return request.begin(RESERVE)
+
+    def _reserves(self, lock_id):
+        """Whether a lock has its one unlock beyond the share left, which is used up then."""
+        now_s = self._now_s()
+        if (
+            self._context.registry.by_id(lock_id) is None
+            or now_s - self._reserved.get(lock_id, -_TEN_MIN_S) < _TEN_MIN_S
+        ):
+            return False
+        self._reserved[lock_id] = now_s
+        return True
+
+    def _was_answered(self, request):
+        """A message that came twice: its result is sent again, or will come. False when nothing is known of it."""
+        if self._jobs.repeated(request):
+            return True
+        return self._answers.ids.is_known(request.key) and not request.begin()
+
+    def _permit(self, request):
+        """Who may ask for this. Raises Refusal `forbidden`."""
+        command = request.command
+        rules = table.rules(command.op, request.lock_id is not None) or 0
+        if request.proof:
+            issuer = request.proof.issuer
+            if rules & table.OWNERS and not issuer.is_owner or not issuer.may(command.op, request.lock_id):
+                raise Refusal("forbidden", "%s may not ask for that" % issuer.name)
+            return
+        if rules & table.SIGNED and (self._has_owner or command.op not in _UNOWNED):
+            raise Refusal("forbidden", "this needs the owner's signature" if self._has_owner else NO_OWNER)
+        if (rules & table.GUARDED or command.op == "forget") and not self._is_unsigned_allowed:
+            raise Refusal("forbidden", "unsigned_unlock is off, and the command has no signature")
+        if command.sealed is not None and self._has_owner:
+            self._judge_sealed(command)
+
+    def _judge_sealed(self, command):
+        """Sealed arguments without a signature: young, and not seen in a signed request. Raises BadRequest, Refusal."""
+        clock = self._context.clock
+        if command.iat is None:
+            raise BadRequest("sealed arguments need iat")
+        if not clock.trusted:
+            raise Refusal(
+                "no_clock", "the age of sealed arguments cannot be judged: the gateway's clock is not trusted"
+            )
+        if not -_EARLY_S <= clock.now() - command.iat <= _SEALED_S:
+            raise Expired("sealed arguments are older than %d s" % _SEALED_S)
+        for issuer in self._issuers.all():
+            if self._answers.ids.is_known("%s %s" % (issuer.name, command.id)):
+                raise Refusal("replayed", "these arguments came in a signed request before")
 
     async def _admit(self, request):
         """Check a new request, and hand it on or answer it. Raises what the result shall be."""
@@ -190,21 +332,22 @@ class Bridge:
         rules = table.rules(command.op, request.lock_id is not None)
         lock = self._context.registry.by_id(request.lock_id) if request.lock_id is not None else None
         is_real = rules is not None and (lock is not None or request.lock_id is None)
-        if not self._rates.admit(command.op if is_real else None, request.lock_id, self._now_s()):
+        rates = request.proof.issuer.rates if request.proof else self._rates
+        if not rates.admit(command.op if is_real else None, request.lock_id, self._now_s()):
             raise Refusal("rate_limited", "too many requests")
         if rules is None:
             raise BadRequest("no such operation here")
         request.is_volatile = bool(rules & table.VOLATILE)
+        if request.proof:
+            self._judge_times(request)
         deadline_ms = self._deadline(request, rules)
-        if rules & table.GUARDED and not self._is_unsigned_allowed:
-            raise Refusal("forbidden", "unsigned_unlock is off")
         if request.lock_id is None:
             await self._gateway_ops.run(request, deadline_ms)
             return
         if lock is None:
             raise Refusal("unknown_lock", "no keys for this lock")
         if command.sealed is not None:
-            command.args = await self._gateway_ops.unseal(command)
+            command.args = await self._gateway_ops.unseal(request)
         table.admit(command, lock)
         if rules & table.NEEDS_CLOCK and not clock.trusted:
             raise Refusal("no_clock", "the gateway's clock is not trusted")
@@ -216,6 +359,25 @@ class Bridge:
             request.hand_on()
         else:
             raise Refusal("busy", "the queue is full")
+
+    def _judge_times(self, request):
+        """The times of a signed request (security.md CMD-3). While the clock is untrusted, the time of one whose nonce
+        is young is believed. Raises Refusal, Expired, BadRequest."""
+        command = request.command
+        clock = self._context.clock
+        max_s = _SIGNED_UNLOCK_S if command.op in ("unlock", "emergency_unlock") else _MAX_S
+        if not 0 <= command.exp - command.iat <= max_s:
+            raise BadRequest("exp must lie at most %d s after iat" % max_s)
+        is_fresh = request.proof.age_s <= _FRESH_NONCE_S
+        if not clock.trusted:
+            if not is_fresh:
+                raise Refusal("stale_nonce", "the gateway has no time of its own: say hello right before")
+            if not clock.signed(command.iat):
+                raise Refusal("no_clock", "iat is earlier than what the gateway knows for certain")
+        elif not command.iat - _EARLY_S <= clock.now() <= command.exp:
+            raise Expired("iat and exp do not agree with the gateway's clock")
+        elif is_fresh:
+            clock.signed(command.iat)
 
     def _deadline(self, request, rules):
         """Tick until which the request may be worked on. Raises Refusal, Expired."""

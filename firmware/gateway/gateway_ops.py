@@ -4,15 +4,20 @@ arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
 
 from firmware.gateway import lock as locks
 from firmware.gateway.admission import Refusal
+from firmware.gateway.operations import table
 from firmware.gateway.operations.arguments import only
 from firmware.gateway.registry import MAX_LOCKS
-from firmware.gateway.scheduler import COMMAND, Job
+from firmware.gateway.scheduler import COMMAND, Job, NotNear
 from firmware.lib import commands
 from firmware.lib.compat import const, unload
-from firmware.lib.errors import BadRequest, LinkError, ProtocolError
+from firmware.lib.errors import AuthError, BadRequest, LinkError, LinkTimeout, ProtocolError
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_ms
 
 _IMPORT_MS = const(20000)
+_SILENCES = const(2)  # a lock answers within a second; 2 s of silence, twice, on links that stood
+_DROPS = const(4)  # or it let us go each time, which a bad air does, too
+_SILENT = "the lock is near and answers nothing under these keys: they are not its keys (any more)"
+_UNPROVEN = "the lock was not reached, so that the keys which it accepted stay: import again near it"
 _STEPS = const(8)  # of the key exchange between two turns of the loop
 _SEALING = ("firmware.lib.sealed", "firmware.lib.x25519")  # needed for a second, once in a while
 
@@ -26,13 +31,27 @@ class ImportJob(Job):
         super().__init__(lock, deadline_ms, request)
         self._end_import = end_import
 
+    silences = 0  # links that came up and on which the lock said nothing under these keys
+
     async def run(self, session):
-        await session.get_to_know()
+        try:
+            await session.get_to_know()
+        except LinkError as err:
+            if session.has_answered:
+                self.silences = 0
+                raise
+            self.silences += 1
+            if self.silences >= (_SILENCES if isinstance(err, LinkTimeout) else _DROPS):
+                raise AuthError(_SILENT)
+            raise
+        self.silences = 0
         await session.status()
         return await session.describe()
 
     def finish(self, result, err):
         try:
+            if self.silences and (isinstance(err, LinkError) or getattr(err, "code", "") == "expired"):
+                err = AuthError(_SILENT)
             err = self._end_import(self.lock, err)
         except Exception as fault:  # the flash refuses: the request is answered all the same
             self.request.answer(None, fault, self.attempts)
@@ -42,27 +61,51 @@ class ImportJob(Job):
         self.request.answer(result, err, self.attempts)
 
 
+def _has_keys_of(lock, known):
+    return (lock.aes, lock.admin_ps, lock.unlock_key) == (known.aes, known.admin_ps, known.unlock_key)
+
+
 class GatewayOps:
     """`keys` are the secret and the public X25519 key; `about()` returns what `info` says. At most `max_locks` are
     served."""
 
-    def __init__(self, context, scheduler, jobs, keys, about, max_locks=MAX_LOCKS):
+    def __init__(self, context, scheduler, jobs, keys, about, max_locks=MAX_LOCKS, issuers=None, reset=None):
         self._context = context
         self._scheduler = scheduler
         self._jobs = jobs
         self._secret, self._public = keys
         self._about = about
         self._max_locks = max_locks
+        self._issuers = issuers
+        self._reset = reset
         self._is_importing = False
 
-    async def unseal(self, command):
-        """Sealed arguments of a command -> dict. Raises AuthError, BadRequest."""
+    def hello(self, request):
+        """Give a nonce, in an answer that whoever has the issuer's key can believe."""
+        clock = self._context.clock
+        args = request.command.args
+        issuer = self._issuers.get(args.get("iss")) if self._issuers and isinstance(args.get("iss"), str) else None
+        if issuer is None:
+            raise Refusal("unknown_issuer", "this gateway knows no such issuer")
+        only(args, "iss")
+        request.iss = issuer.name
+        request.has_row = False
+        time_s = clock.now() if clock.trusted else None
+        result = {"nonce": self._issuers.nonce(issuer.name), "time": time_s, "trusted": clock.trusted}
+        result["public"] = self._public.hex()
+        request.answer(result)
+
+    async def unseal(self, request):
+        """Sealed arguments of a request -> dict. Raises AuthError, BadRequest."""
         from firmware.lib import sealed
 
+        command = request.command
         opened = None
         count = 0
         try:
-            for opened in sealed.unseal_steps(command.sealed, self._secret, self._public, command.id, command.op):
+            for opened in sealed.unseal_steps(
+                command.sealed, self._secret, self._public, command.id, command.op, request.topic, command.iat
+            ):
                 count += 1
                 if count % _STEPS == 0:
                     await sleep_ms(0)
@@ -79,12 +122,27 @@ class GatewayOps:
             await self._import(request, deadline_ms)
             return
         if command.sealed is not None:
-            command.args = await self.unseal(command)
+            command.args = await self.unseal(request)
+        elif table.rules(command.op, False) & table.SEALED:
+            raise BadRequest("%s takes sealed arguments only" % command.op)
+        if command.op[:6] == "issuer":
+            request.answer(self._ask_issuers(command))
+            return
         if command.op == "forget":
             self.forget(command.args)
         else:
             only(command.args)
         request.answer({"info": self._about, "locks": self._list}.get(command.op, dict)())
+        if command.op == "reset":
+            self._reset()
+
+    def _ask_issuers(self, command):
+        from firmware.gateway import issuer_ops
+
+        try:
+            return issuer_ops.run(self._issuers, command.op, command.args)
+        finally:
+            unload(("firmware.gateway.issuer_ops",))
 
     def _list(self):
         registry = self._context.registry
@@ -110,7 +168,7 @@ class GatewayOps:
         command = request.command
         if command.sealed is None:
             raise BadRequest("import takes sealed arguments only")
-        lock = locks.from_bundle(await self.unseal(command))
+        lock = locks.from_bundle(await self.unseal(request))
         known = registry.get(lock.address)
         if known is None and len(registry) >= self._max_locks:
             raise Refusal("refused", "this gateway serves %d locks already" % len(registry), "full")
@@ -134,9 +192,14 @@ class GatewayOps:
         registry = context.registry
         self._is_importing = False
         registry.listen_for(None)
-        if err is not None and not (isinstance(err, LinkError) or getattr(err, "code", "") == "expired"):
-            return err
         known = registry.get(lock.address)
+        if err is not None:
+            if not (isinstance(err, LinkError) or getattr(err, "code", "") == "expired"):
+                return err
+            if known and known.verified:
+                if not _has_keys_of(lock, known):
+                    return NotNear(_UNPROVEN)
+                locks.carry(known, lock)
         if known:
             self._jobs.cancel_all(known, Refusal("cancelled", "the lock was imported anew"))
             lock.seq = known.seq

@@ -125,7 +125,7 @@ class DurableRequest(Request):
 
     def __init__(self, slot, kept, now_s, answers):
         command = commands.Command(kept["id"], kept["op"], {})
-        super().__init__(command, kept["lock"], ticks_ms(), answers, bytes.fromhex(kept["digest"]))
+        super().__init__(command, kept["lock"], ticks_ms(), answers, bytes.fromhex(kept["digest"]), kept.get("iss"))
         self.slot = slot
         self.number = kept["n"]
         self.tag = kept["tag"]

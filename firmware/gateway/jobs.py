@@ -5,8 +5,8 @@ A request is stored before anything is sent, and marked before the first frame t
 each lock: a later request is not begun before the one ahead has ended. A failure of the link keeps a request; a refusal
 by the lock is final and ends it. Its id is known as long as it waits, however often it is sent again.
 
-Lifetimes: `exp`, else seven days. They count in the time of day where the clock was trusted when the request came,
-else in seconds since the gateway started.
+Lifetimes: `keep`, else seven days; of an unsigned request without `keep` at most until `exp`. They count in the time of
+day where the clock was trusted when the request came, else in seconds since the gateway started.
 Source: mqtt.md 1; domain.md 3.2 (states), 6.7; security.md CMD-4, CMD-5, DEL-1.
 """
 
@@ -68,7 +68,7 @@ class Jobs:
         for number, request in sorted(loaded, key=lambda pair: pair[0]):
             self._next = number + 1
             self._waiting.append(request)
-            payload = self._answers.ids.kept(request.id, request.digest)
+            payload = self._answers.ids.kept(request.key, request.digest)
             if payload is not None:  # it had ended; whether its result was published is not known
                 request.publish(payload)
                 self._remove(request)
@@ -88,12 +88,15 @@ class Jobs:
             raise Refusal("busy", "%d operations wait for their locks already" % MAX_JOBS)
         command = request.command
         clock = self._context.clock
-        life_s = _LIFE_S if command.exp is None else min(_LIFE_S, command.exp - clock.now())
+        life_s = command.keep or _LIFE_S
+        if request.iss is None and command.keep is None and command.exp is not None:
+            life_s = min(life_s, command.exp - clock.now())
         kept = {
             "n": self._next,
             "id": command.id,
             "op": command.op,
             "lock": lock.id,
+            "iss": request.iss,
             "args": command.args,
             "digest": request.digest.hex(),
             "until": clock.now() + life_s if clock.trusted else None,
@@ -129,13 +132,13 @@ class Jobs:
     def repeated(self, request):
         """Whether a waiting request with this id has the same content, None when there is none; its state is published
         again."""
-        known = self.find(request.command.id)
-        if known is None:
-            return None
-        if known.digest != request.digest:
-            return False
-        known.progress(self.describe(known), False)
-        return True
+        for known in self._waiting:
+            if known.key == request.key:
+                if known.digest != request.digest:
+                    return False
+                known.progress(self.describe(known), False)
+                return True
+        return None
 
     def find(self, id, lock_id=None):
         """The waiting request with this id, or None."""

@@ -213,6 +213,14 @@ def from_dict(kept):
     return lock
 
 
+def carry(known, lock):
+    """Take over what was learned of `known` into a `lock` with the same keys, except what an import says itself."""
+    for key in _KEPT + _ADDED:
+        if key not in ("name", "admin_ps", "unlock_key", "zone", "scene", "group", "org"):
+            _set(lock, key, getattr(known, key))
+    lock.features = known.features
+
+
 def _set(lock, key, value):
     if value != getattr(Lock, key):
         setattr(lock, key, value)

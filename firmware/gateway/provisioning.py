@@ -7,6 +7,9 @@ started. Owns /data/settings.json and these NVS keys; the table of settings is `
 {"do":"set","settings":{...}}  change some (null removes one); all or nothing; they hold from the next start
 {"do":"info"}                  what the gateway publishes as `info`
 {"do":"forget","mac":"..."}    stop serving a lock
+{"do":"own","issuer":"..."}    take an owner, whose key is 64 hex digits -> `public`, the key to seal to; code `owned`
+                               when there is another owner (mqtt.md 2)
+{"do":"reset"}                 forget the owner and everything else, and start anew (security.md RST-4)
 {"do":"reboot"}                start anew
 
 The console takes requests and gives replies as JSON lines. `board` has nvs_get, nvs_set and nvs_erase.
@@ -14,6 +17,7 @@ The console takes requests and gives replies as JSON lines. `board` has nvs_get,
 
 import sys
 
+from firmware.gateway.admission import Refusal
 from firmware.lib import crypto
 from firmware.lib.compat import unload
 from firmware.lib.errors import BadRequest, ConfigError
@@ -35,9 +39,22 @@ def table():
 
 class Provisioning:
     """`about` returns the members of `info`, or is None before there are settings; `forget(args)` likewise, and
-    `connection()`, which tells (word, failures in a row, text). `started()` tells why the board started."""
+    `connection()`, which tells (word, failures in a row, text). `started()` tells why the board started, `issuers()`
+    gives the Issuers, `key()` the gateway's public key; `reset()` begins to forget everything."""
 
-    def __init__(self, id, reboot, path=PATH, about=None, forget=None, started=None, connection=None):
+    def __init__(
+        self,
+        id,
+        reboot,
+        path=PATH,
+        about=None,
+        forget=None,
+        started=None,
+        connection=None,
+        issuers=None,
+        key=None,
+        reset=None,
+    ):
         self._id = id
         self._reboot = reboot
         self._path = path
@@ -45,7 +62,10 @@ class Provisioning:
         self._forget = forget
         self._started = started
         self._connection = connection
-        self._is_rebooting = False
+        self._issuers = issuers
+        self._key = key
+        self._reset = reset
+        self.is_rebooting = False
 
     def faults(self):
         """What keeps the gateway from working, as a list of texts that name keys."""
@@ -64,7 +84,9 @@ class Provisioning:
             reply["faults"] = faults
             if self._started:
                 reply["restart"] = self._started()
-            if self._is_rebooting:  # what it says is not yet of the settings that were written
+            if self._issuers:
+                reply["owner"] = self._issuers().has_owner
+            if self.is_rebooting:  # what it says is not yet of the settings that were written
                 reply["rebooting"] = True
             if self._connection:
                 state, failures, text = self._connection()
@@ -72,17 +94,26 @@ class Provisioning:
             return reply
         if do == "settings":
             return {"ok": True, "settings": self._shown()}
+        if self.is_rebooting and do in ("set", "own"):
+            raise Refusal("busy", "the gateway starts anew")
         if do == "set":
             config.write(self._path, table(), request.get("settings"))
             return {"ok": True}
         if do == "reboot":
-            self._is_rebooting = True
+            self.is_rebooting = True
             self._reboot()
             return {"ok": True}
         if do == "info" and self._about:
             return {"ok": True, "info": self._about()}
         if do == "forget" and self._forget:
             self._forget({"mac": request.get("mac")})
+            return {"ok": True}
+        if do == "own" and self._issuers:
+            self._issuers().own(hex_key(request.get("issuer")))
+            return {"ok": True, "public": self._key().hex()}
+        if do == "reset" and self._reset:
+            self.is_rebooting = True
+            self._reset()
             return {"ok": True}
         raise BadRequest("no such request")
 
@@ -92,6 +123,13 @@ class Provisioning:
             if name in values:
                 values[name] = bool(values[name])
         return values
+
+
+def hex_key(text):
+    """64 hex digits -> the 32 bytes of an issuer's key. Raises BadRequest."""
+    if isinstance(text, str) and len(text) == 64 and all(c in "0123456789abcdef" for c in text):
+        return bytes.fromhex(text)
+    raise BadRequest("the key must be 64 hex digits")
 
 
 def own_key(board):

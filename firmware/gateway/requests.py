@@ -11,7 +11,7 @@ from firmware.gateway import admission
 from firmware.gateway.admission import Refusal
 from firmware.gateway.operations import table
 from firmware.gateway.scheduler import COMMAND, URGENT, Job, Unknown
-from firmware.lib import reports
+from firmware.lib import envelope, reports
 from firmware.lib.compat import const
 from firmware.lib.errors import FirmwareError
 from firmware.system.timing import ticks_diff, ticks_ms
@@ -21,9 +21,10 @@ _PROGRESS_MS = const(250)
 
 class Answers:
     """Where the answers of all requests go: `ids` keeps them, `metrics` and `failures` count them, `outgoing` publishes
-    them. Made once, by the composition root."""
+    them, signed where the request was, by the key that `issuers` has. Made once, by the composition root."""
 
-    def __init__(self, ids, metrics, failures, outgoing, topics, log):
+    def __init__(self, ids, metrics, failures, outgoing, topics, log, issuers=None):
+        self.issuers = issuers
         self.ids = ids
         self.metrics = metrics
         self.failures = failures
@@ -34,29 +35,43 @@ class Answers:
 
 class Request:
     """A command on its way, with where it came from and when (a tick; None: not known). `answers` takes its one answer;
-    `digest` is eight bytes of the hash of its content, given for one that came before the last start."""
+    `digest` is eight bytes of the hash of its content, given for one that came before the last start; `iss` is the name
+    of the issuer whose signature was verified, None for an unsigned one."""
 
+    has_row = True  # its id is remembered, as far as it has one
     is_open = False  # its id is taken, and no other module has accepted it
     is_answered = False
     is_volatile = False
+    proof = None  # an `issuers.Signed` for one that is carried out as signed
+    topic = None  # as published
+    is_second_class = False  # unsigned at a gateway that has an owner
     job_state = None  # of a durable one that has ended
 
-    def __init__(self, command, lock_id, began_ms, answers, digest=b""):
+    def __init__(self, command, lock_id, began_ms, answers, digest=b"", iss=None):
         self.command = command
         self.lock_id = lock_id
         self.began_ms = began_ms
+        self.iss = iss
         self._answers = answers
         self.digest = digest or (b"" if command.id is None else command.digest(lock_id or "")[:8])
 
     # --- its id
 
-    def begin(self):
-        """Take the id -> True. False for a repeat that needs nothing more: the request is being worked on, or its
-        result has been published again. Raises Refusal, and Unknown where the first one's result cannot be read."""
+    @property
+    def key(self):
+        """Under which its id is remembered: who signs has ids of its own, which nobody else can use up."""
+        return self.command.id if self.iss is None else "%s %s" % (self.iss, self.command.id)
+
+    def begin(self, share=admission.ALL):
+        """Take the id, in a share of the table -> True. False for a repeat that needs nothing more: the request is
+        being worked on, or its result has been published again. Raises Refusal, `rate_limited` where the share is full,
+        and Unknown where the first one's result cannot be read."""
         if self.command.id is None:
             self.is_open = True
             return True
-        known, payload = self._answers.ids.look(self.command.id, self.digest)
+        known, payload = self._answers.ids.look(self.key, self.digest, share)
+        if known == admission.FULL:
+            raise Refusal("rate_limited", "too many requests in ten minutes")
         if known == admission.CONFLICT:
             raise Refusal("conflict", "the id was used for another request")
         if known == admission.LOST:
@@ -74,15 +89,15 @@ class Request:
         """Forget the id of a request that no other module has accepted: it may come again."""
         if self.is_open:
             self.is_open = False
-            if self.command.id is not None:
-                self._answers.ids.drop(self.command.id)
+            if self.command.id is not None and self.has_row:
+                self._answers.ids.drop(self.key)
 
     def mark(self):
         """The request is about to act: a reset from here on must not lead to a second time (security.md CMD-5)."""
         command = self.command
-        if command.id is not None:
-            note = json.dumps([command.id, command.op, self.lock_id]).encode()
-            self._answers.ids.start(command.id, self.digest, note)
+        if command.id is not None and self.has_row:
+            note = json.dumps([command.id, command.op, self.lock_id, self.iss]).encode()
+            self._answers.ids.start(self.key, self.digest, note)
 
     # --- its answer
 
@@ -99,9 +114,9 @@ class Request:
 
     def _answer(self, result, err, attempts):
         payload = self._compose(result, err, attempts)
-        if self.command.id is not None:
+        if self.command.id is not None and self.has_row:
             try:
-                self._answers.ids.done(self.command.id, self.digest, payload.encode())
+                self._answers.ids.done(self.key, self.digest, payload.encode())
             except OSError as fault:  # the id stays taken, so that the request cannot act twice
                 self._answers.log.crash("result_not_kept", fault)
         self.is_open = False
@@ -124,6 +139,11 @@ class Request:
         """Put a message on the topic of this request's results."""
         topics = self._answers.topics
         topic = topics.lock(self.lock_id, "rsp") if self.lock_id else topics.gateway("rsp")
+        issuer = self._answers.issuers.get(self.iss) if self.iss is not None else None
+        if issuer is not None:
+            if not isinstance(payload, str):
+                payload = payload.decode()
+            payload = envelope.sign(issuer.key, topic, payload)
         self._answers.outgoing.publish(topic, payload, False, is_low_priority)
 
     def passed_ms(self):
@@ -184,7 +204,7 @@ class CommandJob(Job):
         super().__init__(lock, deadline_ms, request)
         self.op = request.command.op
         self.args = request.command.args
-        self.priority = URGENT if request.is_volatile else COMMAND
+        self.priority = URGENT if request.is_volatile and not request.is_second_class else COMMAND
         self.context = context
 
     def mark(self):

@@ -53,6 +53,11 @@ class Session:
         self.deadline_ms = job.deadline_ms
 
     @property
+    def has_answered(self):
+        """Whether the lock has said anything on this link that its key opens."""
+        return self._has_answered
+
+    @property
     def uid(self):
         """The uid to show: the gateways' reserved one to our own locks, 0 to others."""
         return records.GATEWAY_UID if self.lock.is_own else 0

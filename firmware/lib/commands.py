@@ -1,5 +1,6 @@
-"""Command payloads from MQTT -> `Command`. Owns the envelope {"id","op","args" | "sealed","exp"} and the two words of
-`…/set`; what an operation does with its arguments is for the gateway's operations.
+"""Command payloads from MQTT -> `Command`. Owns the envelope {"id","op","args" | "sealed","exp","keep"} with what a
+signature adds, and the two words of `…/set`; what an operation does with its arguments is for the gateway's operations,
+whether a signature is right is `lib/envelope`'s.
 
 Source: mqtt.md 1, security.md CMD-4, CMD-8, domain.md 5.5 (`bad_request`: not JSON, unknown or missing key, value out
 of range, too long).
@@ -8,23 +9,25 @@ of range, too long).
 import hashlib
 
 from firmware.lib import dates
-from firmware.lib.compat import const
+from firmware.lib.compat import const, is_whole
 from firmware.lib.errors import BadRequest, ProtocolError
 from firmware.lib.strict_json import Reader
 
 _MAX_ID = const(64)
 _MAX_OP = const(32)
-_MEMBERS = ("id", "op", "args", "sealed", "exp")
+_MEMBERS = ("id", "op", "args", "sealed", "exp", "keep", "iat", "iss", "nonce", "seq", "mac")
+_MAX_KEEP_S = const(604800)
 _OP_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_"
 _SET = {b"LOCK": "lock", b"UNLOCK": "unlock"}
 
 
 class Command:
-    """One request. `id` is None for `…/set`; `exp` is absolute Unix seconds or None; `sealed` is text or None, and then
-    `args` is empty until whoever holds the key has opened it.
+    """One request. `id` is None for `…/set`; `exp` and `iat` are absolute Unix seconds or None; `sealed` is text or
+    None, and then `args` is empty until whoever holds the key has opened it. `keep`: seconds for which a durable one is
+    kept, or None. `iss`, `nonce` and `seq` are as they stand there, unchecked.
     """
 
-    __slots__ = ("id", "op", "args", "exp", "sealed")
+    __slots__ = ("id", "op", "args", "exp", "sealed", "keep", "iat", "iss", "nonce", "seq")
 
     def __init__(self, id, op, args, exp=None, sealed=None):
         self.id = id
@@ -32,6 +35,7 @@ class Command:
         self.args = args
         self.exp = exp
         self.sealed = sealed
+        self.keep = self.iat = self.iss = self.nonce = self.seq = None
 
     def digest(self, scope=""):
         """SHA-256 of what is asked, members in a fixed order; `scope` is the lock's id from the topic. The same id with
@@ -88,7 +92,7 @@ def parse(payload):
     if id is None:
         raise _bad("id must be 1 to %d printable ASCII characters" % _MAX_ID, None)
     for key in members:
-        if key not in _MEMBERS:
+        if key not in _MEMBERS or (key == "mac" and "iss" not in members):
             raise _bad("unknown member", id)
     op = members.get("op")
     if not isinstance(op, str) or not 0 < len(op) <= _MAX_OP or not all(c in _OP_CHARS for c in op):
@@ -102,13 +106,21 @@ def parse(payload):
         args = {}
     if not isinstance(args, dict):
         raise _bad("args must be an object", id)
-    exp = members.get("exp")
-    if exp is not None:
-        try:
-            dates.check_unix(exp, "exp", 0)
-        except BadRequest as err:
-            raise _bad(str(err), id)
-    return Command(id, op, args, exp, sealed)
+    for key in ("exp", "iat"):
+        if members.get(key) is not None:
+            try:
+                dates.check_unix(members[key], key, 0)
+            except BadRequest as err:
+                raise _bad(str(err), id)
+    command = Command(id, op, args, members.get("exp"), sealed)
+    command.keep = members.get("keep")
+    if command.keep is not None and not is_whole(command.keep, 1, _MAX_KEEP_S):
+        raise _bad("keep must be whole seconds, at most %d" % _MAX_KEEP_S, id)
+    command.iat = members.get("iat")
+    command.iss = members.get("iss")
+    command.nonce = members.get("nonce")
+    command.seq = members.get("seq")
+    return command
 
 
 def parse_args(text, id=None):

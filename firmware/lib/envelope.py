@@ -22,6 +22,7 @@ _NONCE_MAC = const(12)
 _MAX_NAME = const(16)
 _NAME_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789-"
 _WINDOW = const(64)
+_SEQ_DIGITS = const(16)
 _MASK = (1 << 64) - 1
 MAX_SEQ = (1 << 53) - 1
 
@@ -69,21 +70,41 @@ def verify(key, topic, payload):
     return crypto.equal(_mac(key, topic, memoryview(payload)[:end]), given)
 
 
-def issuer_of(payload):
-    """The name that a payload gives as its issuer, without parsing it, or None: a hint whose key to try. What the
-    parser reads in the end must be the same."""
-    at = payload.rfind(b'"iss"')
+def _member(payload, key):
+    """The text of the last member `key` (bytes, with its quotes) of a payload without parsing it; short plain values
+    only, quotes included, None where there is none. What the parser reads in the end must be the same."""
+    at = payload.rfind(key)
     if at < 0:
         return None
-    rest = bytes(payload[at + 5 : at + 5 + _MAX_NAME + 8]).strip()
+    at += len(key)
+    rest = bytes(payload[at : at + _NONCE_TEXT + 8]).strip()
     if rest[:1] != b":":
         return None
     rest = rest[1:].strip()
-    end = rest.find(b'"', 1)
-    if rest[:1] != b'"' or end < 0:
-        return None
-    name = "".join([chr(octet) for octet in rest[1:end]])
-    return name if is_name(name) else None
+    for end in range(1, len(rest)):
+        if rest[end] in b'", }':
+            if rest[:1] == b'"' and rest[end] == 0x22:
+                end += 1
+            value = rest[:end]
+            return "".join([chr(octet) for octet in value]) if max(value) < 0x80 else None
+    return None
+
+
+def issuer_of(payload):
+    """The name that a payload gives as its issuer, or None: whose key to try."""
+    text = _member(payload, b'"iss"')
+    return text[1:-1] if text and text[0] == text[-1] == '"' and is_name(text[1:-1]) else None
+
+
+def session_of(payload):
+    """(nonce, seq) as a payload gives them, each None where it has none of the right form."""
+    nonce = _member(payload, b'"nonce"')
+    seq = _member(payload, b'"seq"')
+    if not nonce or nonce[0] != '"' or nonce[-1] != '"':
+        nonce = '""'
+    if not seq or len(seq) > _SEQ_DIGITS or not all(c in "0123456789" for c in seq) or int(seq) > MAX_SEQ:
+        return nonce[1:-1], None
+    return nonce[1:-1], int(seq)
 
 
 # --- the nonce: nothing is kept of it, so that no flood of questions can push one out

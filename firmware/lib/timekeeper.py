@@ -2,7 +2,7 @@
 Pure: samples and a monotonic count come in, the time goes out.
 
 States: `untrusted` (nothing known) -> `floor` (at least the build's or the last persisted time) -> `trusted` (two
-samples agree within 5 s). All times are whole milliseconds, as a board's floats have 24 bits;
+samples agree within 5 s, or a signed time). All times are whole milliseconds, as a board's floats have 24 bits;
 `mono_ms` never goes back and never wraps.
 """
 
@@ -93,6 +93,14 @@ class Timekeeper:
             self._candidate_ms = offset_ms
         self._seen_at_ms = mono_ms
         return self._take(offset_ms) if self._seen >= needed else None
+
+    def signed(self, unix_ms, mono_ms):
+        """A time that an issuer has signed for this moment: taken at once while nothing better is known, if not below
+        the floor. Returns the correction in milliseconds, or None."""
+        if self.state == TRUSTED or unix_ms < self._floor_ms:
+            return None
+        self._seen_at_ms = mono_ms
+        return self._take(unix_ms - mono_ms)
 
     def _take(self, offset_ms):
         was_ms = self._offset_ms

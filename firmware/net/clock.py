@@ -62,6 +62,17 @@ class Clock:
         """Unix seconds; not below the floor, and only to be relied on while `trusted`."""
         return self.now_ms() // 1000
 
+    def signed(self, unix_s):
+        """The `iat` of a signed command whose nonce is young (mqtt.md 2, "Time"): an authenticated source, which counts
+        while no other has told the time. True when the clock is trusted now."""
+        if not self.trusted:
+            moved_ms = self._keeper.signed(unix_s * 1000, self._mono_ms())
+            if moved_ms is None:
+                self._log.warn("signed_too_early", unix=unix_s)
+                return False
+            self._accepted(moved_ms)
+        return True
+
     async def run(self, lease):
         """Sample for ever. `run` or `now` must be called at least every six days, as ticks wrap."""
         pause_s = 0

@@ -8,6 +8,7 @@ from firmware.gateway.background import Clocks
 from firmware.gateway.bridge import Bridge
 from firmware.gateway.diagnostics import Failures, Metrics, time_text
 from firmware.gateway.gateway_ops import GatewayOps
+from firmware.gateway.issuers import Issuers
 from firmware.gateway.job_store import JobStore
 from firmware.gateway.jobs import Jobs
 from firmware.gateway.outgoing import States, Uploads
@@ -17,6 +18,7 @@ from firmware.gateway.requests import Answers, Context
 from firmware.gateway.scheduler import Scheduler
 from firmware.gateway.session import Session
 from firmware.lib import reports, x25519
+from firmware.lib.envelope import OWNER, sign, verify
 from firmware.lib.errors import LinkError
 from firmware.lib.topics import Topics
 from firmware.system.journal import Journal
@@ -62,7 +64,7 @@ class Opening:
 class Rig:
     """A gateway from the broker's callback to the link, with one lock that was just heard, locked."""
 
-    def __init__(self, name, folder=None, rates=None, expiry_s=10, is_unsigned_allowed=True, now_s=1000):
+    def __init__(self, name, folder=None, rates=None, expiry_s=10, is_unsigned_allowed=True, now_s=1000, owner=None):
         log = quiet_log()
         self.folder = folder or fresh_folder(name)
         self.now = Now(now_s)
@@ -71,7 +73,7 @@ class Rig:
         self.far = LinkedLock()
         self.opened = 0
         self.unreachable = 0
-        self.public = x25519.public_key(_SECRET) if name == "sealed" else bytes(32)
+        self.public = x25519.public_key(_SECRET) if name[:6] == "sealed" else bytes(32)
         self.topics = Topics(GATEWAY)
         self.metrics = Metrics()
         failures = Failures(self.clock)
@@ -79,6 +81,12 @@ class Rig:
         self.registry = registry = Registry(self.vault, self.now, log)
         self.ids = Ids(Journal(self.folder + "/ids", 64, 8), self.now)
         self.rates = rates or Rates(6, 60, 30)
+        self.issuers = Issuers(nvs(self.folder + "/locks"), (6, 60, 30), self.now, self.folder + "/issuers")
+        self.was_reset = 0
+        self._seq = 1000
+        if owner:
+            self.issuers.own(owner)
+            self.ids.is_strict = True
         clocks = Clocks(self.clock, registry, log)
         self.records = Records(
             self.folder + "/records", registry, clocks, self.clock, self.out, self.topics, self.now, log
@@ -96,11 +104,13 @@ class Rig:
             self.metrics,
             lambda: {"id": GATEWAY, "version": "0.1.0"},
         )
-        self.answers = Answers(self.ids, self.metrics, failures, self.out, self.topics, log)
+        self.answers = Answers(self.ids, self.metrics, failures, self.out, self.topics, log, self.issuers)
         store = JobStore(self.folder + "/jobs", nvs(self.folder + "/locks"))
         self.jobs = Jobs(store, self.context, self.scheduler, self.answers, self.now, log)
         keys = _SECRET, self.public
-        self.gateway_ops = GatewayOps(self.context, self.scheduler, self.jobs, keys, lambda: self.about(), 2)
+        self.gateway_ops = GatewayOps(
+            self.context, self.scheduler, self.jobs, keys, lambda: self.about(), 2, self.issuers, self._reset
+        )
         self.bridge = Bridge(
             self.answers,
             self.context,
@@ -113,6 +123,7 @@ class Rig:
             self._retained,
             expiry_s,
             is_unsigned_allowed,
+            self.issuers,
         )
         self.changes = []
         for forget in (self.records.close, self.rates.forget, failures.forget, self.states.withdraw):
@@ -122,6 +133,9 @@ class Rig:
         registry.on("listed", self.changes.append)
         self.lock.seen_s = self.now.s
         self.lock.state = 0
+
+    def _reset(self):
+        self.was_reset += 1
 
     def about(self):
         """What the gateway says about itself."""
@@ -136,6 +150,27 @@ class Rig:
             payload = json.dumps(payload).encode()
         names = self.topics
         self.bridge.enqueue(names.lock(lock, leaf) if lock else names.gateway(leaf), payload, retained, 1)
+
+    def signed(self, op, lock=LOCK, key=None, iss=OWNER, **members):
+        """A signed request as bytes, in the order of the members given, over what a tool would put into it."""
+        self._seq += 1
+        now_s = self.clock.unix_s
+        request = {"id": "%032x" % self._seq, "op": op, "exp": now_s + 20, "iss": iss, "seq": self._seq, "iat": now_s}
+        request["nonce"] = self.issuers.nonce(iss)
+        request.update(members)
+        text = json.dumps({name: request[name] for name in request if request[name] is not None})
+        topic = self.topics.lock(lock, "cmd") if lock else self.topics.gateway("cmd")
+        return sign(key or self.issuers.get(iss).key, topic, text).encode()
+
+    def ask_signed(self, op, lock=LOCK, **members):
+        """Send a signed request and return its result, whose signature is checked where it has one."""
+        self.send("cmd", self.signed(op, lock, **members), False, lock)
+        before = len(self.out.put_in)
+        self.work(before + 1)
+        topic, payload = self.out.put_in[-1]
+        result = json.loads(payload)
+        result["signed"] = [each.name for each in self.issuers.all() if verify(each.key, topic, payload.encode())]
+        return result
 
     def start(self):
         """The tasks of its jobs."""

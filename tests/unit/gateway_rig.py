@@ -95,6 +95,11 @@ class UnixClock:
         self.trusted = trusted
         self.drift_ms = 0
 
+    def signed(self, unix_s):
+        if not self.trusted:
+            self.unix_s, self.trusted = unix_s, True
+        return True
+
     def now_ms(self):
         return self.unix_s * 1000
 

@@ -4,8 +4,8 @@ checked before the radio is touched, and once more when the lock is known. Owns 
 A module of operations has `check(op, args)`, which returns the arguments or raises BadRequest, and for each of its
 operations an async function of that name, which takes job and session and returns the `data` of the result. Where more
 can be told from what is known of the lock it has `judge(op, args, lock)`, which raises, too.
-Source: docs/spec/mqtt.md 1; security.md CMD-9: unsigned requests may lock and query, the rest only if the owner
-allowed it.
+Source: docs/spec/mqtt.md 1, 2; security.md CMD-9: unsigned requests may lock and query, the rest only if the owner
+allowed it, and what stands above the owner's settings never.
 """
 
 import sys
@@ -16,15 +16,17 @@ from firmware.lib.compat import const, unload
 from firmware.lib.errors import BadRequest, Unsupported
 
 VOLATILE = const(1)  # V: never queued beyond `exp`, never repeated
-GUARDED = const(2)  # G: needs the setting unsigned_unlock
+GUARDED = const(2)  # G: unsigned only with the setting unsigned_unlock
 NEEDS_CLOCK = const(4)  # C
 DURABLE = const(8)  # D: idempotent, and kept on flash until it is done
 LONG = const(16)  # L: takes more than the half minute of the others: somebody at the door takes part, or all is read
 SEALED = const(32)  # S: takes sealed arguments only, on any broker
 LOCAL = const(64)  # H: answered here and at once, by `answer(jobs, lock, op, args)` of its module
 UNKNOWN = const(128)  # U: of use before the lock is known
+SIGNED = const(256)  # A: by a signed command always, whatever the owner set
+OWNERS = const(512)  # O: the owner's alone
 
-_LETTERS = "VGCDLSHU"
+_LETTERS = "VGCDLSHUAO"
 
 # A line for each operation: its module, and the letters of what holds for it. A text takes a fraction of a dict's room.
 _LOCK_OPS = """
@@ -86,7 +88,18 @@ unfreeze settings GD
 """
 # What a key without the administrator's number is good for (hardware-facts.md F84)
 _SHARED = " unlock lock state info time_get time_sync zone_set records_read upload diagnosis jobs cancel "
-_GATEWAY_OPS = {"ping": 0, "info": 0, "locks": 0, "import": 0, "forget": GUARDED}
+_GATEWAY_OPS = """
+hello -
+ping -
+info -
+locks -
+import - A
+forget - A
+issuers - AO
+issuer_add - SAO
+issuer_remove - AO
+reset - AO
+"""
 
 _ABSENT = ("face_", "palm_", "qr_")  # credentials that the open platform names, and no lock here takes (domain.md 3.12)
 
@@ -101,20 +114,18 @@ def lock_operations():
     return [line.split(" ")[0] for line in _LOCK_OPS.strip().split("\n")]
 
 
-def _row(op):
+def _row(op, rows=_LOCK_OPS):
     """The line of an operation as a list, or None."""
-    at = _LOCK_OPS.find("\n%s " % op) + 1
-    row = _LOCK_OPS[at : _LOCK_OPS.find("\n", at)].split(" ") if at else None
+    at = rows.find("\n%s " % op) + 1
+    row = rows[at : rows.find("\n", at)].split(" ") if at else None
     return row if row and row[0] == op else None
 
 
 def rules(op, is_lock_op):
     """The flags of an operation, or None when there is none of that name on that topic."""
-    if not is_lock_op:
-        return _GATEWAY_OPS.get(op)
-    if op.startswith(_ABSENT):
+    if is_lock_op and op.startswith(_ABSENT):
         return 0
-    row = _row(op)
+    row = _row(op, _LOCK_OPS if is_lock_op else _GATEWAY_OPS)
     if row is None:
         return None
     return sum([1 << _LETTERS.find(letter) for letter in "".join(row[2:])])
