@@ -12,8 +12,7 @@ from host_tools.cli import common
 from host_tools.cli.common import out, progress, reporting, run
 from host_tools.cli.options import App
 from host_tools.errors import HostError
-from host_tools.gateway import client
-from host_tools.gateway.broker_address import BrokerAddress
+from host_tools.gateway import brokers, client
 
 ANSWER_S = 20  # for its first retained messages, then for an answer
 
@@ -79,7 +78,8 @@ async def _ask_over_mqtt(ident: str, settings: dict) -> None:
     there = "the gateway is at its broker; "
     try:
         base = settings.get("mqtt_base") or "gatehouse"
-        async with client.connect(str(BrokerAddress(host, port)), base, login) as gateways:
+        broker = brokers.Broker(host, port, None)  # as the gateway's own settings allow it
+        async with client.connect(broker, base, login) as gateways:
             await gateways.command(await gateways.choose(ident, wait_s=ANSWER_S), None, "ping", wait_s=ANSWER_S)
     except HostError as error:
         if error.code == "outcome_unknown" or error.code == "net" and "no gateway" in str(error):

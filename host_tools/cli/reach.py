@@ -15,7 +15,7 @@ from host_tools.cli import common, ending
 from host_tools.cli.common import out, progress, run
 from host_tools.cli.options import OptionGroup
 from host_tools.errors import HostError, Pending
-from host_tools.gateway import client, credentials
+from host_tools.gateway import brokers, client, credentials
 from host_tools.gateway.client import ServedLock
 from host_tools.owner.keybook import KeyBook, lock_id
 
@@ -27,13 +27,25 @@ class Broker(OptionGroup):
     """Options of a command that needs the broker only."""
 
     broker: Annotated[
-        str, typer.Option("--broker", help="host[:port] or mqtt:// URL; default $GATEHOUSE_MQTT, else localhost")
+        str,
+        typer.Option(
+            "--broker",
+            help="Name in config.toml, host[:port], mqtts:// or mqtt:// URL; default $GATEHOUSE_MQTT, else the "
+            "configuration's, else localhost",
+        ),
     ] = ""
     base: Annotated[str, typer.Option("--base", help="First level of the topics")] = "gatehouse"
+    ca: Annotated[str, typer.Option("--ca", help="Who vouches for the broker: PEM or DER file, or system")] = ""
+    cert: Annotated[str, typer.Option("--cert", help="Certificate of this computer at the broker, PEM or DER")] = ""
+    key: Annotated[str, typer.Option("--key", help="Its private key, PEM or DER")] = ""
+    insecure_broker: Annotated[
+        bool, typer.Option("--insecure-broker", help="Talk to a broker without TLS: anyone on the way can listen")
+    ] = False
 
     def connect(self) -> contextlib.AbstractAsyncContextManager[client.Gateways]:
         """`async with via.connect() as gateways`."""
-        return client.connect(self.broker, self.base)
+        given = brokers.Given(self.broker, self.ca, self.cert, self.key, self.insecure_broker)
+        return client.connect(given, self.base)
 
 
 @dataclass

@@ -7,7 +7,6 @@ Owns the MQTT connection of a command and the sealing of arguments. Leaves the l
 import asyncio
 import contextlib
 import json
-import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,11 +18,10 @@ from firmware.lib import sealed
 from firmware.lib.errors import ProtocolError
 from firmware.lib.topics import Topics, parse
 from host_tools.errors import HostError, Interrupted, Pending, Unknown
-from host_tools.gateway import broker_address, payloads
+from host_tools.gateway import brokers, payloads, tls
 from host_tools.gateway.records_batch import Batch
 from host_tools.owner.keybook import Entry
 
-ENVIRONMENT = "GATEHOUSE_MQTT"
 _COMPUTERS = ("linux", "darwin")  # what MicroPython's unix port calls its board
 _WATCHED = ("status", "info", "rsp")
 _VOLATILE = ("lock", "unlock")
@@ -365,36 +363,37 @@ def _locks(info: dict) -> list[str]:
     return [lock["mac"].replace(":", "") for lock in info.get("locks") or []]
 
 
-def _password() -> str | None:
-    path = os.environ.get("GATEHOUSE_MQTT_PASSWORD_FILE")
-    if path:
-        try:
-            with open(path) as file:
-                return file.read().strip()
-        except OSError as err:
-            raise HostError("io", "cannot read %s: %s" % (path, err.strerror))
-    return os.environ.get("GATEHOUSE_MQTT_PASSWORD")
-
-
 @contextlib.asynccontextmanager
 async def connect(
-    broker: str = "", base: str = "gatehouse", login: tuple[str, str] | None = None
+    broker: brokers.Broker | brokers.Given | str = "",
+    base: str = "gatehouse",
+    login: tuple[str, str] | None = None,
 ) -> AsyncIterator[Gateways]:
-    """Connected to `broker` (as `broker_address` reads it, else $GATEHOUSE_MQTT, else localhost) and listening.
+    """Connected to `broker` (as `brokers` chooses it) and listening.
 
-    User and password: `login`, else $GATEHOUSE_MQTT_USER, $GATEHOUSE_MQTT_PASSWORD_FILE or $GATEHOUSE_MQTT_PASSWORD,
-    else those of a URL in $GATEHOUSE_MQTT. How the connection ends changes nothing of what was done over it.
+    User and password: `login`, else those that `brokers` knows. How the connection ends changes nothing of what was
+    done over it. Faults of TLS have the codes of `tls.FAULTS`.
     """
-    address = broker_address.read(broker or os.environ.get(ENVIRONMENT) or "localhost")
-    if broker and address.password is not None:
-        todo = "put it into a file, and its name into $GATEHOUSE_MQTT_PASSWORD_FILE"
-        raise HostError("config", "a password on the command line is seen by others", todo)
-    user, password = login or (os.environ.get("GATEHOUSE_MQTT_USER", address.user), _password() or address.password)
-    failure = "broker %s: %%s" % str(address).replace("%", "%%"), "is it running? give --broker host:port"
-    client = aiomqtt.Client(address.host, address.port, username=user, password=password)
+    if not isinstance(broker, brokers.Broker):
+        broker = brokers.choose(broker)
+    trusted = tls.context(broker.tls) if broker.tls else None
+    user, password = login or (broker.user, broker.password)
+    failure = "broker %s: %%s" % str(broker).replace("%", "%%"), "is it running? give --broker host:port"
+    client = aiomqtt.Client(
+        broker.host,
+        broker.port,
+        username=user,
+        password=password,
+        identifier="gatehouse-" + secrets.token_hex(8),
+        tls_context=trusted,
+    )
     try:
         await client.__aenter__()
     except (aiomqtt.MqttError, OSError, ValueError) as err:
+        if trusted:
+            code = await asyncio.to_thread(tls.diagnose, broker.host, broker.port, trusted)
+            if code:
+                raise tls.fault(code, broker)
         raise HostError("net", failure[0] % err, failure[1])
     listening = None
     try:

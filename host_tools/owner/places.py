@@ -10,6 +10,7 @@ from pathlib import Path
 
 KEYS = "GATEHOUSE_KEYS"
 RECORDS = "GATEHOUSE_RECORDS"
+CONFIG = "GATEHOUSE_CONFIG"
 AIR = "GATEHOUSE_AIR"
 _MARK = "simulated-site"
 _SIMULATOR = "simulator"
@@ -31,6 +32,11 @@ def keys() -> Path:
         return Path(given)
     folder = _folder("XDG_CONFIG_HOME", ".config")
     return (folder / _SIMULATOR if os.environ.get(AIR) else folder) / "keys.json"
+
+
+def config() -> Path:
+    """$GATEHOUSE_CONFIG or ~/.config/gatehouse/config.toml: the brokers of the command line."""
+    return Path(os.environ.get(CONFIG) or _folder("XDG_CONFIG_HOME", ".config") / "config.toml")
 
 
 def records() -> Path:

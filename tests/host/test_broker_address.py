@@ -48,6 +48,8 @@ WRONG = (
     "mqtt://:1883",
     "http://broker",
     "ws://broker",
+    "wss://broker",
+    "https://broker",
     "broker:\u0661",
     "a\x00b",
 )
@@ -67,11 +69,20 @@ def test_what_is_no_address_is_refused_with_what_to_write(text):
     assert caught.value.code == "config" and "host" in caught.value.todo
 
 
-@pytest.mark.parametrize("scheme", ["mqtts", "MQTTS", "ssl", "wss"])
-def test_tls_is_refused_by_name(scheme):
-    with pytest.raises(HostError) as caught:
-        broker_address.read(scheme + "://broker.home:8883")
-    assert "TLS" in str(caught.value) and "mqtt://" in caught.value.todo
+@pytest.mark.parametrize(
+    "text, is_tls, port",
+    [
+        ("mqtts://broker.home", True, 8883),
+        ("MQTTS://broker.home:8884", True, 8884),
+        ("ssl://[::1]", True, 8883),
+        ("mqtt://broker.home", False, 1883),
+        ("broker.home", None, 1883),
+        ("broker.home:8883", None, 8883),
+    ],
+)
+def test_a_url_says_whether_there_is_tls_and_a_name_does_not(text, is_tls, port):
+    found = broker_address.read(text)
+    assert (found.is_tls, found.port, found.has_port) == (is_tls, port, text[-4:].isdigit())
 
 
 def test_a_url_may_carry_the_login_and_never_shows_its_password():

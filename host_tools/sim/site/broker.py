@@ -11,6 +11,7 @@ from pathlib import Path
 
 from iotcore import Broker as Embedded
 
+from host_tools.gateway import local_brokers
 from host_tools.sim.board.interpreter import SimError
 from host_tools.sim.board.pty_end import die_with_parent
 
@@ -64,6 +65,7 @@ class Broker:
         """Return once it accepts connections."""
         if not self.is_running:
             await asyncio.to_thread(self._start)
+            local_brokers.mark(self.port)
 
     async def stop(self) -> None:
         """End it as a power cut would; connections break."""
@@ -72,6 +74,7 @@ class Broker:
     async def close(self) -> None:
         """End it for good."""
         await self.stop()
+        local_brokers.unmark(self.port)
         self._reserved.close()
 
     def _start(self) -> None:

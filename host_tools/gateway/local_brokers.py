@@ -1,0 +1,59 @@
+"""Which brokers on this computer are a running simulator's: they speak without TLS, and only programs here reach them.
+
+Owns the marks that sites leave, one file per port, in a folder of this user's. Leaves to `brokers` what follows.
+"""
+
+import ipaddress
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+
+def mark(port: int) -> None:
+    """A site's broker listens on this port, as long as this process lives."""
+    folder = _folder()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if _is_ours(folder):
+        (folder / str(port)).write_text(str(os.getpid()))
+
+
+def unmark(port: int) -> None:
+    """It does no more."""
+    if _is_ours(_folder()):
+        (_folder() / str(port)).unlink(missing_ok=True)
+
+
+def is_simulated(host: str, port: int) -> bool:
+    """Whether a running site of this user's has its broker there."""
+    if not is_loopback(host) or not _is_ours(_folder()):
+        return False
+    try:
+        pid = int((_folder() / str(port)).read_text())
+        os.kill(pid, 0)
+    except (OSError, ValueError):
+        return False
+    return pid > 0
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address that means this computer, and for localhost."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / ("gatehouse-sites-%d" % os.getuid())
+
+
+def _is_ours(folder: Path) -> bool:
+    """Nobody else could have put a mark there."""
+    try:
+        about = os.lstat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and not about.st_mode & 0o022
