@@ -11,7 +11,6 @@ from firmware.gateway import diagnostics, provisioning
 from firmware.lib import reports
 from firmware.lib.compat import const
 from firmware.lib.errors import ConfigError
-from firmware.system import config
 from firmware.system.console import serve
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
@@ -59,7 +58,7 @@ class App:
                 raise ConfigError("everything is being erased")
             if is_minimal:
                 raise ConfigError("minimal mode")
-            gateway = Gateway(config.load(provisioning.PATH, provisioning.table()), self._facts, lifeline, log)
+            gateway = Gateway(provisioning.load(provisioning.PATH), self._facts, lifeline, log)
             self._issuers = gateway.issuers
         except ConfigError as err:
             self._log.error("settings_unusable", err=err)

@@ -4,7 +4,7 @@ Owns the file format; who may use the keys is decided elsewhere. Secrets leave t
 """
 
 from firmware.gateway.operations.arguments import number, octets
-from firmware.lib.compat import const
+from firmware.lib.compat import const, row
 from firmware.lib.errors import BadRequest
 from firmware.lib.messages import session_client
 
@@ -17,33 +17,34 @@ OWN_MODEL = "GATEHOUSE-"  # what device info item 1 of our own lock begins with 
 
 # Feature bits (domain.md 3.12) by what needs them: an operation or the word it begins with, recurring hours, the
 # remote-unlock switch, a setting
-FEATURES = {
-    "passcode": 0,
-    "card": 1,
-    "fingerprint": 2,
-    "autolock": 4,
-    "lock": 8,
-    "passcode_display": 9,
-    "unlock": 10,
-    "emergency": 10,
-    "freeze": 11,
-    "unfreeze": 11,
-    "remote_unlock": 14,
-    "sound": 15,
-    "passage": 22,
-    "lamp_s": 25,
-    "tamper": 28,
-    "reset_button": 29,
-    "privacy": 30,
-    "hours": 34,
-    "direction": 36,
-    "fob": 41,
-    "volume": 43,
-    "language": 43,
-    "passage_auto_unlock": 46,
-    "door_alarm_s": 51,
-}
+_FEATURES = """
+passcode 0
+card 1
+fingerprint 2
+autolock 4
+lock 8
+passcode_display 9
+unlock 10
+emergency 10
+freeze 11
+unfreeze 11
+remote_unlock 14
+sound 15
+passage 22
+lamp_s 25
+tamper 28
+reset_button 29
+privacy 30
+hours 34
+direction 36
+fob 41
+volume 43
+language 43
+passage_auto_unlock 46
+door_alarm_s 51
+"""
 
+_UNLOCK = "10"
 _NO_UNLOCK = const(66)  # no unlock by app and gateway (hardware-facts.md F74)
 _CHALLENGES = const(64)
 _MAX_OFFSET_MIN = const(16 * 60)
@@ -161,11 +162,11 @@ class Lock:
         return True
 
     def lacks(self, what):
-        """True when the lock has told that it has none of `what` (see FEATURES); False while that is not known."""
-        bit = FEATURES.get(what)
+        """True when the lock has told that it has none of `what` (see _FEATURES); False while that is not known."""
+        bit = row(_FEATURES, what)
         if bit is None or self.features is None:
             return False
-        return not self.features >> bit & 1 or bool(bit == FEATURES["unlock"] and self.features >> _NO_UNLOCK & 1)
+        return not self.features >> int(bit) & 1 or bool(bit == _UNLOCK and self.features >> _NO_UNLOCK & 1)
 
     def word(self):
         """LOCKED, UNLOCKED, JAMMED or None, as in `…/state`."""

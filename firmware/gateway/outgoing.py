@@ -76,15 +76,15 @@ class States:
         self._topics = topics
         self._mqtt = mqtt
         self._clock = clock
-        self._dirty = set()  # ids of locks whose state is to be published
-        self._shown = {}  # id -> availability published last
+        self._dirty = set()  # addresses of locks whose state is to be published
+        self._shown = {}  # address -> whether it was said to be online
         self._gone = set()
         self._woken = asyncio.Event()
 
     def mark(self, lock):
         """The lock's state has changed. Before the first sighting none is known."""
         if lock.seen_s is not None:
-            self._dirty.add(lock.id)
+            self._dirty.add(lock.address)
             self._woken.set()
 
     def mark_all(self):
@@ -92,14 +92,14 @@ class States:
         self._shown.clear()
         for lock in self._registry.all():
             if lock.seen_s is not None:
-                self._dirty.add(lock.id)
+                self._dirty.add(lock.address)
         self._woken.set()
 
     def withdraw(self, lock):
         """Take back what is retained for a lock that is no longer served."""
-        self._dirty.discard(lock.id)
-        self._shown.pop(lock.id, None)
-        self._gone.add(lock.id)
+        self._dirty.discard(lock.address)
+        self._shown.pop(lock.address, None)
+        self._gone.add(lock.address)
         self._woken.set()
 
     def wake(self):
@@ -122,27 +122,26 @@ class States:
     async def publish(self, lease):
         """One round. Raises NetError while there is no broker; what was not sent stays news."""
         while self._gone:
-            id = next(iter(self._gone))
+            address = next(iter(self._gone))
             for leaf in ("state", "availability"):
-                await self._send(id, leaf, b"", lease)
-            self._gone.discard(id)
+                await self._send(address, leaf, b"", lease)
+            self._gone.discard(address)
         for lock in self._registry.all():
             is_present = self._registry.presence(lock)
-            word = "online" if is_present else "offline"
-            if self._shown.get(lock.id) != word and is_present is not None:
-                await self._send(lock.id, "availability", word, lease)
-                self._shown[lock.id] = word
-            if lock.id in self._dirty:
-                self._dirty.discard(lock.id)
+            if is_present is not None and self._shown.get(lock.address) != is_present:
+                await self._send(lock.address, "availability", "online" if is_present else "offline", lease)
+                self._shown[lock.address] = is_present
+            if lock.address in self._dirty:
+                self._dirty.discard(lock.address)
                 try:
-                    await self._send(lock.id, "state", self._payload(lock), lease)
+                    await self._send(lock.address, "state", self._payload(lock), lease)
                 except NetError:
-                    self._dirty.add(lock.id)
+                    self._dirty.add(lock.address)
                     raise
 
-    async def _send(self, lock_id, leaf, payload, lease):
+    async def _send(self, address, leaf, payload, lease):
         lease.renew(_PUBLISH_MS)
-        await self._mqtt.publish(self._topics.lock(lock_id, leaf), payload, True, 1)
+        await self._mqtt.publish(self._topics.lock(address.hex(), leaf), payload, True, 1)
 
     def _payload(self, lock):
         members = {

@@ -21,11 +21,11 @@ from firmware.gateway.admission import Refusal
 from firmware.lib import crypto
 from firmware.lib.compat import unload
 from firmware.lib.errors import BadRequest, ConfigError
-from firmware.system import config
 from firmware.version import VERSION
 
 _SPACE = "gatehouse"
 PATH = "/data/settings.json"
+_LATE = ("firmware.gateway.settings", "firmware.system.config")
 SECRETS = ("wifi_password", "mqtt_password")  # never shown again
 
 
@@ -33,8 +33,15 @@ def table():
     """The Table of `settings`, whose module is let go of: an image that runs does not keep it in memory."""
     from firmware.gateway.settings import TABLE
 
-    unload(("firmware.gateway.settings",))
+    unload(_LATE)
     return TABLE
+
+
+def load(path):
+    """The checked settings at `path`. Raises ConfigError."""
+    from firmware.system import config
+
+    return config.load(path, table())
 
 
 class Provisioning:
@@ -69,6 +76,8 @@ class Provisioning:
 
     def faults(self):
         """What keeps the gateway from working, as a list of texts that name keys."""
+        from firmware.system import config
+
         try:
             return table().faults(config.read(self._path))
         except ConfigError as err:
@@ -97,6 +106,8 @@ class Provisioning:
         if self.is_rebooting and do in ("set", "own"):
             raise Refusal("busy", "the gateway starts anew")
         if do == "set":
+            from firmware.system import config
+
             config.write(self._path, table(), request.get("settings"))
             return {"ok": True}
         if do == "reboot":
@@ -118,7 +129,10 @@ class Provisioning:
         raise BadRequest("no such request")
 
     def _shown(self):
+        from firmware.system import config
+
         values = dict(config.read(self._path))
+        unload(_LATE)
         for name in SECRETS:
             if name in values:
                 values[name] = bool(values[name])

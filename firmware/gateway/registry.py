@@ -71,7 +71,15 @@ class Registry:
             except (KeyError, TypeError, ValueError):
                 self._log.error("lock_file_damaged", lock=id)
                 continue
+            self._share_texts(lock)
             self._locks[lock.address] = lock
+
+    def _share_texts(self, lock):
+        """There are few models and zones: equal texts of several locks become one object."""
+        for other in self._locks.values():
+            for key in ("model", "hardware", "firmware", "zone"):
+                if getattr(lock, key) and getattr(other, key) == getattr(lock, key):
+                    setattr(lock, key, getattr(other, key))
 
     def __len__(self):
         return len(self._locks)
@@ -94,10 +102,7 @@ class Registry:
             self._store(lock)
 
     def _store(self, lock):
-        for other in self._locks.values():  # there are few models: equal texts are one object
-            for key in ("model", "hardware", "firmware", "zone"):
-                if getattr(lock, key) and getattr(other, key) == getattr(lock, key):
-                    setattr(lock, key, getattr(other, key))
+        self._share_texts(lock)
         packed = json.dumps(lock.as_dict()).encode()
         print_ = hashlib.sha256(packed).digest()[:8]
         if lock.kept != print_:

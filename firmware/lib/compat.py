@@ -45,6 +45,17 @@ def is_whole(value, low, high):
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
+def row(table, word):
+    """What stands behind `word` in its line of a table that is text, or None: a constant text takes no RAM from a board
+    whose firmware is frozen, a dict takes eight bytes for each row.
+    """
+    at = table.find("\n%s " % word)
+    if at < 0 or " " in word or "\n" in word:
+        return None
+    at += len(word) + 2
+    return table[at : table.find("\n", at)]
+
+
 def unload(names):
     """Let go of modules that were needed for a moment; whoever needs them again imports them again.
 

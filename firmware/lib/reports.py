@@ -7,7 +7,7 @@ Source: mqtt.md 1, domain.md 5.5, home-assistant-discovery.md 9 (state and event
 import json
 
 from firmware.lib import dates, records
-from firmware.lib.compat import const
+from firmware.lib.compat import const, row
 from firmware.lib.errors import FirmwareError, ProtocolError
 
 _BATCH = const(640)  # bytes of a batch of several records: what a board has at hand in one piece
@@ -53,35 +53,35 @@ _METRICS: tuple = (
 )
 _METRICS += ("unlock_p50_ms", "unlock_p95_ms", "dropped", "restarts", "reconnects", "ts")
 
-# Result word -> TTLock number; words without one are None. domain.md 5.5
-_NUMBERS = {
-    "ok": 0,
-    "bad_request": -3,
-    "expired": None,
-    "no_clock": None,
-    "no_zone": None,
-    "retained": None,
-    "conflict": None,
-    "rate_limited": 30006,
-    "forbidden": -2018,
-    "bad_signature": None,
-    "unknown_issuer": None,
-    "stale_nonce": None,
-    "replayed": None,
-    "remote_unlock_disabled": -3046,
-    "unknown_lock": -1003,
-    "unsupported": -4043,
-    "not_near": -2012,
-    "busy": -3003,
-    "link": -3036,
-    "link_timeout": -3036,
-    "outcome_unknown": None,
-    "protocol": 1,
-    "auth": -2018,
-    "refused": 1,
-    "cancelled": None,
-    "internal": 90000,
-}
+# Result word and its TTLock number, - for words without one. domain.md 5.5
+_NUMBERS = """
+ok 0
+bad_request -3
+expired -
+no_clock -
+no_zone -
+retained -
+conflict -
+rate_limited 30006
+forbidden -2018
+bad_signature -
+unknown_issuer -
+stale_nonce -
+replayed -
+remote_unlock_disabled -3046
+unknown_lock -1003
+unsupported -4043
+not_near -2012
+busy -3003
+link -3036
+link_timeout -3036
+outcome_unknown -
+protocol 1
+auth -2018
+refused 1
+cancelled -
+internal 90000
+"""
 # Reason of `refused` -> TTLock number, where it is not 1; the object's kind decides for two of them
 _REASONS = {"exists": -3007, "never_used": -3008, "frozen": -2025, "no_passcode_data": -1007}
 _NOT_FOUND = {"passcode": -2009, "card": -1021, "fingerprint": -1023}
@@ -104,7 +104,8 @@ def ttlock_number(code, reason=None, op="", ble=None):
         return -3006
     if code == "bad_request" and kind == "autolock" and ble == _OUT_OF_RANGE:
         return -4082
-    return _NUMBERS.get(code, _NUMBERS["internal"])
+    number = row(_NUMBERS, code) or row(_NUMBERS, "internal")
+    return None if number == "-" else int(number)
 
 
 def success(id, op, ms, attempts, values=None, job_state=None):
@@ -118,9 +119,9 @@ def failure(id, op, err, ms, attempts, values=None, job_state=None):
     "Errors"); of any other nothing but `internal`. An attribute `ttlock` of the exception stands before the table's
     number.
     """
-    if not isinstance(err, FirmwareError) or err.code not in _NUMBERS:
+    if not isinstance(err, FirmwareError) or row(_NUMBERS, err.code) is None:
         return _result(
-            id, op, "internal", "see the gateway's log", ms, attempts, values, _NUMBERS["internal"], job_state
+            id, op, "internal", "see the gateway's log", ms, attempts, values, ttlock_number("internal"), job_state
         )
     values = dict(values or {})
     reason = getattr(err, "reason", None)

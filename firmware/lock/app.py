@@ -15,7 +15,6 @@ from firmware.lib.compat import const, unload
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.lock import bolt
 from firmware.lock.build import Hardware, Lock, make_identity
-from firmware.system import config
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
 from firmware.system.timing import Uptime, sleep_ms
@@ -77,7 +76,8 @@ class App:
         from firmware.ble.peripheral import Peripheral
 
         self._log = log.area("lock")
-        self._settings = settings
+        self._has_panel = settings.panel
+        self._intervals_ms = settings.adv_awake_ms, settings.adv_asleep_ms
         self._lifeline = lifeline = Lifeline(board, log, is_minimal)
         self._uptime = Uptime()
         address = board.bluetooth_address()
@@ -206,7 +206,7 @@ class App:
         from firmware.system.console import serve
 
         lock = self._lock
-        panel = Panel(lock.keypad, lock.reader, self._describe, self._uptime.now_ms, self._settings.panel)
+        panel = Panel(lock.keypad, lock.reader, self._describe, self._uptime.now_ms, self._has_panel)
         words = Words(panel, self._hello, self._lifeline.ask_reboot, _SETTINGS)
         await serve(words.handle, lease)
 
@@ -225,7 +225,7 @@ class App:
     def _advertise(self, now_ms):
         device = self._device
         is_awake = device.is_awake(now_ms) and not self._engine.is_throttled(now_ms)
-        interval_ms = self._settings.adv_awake_ms if is_awake else self._settings.adv_asleep_ms
+        interval_ms = self._intervals_ms[0 if is_awake else 1]
         content = device.advertised(self._identity, now_ms)
         name = self._stores.name.text or self._name
         self._peripheral.set_advert(content, name, interval_ms, device.shows_service)
@@ -239,7 +239,7 @@ class App:
             "name": self._name,
             "address": ":".join("%02x" % octet for octet in self._identity.address),
             "paired": self._device.pairing.is_final,
-            "panel": self._settings.panel,
+            "panel": self._has_panel,
             "reset": board.reset_cause(),
             "restart": self._lifeline.describe(),
         }
@@ -286,6 +286,7 @@ def _load_settings(log):
     """(the owner's settings, True if those of the file can be used). Their table does not stay in memory."""
     from firmware.lib.errors import ConfigError
     from firmware.lock.settings import TABLE
+    from firmware.system import config
 
     try:
         return config.load(_SETTINGS, TABLE), True
@@ -293,16 +294,21 @@ def _load_settings(log):
         log.area("lock").error("settings_ignored", why=str(err))
         return TABLE.check({}), False
     finally:
-        unload(("firmware.lock.settings",))
+        unload(("firmware.lock.settings", "firmware.system.config"))
 
 
-def main(is_minimal=False):
-    """Start the lock; returns only if its loop ends."""
+def _make(is_minimal):
+    """The App, in a function of its own: nothing keeps the settings, and with them their module, while it runs."""
     from firmware.ble.radio import Radio
 
     log = Log()
     settings, has_settings = _load_settings(log)
-    app = App(log, settings, Radio(log, True), is_minimal, has_settings)
+    return App(log, settings, Radio(log, True), is_minimal, has_settings)
+
+
+def main(is_minimal=False):
+    """Start the lock; returns only if its loop ends."""
+    app = _make(is_minimal)
     try:
         asyncio.run(app.run())
     finally:

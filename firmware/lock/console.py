@@ -5,8 +5,7 @@ restart that `{"do":"reboot"}` asks for); the gateway has the same four. The pan
 setting `panel`; what acts on pins (button, door, tamper, battery) is the simulator's own business.
 """
 
-from firmware.lib.compat import is_whole
-from firmware.system import config
+from firmware.lib.compat import is_whole, unload
 
 _MAX_NUMBER = (1 << 64) - 1
 _KEYS = "0123456789*#"
@@ -105,7 +104,9 @@ class Words:
             return self._hello()
         if what == "settings" or what == "set":
             from firmware.lock.settings import TABLE
+            from firmware.system import config
 
+            unload(("firmware.lock.settings", "firmware.system.config"))
             if what == "settings":
                 return {"ok": True, "settings": config.load(self._path, TABLE).as_dict()}
             config.write(self._path, TABLE, request.get("settings"))

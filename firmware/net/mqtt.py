@@ -11,8 +11,8 @@ import os
 
 from umqtt.simple import MQTTClient, MQTTException
 
-from firmware.lib import dns_packet, mqtt_packet
-from firmware.lib.compat import const
+from firmware.lib import mqtt_packet
+from firmware.lib.compat import const, unload
 from firmware.lib.errors import ConfigError, NetError, ProtocolError
 from firmware.net.mqtt_session import Session
 from firmware.system.timing import jittered_ms, next_pause, ticks_diff, ticks_ms
@@ -57,6 +57,9 @@ class Mqtt(MQTTClient):
             raise ConfigError("mqtt_ca missing and insecure_broker not set")
         if not 4 <= keepalive_s <= 0xFFFF:
             raise ConfigError("keepalive_s out of range")
+        from firmware.lib import dns_packet
+
+        unload(("firmware.lib.dns_packet",))
         super().__init__(client_id, dns_packet.bare(host), port, user, password, keepalive_s, ssl=ca is not None)
         self.on_connected = None
         self.is_up = False

@@ -9,8 +9,7 @@ import asyncio
 import os
 import socket
 
-from firmware.lib import dns_packet
-from firmware.lib.compat import const
+from firmware.lib.compat import const, unload
 from firmware.lib.errors import NetError, ProtocolError
 from firmware.system.timing import wait_for_ms
 
@@ -19,6 +18,7 @@ _MULTICAST = "224.0.0.251"
 _MULTICAST_PORT = const(5353)
 _ANSWER_MS = const(2000)
 _TRIES = const(3)
+_LATE = ("firmware.lib.dns_packet",)
 
 
 async def ask(address, port, request, timeout_ms, max_bytes=512, from_anybody=False):
@@ -61,21 +61,24 @@ class Resolver:
         """The address of `host` as text: itself, or the IPv4 address of a name. A name in `.local` is asked for by
         multicast first, then, as home routers know such names, too, like any other. Raises NetError.
         """
+        from firmware.lib import dns_packet  # wanted a few times a day
+
+        unload(_LATE)
         host = dns_packet.bare(host)
         if dns_packet.is_address(host):
             return host
         fault = None
         if host.lower().endswith(".local"):
             try:
-                return await self._ask(host, _MULTICAST, _MULTICAST_PORT, True)
+                return await self._ask(host, dns_packet, _MULTICAST, _MULTICAST_PORT, True)
             except NetError as err:
                 fault = err
         server = self._server()
         if server:
-            return await self._ask(host, server, self._port, False)
+            return await self._ask(host, dns_packet, server, self._port, False)
         raise fault or NetError("no name server")
 
-    async def _ask(self, host, server, port, by_multicast):
+    async def _ask(self, host, dns_packet, server, port, by_multicast):
         fault = None
         for _ in range(_TRIES):
             number = int.from_bytes(os.urandom(2), "big")

@@ -2,7 +2,7 @@ import json
 import sys
 import unittest
 
-from firmware.lib.compat import decode_utf8, is_whole, loads_object, unload
+from firmware.lib.compat import decode_utf8, is_whole, loads_object, row, unload
 from firmware.lib.errors import ProtocolError
 
 
@@ -43,6 +43,15 @@ class IsWholeTest(unittest.TestCase):
             self.assertEqual(is_whole(value, 0, 5), wanted, value)
         for value in (None, "1", 1.0, b"1", [1]):
             self.assertFalse(is_whole(value, 0, 5))
+
+
+class RowTest(unittest.TestCase):
+    def test_a_row_is_found_by_its_whole_word_and_by_nothing_else(self):
+        table = "\nlock motion V\nlocks 0\nunlock motion VG\n"
+        for word, wanted in (("lock", "motion V"), ("locks", "0"), ("unlock", "motion VG")):
+            self.assertEqual(row(table, word), wanted)
+        for word in ("", "loc", "lock ", "lock motion", "motion", "V", "lock motion V\nlocks", "\nlock", "LOCK", "0"):
+            self.assertIsNone(row(table, word), word)
 
 
 class UnloadTest(unittest.TestCase):

@@ -12,7 +12,7 @@ import sys
 
 from firmware.gateway.admission import Refusal
 from firmware.gateway.session import SHARED_KEY
-from firmware.lib.compat import const, unload
+from firmware.lib.compat import const, row, unload
 from firmware.lib.errors import BadRequest, Unsupported
 
 VOLATILE = const(1)  # V: never queued beyond `exp`, never repeated
@@ -115,25 +115,24 @@ def lock_operations():
 
 
 def _row(op, rows=_LOCK_OPS):
-    """The line of an operation as a list, or None."""
-    at = rows.find("\n%s " % op) + 1
-    row = rows[at : rows.find("\n", at)].split(" ") if at else None
-    return row if row and row[0] == op else None
+    """[module, letters] of an operation, the letters only where it has any, or None."""
+    found = row(rows, op)
+    return None if found is None else found.split(" ")
 
 
 def rules(op, is_lock_op):
     """The flags of an operation, or None when there is none of that name on that topic."""
     if is_lock_op and op.startswith(_ABSENT):
         return 0
-    row = _row(op, _LOCK_OPS if is_lock_op else _GATEWAY_OPS)
-    if row is None:
+    found = _row(op, _LOCK_OPS if is_lock_op else _GATEWAY_OPS)
+    if found is None:
         return None
-    return sum([1 << _LETTERS.find(letter) for letter in "".join(row[2:])])
+    return sum([1 << _LETTERS.find(letter) for letter in "".join(found[1:])])
 
 
 def module(op):
     """The module that does a lock's operation."""
-    name = _OPERATIONS + _row(op)[1]
+    name = _OPERATIONS + _row(op)[0]
     __import__(name)
     return sys.modules[name]
 
