@@ -18,10 +18,12 @@ from typing import Any
 import rich.live
 import rich.table
 import typer
+from rich.cells import cell_len
 from rich.console import Console as _RichConsole
-from rich.console import ConsoleRenderable, RichCast
+from rich.console import ConsoleRenderable, Group, RichCast
 from rich.text import Text
 
+from host_tools import layout
 from host_tools.errors import HostError
 from host_tools.text import is_safe, printable
 
@@ -49,9 +51,52 @@ class Table(rich.table.Table):
         super().__init__(
             *headings, title=None if title is None else printable(title, _MAX_CELL), title_justify="left", **options
         )
+        self.texts: list[list[str]] = []  # of the cells, by row
 
     def add_row(self, *cells: Any, style: Any = None, end_section: bool = False) -> None:
-        super().add_row(*map(_cell, cells), style=style, end_section=end_section)
+        shown = [_cell(each) for each in cells]
+        self.texts.append([each.plain if isinstance(each, Text) else str(each) for each in shown])
+        super().add_row(*shown, style=style, end_section=end_section)
+
+    @property
+    def headings(self) -> list[str]:
+        return [str(each.header) for each in self.columns]
+
+    def tab_separated(self) -> list[str]:
+        """One line per row, the headings first where there are any."""
+        head = [self.headings] if self.show_header else []
+        return ["\t".join(cells) for cells in [*head, *self.texts]]
+
+    def fitted(self, room: int) -> list[ConsoleRenderable]:
+        """This table with columns that fit `room`, as `layout` says; else its rows one below the other."""
+        columns = [list(each) for each in zip(*self.texts, strict=False)] or [[] for _ in self.columns]
+        kinds = [
+            "fixed" if layout.is_fixed(cells) else "name" if layout.is_name(heading, cells) else "words"
+            for heading, cells in zip(self.headings, columns, strict=False)
+        ]
+        lengths = [[cell_len(each) for each in cells] for cells in columns]
+        for box in (self.box, None):
+            sides = 3 * len(columns) + 1 if box else len(columns)
+            widths = layout.fit(self.headings, lengths, kinds, room - sides)
+            if widths is None:
+                continue
+            self.box = box
+            if box is None:
+                self.pad_edge, self.padding = False, (0, 1, 0, 0)
+            for column, width, kind in zip(self.columns, widths, kinds, strict=True):
+                column.width, column.no_wrap = width, kind != "words"
+                column.overflow = "fold" if kind == "words" else "ellipsis"
+            return [self]
+        return self._upright()
+
+    def _upright(self) -> list[ConsoleRenderable]:
+        wide = max([cell_len(each) for each in self.headings] or [0])
+        lines: list[ConsoleRenderable] = [Text(str(self.title))] if self.title else []
+        for row in self.texts:
+            pairs = zip(self.headings, row, strict=False)
+            lines += [Text(("%-*s  %s" % (wide, heading, cell)).rstrip()) for heading, cell in pairs if cell]
+            lines.append(Text(""))
+        return lines
 
 
 def _cell(value: object) -> Any:
@@ -147,9 +192,24 @@ class Screen:
             err.print(*things, style=style)
             return
         self._prepare()
+        for table in things:
+            if isinstance(table, Table):
+                self._print_table(table)
+                return
         shown = [each if isinstance(each, ConsoleRenderable | RichCast) else printable(each) for each in things]
         is_text = all(isinstance(each, str | Text) for each in shown)
         self._console.print(*shown, style=style, soft_wrap=is_text)
+
+    def _print_table(self, table: Table) -> None:
+        """Drawn on a terminal; elsewhere tab-separated, for programs, its title on standard error."""
+        if self.is_terminal:
+            for each in table.fitted(self._console.width):
+                self._console.print(each, soft_wrap=isinstance(each, Text))
+            return
+        if table.title and self is out:
+            err.print(str(table.title))
+        self._console.file.write("".join(line + "\n" for line in table.tab_separated()))
+        self._console.file.flush()
 
     def lines(self, text: str) -> None:
         """A text of our own making that has several lines."""
@@ -190,8 +250,8 @@ class Screen:
         """A table that stays and changes on a terminal -> what shows it anew; elsewhere nothing of it is drawn."""
         self._prepare()
         options: Any = {"console": self._console, "auto_refresh": False, "transient": not self.is_terminal}
-        with rich.live.Live(view, **options) as drawn:
-            yield lambda table: drawn.update(table, refresh=self.is_terminal)
+        with rich.live.Live(Group(*view.fitted(self._console.width)), **options) as drawn:
+            yield lambda table: drawn.update(Group(*table.fitted(self._console.width)), refresh=self.is_terminal)
 
     def _prepare(self) -> None:
         """What the stream's encoding lacks is written as an escape. $COLUMNS counts as it is now."""
