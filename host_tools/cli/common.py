@@ -17,14 +17,19 @@ import typer
 
 from firmware.lib.errors import FirmwareError
 from host_tools import screen
-from host_tools.cli import ending, options
+from host_tools.cli import completion, ending, options
 from host_tools.errors import HostError
-from host_tools.owner import zones
+from host_tools.owner import places, zones
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.screen import Table, err, out, styled
 from host_tools.text import decoded
 
-Lock = Annotated[str, typer.Argument(help="Name, address or id of the lock, as in `gatehouse keys list`")]
+Lock = Annotated[
+    str,
+    typer.Argument(
+        help="Name, address or id of the lock, as in `gatehouse keys list`", autocompletion=completion.locks
+    ),
+]
 Zone = Annotated[str, typer.Option("--zone", help="Time zone of the lock: Europe/Berlin, UTC+2, here")]
 Json = options.Json
 
@@ -176,6 +181,21 @@ def read_text(file: str) -> str:
         return decoded(raw)
     except ValueError:
         raise HostError("bad_request", "%s is no text" % file, "save it as UTF-8")
+
+
+def private_path(name: str) -> Path:
+    """A new file for secrets that no path was given for: in the user's data folder, never in the current one."""
+    try:
+        folder = places.exports()
+    except OSError as error:
+        raise HostError("io", "cannot make a folder for secrets: %s" % error.strerror, "give a path with --to")
+    stem, dot, ending_ = name.rpartition(".")
+    made = folder / name
+    count = 1
+    while made.exists():
+        count += 1
+        made = folder / ("%s-%d%s%s" % (stem, count, dot, ending_))
+    return made
 
 
 def secret(what: str, again: bool = False) -> str:

@@ -84,7 +84,7 @@ def send(
     days: times.Days = "",
     hours: times.Hours = "",
     remote: Remote = None,
-    to: Annotated[str, typer.Option("--to", help="New file for the bundle; default LOCK.PERSON.json")] = "",
+    to: Annotated[str, typer.Option("--to", help="New file for the bundle; default in the user data folder")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Also where it can be taken back by pairing anew only")] = False,
 ) -> None:
     """Give a person an ekey; a second one takes the place of the first. Without a period it is permanent."""
@@ -95,7 +95,7 @@ def send(
         ekey = ekeys.Ekey(0, person, kind, *_period(kind, start, end, common.where(lock)), bool(remote), hours=at_hours)
         ekeys.check(person, ekey)
         entry = key_book().find(lock)
-        path = Path(to or "%s.%s.json" % (entry.id, text.file_part(person)))
+        path = Path(to) if to else common.private_path("%s.%s.json" % (entry.id, text.file_part(person)))
     if entry.model and not entry.model.startswith(OWN_MODELS):
         common.err.print(
             "warning: this lock has one key for everybody. Whoever gets it can be kept out only by pairing the lock"

@@ -104,7 +104,12 @@ def export(
     form: Annotated[str, typer.Option("--format", help="virtual-key (ttlock-ble) or lock-data (ttlock-sdk-js)")] = (
         "virtual-key"
     ),
-    to: Annotated[str, typer.Option("--to", help='New file, readable by you only; "-" prints the secrets')] = "",
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", help='New file, readable by you only; default in the user data folder; "-" prints the secrets'
+        ),
+    ] = "",
 ) -> None:
     """Write one lock's keys in another program's format."""
     with reporting():
@@ -115,7 +120,7 @@ def export(
         if to == "-":
             out.print_json(value)
             return
-        path = Path(to or "%s.%s.json" % (entry.id, form))
+        path = Path(to) if to else common.private_path("%s.%s.json" % (entry.id, form))
         write_private(path, value)
     common.err.print("wrote %s: whoever reads it can open the lock" % path)
 

@@ -7,10 +7,12 @@ import typer
 from firmware.version import VERSION
 from host_tools.cli import (
     boards,
+    completion,
     control,
     credentials,
     diagnose,
     ekeys,
+    gateways,
     keys,
     locks,
     ownership,
@@ -85,6 +87,8 @@ app.command("cancel")(control.cancel)
 app.command("records")(records.records)
 app.command("upload")(records.upload)
 app.command("diagnose")(diagnose.diagnose)
+app.add_typer(gateways.app, name="gateway")
+app.command("completion")(completion.completion)
 app.command("monitor")(control.monitor)
 app.command("provision")(boards.provision)
 app.command("flash")(boards.flash)

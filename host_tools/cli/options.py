@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_type_hints
@@ -39,6 +40,10 @@ class Root(TyperGroup):
         words = list(sys.argv[1:] if args is None else args)
         wanted = "--json" in (words[: words.index("--")] if "--" in words else words)
         run = super().main
+        if "_GATEHOUSE_COMPLETE" in os.environ:  # a shell asks, as `completion` told it to
+            from typer._completion_classes import completion_init
+
+            completion_init()
         if not standalone_mode or not wanted:
             return run(args, prog_name, complete_var, standalone_mode, windows_expand_args, **extra)
         with screen.for_machines(True) as made:

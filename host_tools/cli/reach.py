@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from host_tools.cli import common, ending
+from host_tools import screen
+from host_tools.cli import common, completion, ending
 from host_tools.cli.common import out, progress, run
 from host_tools.cli.options import OptionGroup
 from host_tools.errors import HostError, Pending
@@ -53,7 +54,10 @@ class Gateway(Broker):
     """Options of a command that asks one gateway."""
 
     gateway: Annotated[
-        str, typer.Option("--gateway", help="Id of the gateway; needed only where several could serve")
+        str,
+        typer.Option(
+            "--gateway", help="Name or id of the gateway, where several could serve", autocompletion=completion.gateways
+        ),
     ] = ""
 
     @property
@@ -114,7 +118,7 @@ class Gateway(Broker):
                 args,
                 note,
                 secret,
-                lambda data: step("%s: %s" % (what, in_words(data))),
+                lambda data: _tell_progress(step, op, data),
                 common.warn,
             )
 
@@ -172,6 +176,31 @@ def target(lock: str) -> tuple[str, str]:
             return digits, digits
         raise
     return entry.id, entry.name
+
+
+def _tell_progress(step: Callable[[str], None], op: str, data: dict) -> None:
+    words = to_do(op, data) or "%s: %s" % (op.replace("_", " "), in_words(data))
+    step(words)
+    if screen.documents() is not None and to_do(op, data):
+        out.print_json_line({"progress": op, "msg": words, **data})
+
+
+def to_do(op: str, data: dict) -> str:
+    """What somebody at the door has to do now; "" for what needs nobody."""
+    if data.get("state") != "adding":
+        return ""
+    if op == "card_enrol":
+        return "hold the card to the lock now"
+    if op != "fingerprint_enrol":
+        return ""
+    pressed, total = data.get("press"), data.get("total")
+    is_counted = isinstance(total, int) and total > 0
+    whole = " of %s" % total if is_counted else ""
+    if not pressed:
+        return "press the finger on the lock's reader now"
+    if is_counted and pressed == total:
+        return "pressed %s%s: that was the last" % (pressed, whole)
+    return "pressed %s%s: lift the finger, and press it again" % (pressed, whole)
 
 
 def in_words(data: dict) -> str:

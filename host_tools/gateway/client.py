@@ -17,10 +17,11 @@ import aiomqtt
 from firmware.lib import sealed
 from firmware.lib.errors import ProtocolError
 from firmware.lib.topics import Topics, parse
+from host_tools import text
 from host_tools.errors import HostError, Interrupted, Pending, Unknown
 from host_tools.gateway import brokers, payloads, tls
 from host_tools.gateway.records_batch import Batch
-from host_tools.owner.keybook import Entry
+from host_tools.owner.keybook import Entry, lock_id
 
 _COMPUTERS = ("linux", "darwin")  # what MicroPython's unix port calls its board
 _WATCHED = ("status", "info", "rsp")
@@ -188,16 +189,48 @@ class Gateways:
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            raise HostError("bad_request", "several gateways: %s" % ", ".join(fitting), "choose one with --gateway")
+            shown = ", ".join(map(self.title, fitting))
+            raise HostError("bad_request", "several gateways: %s" % shown, "choose one with --gateway NAME")
+        if gateway:
+            self._demand_known(gateway)
         if lock and any(self.online.values()):
-            raise HostError("unknown_lock", "no gateway has the keys of %s" % lock, "run `gatehouse import` first")
+            whose = "gateway %s has not" % gateway if gateway else "no gateway has"
+            raise HostError("unknown_lock", "%s the keys of %s" % (whose, lock), "run `gatehouse import` first")
         raise HostError("net", "no gateway is online at this broker", "check its light, and --broker")
 
     def _fitting(self, gateway: str, lock: str) -> list[str]:
-        fitting = [name for name in sorted(self.info) if self.online.get(name) and gateway in ("", name)]
+        fitting = [ident for ident in sorted(self.info) if self.online.get(ident) and self._is(ident, gateway)]
         if lock:
             fitting = [name for name in fitting if lock in _locks(self.info[name])]
         return fitting
+
+    def name(self, gateway: str) -> str:
+        """What its owner calls a gateway; "" where nobody has named it."""
+        return text.tidy(self.info.get(gateway, {}).get("name"))
+
+    def title(self, gateway: str) -> str:
+        """Name and id."""
+        name = self.name(gateway)
+        return "%s (%s)" % (name, gateway) if name else gateway
+
+    def _is(self, ident: str, wanted: str) -> bool:
+        """Whether a gateway is meant by an id, or by its whole name; any is by ""."""
+        return not wanted or lock_id(wanted) == ident or text.key(wanted) == text.key(self.name(ident)) != ""
+
+    def _demand_known(self, gateway: str) -> None:
+        """HostError unless it is the name or id of a gateway that is online."""
+        seen = sorted(set(self.info) | set(self.online))
+        ident = text.pick(
+            gateway if text.key(gateway) else "?",
+            seen,
+            lambda each: (each, self.name(each)),
+            self.title,
+            "a gateway",
+            "unknown_gateway",
+            "see `gatehouse gateway list`",
+        )
+        if not self.online.get(ident):
+            raise HostError("net", "gateway %s is not online" % self.title(ident), "check its light and its Wi-Fi")
 
     async def command(
         self,

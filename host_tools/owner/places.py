@@ -45,11 +45,30 @@ def records() -> Path:
     given = os.environ.get(RECORDS)
     if given:
         return Path(given)
+    return _data("records.db")
+
+
+def _data(name: str) -> Path:
+    """A file or folder of this program's data; of a simulated site's, or on the simulated air, another one."""
     book = os.environ.get(KEYS)
     if book and (Path(book).parent / _MARK).exists():
-        return Path(book).parent / "records.db"
+        return Path(book).parent / name
     own = own_records()
-    return own.parent / _SIMULATOR / own.name if os.environ.get(AIR) else own
+    return (own.parent / _SIMULATOR if os.environ.get(AIR) else own.parent) / name
+
+
+def exports() -> Path:
+    """The folder of files with secrets that no path was given for; made where it is missing, for its owner only.
+    Raises OSError."""
+    folder = _data("exports")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
+def gateways() -> Path:
+    """Names and ids of the gateways that were seen last, for the completion of a shell."""
+    return _data("gateways.json")
 
 
 def mark_simulated(folder: Path) -> None:
