@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 JOBS ?= 3
 WORKERS ?= 6
 
-.PHONY: demo test frozen soak faults mutate sim lint bench multitests clean setup
+.PHONY: demo test reference frozen soak faults mutate sim lint bench multitests clean setup
 
 setup: $(STAMP)
 
@@ -27,6 +27,10 @@ demo: $(STAMP)
 # Most of a system test's time is time on the air, so several share a core; tests/conftest.py says what runs when
 test: lint
 	@$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
+# docs/reference.md, from the code
+reference: $(STAMP)
+	@$(PY) -m host_tools.cli.reference > docs/reference.md
 
 # MicroPython with the firmware frozen in, 32 bits wide: system tests and heap stories on it
 FROZEN_TESTS := tests/system/test_unlock.py tests/system/test_jobs.py tests/system/test_records.py \

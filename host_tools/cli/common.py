@@ -199,7 +199,11 @@ def private_path(name: str) -> Path:
 
 
 def secret(what: str, again: bool = False) -> str:
-    """Ask for a secret without showing it; from a pipe, take one line of standard input."""
+    """Ask for a secret without showing it; from a pipe, take one line of standard input. For several locks, once."""
+    return options.once(what, lambda: _secret(what, again))
+
+
+def _secret(what: str, again: bool) -> str:
     if screen.asks():
         return str(screen.ask(what, is_secret=True, again=again))
     line = screen.read_line()

@@ -53,20 +53,20 @@ def info(via: Gateway, as_json: common.Json = False) -> None:
     common.show("gateway", run(work()), as_json)
 
 
-@time_app.command("get")
+@time_app.command("get", bulk=True)
 def time_get(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Read the lock's clock."""
     _show(lock, via, "time_get", as_json)
 
 
-@time_app.command("sync")
+@time_app.command("sync", bulk=True)
 def time_sync(lock: common.Lock, via: Change, as_json: common.Json = False) -> None:
     """Set the lock's clock right."""
     name, result = via.ask(lock, "time_sync")
     done(name, "has the right time", result, as_json)
 
 
-@autolock_app.command("get")
+@autolock_app.command("get", bulk=True)
 def autolock_get(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Read after how many seconds the lock locks itself."""
     _show(lock, via, "autolock_get", as_json)

@@ -218,7 +218,7 @@ def _card_of(lock: str, via: Gateway, whose: str) -> dict:
     raise HostError("refused", "the lock has no card of %s" % known.name, "see `gatehouse card list`", "not_found")
 
 
-@card_app.command("add")
+@card_app.command("add", bulk=True)
 def card_add(
     lock: common.Lock,
     via: Change,
@@ -275,7 +275,7 @@ def card_change(
     done(title, "has the card's new period", result, as_json)
 
 
-@card_app.command("delete")
+@card_app.command("delete", bulk=True)
 def card_delete(
     lock: common.Lock,
     via: Change,
@@ -314,7 +314,7 @@ def card_lost(
     done(title, "takes the card for found" if found else "refuses the card from here on", result, as_json)
 
 
-@card_app.command("list")
+@card_app.command("list", bulk=True)
 def card_list(
     lock: common.Lock,
     via: Gateway,
@@ -386,7 +386,7 @@ def fingerprint_clear(lock: common.Lock, via: Change, yes: Yes = False, as_json:
     _clear(lock, via, "fingerprint", yes, "delete all fingerprints of %s?", "knows no finger any more", as_json)
 
 
-@fingerprint_app.command("list")
+@fingerprint_app.command("list", bulk=True)
 def fingerprint_list(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Fingers that a lock knows."""
     title, items = _read(lock, via, "fingerprint")
@@ -453,7 +453,7 @@ def fob_clear(lock: common.Lock, via: Change, yes: Yes = False, as_json: common.
     _clear(lock, via, "fob", yes, "delete all fobs of %s?", "takes no fob any more", as_json)
 
 
-@fob_app.command("list")
+@fob_app.command("list", bulk=True)
 def fob_list(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Fobs that a lock takes."""
     title, items = _read(lock, via, "fob")

@@ -13,6 +13,7 @@ from host_tools.cli import (
     diagnose,
     ekeys,
     gateways,
+    groups,
     keys,
     locks,
     ownership,
@@ -53,8 +54,8 @@ def _main(
 
 
 app.command("pair")(locks.pair)
-app.command("import")(locks.hand_over)
-app.command("forget")(locks.forget)
+app.command("import", bulk=True)(locks.hand_over)
+app.command("forget", bulk=True)(locks.forget)
 app.command("scan")(ownership.scan)
 app.command("touch")(ownership.touch)
 app.command("delete")(ownership.delete)
@@ -63,15 +64,15 @@ app.command("rename")(ownership.rename)
 app.command("basics")(ownership.basics)
 app.command("import-credentials")(ownership.import_credentials)
 app.command("remote-unlock")(locks.remote_unlock)
-app.command("unlock")(control.unlock)
-app.command("lock")(control.lock)
-app.command("state")(control.state)
+app.command("unlock", opens=True)(control.unlock)
+app.command("lock", bulk=True)(control.lock)
+app.command("state", bulk=True)(control.state)
 app.command("info")(control.info)
 app.add_typer(keys.app, name="keys")
 app.add_typer(control.time_app, name="time")
-app.command("freeze")(settings.freeze)
-app.command("unfreeze")(settings.unfreeze)
-app.command("emergency-unlock")(settings.emergency_unlock)
+app.command("freeze", bulk=True)(settings.freeze)
+app.command("unfreeze", bulk=True)(settings.unfreeze)
+app.command("emergency-unlock", opens=True)(settings.emergency_unlock)
 app.add_typer(control.autolock_app, name="autolock")
 app.add_typer(passcodes.app, name="passcode")
 app.add_typer(passcodes.admin_app, name="admin-code")
@@ -82,12 +83,13 @@ app.add_typer(credentials.card_app, name="card")
 app.add_typer(settings.setting_app, name="setting")
 app.add_typer(settings.passage_app, name="passage")
 app.add_typer(ekeys.app, name="ekey")
-app.command("jobs")(control.jobs)
+app.command("jobs", bulk=True)(control.jobs)
 app.command("cancel")(control.cancel)
-app.command("records")(records.records)
-app.command("upload")(records.upload)
+app.command("records", bulk=True)(records.records)
+app.command("upload", bulk=True)(records.upload)
 app.command("diagnose")(diagnose.diagnose)
 app.add_typer(gateways.app, name="gateway")
+app.add_typer(groups.app, name="group")
 app.command("completion")(completion.completion)
 app.command("monitor")(control.monitor)
 app.command("provision")(boards.provision)

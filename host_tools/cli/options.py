@@ -1,5 +1,6 @@
 """Groups of options that many commands have: a command takes a group as one parameter, `App` gives it the options."""
 
+import contextvars
 import dataclasses
 import functools
 import inspect
@@ -11,10 +12,13 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
+from typer.models import ArgumentInfo
 
 from host_tools import screen
-from host_tools.cli import ending
+from host_tools.cli import ending, statuses
 from host_tools.errors import HostError
+from host_tools.owner import groups
+from host_tools.owner.keybook import Entry
 
 
 @dataclasses.dataclass
@@ -23,6 +27,24 @@ class OptionGroup:
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, errors too, and nothing else")]
+
+
+All = Annotated[bool, typer.Option("--all", help="Every lock of the key book, one after the other")]
+Group = Annotated[str, typer.Option("--group", help="The locks of this group (`gatehouse group list`)")]
+Sure = Annotated[bool, typer.Option("--yes", help="Do not ask before several doors are opened")]
+
+# Within a command over several locks: what was asked for, or made up, once for all
+_answers: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("answers", default=None)
+
+
+def once(what: str, make: Callable[[], str]) -> str:
+    """What `make` gives; for several locks it is called once."""
+    known = _answers.get()
+    if known is None:
+        return make()
+    if what not in known:
+        known[what] = make()
+    return known[what]
 
 
 class Root(TyperGroup):
@@ -67,11 +89,12 @@ class App(typer.Typer):
     def __init__(self, **options: Any) -> None:
         super().__init__(context_settings={"help_option_names": ["-h", "--help"]}, **options)
 
-    def command(self, *args: Any, **options: Any) -> Callable:
+    def command(self, *args: Any, bulk: bool = False, opens: bool = False, **options: Any) -> Callable:
+        """As Typer's. `bulk`: also for several locks, by --all and --group; one that `opens` doors asks first then."""
         register = super().command(*args, **options)
 
         def decorate(function: Callable) -> Callable:
-            register(_spread(function))
+            register(_spread(function, bulk or opens, opens))
             return function
 
         return decorate
@@ -81,7 +104,7 @@ def _parameter(name: str, default: Any, annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _spread(function: Callable) -> Callable:
+def _spread(function: Callable, bulk: bool = False, opens: bool = False) -> Callable:
     """`function` as Typer wants it: the fields of each option group in place of the group."""
     hints = get_type_hints(function, include_extras=True)
     groups = {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, OptionGroup)}
@@ -93,6 +116,11 @@ def _spread(function: Callable) -> Callable:
     for group in groups.values():
         kinds = get_type_hints(group, include_extras=True)
         parameters += [_parameter(each.name, each.default, kinds[each.name]) for each in dataclasses.fields(group)]
+    if bulk:
+        first = next(at for at, each in enumerate(parameters) if each.name == "lock")
+        parameters[first] = _parameter("lock", "", hints["lock"])
+        parameters += [_parameter("all_", False, All), _parameter("group", "", Group)]
+        parameters += [_parameter("is_sure", False, Sure)] if opens else []
     if "as_json" not in own:
         parameters.append(_parameter("as_json", False, Json))
 
@@ -103,16 +131,75 @@ def _spread(function: Callable) -> Callable:
             values[name] = group(**{each.name: values.pop(each.name) for each in dataclasses.fields(group)})
         values.pop("no_wait", None)
         as_json = values["as_json"] if "as_json" in own else values.pop("as_json")
-        with screen.for_machines(as_json) as made, ending.orderly(ctx.info_name):
-            try:
-                result = function(**values)
-            except typer.Exit as end:
-                if made is not None and end.exit_code and made.error is None and not made.kept:
-                    made.error = HostError("cancelled", "not done").to_json()
-                raise
-            if made is not None and result is not None:
-                made.kept.append(result)
+        several = None
+        if bulk:
+            chosen, sure = (values.pop("all_"), values.pop("group")), values.pop("is_sure", not opens)
+            with screen.for_machines(as_json and any(chosen)), ending.orderly(ctx.info_name):
+                several = _locks(values, positional, *chosen, sure)
+                screen.is_streaming()
+        if several is None:
+            _run(function, ctx.info_name, values, as_json)
+            return
+        token = _answers.set({})
+        try:
+            raise typer.Exit(_run_each(function, ctx.info_name, values, as_json, several))
+        finally:
+            _answers.reset(token)
 
+    positional = [each for each in own if _is_argument(hints[each])]
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {each.name: each.annotation for each in parameters}
     return call
+
+
+def _is_argument(hint: Any) -> bool:
+    return any(isinstance(each, ArgumentInfo) for each in getattr(hint, "__metadata__", ()))
+
+
+def _run(function: Callable, command: str | None, values: dict, as_json: bool, lock: dict | None = None) -> None:
+    """One command, or its part for one of several locks."""
+    with screen.for_machines(as_json, lock, lock is not None) as made, ending.orderly(command):
+        try:
+            result = function(**values)
+        except typer.Exit as end:
+            if made is not None and end.exit_code and made.error is None and not made.kept:
+                made.error = HostError("cancelled", "not done").to_json()
+            raise
+        if made is not None and result is not None:
+            made.kept.append(result)
+
+
+def _run_each(function: Callable, command: str | None, values: dict, as_json: bool, locks: list[Entry]) -> int:
+    """The same for several locks -> the status of the first that failed. An interruption ends it."""
+    status = 0
+    for entry in locks:
+        try:
+            _run(function, command, {**values, "lock": entry.id}, as_json, {"lock": entry.id, "name": entry.name})
+        except typer.Exit as end:
+            status = status or end.exit_code
+            if end.exit_code == statuses.STOPPED:
+                return end.exit_code
+    return status
+
+
+def _locks(values: dict, positional: list[str], is_all: bool, group: str, is_sure: bool) -> list[Entry] | None:
+    """The locks of --all or --group; None for one lock by its name. Arguments after the lock's move up. HostError."""
+    if not (is_all or group):
+        if not values["lock"]:
+            raise HostError("bad_request", "an empty name is not the name of a lock", "give a name, --all or --group")
+        return None
+    if is_all and group:
+        raise HostError("bad_request", "--all or --group, not both")
+    given = [values[name] for name in positional if values[name]]
+    if len(given) == len(positional):
+        raise HostError("bad_request", "a lock's name beside --all or --group", "leave one of them out")
+    values |= dict(zip(positional[1:], given, strict=False))
+    from host_tools.cli import common
+
+    known = common.key_book().entries()
+    wanted = groups.members(known, group) if group else known
+    if not wanted:
+        raise HostError("unknown_lock", "there are no locks in the key book", "see `gatehouse keys list`")
+    if not is_sure and len(wanted) > 1:
+        screen.confirm("open %d doors: %s?" % (len(wanted), ", ".join(each.name for each in wanted)), abort=True)
+    return wanted

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from host_tools import screen, text
-from host_tools.cli import common, ending, times
+from host_tools.cli import common, ending, options, times
 from host_tools.cli.common import err, key_book, out, reporting
 from host_tools.cli.options import App
 from host_tools.cli.reach import Change, Gateway, done, target
@@ -37,7 +37,7 @@ def _read_code(generate: int, short: bool, what: str = "passcode") -> str:
     if generate:
         if not 6 <= generate <= 9:
             raise HostError("bad_request", "--generate takes 6 to 9 digits")
-        return codes.random_code(generate)
+        return options.once(what, lambda: codes.random_code(generate))
     return codes.check(common.secret(what, again=screen.asks()), short)
 
 
@@ -109,7 +109,7 @@ def _recurring(days: str, opens: str, hours: str) -> dict:
     return {"days": word, "from_min": begin, "hours": count}
 
 
-@app.command("add")
+@app.command("add", bulk=True)
 def add(
     lock: common.Lock,
     via: Change,
@@ -232,7 +232,7 @@ def change(
     done(title, "changed the passcode", result, as_json)
 
 
-@app.command("delete")
+@app.command("delete", bulk=True)
 def delete(lock: common.Lock, via: Change, whose: Whose = "", mark: Mark = None, as_json: common.Json = False) -> None:
     """Delete a passcode: by name, by mark, or by its digits, which are asked for or read from standard input."""
     with reporting():
@@ -262,7 +262,7 @@ def delete(lock: common.Lock, via: Change, whose: Whose = "", mark: Mark = None,
     _warn_of_prefixes(entry, code, known, True)
 
 
-@app.command("clear")
+@app.command("clear", bulk=True)
 def clear(
     lock: common.Lock, via: Change, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False
 ) -> None:
@@ -284,7 +284,7 @@ def reset(
     done(name, "has no passcodes, and no old one will do", result)
 
 
-@app.command("list")
+@app.command("list", bulk=True)
 def list_(
     lock: common.Lock,
     via: Gateway,

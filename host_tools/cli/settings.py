@@ -23,7 +23,7 @@ def _value(text: str) -> bool | int | str:
     return int(text) if text.lstrip("-").isdigit() else text
 
 
-@setting_app.command("get")
+@setting_app.command("get", bulk=True)
 def setting_get(
     lock: common.Lock,
     via: Gateway,
@@ -81,7 +81,7 @@ def _windows_left(title: str, result: dict) -> None:
     done(title, "has %s passage windows" % (len(left) if left else "no"), result)
 
 
-@passage_app.command("list")
+@passage_app.command("list", bulk=True)
 def passage_list(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """The lock's passage windows."""
     title, result = via.ask(lock, "passage_list")
@@ -95,7 +95,7 @@ def passage_list(lock: common.Lock, via: Gateway, as_json: common.Json = False) 
     out.print(table if items else "%s has no passage windows" % title)
 
 
-@passage_app.command("add")
+@passage_app.command("add", bulk=True)
 def passage_add(
     lock: common.Lock, via: Change, days: times.Days = "", hours: times.Hours = "", date: Date = ""
 ) -> None:
@@ -106,7 +106,7 @@ def passage_add(
     _windows_left(title, result)
 
 
-@passage_app.command("delete")
+@passage_app.command("delete", bulk=True)
 def passage_delete(
     lock: common.Lock, via: Change, days: times.Days = "", hours: times.Hours = "", date: Date = ""
 ) -> None:
@@ -117,7 +117,7 @@ def passage_delete(
     _windows_left(title, result)
 
 
-@passage_app.command("clear")
+@passage_app.command("clear", bulk=True)
 def passage_clear(lock: common.Lock, via: Change) -> None:
     """Delete all windows."""
     title, result = via.ask(lock, "passage_clear")

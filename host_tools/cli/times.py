@@ -80,7 +80,7 @@ def read_moment(text: str, base_s: float | None = None, where: Where = computers
             iso = _iso(words, where, is_past)
             datetime.fromisoformat(iso)
             found = zones.read_local(iso, where())
-        if not dates.UNIX_2000 <= found < dates.UNIX_2100:
+        if found >= dates.UNIX_2100 or (later is None and found < dates.UNIX_2000):
             raise ValueError
         return found
     except (ValueError, OverflowError, OSError):

@@ -387,7 +387,7 @@ def merged(known: Entry, found: Found) -> Entry:
         raise HostError("refused", text_, "the key book keeps its own")
     values = dict(vars(known))
     if known.aes != new.aes:
-        values = dict(vars(new), name=known.name, earlier={**vars(known), "earlier": None})
+        values = dict(vars(new), name=known.name, groups=known.groups, earlier={**vars(known), "earlier": None})
         return Entry(**values)
     for name in found.given - {"name", "zone_said", *OWN_LISTS}:
         if name in ("zone", "zone_rule") and known.zone_rule and "zone_said" not in found.given:

@@ -67,6 +67,7 @@ class Entry:
     erase_code: str = ""
     ekeys: list[dict] = field(default_factory=list)
     flag_pos: int = 0
+    groups: list[str] = field(default_factory=list)  # `groups`' own: names of those that the lock is in
 
     def __post_init__(self) -> None:
         digits = lock_id(self.mac) if isinstance(self.mac, str) else ""

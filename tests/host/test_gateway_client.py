@@ -89,7 +89,7 @@ def test_unlocking_expires_by_itself():
 
 def test_several_gateways_must_be_told_apart_and_unknown_locks_named():
     async def work(gateways, _asked, _broker):
-        assert (await refusal(gateways.choose())).todo == "choose one with --gateway"
+        assert (await refusal(gateways.choose())).todo == "choose one with --gateway NAME"
         assert await gateways.choose(OTHER) == OTHER
         err = await refusal(gateways.choose(lock="000000000000", wait_s=0.3))
         assert err.code == "unknown_lock"

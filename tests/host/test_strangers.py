@@ -223,7 +223,7 @@ def run(command, input="1\n"):
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         where = traceback.extract_tb(result.exception.__traceback__)[-1]
         raise AssertionError("%s: %r at %s:%s" % (command, result.exception, where.filename, where.lineno))
-    assert all(text.is_safe(sign) or sign == "\n" for sign in result.output), result.output
+    assert all(text.is_safe(sign) or sign in "\n\t" for sign in result.output), result.output
     return result
 
 
