@@ -28,6 +28,7 @@ from host_tools.errors import HostError
 from host_tools.text import is_safe, printable
 
 _MAX_CELL = 200  # characters; a stranger's million is cut
+_KEY = re.compile(r"\x1b[\[O][0-9]*[A-Za-z~]|[a-zA-Z ]")  # as terminals send them
 _NOT_ASCII = re.compile("[^\x00-\x7e]")
 
 
@@ -52,8 +53,12 @@ class Table(rich.table.Table):
             *headings, title=None if title is None else printable(title, _MAX_CELL), title_justify="left", **options
         )
         self.texts: list[list[str]] = []  # of the cells, by row
+        self._added: list[tuple[Any, Any]] = []
+        self._measured: list[list[str]] | None = None  # of the table that this one is a part of
+        self._options = options
 
     def add_row(self, *cells: Any, style: Any = None, end_section: bool = False) -> None:
+        self._added.append((cells, style))
         shown = [_cell(each) for each in cells]
         self.texts.append([each.plain if isinstance(each, Text) else str(each) for each in shown])
         super().add_row(*shown, style=style, end_section=end_section)
@@ -67,9 +72,19 @@ class Table(rich.table.Table):
         head = [self.headings] if self.show_header else []
         return ["\t".join(cells) for cells in [*head, *self.texts]]
 
+    def part(self, first: int, count: int) -> "Table":
+        """Some of the rows, in columns as wide as those of the whole."""
+        made = Table(*self.headings, title=None if self.title is None else str(self.title), **self._options)
+        made._measured = self.texts
+        for cells, style in self._added[first : first + count]:
+            made.add_row(*cells, style=style)
+        return made
+
     def fitted(self, room: int) -> list[ConsoleRenderable]:
         """This table with columns that fit `room`, as `layout` says; else its rows one below the other."""
-        columns = [list(each) for each in zip(*self.texts, strict=False)] or [[] for _ in self.columns]
+        columns = [list(each) for each in zip(*(self._measured or self.texts), strict=False)] or [
+            [] for _ in self.columns
+        ]
         kinds = [
             "fixed" if layout.is_fixed(cells) else "name" if layout.is_name(heading, cells) else "words"
             for heading, cells in zip(self.headings, columns, strict=False)
@@ -247,11 +262,21 @@ class Screen:
 
     @contextlib.contextmanager
     def live(self, view: Table) -> Iterator[Callable[[Table], None]]:
-        """A table that stays and changes on a terminal -> what shows it anew; elsewhere nothing of it is drawn."""
+        """A table that stays and changes on a terminal -> what shows it anew; elsewhere nothing of it is drawn. What is
+        longer than the screen scrolls, by the arrows, page keys, Home and End."""
         self._prepare()
         options: Any = {"console": self._console, "auto_refresh": False, "transient": not self.is_terminal}
-        with rich.live.Live(Group(*view.fitted(self._console.width)), **options) as drawn:
-            yield lambda table: drawn.update(Group(*table.fitted(self._console.width)), refresh=self.is_terminal)
+        with _keys(self.is_terminal) as pressed:
+            scroll = _Scroll()
+            first = Group(*scroll.view(view, self._console.width, self._console.height))
+            with rich.live.Live(first, **options) as drawn:
+
+                def draw(table: Table) -> None:
+                    scroll.move(pressed(), len(table.texts))
+                    shown = scroll.view(table, self._console.width, self._console.height)
+                    drawn.update(Group(*shown), refresh=self.is_terminal)
+
+                yield draw
 
     def _prepare(self) -> None:
         """What the stream's encoding lacks is written as an escape. $COLUMNS counts as it is now."""
@@ -261,6 +286,63 @@ class Screen:
         columns = os.environ.get("COLUMNS", "")
         if columns.isdigit():
             self._console.width = int(columns)
+
+
+class _Scroll:
+    """Which rows of a long table are on the screen."""
+
+    def __init__(self) -> None:
+        self._first = 0
+        self._page = 1
+
+    def move(self, keys: str, total: int) -> None:
+        """As keys say: arrows, j and k, page keys, blank and b, Home and End, g and G."""
+        for key in _KEY.findall(keys):
+            far = {"A": -1, "k": -1, "B": 1, "j": 1, "6~": self._page, " ": self._page}
+            far |= {"5~": -self._page, "b": -self._page, "H": -total, "1~": -total, "g": -total}
+            far |= {"F": total, "4~": total, "G": total}
+            self._first += far.get(key.removeprefix("\x1b[").removeprefix("\x1bO"), 0)
+            self._first = max(0, min(self._first, total - self._page))
+
+    def view(self, table: Table, width: int, height: int) -> list[ConsoleRenderable]:
+        """The rows that fit, and where they are among all."""
+        total = len(table.texts)
+        around = 5 if table.title is None else 6  # headings, borders, and the line below
+        self._page = max(1, min(total, height - around))
+        if total <= self._page:
+            return table.fitted(width)
+        self._first = max(0, min(self._first, total - self._page))
+        where = "%d to %d of %d; arrows and page keys scroll" % (self._first + 1, self._first + self._page, total)
+        return [*table.part(self._first, self._page).fitted(width), Text(where, "dim")]
+
+
+@contextlib.contextmanager
+def _keys(is_terminal: bool) -> Iterator[Callable[[], str]]:
+    """A function that gives the keys pressed since it was last called; "" where there is no keyboard."""
+    if not (is_terminal and asks()):
+        yield lambda: ""
+        return
+    import select
+    import termios
+    import tty
+
+    handle = sys.stdin.fileno()
+    before = termios.tcgetattr(handle)
+
+    def pressed() -> str:
+        found = b""
+        while select.select([handle], [], [], 0)[0]:
+            more = os.read(handle, 1024)
+            if not more:
+                break
+            found += more
+        return found.decode("ascii", "replace")
+
+    try:
+        tty.setcbreak(handle)
+        yield pressed
+    finally:
+        termios.tcsetattr(handle, termios.TCSADRAIN, before)
 
 
 out = Screen()

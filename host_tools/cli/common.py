@@ -7,9 +7,10 @@ import asyncio
 import contextlib
 import functools
 import os
+import re
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,12 +18,14 @@ import typer
 
 from firmware.lib.errors import FirmwareError
 from host_tools import screen
-from host_tools.cli import completion, ending, options
+from host_tools.cli import completion, ending, shared
 from host_tools.errors import HostError
 from host_tools.owner import places, zones
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.screen import Table, err, out, styled
 from host_tools.text import decoded
+
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z")  # as gateways publish times
 
 Lock = Annotated[
     str,
@@ -31,7 +34,7 @@ Lock = Annotated[
     ),
 ]
 Zone = Annotated[str, typer.Option("--zone", help="Time zone of the lock: Europe/Berlin, UTC+2, here")]
-Json = options.Json
+Json = shared.Json
 
 
 def fail(error: HostError | FirmwareError) -> typer.Exit:
@@ -200,7 +203,7 @@ def private_path(name: str) -> Path:
 
 def secret(what: str, again: bool = False) -> str:
     """Ask for a secret without showing it; from a pipe, take one line of standard input. For several locks, once."""
-    return options.once(what, lambda: _secret(what, again))
+    return shared.once(what, lambda: _secret(what, again))
 
 
 def _secret(what: str, again: bool) -> str:
@@ -212,28 +215,30 @@ def _secret(what: str, again: bool) -> str:
     return line
 
 
-def show(title: str, values: dict, as_json: bool = False) -> None:
-    """A result: a small table for people, or JSON."""
+def show(title: str, values: dict, as_json: bool = False, zone: tzinfo | None = None) -> None:
+    """A result: a small table for people, or JSON. Times are those of `zone` (`zone_of` a lock), or this computer's."""
     if as_json:
         out.print_json(data=values)
         return
     table = Table(title=title, show_header=False, box=None)
     for key, value in values.items():
-        table.add_row(styled((str(key), "dim")), _text(key, value))
+        table.add_row(styled((str(key), "dim")), _text(key, value, zone))
     out.print(table)
 
 
-def _text(key: str, value: Any) -> str:
+def _text(key: str, value: Any, zone: tzinfo | None = None) -> str:
     if value is None:
         return "unknown"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return ", ".join("%s %s" % (name, _text(name, part)) for name, part in value.items())
+        return ", ".join("%s %s" % (name, _text(name, part, zone)) for name, part in value.items())
     if isinstance(value, list):
-        return ", ".join(_text(key, part) for part in value) or "none"
+        return ", ".join(_text(key, part, zone) for part in value) or "none"
     if key in ("ts", "at", "until", "paired_at") and isinstance(value, (int, float)) and value > 1_000_000_000:
-        return when(value)
+        return when(value, zone)
+    if isinstance(value, str) and _UTC.fullmatch(value):
+        return local(value, zone)
     return str(value)
 
 
@@ -264,7 +269,4 @@ def when(unix_s: float, zone: tzinfo | None = None) -> str:
 
 def local(text: str, zone: tzinfo | None = None) -> str:
     """ISO 8601 in UTC, as gateways publish it, as `when`; anything else as it is."""
-    try:
-        return when(datetime.fromisoformat(text).timestamp(), zone)
-    except (ValueError, OverflowError):
-        return text
+    return zones.shown(text, zone)

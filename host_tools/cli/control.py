@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from host_tools import screen
 from host_tools.cli import common
 from host_tools.cli.common import out, run
 from host_tools.cli.options import App
 from host_tools.cli.reach import Broker, Change, Gateway, done
 from host_tools.errors import HostError
 from host_tools.gateway.monitor import Monitor
-from host_tools.owner import names
+from host_tools.owner import names, zones
 from host_tools.screen import Table
 
 time_app = App(no_args_is_help=True, help="The lock's clock.")
@@ -33,7 +34,7 @@ def lock(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
 
 def _show(lock: str, via: Gateway, op: str, as_json: bool) -> None:
     name, result = via.ask(lock, op)
-    common.show(name, result if as_json else result.get("data") or {}, as_json)
+    common.show(name, result if as_json else result.get("data") or {}, as_json, common.zone_of(lock))
 
 
 def state(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
@@ -117,8 +118,13 @@ def cancel(
         out.print("%s: %s is given up, but it may have been done already: look at the lock" % (name, ident))
 
 
-def monitor(via: Broker, seconds: Annotated[float, typer.Option("--seconds", help="End by itself")] = 0) -> None:
-    """Live table of all locks and a line per event; Ctrl-C ends it."""
+def monitor(
+    via: Broker,
+    seconds: Annotated[float, typer.Option("--seconds", help="End by itself")] = 0,
+    as_json: common.Json = False,
+) -> None:
+    """Live table of all locks and a line per event; arrows and page keys scroll, Ctrl-C ends it. With --json a line per
+    message."""
     try:
         entries = common.key_book().entries()
     except HostError:
@@ -127,8 +133,12 @@ def monitor(via: Broker, seconds: Annotated[float, typer.Option("--seconds", hel
     async def work() -> None:
         async with via.connect() as gateways:
             whose = {each.id: names.Names(each) for each in entries}
-            view = Monitor(gateways, {each.id: each.name for each in entries}, whose)
+            where = {each.id: zones.of(each) for each in entries}
+            tell = out.print_json_line if as_json else None
+            view = Monitor(gateways, {each.id: each.name for each in entries}, whose, where, tell)
             await gateways.watch(("availability", "state", "event"), view.receive)
-            await view.show(out, time.monotonic() + seconds if seconds else None)
+            await view.show(screen.err if as_json else out, time.monotonic() + seconds if seconds else None)
 
+    if as_json:
+        screen.is_streaming()
     run(work())

@@ -1,6 +1,5 @@
 """Groups of options that many commands have: a command takes a group as one parameter, `App` gives it the options."""
 
-import contextvars
 import dataclasses
 import functools
 import inspect
@@ -15,7 +14,7 @@ from typer.exceptions import TyperException
 from typer.models import ArgumentInfo
 
 from host_tools import screen
-from host_tools.cli import ending, statuses
+from host_tools.cli import common, ending, shared, statuses
 from host_tools.errors import HostError
 from host_tools.owner import groups
 from host_tools.owner.keybook import Entry
@@ -26,25 +25,9 @@ class OptionGroup:
     """Base of the dataclasses whose fields are options."""
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, errors too, and nothing else")]
-
-
 All = Annotated[bool, typer.Option("--all", help="Every lock of the key book, one after the other")]
 Group = Annotated[str, typer.Option("--group", help="The locks of this group (`gatehouse group list`)")]
 Sure = Annotated[bool, typer.Option("--yes", help="Do not ask before several doors are opened")]
-
-# Within a command over several locks: what was asked for, or made up, once for all
-_answers: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("answers", default=None)
-
-
-def once(what: str, make: Callable[[], str]) -> str:
-    """What `make` gives; for several locks it is called once."""
-    known = _answers.get()
-    if known is None:
-        return make()
-    if what not in known:
-        known[what] = make()
-    return known[what]
 
 
 class Root(TyperGroup):
@@ -122,7 +105,7 @@ def _spread(function: Callable, bulk: bool = False, opens: bool = False) -> Call
         parameters += [_parameter("all_", False, All), _parameter("group", "", Group)]
         parameters += [_parameter("is_sure", False, Sure)] if opens else []
     if "as_json" not in own:
-        parameters.append(_parameter("as_json", False, Json))
+        parameters.append(_parameter("as_json", False, shared.Json))
 
     @functools.wraps(function)
     def call(ctx: typer.Context, **values: Any) -> Any:
@@ -140,11 +123,8 @@ def _spread(function: Callable, bulk: bool = False, opens: bool = False) -> Call
         if several is None:
             _run(function, ctx.info_name, values, as_json)
             return
-        token = _answers.set({})
-        try:
+        with shared.for_several():
             raise typer.Exit(_run_each(function, ctx.info_name, values, as_json, several))
-        finally:
-            _answers.reset(token)
 
     positional = [each for each in own if _is_argument(hints[each])]
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -194,8 +174,6 @@ def _locks(values: dict, positional: list[str], is_all: bool, group: str, is_sur
     if len(given) == len(positional):
         raise HostError("bad_request", "a lock's name beside --all or --group", "leave one of them out")
     values |= dict(zip(positional[1:], given, strict=False))
-    from host_tools.cli import common
-
     known = common.key_book().entries()
     wanted = groups.members(known, group) if group else known
     if not wanted:

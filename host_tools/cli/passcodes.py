@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from host_tools import screen, text
-from host_tools.cli import common, ending, options, times
+from host_tools.cli import common, ending, shared, times
 from host_tools.cli.common import err, key_book, out, reporting
 from host_tools.cli.options import App
 from host_tools.cli.reach import Change, Gateway, done, target
@@ -37,7 +37,7 @@ def _read_code(generate: int, short: bool, what: str = "passcode") -> str:
     if generate:
         if not 6 <= generate <= 9:
             raise HostError("bad_request", "--generate takes 6 to 9 digits")
-        return options.once(what, lambda: codes.random_code(generate))
+        return shared.once(what, lambda: codes.random_code(generate))
     return codes.check(common.secret(what, again=screen.asks()), short)
 
 

@@ -184,6 +184,9 @@ async def _fetch(store: RecordStore, ident: str, name: str, whose: names.Names, 
         if follow:
             async for item in inflow.items():
                 who = whose.of(item.get("method"), item.get("who"))
+                if screen.documents() is not None:
+                    out.print_json_line({"lock": ident, "name": who, **item})
+                    continue
                 out.print("%s  %s  %s  %s" % (_when(item, common.zone_of(ident)), name, words(item.get("type")), who))
 
 

@@ -9,9 +9,7 @@ from typing import Any
 
 import typer.main
 
-from firmware.gateway.operations import settings as lock_settings
 from firmware.gateway.settings import TABLE
-from firmware.system.config import REQUIRED
 from host_tools.cli import statuses, times
 from host_tools.cli.main import app
 from host_tools.screen import out
@@ -68,6 +66,11 @@ SETTINGS = {
     "linger_ms": "a link stays up so long after its last command",
 }
 
+LOCK_SETTINGS = (
+    "direction door_alarm_s lamp_s language lockout_s passage_auto_unlock passcode_display privacy reset_button sound "
+    "tamper volume wrong_limit"
+)
+
 _TOP = """# Reference of the command line
 
 Made from the code by `make reference`; a test compares it.
@@ -112,17 +115,20 @@ def page() -> str:
     lines += ["| `%s` | %s |" % row for row in VARIABLES.items()]
     lines += ["", "## Settings of a gateway", "", "| setting | default | unit | meaning |", "|---|---|---|---|"]
     for each in TABLE._settings:
-        default = "has to be given" if each.default is REQUIRED else "`%s`" % each.default if each.default != "" else ""
+        default = "`%s`" % each.default if isinstance(each.default, str | int) else "has to be given"
+        default = "" if each.default == "" else default
         lines.append("| `%s` | %s | %s | %s |" % (each.name, default, each.unit, SETTINGS[each.name]))
-    lines += ["", "## Settings of a lock", "", "`gatehouse setting get`, `set`: " + ", ".join(_of_locks()) + ".", ""]
+    lines += [
+        "",
+        "## Settings of a lock",
+        "",
+        "`gatehouse setting get`, `set`: " + ", ".join("`%s`" % name for name in LOCK_SETTINGS.split()) + ".",
+        "",
+    ]
     lines += ["## Commands", "", "Every command also has `-h`, `--help` and `--json`."]
     for words, command in commands(typer.main.get_command(app)):
         lines += ["", *_about(words, command)]
     return "\n".join(lines) + "\n"
-
-
-def _of_locks() -> list[str]:
-    return ["`%s`" % name for name in sorted(lock_settings._TABLE)]
 
 
 def _about(words: str, command: Any) -> Iterator[str]:

@@ -5,10 +5,13 @@ Owns what is shown; messages come from `client`.
 
 import asyncio
 import time
+from collections.abc import Callable
+from datetime import tzinfo
 
 from host_tools.gateway import payloads
 from host_tools.gateway.client import Gateways
 from host_tools.gateway.record_words import is_alarm, words
+from host_tools.owner import zones
 from host_tools.owner.names import Names
 from host_tools.screen import Screen, Table, styled
 
@@ -24,9 +27,19 @@ _REACH = {True: ("online", "green"), False: ("offline", "red"), None: ("unknown"
 
 
 class Monitor:
-    """`receive` gets messages, `show` draws until cancelled or until a time. `whose`: names of credentials, by lock."""
+    """`receive` gets messages, `show` draws until cancelled or until a time. `whose`: names of credentials, by lock;
+    `zones_of` the locks' zones; `on_message` gets what arrives, for programs."""
 
-    def __init__(self, gateways: Gateways, names: dict[str, str], whose: dict[str, Names] | None = None) -> None:
+    def __init__(
+        self,
+        gateways: Gateways,
+        names: dict[str, str],
+        whose: dict[str, Names] | None = None,
+        zones_of: dict[str, tzinfo | None] | None = None,
+        on_message: Callable[[dict], None] | None = None,
+    ) -> None:
+        self._zones = zones_of or {}
+        self._on_message = on_message
         self._gateways = gateways
         self._names = dict(names)
         self._whose = whose or {}
@@ -38,14 +51,20 @@ class Monitor:
         """One message of a lock's availability, state or event topic; anything unreadable is passed over."""
         if leaf == "availability":
             self._online[gateway, lock] = text == "online"
+            self._pass_on(gateway, lock, leaf, {"availability": text})
             return
         value = self._gateways.reader.message(text, payloads.STATE if leaf == "state" else payloads.EVENT)
         if value is None:
             return
+        self._pass_on(gateway, lock, leaf, value)
         if leaf == "state":
             self._locks[gateway, lock] = value
         elif len(self._lines) < _MAX_LINES:
-            self._lines.append(event_line(self._name(lock), value, self._whose.get(lock)))
+            self._lines.append(event_line(self._name(lock), value, self._whose.get(lock), self._zones.get(lock)))
+
+    def _pass_on(self, gateway: str, lock: str, leaf: str, value: dict) -> None:
+        if self._on_message:
+            self._on_message({"gateway": gateway, "lock": lock, "name": self._name(lock), "kind": leaf, **value})
 
     def _name(self, lock: str) -> str:
         for info in self._gateways.info.values():
@@ -64,14 +83,14 @@ class Monitor:
             last = state.get("last") or {}
             table.add_row(
                 self._name(lock),
-                gateway,
+                self._gateways.name(gateway) or gateway,
                 styled(_REACH[online]),
                 bolt(state, online),
                 _word(state.get("door")) if online else "",
                 _word(state.get("battery"), "%s %%"),
                 _word(state.get("rssi"), "%s dBm"),
                 " ".join(str(last[part]) for part in ("method", "who") if last.get(part) is not None),
-                _word(state.get("ts")),
+                _moment(state.get("ts"), self._zones.get(lock)),
             )
         return table
 
@@ -90,14 +109,16 @@ class Monitor:
             console.print("%d messages or members of messages could not be read" % self._gateways.reader.dropped)
 
 
-def event_line(lock: str, event: dict, whose: Names | None = None) -> tuple[str, str | None]:
-    """One event in words, and its style: an alarm stands out. `lock` is its name."""
+def event_line(
+    lock: str, event: dict, whose: Names | None = None, where: tzinfo | None = None
+) -> tuple[str, str | None]:
+    """One event in words, and its style: an alarm stands out. `lock` is its name, `where` its zone."""
     method, who = event.get("method"), event.get("who")
     type = event.get("type")
     kind = event.get("event_type") or "event"
     text = words(type) if type is not None else _EVENTS.get(str(method), "%s %s" % (kind, method or ""))
     name = (whose or Names(None)).of(method, who)
-    line = "  ".join(part.strip() for part in (str(event.get("ts") or ""), lock, text, name) if part.strip())
+    line = "  ".join(part.strip() for part in (_moment(event.get("ts"), where), lock, text, name) if part.strip())
     alarming = event.get("event_type") == "alarm" or is_alarm(type)
     return line, "bold red" if alarming else None
 
@@ -118,6 +139,11 @@ def bolt(state: dict, online: bool | None) -> str:
     if not online:
         return "unknown (was %s)" % (word,)
     return "%s (assumed)" % (word,) if state.get("assumed") else str(word)
+
+
+def _moment(ts: object, where: tzinfo | None) -> str:
+    """ISO 8601 in UTC as the time at the lock, with its zone."""
+    return "" if ts is None else zones.shown(str(ts), where)
 
 
 def _word(value: object, form: str = "%s") -> str:

@@ -276,6 +276,14 @@ def when(unix_s: float, where: tzinfo | None = None, form: str = "%Y-%m-%d %H:%M
     return "%s %s" % (found.strftime(form), found.tzname())
 
 
+def shown(text: str, where: tzinfo | None = None) -> str:
+    """ISO 8601 in UTC, as gateways publish it, as `when`; anything else as it is."""
+    try:
+        return when(datetime.fromisoformat(text).timestamp(), where)
+    except (ValueError, OverflowError):
+        return text
+
+
 def read_local(text: str, where: tzinfo | None = None) -> int:
     """ISO 8601, by the clock of the zone (as `local`) where it names no offset itself -> Unix seconds. ValueError."""
     found = datetime.fromisoformat(text)

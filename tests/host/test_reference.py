@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+from firmware.gateway.operations import settings as lock_settings
 from firmware.gateway.settings import TABLE
 from host_tools.cli import reference, statuses
 from tests.micropython import ROOT
@@ -29,4 +30,5 @@ def test_every_variable_of_the_sources_is_named():
 def test_every_setting_and_status_is_named():
     page = PAGE.read_text()
     assert {each.name for each in TABLE._settings} == set(reference.SETTINGS)
+    assert set(lock_settings._TABLE) == set(reference.LOCK_SETTINGS.split())
     assert all("`%s`" % code in page for code in statuses.BY_CODE)
