@@ -25,6 +25,7 @@ MEANING = {
 _BY_STATUS = {
     DONE: "ok",
     FAILED: "refused auth unsupported forbidden remote_unlock_disabled cancelled conflict retained rate_limited "
+    "bad_signature unknown_issuer stale_nonce replayed "
     "protocol internal",
     USAGE: "bad_request usage unknown_lock not_found unknown_name unknown_gateway no_zone config",
     AWAY: "not_near busy link link_timeout expired no_clock",
