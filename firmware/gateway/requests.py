@@ -144,7 +144,7 @@ class Request:
             if not isinstance(payload, str):
                 payload = payload.decode()
             payload = envelope.sign(issuer.key, topic, payload)
-        self._answers.outgoing.publish(topic, payload, False, is_low_priority)
+        self._answers.outgoing.publish(topic, payload, False, is_low_priority or self.is_second_class)
 
     def passed_ms(self):
         """Since the request came; None for one that came before the last start, or so long ago that ticks wrap."""
