@@ -18,6 +18,7 @@ import json
 from firmware.gateway.admission import RESERVE, SIGNED, UNSIGNED, Rate, Refusal
 from firmware.gateway.operations import table
 from firmware.gateway.requests import CommandJob, Request
+from firmware.gateway.rights import NO_OWNER, Rights
 from firmware.gateway.scheduler import Expired, Unknown
 from firmware.lib import commands, envelope
 from firmware.lib.compat import const
@@ -36,14 +37,8 @@ _MEANINGLESS = ("bad_request", "forbidden", "bad_signature", "unknown_issuer")  
 _ADMIT_MS = const(20000)  # opening sealed arguments takes seconds on a board
 _SIGNED_DEPTH = const(6)  # of the twelve places, once there is an owner
 _HELLOS_PER_MIN = const(120)
-_FRESH_NONCE_S = const(30)  # a nonce so young makes its command's iat a time to believe
-_EARLY_S = const(30)  # how far ahead the clock of an issuer may be
-_SIGNED_UNLOCK_S = const(30)
-_SEALED_S = const(120)
 _TEN_MIN_S = const(600)
 _HELLO = b'"hello"'
-_UNOWNED = ("import", "forget")
-NO_OWNER = "this gateway has no owner yet: provision it again, by `gatehouse provision`"
 
 
 class Bridge:
@@ -77,8 +72,8 @@ class Bridge:
         self._log = log.area("bridge")
         self._on_retained = on_retained
         self._expiry_s = expiry_s
-        self._is_unsigned_allowed = is_unsigned_allowed
         self._issuers = issuers
+        self._rights = Rights(context.clock, issuers, answers.ids, is_unsigned_allowed)
         self._inbox = []
         self._signed = []
         self._filled = asyncio.Event()
@@ -223,7 +218,7 @@ class Bridge:
             if request.lock_id is None and request.command.op == "hello":
                 self._gateway_ops.hello(request)
                 return
-            self._permit(request)
+            self._rights.permit(request)
             if not self._is_new(request):
                 return
         except FirmwareError as refusal:
@@ -293,37 +288,6 @@ class Bridge:
             return True
         return self._answers.ids.is_known(request.key) and not request.begin()
 
-    def _permit(self, request):
-        """Who may ask for this. Raises Refusal `forbidden`."""
-        command = request.command
-        rules = table.rules(command.op, request.lock_id is not None) or 0
-        if request.proof:
-            issuer = request.proof.issuer
-            if rules & table.OWNERS and not issuer.is_owner or not issuer.may(command.op, request.lock_id):
-                raise Refusal("forbidden", "%s may not ask for that" % issuer.name)
-            return
-        if rules & table.SIGNED and (self._has_owner or command.op not in _UNOWNED):
-            raise Refusal("forbidden", "this needs the owner's signature" if self._has_owner else NO_OWNER)
-        if (rules & table.GUARDED or command.op == "forget") and not self._is_unsigned_allowed:
-            raise Refusal("forbidden", "unsigned_unlock is off, and the command has no signature")
-        if command.sealed is not None and self._has_owner:
-            self._judge_sealed(command)
-
-    def _judge_sealed(self, command):
-        """Sealed arguments without a signature: young, and not seen in a signed request. Raises BadRequest, Refusal."""
-        clock = self._context.clock
-        if command.iat is None:
-            raise BadRequest("sealed arguments need iat")
-        if not clock.trusted:
-            raise Refusal(
-                "no_clock", "the age of sealed arguments cannot be judged: the gateway's clock is not trusted"
-            )
-        if not -_EARLY_S <= clock.now() - command.iat <= _SEALED_S:
-            raise Expired("sealed arguments are older than %d s" % _SEALED_S)
-        for issuer in self._issuers.all():
-            if self._answers.ids.is_known("%s %s" % (issuer.name, command.id)):
-                raise Refusal("replayed", "these arguments came in a signed request before")
-
     async def _admit(self, request):
         """Check a new request, and hand it on or answer it. Raises what the result shall be."""
         command = request.command
@@ -338,7 +302,7 @@ class Bridge:
             raise BadRequest("no such operation here")
         request.is_volatile = bool(rules & table.VOLATILE)
         if request.proof:
-            self._judge_times(request)
+            self._rights.judge_times(request)
         deadline_ms = self._deadline(request, rules)
         if request.lock_id is None:
             await self._gateway_ops.run(request, deadline_ms)
@@ -358,25 +322,6 @@ class Bridge:
             request.hand_on()
         else:
             raise Refusal("busy", "the queue is full")
-
-    def _judge_times(self, request):
-        """The times of a signed request (security.md CMD-3). While the clock is untrusted, the time of one whose nonce
-        is young is believed. Raises Refusal, Expired, BadRequest."""
-        command = request.command
-        clock = self._context.clock
-        max_s = _SIGNED_UNLOCK_S if command.op in ("unlock", "emergency_unlock") else _MAX_S
-        if not 0 <= command.exp - command.iat <= max_s:
-            raise BadRequest("exp must lie at most %d s after iat" % max_s)
-        is_fresh = request.proof.age_s <= _FRESH_NONCE_S
-        if not clock.trusted:
-            if not is_fresh:
-                raise Refusal("stale_nonce", "the gateway has no time of its own: say hello right before")
-            if not clock.signed(command.iat):
-                raise Refusal("no_clock", "iat is earlier than what the gateway knows for certain")
-        elif not command.iat - _EARLY_S <= clock.now() <= command.exp:
-            raise Expired("iat and exp do not agree with the gateway's clock")
-        elif is_fresh:
-            clock.signed(command.iat)
 
     def _deadline(self, request, rules):
         """Tick until which the request may be worked on. Raises Refusal, Expired."""

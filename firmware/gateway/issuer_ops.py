@@ -29,7 +29,7 @@ def _is_op(word):
     rules = table.rules(word, True)
     if rules is None:
         rules = table.rules(word, False)
-    return rules is not None and not rules & table.SIGNED
+    return rules is not None and not rules & table.OWNERS
 
 
 def _is_lock(id):

@@ -44,11 +44,12 @@ class Issuer:
     def is_owner(self):
         return self.name == envelope.OWNER
 
-    def may(self, op, lock_id):
-        """Whether it may ask for this operation, on this lock or on the gateway (None)."""
+    def may(self, op, lock_id, is_keyed=False):
+        """Whether it may ask for this operation, on this lock or on the gateway (None). `is_keyed`: about the keys
+        of any lock, which who is bound to some locks does not touch."""
         if self.ops is not None and op not in self.ops:
             return False
-        return lock_id is None or self.locks is None or lock_id in self.locks
+        return self.locks is None or (lock_id in self.locks if lock_id is not None else not is_keyed)
 
 
 class Signed:

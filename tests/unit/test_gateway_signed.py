@@ -65,6 +65,12 @@ class RightsTest(unittest.TestCase):
         self.assertEqual([each["name"] for each in shown], ["hall", "owner"])
         self.assertFalse(GUEST.hex() in rig.out.put_in[-1][1] or KEY.hex() in rig.out.put_in[-1][1])
         self.assertEqual(rig.ask_signed("lock", iss="hall")["signed"], ["hall"])
+        other = "%064x" % 5
+        self.assertEqual(_issuer_add(rig, {"name": "some", "key": other, "locks": [LOCK]})["code"], "ok")
+        self.assertEqual(rig.ask_signed("unlock", iss="some")["code"], "ok")
+        for op in ("import", "forget"):  # keys of any lock are not for who is bound to some
+            self.assertEqual(rig.ask_signed(op, None, iss="some", args={"mac": LOCK})["code"], "forbidden")
+        self.assertEqual(rig.ask_signed("issuer_remove", None, args={"name": "some"})["code"], "ok")
         for op, lock in (("unlock", LOCK), ("passcode_add", LOCK), ("issuers", None), ("reset", None), ("ping", None)):
             result = rig.ask_signed(op, lock, iss="hall")
             self.assertEqual((result["code"], result["signed"]), ("forbidden", ["hall"]), op)
