@@ -240,6 +240,7 @@ class Gateway:
             issuers,
             values.other_per_min,
         )
+        issuers.on_owned = self._publish_info
         if issuers.is_damaged:
             self._log.area("gateway").error("issuers_damaged")
         if not issuers.has_owner:

@@ -65,7 +65,8 @@ class Signed:
 
 
 class Issuers:
-    """`nvs` is the board's key store, `limits` the owner's three rates, `now_s` a clock that only rises."""
+    """`nvs` is the board's key store, `limits` the owner's three rates, `now_s` a clock that only rises. `on_owned()`
+    is called when an owner has come into being."""
 
     def __init__(self, nvs, limits=(6, 60, 30), now_s=lambda: 0, folder=FOLDER):
         self._nvs = nvs
@@ -75,6 +76,7 @@ class Issuers:
         self._secret = os.urandom(16)
         self._all: dict = {}
         self.is_damaged = False
+        self.on_owned = lambda: None
         self._load()
 
     def _load(self):
@@ -111,6 +113,7 @@ class Issuers:
             kept = {} if self.is_damaged else self.kept()
             kept[envelope.OWNER] = {"key": key.hex()}
             self.store(kept)
+            self.on_owned()
 
     @property
     def has_owner(self):
