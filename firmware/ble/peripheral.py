@@ -111,7 +111,9 @@ class Peripheral:
         self._resp = b""
         self._interval_ms = 400
         self._epoch = 0
-        self._central = None
+        self._central = None  # the one that has connected last
+        self._served = None  # the one that `accept` returned
+        self._second = None  # the task that waits for another one beside it
         self._is_advertising = False
         self._rx = self._tx = self._battery = None
         radio.server = self
@@ -162,15 +164,38 @@ class Peripheral:
             self._log.debug("refresh_failed", err=err)
 
     async def accept(self, lease):
-        """Advertise until a central connects, and return the Connection."""
+        """Advertise until a central connects, and return the Connection: at once if one has come by `open_again`."""
         while True:
             lease.renew(_RENEW_MS)
-            connection = await self.advertise(_RENEW_MS)
-            if connection is not None:
+            second = self._second
+            self._second = None
+            connection = await (second or self.advertise(_RENEW_MS))
+            if connection is not None and connection.is_connected():
+                self._served = connection
                 self._epoch += 1
                 connection.epoch = self._epoch
                 self._log.info("connected", epoch=self._epoch)
                 return connection
+
+    def open_again(self, is_wanted):
+        """Let one more central connect while a link is up, or no longer. It waits, and `has_next` says so, until the link
+        ends and `accept` returns it, or until `open_again(False)`, which sends it away. To be called all the time.
+        """
+        second = self._second
+        if second is not None and (not is_wanted or (second.done() and not self.has_next)):
+            self._second = None
+            if not second.done():
+                second.cancel()
+            elif self.has_next:
+                self.drop(self._central)
+        if is_wanted and self._second is None:
+            self._second = asyncio.create_task(self.advertise(_RENEW_MS))
+
+    @property
+    def has_next(self):
+        """True if a central waits beside the one that is served."""
+        central = self._central
+        return central is not None and central is not self._served and central.is_connected()
 
     async def advertise(self, timeout_ms):
         """Advertise until a central connects -> Connection, or None when none came or it has gone again."""
@@ -210,8 +235,15 @@ class Peripheral:
 
     def stop(self):
         """The radio is off."""
-        if self._central:
-            self._central.inbox.close()
+        for central in (self._central, self._served):
+            if central:
+                central.inbox.close()
+
+    def _of(self, handle):
+        for central in (self._central, self._served):
+            if central is not None and central.handle == handle and central.is_connected():
+                return central
+        return None
 
     def irq(self, event, args):
         """In the interrupt handler: an event that is not the gateway's."""
@@ -222,11 +254,13 @@ class Peripheral:
                 return None
             self._central = Connection(self, args[0])
         elif event == _IRQ_CENTRAL_DISCONNECT:
-            if central is not None and central.handle == args[0]:
+            central = self._of(args[0])
+            if central is not None:
                 central.inbox.close()
         elif event == _IRQ_GATTS_WRITE:
             octets = b"" if self._rx is None else self._stack.read(self._rx)
-            if octets and central is not None and central.handle == args[0]:
+            central = self._of(args[0])
+            if octets and central is not None:
                 central.inbox.put(bytes(octets))
             return None
         return self._stack.irq(event, args)

@@ -155,6 +155,8 @@ class App:
         engine = self._engine
         while True:
             lease.renew()
+            self._peripheral.open_again(engine.shares)
+            engine.has_rival = self._peripheral.has_next
             try:
                 part = await connection.receive(_LINKED_MS)  # `_step` cuts it short when the bolt has arrived
                 frames = engine.receive(connection.link, part, self._uptime.now_ms())

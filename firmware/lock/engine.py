@@ -85,6 +85,7 @@ class Engine:
         self._opened_ms = 0
         self._out = []
         self._last_epoch = None
+        self.has_rival = False  # another client has connected and waits; the composition root says so
 
     # Life of a connection. `link` is (connection handle, epoch): the rights of one are of no use to another
     # (security.md SES-3).
@@ -141,7 +142,14 @@ class Engine:
         if self._open is not None and self.now_ms - self._opened_ms >= _MAX_ANSWER_MS:
             return True
         pairing = self.device.pairing
-        return self.session.is_over(self.now_ms, self.device.is_pairing) or pairing.is_overdue(self.now_ms)
+        if self.session.is_over(self.now_ms, self.device.is_pairing, pairing.is_open(self.now_ms)):
+            return True
+        return pairing.is_overdue(self.now_ms) or (self.has_rival and self.shares and self.session.yields(self.now_ms))
+
+    @property
+    def shares(self):
+        """True when a second client may connect: the one that is served has shown no right to the place."""
+        return self._is_valid() and not self.device.pairing.is_open(self.now_ms) and self.session.shares(self.now_ms)
 
     def _is_valid(self):
         """False also when the lock was reset by hand under the link."""

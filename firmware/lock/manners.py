@@ -84,6 +84,8 @@ class RealDevice(Device):
 class RealEngine(Engine):
     """Judges as such a lock."""
 
+    shares = False  # such a lock does not advertise while a client is there, whatever that client shows
+
     def __init__(self, *args):
         super().__init__(*args)
         self._heard_ms = 0

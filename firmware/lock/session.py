@@ -12,7 +12,10 @@ from firmware.lib.frame import Reassembler
 _MAX_CHALLENGE = const(0x7FFFFFFF)  # from 1: clients that cannot wrap the sum never have to (lock-ble-link.md 8.4)
 _CHALLENGE_MS = const(10000)
 _S3_MS = const(120000)
-_FIRST_FRAME_MS = const(10000)
+_FIRST_PROOF_MS = const(10000)
+_SHARED_MS = const(1000)  # a client that has shown nothing until then has the lock no more for itself
+_PATIENCE_MS = const(4000)  # and then makes room for another: real locks end a silent link after 5 s (F29)
+_STALE_MS = const(8000)  # as does one whose frames may be recorded ones
 _IDLE_MS = const(20000)
 _IDLE_PAIRING_MS = const(30000)
 _CONNECTION_MS = const(300000)
@@ -70,6 +73,7 @@ class Session:
         self.link = link
         self.vendor_crc = vendor_crc  # lock-ble-link.md 4.3: the table this client has shown, or the default
         self.has_key = False  # S1 was shown at least once
+        self.is_proven = False  # a challenge of this link was answered right, which no recording can
         self._repeated = self._answer = None  # a frame, and the answer that it gets again
         self._repeat_until_ms = None
         self.reset_ms = None  # 0x52 was accepted then
@@ -178,16 +182,26 @@ class Session:
         """True when a push would not collide with an answer (lock-ble-link.md 3.3)."""
         return now_ms - self._traffic_ms >= _QUIET_MS
 
-    def is_over(self, now_ms, in_pairing):
-        """True when the lock shall drop the link."""
+    def shares(self, now_ms):
+        """True when another client may connect beside this one, which has the lock's only place and shows no right to it
+        (security.md SES-1).
+        """
+        return not self.is_proven and now_ms - self._began_ms >= (_STALE_MS if self.has_key else _SHARED_MS)
+
+    def yields(self, now_ms):
+        """True when it shall go if another client has come."""
+        return not self.is_proven and now_ms - self._began_ms >= (_STALE_MS if self.has_key else _PATIENCE_MS)
+
+    def is_over(self, now_ms, in_pairing, is_open=False):
+        """True when the lock shall drop the link. `is_open`: it can be paired now, so there is no key to show."""
         if self._bad >= _BAD_FRAMES or (self._bad_ms is not None and now_ms - self._bad_ms >= _BAD_MS):
             return True
         if self.reset_ms is not None and now_ms - self.reset_ms >= _BAD_MS:
             return True
         if now_ms - self._began_ms >= _CONNECTION_MS:
             return True
-        if self._framed_ms is None:
-            return now_ms - self._began_ms >= _FIRST_FRAME_MS
+        if self._framed_ms is None or not (self.has_key or is_open):
+            return now_ms - self._began_ms >= _FIRST_PROOF_MS
         return now_ms - self._framed_ms >= (_IDLE_PAIRING_MS if in_pairing else _IDLE_MS)
 
 

@@ -29,7 +29,7 @@ SNIFFING_WARNING = (
 
 _CONFIRM_S = 10
 _NOT_PAIRED_WITH_US = (0x06, 0x07)
-_SECRET_BELOW = 99_999_999  # public clients draw both numbers below 10^8, and refuse 0
+_MAX_SECRET = 0x7FFFFFFF  # from 1: clients refuse 0, and read a number with the top bit as negative (security.md 1.4)
 _ITEMS = {session_client.ITEM_MODEL: "model", session_client.ITEM_HARDWARE: "hardware"}
 _ITEMS.update({session_client.ITEM_FIRMWARE: "firmware", session_client.ITEM_MADE: "made"})
 
@@ -108,7 +108,7 @@ async def _agree(link: LockLink, name: str, place: zones.Place, progress: Progre
     await link.exchange(opcodes.INIT, pairing_client.init())
     progress("receiving the lock's AES key")
     link.key = pairing_client.aes_key(await link.exchange(opcodes.GET_AES_KEY, pairing_client.get_aes_key()))
-    admin_ps, unlock_key = (1 + crypto.random_below(_SECRET_BELOW) for _ in range(2))
+    admin_ps, unlock_key = (1 + crypto.random_below(_MAX_SECRET) for _ in range(2))
     progress("becoming its administrator")
     pairing_client.admin_added(await link.exchange(opcodes.ADD_ADMIN, pairing_client.add_admin(admin_ps, unlock_key)))
     outcome = Outcome(Entry(sighting.mac, name, link.key.hex(), admin_ps, unlock_key))

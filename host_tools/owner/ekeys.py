@@ -25,7 +25,7 @@ PERMANENT, TIMED, ONCE, RECURRING = KINDS = ("permanent", "timed", "once", "recu
 NORMAL, SENDING, FROZEN, DELETED, RESET = "normal", "sending", "frozen", "deleted", "reset"
 SOON_S = 7 * 86400  # a deadline nearer than this is worth a warning
 
-_MAX_SECRET = 0x7FFFFFFE
+_MAX_SECRET = 0x7FFFFFFF
 _SELF = ("me", "myself", "self")
 _ADMIN = ("admin", "administrator", "owner")
 

@@ -147,8 +147,8 @@ class TestEkeys(EkeyCase):
             moved = rig.pins.movements
             rig.wait(2100, 100)
             plain = session_client.check_admin(ADMIN_PS, uid=uid)
-            challenge = session_client.challenge(rig.ask(opcodes.CHECK_ADMIN, plain))
             try:
+                challenge = session_client.challenge(rig.ask(opcodes.CHECK_ADMIN, plain))
                 rig.ask(opcodes.UNLOCK, session_client.operate(challenge, UNLOCK_KEY, 1778509387))
             except Refused as err:
                 self.assertEqual(rig.pins.movements, moved)
@@ -169,6 +169,48 @@ class TestEkeys(EkeyCase):
         self.ask(ekey_client.revoke(UID + 1))
         self.assertEqual(acts(UID + 1), 0x0D)
         self.assertIsNone(acts(0))
+
+    def test_guesses_under_one_class_of_uids_shut_out_that_class_only(self):
+        """Six wrong answers of each kind, to 0x41, to its challenge and to 0x55's, under uids of each class."""
+        classes = (0,), (0x47415445,), (77, 4711, 0x4AFFFFFF), (UID + 1,), (UID, UID + 3), (UID + 2,)
+
+        def logs_in(uid, admin_ps=ADMIN_PS, unlock_key=UNLOCK_KEY):
+            rig = self.rig
+            plain = session_client.check_admin(admin_ps, uid=uid)
+            challenge = session_client.challenge(rig.ask(opcodes.CHECK_ADMIN, plain))
+            rig.ask(opcodes.CHECK_RANDOM, session_client.check_random(challenge, unlock_key))
+
+        def guesses(number, uid):
+            rig = self.rig
+            rig.disconnect()
+            rig.connect()
+            rig.wait(2100, 100)
+            try:
+                if number == 0:
+                    logs_in(uid, admin_ps=4711)
+                elif number == 1:
+                    logs_in(uid, unlock_key=4711)
+                else:
+                    challenge = self.claim(uid)
+                    rig.ask(opcodes.CHECK_RANDOM, session_client.check_random(challenge, 4711))
+                self.fail("right")
+            except Refused as err:
+                self.assertTrue(err.error in (0x02, 0x03, 0x08, 0x0D))
+
+        for number in range(3):
+            for guessing in classes:
+                self.setUp()
+                for uid in (UID, UID + 1, UID + 2):
+                    self.add(uid=uid)
+                self.ask(ekey_client.revoke(UID))
+                for n in range(6):
+                    guesses(number, guessing[n % len(guessing)])
+                self.rig.start()  # what was counted is on flash
+                for other in classes[:4]:
+                    if other != guessing:
+                        self.rig.disconnect()
+                        self.rig.connect()
+                        logs_in(other[0])
 
     def test_wrong_answers_for_one_ekey_keep_nobody_else_out(self):
         self.add()

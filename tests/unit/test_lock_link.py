@@ -234,6 +234,65 @@ class TestSessions(LinkCase):
         rig.wait(200, 100)
         self.assertTrue(rig.engine.is_over)
 
+    def test_who_shows_no_key_is_let_go_after_ten_seconds(self):
+        """Whatever else it sends: every request that is answered without the key, each with and without a payload."""
+        rig = self.rig
+        wrong = crypto.encrypt(bytes(16), bytes(4))
+        frames = [b"", b"\x7f", b"\x7f\x5a\x05\x03"]
+        for command in (opcodes.INIT, opcodes.FEATURES, opcodes.GET_CLOCK, opcodes.PAIRING_DONE, opcodes.RESET, 0xFE):
+            frames.append(frame.encode(command, b""))
+        for command in (opcodes.INIT, opcodes.GET_AES_KEY, opcodes.UNLOCK, opcodes.CHECK_RANDOM, opcodes.PASSCODE, 2):
+            frames.append(frame.encode(command, wrong))
+        for paired in (True, False):
+            if not paired:
+                rig.reset()
+            for each in [*frames, None]:
+                rig.disconnect()
+                rig.connect()
+                began_ms = rig.now_ms
+                while not rig.engine.is_over:
+                    raw = frames[(rig.now_ms - began_ms) // 500 % len(frames)] if each is None else each
+                    rig.send(raw)
+                    rig.wait(500, 100)
+                    self.assertTrue(rig.now_ms - began_ms <= 10000)
+                self.assertTrue(each is None or rig.now_ms - began_ms == 10000 or len(each) < 6, each)
+
+    def test_a_rival_gets_the_place_of_who_shows_no_right_to_it(self):
+        """What a client has shown, when another one may connect beside it, and when it goes for that one, in s."""
+        rig = self.rig
+
+        def key():
+            rig.raw(frame.encode(opcodes.STATUS, crypto.encrypt(rig.key, b"SCIENER")))  # also a recording does this
+
+        def empty():
+            rig.raw(frame.encode(opcodes.FEATURES, b""))
+
+        for act, shares_s, yields_s in ((None, 1, 4), (empty, 1, 4), (key, 8, 8), (rig.log_in, None, None)):
+            for has_rival in (False, True):
+                rig.disconnect()
+                rig.connect()
+                rig.engine.has_rival = has_rival
+                began_ms = rig.now_ms
+                shared_ms = None
+                while not rig.engine.is_over and rig.now_ms - began_ms < 30000:
+                    if act and (act != rig.log_in or rig.now_ms == began_ms):
+                        act()
+                    rig.wait(100, 100)
+                    if shared_ms is None and rig.engine.shares:
+                        shared_ms = rig.now_ms - began_ms
+                stayed_s = (rig.now_ms - began_ms) // 1000
+                self.assertEqual(shared_ms and shared_ms // 1000, shares_s)
+                if has_rival and yields_s:
+                    self.assertEqual(stayed_s, yields_s)
+                else:
+                    self.assertTrue(stayed_s >= 10)
+        rig.reset()
+        rig.lock.keypad.touch(rig.now_ms)  # whoever pairs has no key to show
+        rig.connect()
+        rig.engine.has_rival = True
+        rig.wait(5000, 100)
+        self.assertFalse(rig.engine.shares or rig.engine.is_over)
+
     def test_idle_links_end(self):
         rig = self.rig
         rig.wait(10100, 100)

@@ -195,6 +195,21 @@ class TestLimits(StoreCase):
         self.assertEqual((again.keypad.consecutive, again.user.consecutive, again.admin.consecutive), (5, 1, 0))
         self.assertEqual(again.keypad.wait_ms(0), 300000)
 
+    def test_counters_of_older_firmware_still_count(self):
+        for length in (6, 10):
+            Cell(FOLDER + "/limits").save(bytes((1, 2, 3, 4, 5, 6, 7, 8, 9, 10)[:length]))
+            limits = Limits(Cell(FOLDER + "/limits"))
+            self.assertEqual((limits.user.consecutive, limits.keypad.consecutive), (1, 5))
+            self.assertEqual(limits.fingers.consecutive, 9 if length == 10 else 0)
+            for uid in (0x47415445, 77):
+                for is_admin in (False, True):
+                    self.assertEqual(limits.of(uid, is_admin).consecutive, 0)
+                    limits.of(uid, is_admin).begin(0)
+            self.assertIs(limits.of(0, True), limits.admin)
+            again = Limits(Cell(FOLDER + "/limits"))
+            self.assertEqual(again.of(1, True).consecutive, 1)
+            self.assertEqual(again.admin.consecutive, 3)
+
     def test_quiet_counters_survive_those_of_others(self):
         limits = Limits(Cell(FOLDER + "/limits"))
         for _ in range(3):

@@ -369,6 +369,59 @@ class PeripheralTest(unittest.TestCase):
 
         self.assertEqual(asyncio.run(scenario()), (True, [("disconnect", 2)]))
 
+    def test_second_central_waits_when_it_may_and_is_served_next(self):
+        radio, peripheral = self._peripheral()
+
+        async def scenario():
+            first = await _accepted(radio, peripheral, 1)
+            peripheral.open_again(True)
+            await _turns()
+            self.assertFalse(peripheral.has_next)
+            for handle in (2, 3):  # one that leaves again, and one that stays
+                radio.connect(handle)
+                await _turns()
+                self.assertTrue(peripheral.has_next)
+                if handle == 2:
+                    radio.drop(2)
+                    peripheral.open_again(True)
+                    await _turns()
+                    self.assertFalse(peripheral.has_next)
+            radio.connect(4)
+            radio.wrote(1, b"one")
+            radio.wrote(3, b"three")
+            radio.wrote(4, b"four")
+            peripheral.open_again(True)
+            self.assertEqual(await first.receive(1000), b"one")
+            self.assertTrue(first.is_connected())
+            self.assertEqual([call for call in radio.ble.calls if call[0] == "disconnect"], [("disconnect", 4)])
+            await first.disconnect()
+            second = await peripheral.accept(Lease())
+            self.assertEqual(await second.receive(1000), b"three")
+            self.assertFalse(peripheral.has_next)
+            return second.handle, second.epoch, len(radio.advertised)
+
+        self.assertEqual(asyncio.run(scenario()), (3, 2, 3))
+
+    def test_second_central_is_sent_away_when_it_may_no_longer_wait(self):
+        for has_come in (False, True):
+            radio, peripheral = self._peripheral()
+
+            async def scenario(radio=radio, peripheral=peripheral, has_come=has_come):
+                first = await _accepted(radio, peripheral, 1)
+                peripheral.open_again(True)
+                await _turns()
+                if has_come:
+                    radio.connect(2)
+                    await _turns()
+                peripheral.open_again(False)
+                await _turns()
+                radio.connect(3)
+                self.assertTrue(first.is_connected())
+                self.assertFalse(peripheral.has_next)
+                return [call[1] for call in radio.ble.calls if call[0] == "disconnect"]
+
+            self.assertEqual(asyncio.run(scenario()), [2, 3] if has_come else [3])
+
     def test_central_that_is_gone_at_once_leaves_the_lock_advertising(self):
         radio, peripheral = self._peripheral()
 

@@ -40,6 +40,13 @@ def _was_wrong(engine, guard):
         engine.device.record(LOCKED_OUT)
 
 
+def _guard(engine, uid, is_admin):
+    """Who has to wait after wrong answers under `uid`: that person alone, or that class of uids (security.md LIM-2)."""
+    slot = engine.stores.ekeys.slot(uid)
+    limits = engine.stores.limits
+    return limits.of(uid, is_admin) if slot is None else limits.ekeys.of(slot)
+
+
 def _claim_error(engine, credential):
     return error_byte(validity.claim_refusal(credential, engine.device.situation()))
 
@@ -48,7 +55,10 @@ def check_admin(engine, request):
     """0x41: the administrator's number for a challenge."""
     admin_ps, _, uid = request
     engine.session.void_challenge()
-    guard = engine.stores.limits.admin
+    person = engine.stores.ekeys.credential(uid)
+    if person is not None and person.is_revoked:  # not looked at, so that it shuts nobody out (security.md LIM-2)
+        return common.failure(opcodes.CHECK_ADMIN, _REVOKED)
+    guard = _guard(engine, uid, True)
     if not guard.begin(engine.now_ms):
         return common.failure(opcodes.CHECK_ADMIN, _NO_PERMISSION)
     keys = engine.stores.keys
@@ -85,22 +95,20 @@ def sum_refusal(engine, challenge, given):
     clients show uid 0 for everybody: then any person's secret will do, and names the person.
     """
     device = engine.device
-    limits = device.stores.limits
     secret = device.stores.keys.unlock_key
-    guard = limits.admin
-    if challenge.opcode != opcodes.CHECK_ADMIN:
-        guard = limits.user
+    is_admin = challenge.opcode == opcodes.CHECK_ADMIN
+    guard = _guard(engine, challenge.uid, is_admin)
+    if not is_admin:
         slot = device.stores.ekeys.slot(challenge.uid)
         if slot is not None:
             secret = device.stores.ekeys.unlock_key(slot)
-            guard = limits.ekeys.of(slot)
         elif device.stores.ekeys.credential(challenge.uid) is not None:  # revoked since the challenge
             return _REVOKED
     if not guard.begin(engine.now_ms):
         return _NO_PERMISSION
     expected = (challenge.value + secret) & 0xFFFFFFFF
     is_right = crypto.equal(expected.to_bytes(4, "big"), given.to_bytes(4, "big"))
-    if challenge.opcode != opcodes.CHECK_ADMIN and challenge.uid == 0:
+    if not is_admin and challenge.uid == 0:
         person = device.stores.ekeys.answered(challenge.value, given)
         if person is not None and not is_right:  # from here on it is that person's challenge, with that one's limits
             challenge.uid = person
@@ -110,6 +118,7 @@ def sum_refusal(engine, challenge, given):
         _was_wrong(engine, guard)
         return _WRONG_SUM
     guard.succeed()
+    engine.session.is_proven = True
     return None
 
 

@@ -7,6 +7,7 @@ attempt. Counters outlive a reset of the lock (security.md RST-3). Time is milli
 caller: no setting of the clock changes it.
 """
 
+from firmware.lib import records
 from firmware.lib.compat import const
 from firmware.lock.stores.bank import Store
 
@@ -20,8 +21,10 @@ _MAX_ROW = const(255)  # failures in a row: one byte on flash, and far beyond th
 _LINK = (5, 60, 100)
 _PANEL = (5, 300, 30)
 _HELD = (10, 300, 30)  # unknown cards, unknown fingers: each apart
-_RULES = (_LINK, _LINK, _PANEL, _HELD, _HELD)
-_OLD_LEN = const(6)  # bytes kept by firmware that counted no cards and no fingers
+_RULES = (_LINK, _LINK, _PANEL, _HELD, _HELD, _LINK, _LINK, _LINK, _LINK)
+_OLD_LENGTHS = b"\x06\x0a"  # bytes kept by firmware that counted no cards and no fingers, or no uids apart
+_GATEWAYS = const(5)  # places of the two guards of answers under the gateways' uid
+_OTHERS = const(7)  # and under all uids that are nobody's
 
 
 class Guard:
@@ -141,8 +144,8 @@ class Counters:
     def _counters(self):
         if not self._kept:
             kept = self._cell.load()
-            if kept is not None and len(kept) == _OLD_LEN and self._number == len(_RULES):
-                kept += bytes(2 * self._number - _OLD_LEN)
+            if kept is not None and len(kept) in _OLD_LENGTHS and self._number == len(_RULES):
+                kept += bytes(2 * self._number - len(kept))
             if kept is None or len(kept) != 2 * self._number:
                 is_lost = kept is not None or self._cell.is_damaged
                 kept = b"".join([bytes((self._rule(place)[0] if is_lost else 0, 0)) for place in range(self._number)])
@@ -194,6 +197,15 @@ class Limits(Store):
         self.keypad = self._counters.of(2)
         self.cards = self._counters.of(3)
         self.fingers = self._counters.of(4)
+
+    def of(self, uid, is_admin):
+        """The guard of answers under a uid that is no ekey's: whoever guesses under one class of uids, the default 0, the
+        gateways' or any other, shuts out that class only (security.md LIM-2).
+        """
+        place = _OTHERS if uid else 0
+        if uid == records.GATEWAY_UID:
+            place = _GATEWAYS
+        return self._counters.of(place + int(is_admin))
 
     @property
     def unsaved(self):
