@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 JOBS ?= 3
 WORKERS ?= 6
 
-.PHONY: demo test reference frozen soak faults mutate sim lint bench multitests clean setup
+.PHONY: demo test reference frozen soak faults mutate sim lint bench multitests sbom clean setup
 
 setup: $(STAMP)
 
@@ -64,6 +64,10 @@ lint: $(STAMP)
 # MicroPython's own Bluetooth tests on two bare boards, and aioble's where GATEHOUSE_AIOBLE has them
 multitests: $(STAMP)
 	@$(PY) -m bench.multitests
+
+# The bill of materials, CycloneDX: what all of this is made of, by version and hash
+sbom: $(STAMP)
+	@$(PY) -m host_tools.boards.sbom build/sbom.json
 
 bench: $(STAMP)
 	@$(PY) -m bench

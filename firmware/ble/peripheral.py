@@ -178,8 +178,8 @@ class Peripheral:
                 return connection
 
     def open_again(self, is_wanted):
-        """Let one more central connect while a link is up, or no longer. It waits, and `has_next` says so, until the link
-        ends and `accept` returns it, or until `open_again(False)`, which sends it away. To be called all the time.
+        """Let one more central connect while a link is up, or no longer; to be called all the time. That one waits, and
+        `has_next` says so, until the link ends and `accept` returns it, or `open_again(False)` sends it away.
         """
         second = self._second
         if second is not None and (not is_wanted or (second.done() and not self.has_next)):

@@ -1,7 +1,7 @@
 """One connection: what it has sent, its rights, its open challenge, its deadlines, the answer that is given again.
 
 Owns no device; `engine` asks and tells. All but `Throttle` ends with the link.
-Source: security.md PAR-1, SES-1, SES-2, SES-3, ORC-1, RND-1, LIM-3; lock-ble-link.md 3.3, 8.6, 10;
+Source: security.md PAR-1, SES-1, SES-2, SES-3, ORC-1, RND-1, LIM-3; hardware-facts.md F29; lock-ble-link.md 3.3, 8.6, 10;
 lock-ble-commands.md 1.4.
 """
 
@@ -14,7 +14,7 @@ _CHALLENGE_MS = const(10000)
 _S3_MS = const(120000)
 _FIRST_PROOF_MS = const(10000)
 _SHARED_MS = const(1000)  # a client that has shown nothing until then has the lock no more for itself
-_PATIENCE_MS = const(4000)  # and then makes room for another: real locks end a silent link after 5 s (F29)
+_PATIENCE_MS = const(4000)  # and then makes room for another; real locks end a silent link after 5 s
 _STALE_MS = const(8000)  # as does one whose frames may be recorded ones
 _IDLE_MS = const(20000)
 _IDLE_PAIRING_MS = const(30000)
@@ -183,8 +183,8 @@ class Session:
         return now_ms - self._traffic_ms >= _QUIET_MS
 
     def shares(self, now_ms):
-        """True when another client may connect beside this one, which has the lock's only place and shows no right to it
-        (security.md SES-1).
+        """True when another client may connect beside this one, which holds the lock's only place and shows no right to
+        it (security.md SES-1).
         """
         return not self.is_proven and now_ms - self._began_ms >= (_STALE_MS if self.has_key else _SHARED_MS)
 

@@ -2,9 +2,9 @@
 
 umqtt.simple is frozen into every ESP32 build and `unittest` is what MicroPython runs our unit suite with; both exist
 only as source archives whose build backend pip cannot run, so `unearth` finds, checks and unpacks them from the index
-that pip itself is configured for. Upstream aioble is in no package index: MicroPython's own `mip` is asked for it once,
-and where the machine does not reach mip's index the simulator falls back to the stand-in (architecture.md, "The
-simulator"). The 32-bit interpreter is `fetch32`'s, the newest reference client `fetch_client`'s.
+that pip itself is configured for. Upstream aioble is not fetched: MicroPython's index gives no hash to check it by, and
+nothing needs it (architecture.md, "The simulator"). The 32-bit interpreter is `fetch32`'s, the newest reference client
+`fetch_client`'s. `sbom` names what is pinned here.
 """
 
 import os
@@ -19,9 +19,6 @@ from host_tools.boards import fetch32, fetch_client
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".cache"
 LIBRARY = CACHE / "micropython-lib"
-AIOBLE = CACHE / "aioble"
-AIOBLE_VERSION = "0.6.1"
-MIP_TIMEOUT_S = 20
 
 PINNED = (
     ("micropython-umqtt.simple==1.3.4", "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f", "umqtt"),
@@ -69,30 +66,10 @@ def fetch_pinned(requirement: str, sha256: str, member: str) -> None:
     print("fetched", requirement)
 
 
-def fetch_aioble(micropython: str) -> None:
-    """Ask mip for upstream aioble once; a machine that does not reach mip's index uses the stand-in."""
-    if os.environ.get("GATEHOUSE_AIOBLE") or AIOBLE.exists():
-        return
-    staging = CACHE / "aioble.new"
-    shutil.rmtree(staging, ignore_errors=True)
-    command = [micropython, "-m", "mip", "install", "-t", str(staging), "--no-mpy", "aioble@" + AIOBLE_VERSION]
-    try:
-        subprocess.run(command, capture_output=True, timeout=MIP_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        pass
-    if (staging / "aioble").is_dir() and any((staging / "aioble").iterdir()):
-        staging.rename(AIOBLE)
-        print("fetched aioble", AIOBLE_VERSION)
-    else:
-        shutil.rmtree(staging, ignore_errors=True)
-        print("aioble: mip's index is out of reach, the simulator uses its stand-in")
-
-
 def main() -> None:
     """Entry point of `make`: everything that the environment needs beside `.venv`."""
     for pinned in PINNED:
         fetch_pinned(*pinned)
-    fetch_aioble(os.environ.get("GATEHOUSE_MICROPYTHON") or str(Path(sys.executable).parent / "micropython"))
     fetch32.main()
     fetch_client.main()
 

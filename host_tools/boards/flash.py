@@ -1,15 +1,14 @@
 """Puts the firmware of one role on a board that runs MicroPython, over its serial port; everything in /data stays.
 
 Owns the order of writing: main.py goes first and comes back last, so that a flashing that was cut off leaves a board
-that waits for the next flashing, and so that no watchdog of a running application ends the long copying. Leaves
-building the tree to `stage`.
+that waits for the next flashing, and so that no watchdog of a running application ends the long copying. Nothing is
+fetched from a network, and an aioble that somebody else put there is removed (security.md SUP-1). Leaves building the
+tree to `stage`.
 """
 
 import ast
 import hashlib
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -90,12 +89,8 @@ def _put(role: str, tree: Path, port: str, progress: Progress) -> None:
             reset(board)
     with raw_repl(port) as board:
         _copy(board, tree, progress)
-        has_aioble = board.fs_exists("/lib/aioble/__init__.mpy") or board.fs_exists("/lib/aioble/__init__.py")
         if board.fs_exists("/slot"):
             board.fs_rmfile("/slot")  # an update had made the other slot the active one
-    if not has_aioble:
-        progress("fetching aioble")
-        _install_aioble(port)
     progress("starting it")
     with raw_repl(port) as board:
         board.fs_writefile("/main.py", (tree / "main.py").read_bytes())
@@ -162,10 +157,9 @@ def _check(board: SerialTransport, role: str) -> None:
 def _copy(board: SerialTransport, tree: Path, progress: Progress) -> None:
     wanted = {"/" + str(path.relative_to(tree)): path for path in sorted(tree.rglob("*")) if path.is_file()}
     wanted.pop("/main.py")
-    own = _OWN if (tree / "lib" / "aioble").is_dir() else _OWN[:1]
     if not board.fs_exists("/data"):
         board.fs_mkdir("/data")
-    write_files(board, wanted, own, progress)
+    write_files(board, wanted, _OWN, progress)
 
 
 def digests(board: SerialTransport, names: Iterable[str] = (), folders: Iterable[str] = ()) -> dict[str, str]:
@@ -205,18 +199,6 @@ def reset(board: SerialTransport) -> None:
     with suppress(TransportError, OSError, serial.SerialException):
         board.exec_raw_no_follow("import machine; machine.reset()")
         time.sleep(0.5)
-
-
-def _install_aioble(port: str) -> None:
-    command = [sys.executable, "-m", "mpremote", "connect", port, "resume", "mip", "install", "aioble"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    except subprocess.TimeoutExpired:
-        raise HostError("net", "aioble was not fetched in time", "set GATEHOUSE_AIOBLE to a copy of its directory")
-    if done.returncode:
-        lines = (done.stderr + done.stdout).strip().splitlines() or [""]
-        todo = "connect this computer to the internet, or set GATEHOUSE_AIOBLE to a copy of its directory"
-        raise HostError("net", "aioble was not fetched (%s)" % lines[-1], todo)
 
 
 def short(err: Exception) -> str:

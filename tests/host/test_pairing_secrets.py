@@ -1,4 +1,4 @@
-"""RND-1 and security.md 1.4: what pairing and ekeys draw is any number of 1 to 2^31 - 1, by rejection, and nothing else."""
+"""RND-1, security.md 1.4: what pairing and ekeys draw is any number of 1 to 2^31 - 1, by rejection."""
 
 import ast
 from pathlib import Path

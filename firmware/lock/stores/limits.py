@@ -199,8 +199,8 @@ class Limits(Store):
         self.fingers = self._counters.of(4)
 
     def of(self, uid, is_admin):
-        """The guard of answers under a uid that is no ekey's: whoever guesses under one class of uids, the default 0, the
-        gateways' or any other, shuts out that class only (security.md LIM-2).
+        """The guard of answers under a uid that is no ekey's: whoever guesses under one class of uids, the default 0,
+        the gateways' or any other, shuts out that class only (security.md LIM-2).
         """
         place = _OTHERS if uid else 0
         if uid == records.GATEWAY_UID:
