@@ -1,8 +1,8 @@
 """One connection: what it has sent, its rights, its open challenge, its deadlines, the answer that is given again.
 
 Owns no device; `engine` asks and tells. All but `Throttle` ends with the link.
-Source: security.md PAR-1, SES-1, SES-2, SES-3, ORC-1, RND-1, LIM-3; hardware-facts.md F29; lock-ble-link.md 3.3, 8.6, 10;
-lock-ble-commands.md 1.4.
+Source: security.md PAR-1, SES-1, SES-2, SES-3, ORC-1, RND-1, LIM-3; lock-ble-link.md 3.3, 8.6, 10;
+lock-ble-commands.md 1.4; hardware-facts.md F29.
 """
 
 from firmware.lib import crypto, opcodes, records
