@@ -16,6 +16,9 @@ from host_tools.screen import out
 
 VARIABLES = {
     "GATEHOUSE_MQTT": "broker: host, host:port, [IPv6]:port or mqtt:// URL; else localhost. `--broker` goes before it",
+    "GATEHOUSE_MQTT_CA": "file with the certificate of the broker's authority, for TLS",
+    "GATEHOUSE_MQTT_INSECURE": "1: allow a broker without TLS",
+    "GATEHOUSE_CONFIG": "brokers of this computer; else ~/.config/gatehouse/config.toml ($XDG_CONFIG_HOME)",
     "GATEHOUSE_MQTT_USER": "user at the broker",
     "GATEHOUSE_MQTT_PASSWORD_FILE": "file that holds the password at the broker",
     "GATEHOUSE_MQTT_PASSWORD": "the password itself; a file is safer",
