@@ -245,6 +245,7 @@ class Flood:
                         self.failures.append("0x37 with %r" % plain)
                 self.switch = []
             rig.now.s += 1
+            rig.lock.seen_s = rig.now.s  # it is heard all the time: no job waits for it
             rig.clock.unix_s = 1790000000
             if number % _EVERY == _EVERY - 1 or number == count - 1:
                 self.results()
