@@ -13,7 +13,8 @@ from host_tools.near import pairing, sightings
 from tests.faults.rows import Row, run_program
 
 _KEY_SIZES = (16, 24, 32)
-_ALPHABETS = {("firmware/lib/strict_json.py", b"0123456789abcdef")}  # digits, no key
+_DIGITS = b"0123456789abcdef"  # no key
+_ALPHABETS = {("firmware/lib/strict_json.py", _DIGITS), ("firmware/lib/envelope.py", _DIGITS)}
 _HEX_KEY = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{48}|[0-9a-fA-F]{64}")
 
 
