@@ -216,6 +216,7 @@ class Gateway:
         limits = values.unlock_per_min, values.unlock_per_h, values.other_per_min
         rates = Rates(*limits)
         self.issuers = issuers = Issuers(board.Nvs(), limits, now_s)
+        uploads.record_key = issuers.record_key
         answers = Answers(self._ids, metrics, failures, outgoing, topics, log, issuers)
         context = Context(
             registry, clock, clocks, records, uploads, scheduler.is_wanted, failures, metrics, self._describe

@@ -119,6 +119,11 @@ class Issuers:
     def has_owner(self):
         return envelope.OWNER in self._all
 
+    def record_key(self):
+        """The key of records and their acknowledgements, or None while there is no owner."""
+        owner = self._all.get(envelope.OWNER)
+        return owner and envelope.record_key(owner.key)
+
     def get(self, name):
         """The issuer of that name, or None."""
         return self._all.get(name)

@@ -11,7 +11,7 @@ import asyncio
 
 from firmware.gateway.diagnostics import time_text
 from firmware.gateway.records import BATCH
-from firmware.lib import reports
+from firmware.lib import envelope, reports
 from firmware.lib.compat import const
 from firmware.lib.errors import LinkTimeout, NetError, ProtocolError
 from firmware.lib.strict_json import Reader
@@ -170,7 +170,9 @@ class States:
 
 class Uploads:
     """`by_consumer`: a consumer's `…/records/ack` moves the cursor, else the broker's PUBACK does (mqtt.md 2). One
-    batch of each lock is out; unless it is acknowledged it goes out again, ever more rarely."""
+    batch of each lock is out; unless it is acknowledged it goes out again, ever more rarely.
+
+    `record_key()` gives the key that proves batches and acknowledgements, None while there is no owner."""
 
     def __init__(self, registry, keeper, topics, mqtt, now_s, log, by_consumer=False):
         self._registry = registry
@@ -180,6 +182,7 @@ class Uploads:
         self._now_s = now_s
         self._log = log.area("uploads")
         self._by_consumer = by_consumer
+        self.record_key = lambda: None
         self._due = {}  # address of a lock -> second from which its batch may go out again << 4 | times it has
         self._woken = asyncio.Event()
 
@@ -188,9 +191,12 @@ class Uploads:
         self._woken.set()
 
     def acknowledged(self, lock, payload):
-        """`…/records/ack`: {"epoch","from","to"} of a batch, or of its first records. Anything else is ignored: an
-        acknowledgement asks for nothing."""
+        """`…/records/ack`: {"epoch","from","to"} of a batch, or of its first records; where there is an owner, with the
+        mac of the record key. Anything else is ignored: an acknowledgement asks for nothing."""
+        key = self.record_key()
         try:
+            if key and not envelope.verify(key, self._topics.lock(lock.id, "records/ack"), payload):
+                raise ProtocolError("not the recorder's")
             body = Reader(payload).read()
             epoch, first, last = body["epoch"], body["from"], body["to"]
             if not type(epoch) is type(first) is type(last) is int:
@@ -254,7 +260,7 @@ class Uploads:
             due_s = self._now_s() + min(_RESEND_S << times - 1, _RESEND_MAX_S)
             self._due[lock.address] = due_s << 4 | times
         try:
-            await self._mqtt.publish(self._topics.lock(lock.id, "records"), payload, False, 1)
+            await self._publish(lock, payload)
         except NetError:
             if self._by_consumer:
                 self._due[lock.address] = due & 15
@@ -269,20 +275,24 @@ class Uploads:
     async def send(self, lock, epoch, items, until_ms):
         """Publish items of one era, all of them with the broker on return, without moving any cursor; while there is
         no broker, wait until the tick `until_ms`. Raises LinkTimeout."""
-        topic = self._topics.lock(lock.id, "records")
         while items:
             count = 1
             while count < len(items) and items[count]["rec"] == items[count - 1]["rec"] + 1:
                 count += 1
             payload, count = reports.batch(epoch, items[:count])
             try:
-                await self._mqtt.publish(topic, payload, False, 1)
+                await self._publish(lock, payload)
             except NetError:
                 if not remaining_ms(until_ms):
                     raise LinkTimeout("the broker is away")
                 await sleep_ms(_PAUSE_MS)
                 continue
             items = items[count:]
+
+    async def _publish(self, lock, payload):
+        topic = self._topics.lock(lock.id, "records")
+        key = self.record_key()
+        await self._mqtt.publish(topic, envelope.sign(key, topic, payload) if key else payload, False, 1)
 
     def _next(self, buffer):
         """Up to a batch of entries with numbers in a row, of one era."""

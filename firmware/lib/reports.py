@@ -11,7 +11,7 @@ from firmware.lib.compat import const, row
 from firmware.lib.errors import FirmwareError, ProtocolError
 
 _BATCH = const(640)  # bytes of a batch of several records: what a board has at hand in one piece
-_MAX_BATCH = const(1023)  # of one with a single long record; "batches below 1 KiB" (docs/spec/mqtt.md 1)
+_MAX_BATCH = const(949)  # of one with a single long record, without its mac; "below 1 KiB" (docs/spec/mqtt.md 1)
 _MAX_TEXT = const(120)
 
 _STATE: tuple = ("lock", "door", "battery", "rssi", "tamper", "auto_lock_s", "sound", "settings", "last")

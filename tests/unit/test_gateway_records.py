@@ -13,7 +13,7 @@ from firmware.gateway.records import Records
 from firmware.gateway.registry import Registry
 from firmware.gateway.scheduler import Expired, Job
 from firmware.gateway.session import Session
-from firmware.lib import dates, marks, opcodes, records
+from firmware.lib import dates, envelope, marks, opcodes, records
 from firmware.lib.errors import AuthError, BadRequest, LinkError, NetError, from_ble
 from firmware.lib.topics import Topics
 from firmware.system.journal import Journal
@@ -408,6 +408,36 @@ class UploadTest(unittest.TestCase):
         rig.uploads.acknowledged(rig.lock, ack(0, 2))  # late, of before
         rig.uploads.acknowledged(rig.lock, ack(2, 4))
         self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 2)
+
+    def test_an_owners_batches_are_proven_and_only_his_recorder_acknowledges_them(self):
+        rig = Rig("proven", True)
+        key = envelope.record_key(bytes(range(32)))
+        rig.uploads.record_key = lambda: key
+        rig.far.records = [unlocked(number) for number in range(3)]
+        rig.read()
+        rig.upload()
+        topic, payload, _, _ = rig.broker.sent[0]
+        self.assertTrue(envelope.verify(key, topic, payload.encode()) and len(payload) < 1024)
+        body = json.loads(payload)
+        ack = json.dumps({"epoch": body["epoch"], "from": body["from"], "to": body["to"], "iat": 1})
+        good = envelope.sign(key, topic + "/ack", ack)
+        other = topic.replace(rig.lock.id, "000000000000") + "/ack"
+        for forged in (
+            ack,
+            good[:-1],
+            good.replace('"iat": 1', '"iat": 2'),
+            envelope.sign(bytes(32), topic + "/ack", ack),
+            envelope.sign(key, topic, ack),
+            envelope.sign(key, other, ack),
+            payload,
+        ):
+            rig.uploads.acknowledged(rig.lock, forged.encode())
+            self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 3, forged)
+        rig.uploads.acknowledged(rig.lock, good.encode())
+        self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 0)
+        run(rig.uploads.send(rig.lock, body["epoch"], body["items"], ticks_add(ticks_ms(), 1000)))
+        topic, payload, _, _ = rig.broker.sent[-1]
+        self.assertTrue(envelope.verify(key, topic, payload.encode()))
 
     def test_a_consumer_may_be_faster_than_the_brokers_receipt(self):
         rig = Rig("consumer-fast", True)

@@ -117,7 +117,7 @@ class Records(unittest.TestCase):
         self.assertEqual(seen, list(range(100, 140)))
 
     def test_a_long_item_goes_alone(self):
-        long = {"rec": 1, "event": "0" * 900}
+        long = {"rec": 1, "event": "0" * 850}
         payload, count = reports.batch(0, [long, self.item(2)])
         self.assertEqual((count, json.loads(payload)["items"]), (1, [long]))
         self.assertEqual(reports.batch(0, [self.item(2), long])[1], 1)
