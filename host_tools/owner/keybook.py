@@ -1,7 +1,8 @@
-"""The owner's key book: everything that opens the owner's locks, in one file that only the owner can read.
+"""The owner's key book: everything that opens the owner's locks, and what commands the gateways, in one file that only
+the owner can read.
 
 Owns the file (mode 0600, replaced atomically, optionally encrypted with a passphrase by scrypt and AES-GCM). Leaves
-other programs' formats to `bundles`. Source: security.md CRED-7.
+other programs' formats to `bundles`, what a gateway's entry holds to `gateways`. Source: security.md CRED-7.
 """
 
 import base64
@@ -24,9 +25,12 @@ from firmware.lib import zone
 from host_tools import text
 from host_tools.errors import HostError
 from host_tools.owner import places, rows
+from host_tools.owner.gateways import Gateway
+from host_tools.owner.gateways import read as read_gateways
 
 OWN_MODELS = "GATEHOUSE-"  # the model of a lock that runs our firmware begins with this
 _VERSION = 1
+_WITH_GATEWAYS = 2  # so that an older release does not take the file and lose them
 _SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}
 _MAX_N = 1 << 20  # a hostile file must not make us allocate gigabytes
 _AAD = b"gatehouse-keys-1"
@@ -98,6 +102,14 @@ class Entry:
         return lock_id(self.mac)
 
 
+@dataclass
+class _Contents:
+    """What is in the file: locks by address, gateways by id."""
+
+    locks: dict[str, Entry]
+    gateways: dict[str, Gateway]
+
+
 class KeyBook:
     """The file. Every change is read-modify-write under a lock, so two commands at once lose nothing.
 
@@ -141,6 +153,27 @@ class KeyBook:
             if len(error.near) == 1 and self._is_meant(who, error.near[0]):
                 return error.near[0]
             raise
+
+    # --- gateways
+
+    def gateways(self) -> list[Gateway]:
+        """All gateways of which there are keys, by name."""
+        return sorted(self._contents().gateways.values(), key=lambda each: (text.key(each.name), each.id))
+
+    def gateway(self, ident: str) -> Gateway | None:
+        """The gateway with this id, if it is pinned."""
+        found = self._contents().gateways.get(ident)
+        return found if found and found.is_pinned else None
+
+    def change_gateway(self, ident: str, make: Callable[[Gateway | None], Gateway | None]) -> Gateway | None:
+        """Put what `make` makes of the gateway with this id, or of None, in one go; None takes it out."""
+        with self._changing_all() as contents:
+            made = make(contents.gateways.pop(ident, None))
+            if made is not None:
+                contents.gateways[ident] = made
+        return made
+
+    # --- locks
 
     def put(self, entry: Entry) -> None:
         """Add or replace; on the disk when it returns."""
@@ -192,6 +225,11 @@ class KeyBook:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[dict[str, Entry]]:
+        with self._changing_all() as contents:
+            yield contents.locks
+
+    @contextlib.contextmanager
+    def _changing_all(self) -> Iterator["_Contents"]:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             guard = os.open(str(self.path) + ".lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -199,9 +237,9 @@ class KeyBook:
             raise _unwritable(self.path, err)
         try:
             fcntl.flock(guard, fcntl.LOCK_EX)
-            book = self._load()
-            yield book
-            self._save(book)
+            contents = self._contents()
+            yield contents
+            self._save(contents)
         except OSError as err:
             raise _unwritable(self.path, err)
         finally:
@@ -223,34 +261,50 @@ class KeyBook:
                 value = json.load(file)
             except (ValueError, RecursionError):
                 value = None
-        if not isinstance(value, dict) or value.get("gatehouse_keys") != _VERSION:
+        if not isinstance(value, dict) or value.get("gatehouse_keys") not in (_VERSION, _WITH_GATEWAYS):
             raise HostError("keys", "%s is not a key book" % self.path, "restore a copy, or move the file away")
         return value
 
     def _load(self) -> dict[str, Entry]:
+        return self._contents().locks
+
+    def _contents(self) -> "_Contents":
         value = self._read()
         if value is None:
-            return {}
-        locks = self.locks_in(value)
+            return _Contents({}, {})
+        plain = self._plain(value)
         try:
-            entries = [_entry(lock) for lock in locks or []]
+            entries = [_entry(lock) for lock in plain.get("locks") or []]
+            pinned = read_gateways(plain.get("gateways") or [])
         except (TypeError, AttributeError):
             raise HostError("keys", "%s has an entry that lacks a field" % self.path, "restore a copy")
         except HostError as error:
             raise HostError("keys", "%s: %s" % (self.path, error), "restore a copy")
-        return {entry.mac: entry for entry in entries}
+        return _Contents({entry.mac: entry for entry in entries}, {each.id: each for each in pinned})
 
     def locks_in(self, value: dict) -> list:
         """The locks of a parsed key book, unchecked; asks for the passphrase of a sealed one."""
-        return self._unseal(value["sealed"]) if "sealed" in value else value.get("locks") or []
+        return self._plain(value).get("locks") or []
 
-    def _save(self, book: dict[str, Entry]) -> None:
-        locks = [asdict(book[mac]) for mac in sorted(book)]
-        value: dict = {"gatehouse_keys": _VERSION}
+    def _plain(self, value: dict) -> dict:
+        """The members of a parsed key book, unchecked. A sealed one without gateways has a list of locks inside."""
+        plain = self._unseal(value["sealed"]) if "sealed" in value else value
+        if isinstance(plain, list):
+            return {"locks": plain}
+        if not isinstance(plain, dict):
+            raise HostError("keys", "%s is damaged" % self.path, "restore a copy")
+        return plain
+
+    def _save(self, contents: "_Contents") -> None:
+        plain: dict = {"locks": [asdict(contents.locks[mac]) for mac in sorted(contents.locks)]}
+        if contents.gateways:
+            plain["gateways"] = [asdict(contents.gateways[ident]) for ident in sorted(contents.gateways)]
+        value: dict = {"gatehouse_keys": _WITH_GATEWAYS if contents.gateways else _VERSION}
         if self._phrase:
-            value["sealed"] = _seal(json.dumps(locks).encode(), self._phrase)
+            inner = plain if contents.gateways else plain["locks"]
+            value["sealed"] = _seal(json.dumps(inner).encode(), self._phrase)
         else:
-            value["locks"] = locks
+            value |= plain
         handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".keys-")  # 0600 from the start
         try:
             with os.fdopen(handle, "w") as file:
@@ -267,7 +321,7 @@ class KeyBook:
         finally:
             os.close(folder)
 
-    def _unseal(self, sealed: dict) -> list:
+    def _unseal(self, sealed: dict) -> dict | list:
         if self._phrase is None:
             if self._ask is None:
                 raise HostError("auth", "%s is protected by a passphrase" % self.path, "set GATEHOUSE_PASSPHRASE_FILE")
