@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,12 +24,13 @@ from host_tools.gateway import client as gateway_client
 from host_tools.gateway.records_batch import read_batch
 from host_tools.near import pairing, sightings
 from host_tools.near.lock_link import connect
-from host_tools.owner import codes, places
+from host_tools.owner import codes
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.screen import Screen, Table, out, styled
 from host_tools.sim.ble import bleak_air
 from host_tools.sim.board.board import Board
 from host_tools.sim.board.interpreter import SimError
+from host_tools.sim.site import owner
 from host_tools.sim.site.site import Site, SiteSpec
 
 JAM = "GATEHOUSE_DEMO_JAM"
@@ -96,12 +98,16 @@ class Witness:
     def __init__(self) -> None:
         self.seen: dict[str, list[tuple[int, int, int]]] = {}  # lock -> (epoch, record, type), each arrival
         self.lost = 0
+        self.unproven = 0  # batches without the gateway's mac
         self._tasks: set[asyncio.Task] = set()
 
     async def attach(self, gateways: gateway_client.Gateways) -> None:
         """Listen on this connection."""
 
         def receive(gateway: str, lock: str, _leaf: str, text: str) -> None:
+            if not gateways.proven(gateway, lock, text):
+                self.unproven += 1
+                return
             batch = read_batch(text)
             self.lost += batch.gap
             for item in batch.items:
@@ -139,8 +145,7 @@ class Demo:
 
     @contextlib.asynccontextmanager
     async def _broker(self):
-        address = "%s:%d" % (self.site.mqtt_host, self.site.mqtt_port)
-        async with gateway_client.connect(address) as gateways:
+        async with owner.connect(self.site) as gateways:
             await self.witness.attach(gateways)
             yield gateways
 
@@ -151,7 +156,7 @@ class Demo:
         async with self._broker() as gateways:
             with self.story.step("The gateway comes online at the broker"):
                 await gateways.choose(self.gateway, wait_s=30)
-                self.story.saw("retained status online, info with its X25519 key")
+                self.story.saw("retained status online, its X25519 key is the one of its console")
             for entry in self.entries:
                 await self._hand_over(gateways, entry)
             await self._auto_lock(gateways)
@@ -207,8 +212,23 @@ class Demo:
             before = len(lock.movements)
             result = await gateways.command(self.gateway, entry.id, "unlock")
             self._moved_once(lock, before)
-            self.story.saw("bolt moved exactly once, locked to unlocked; result in %s ms" % result.get("ms"))
+            self.story.saw("signed; bolt moved exactly once, locked to unlocked; result in %s ms" % result.get("ms"))
         await self._locks_again(lock, entry)
+        with self.story.step("MQTT UNLOCK without a signature is refused"):
+            await self._stranger(entry)
+            require(len(lock.movements) == before + 2, "the bolt moved")
+            self.story.saw("code forbidden; the bolt did not move")
+
+    async def _stranger(self, entry: Entry) -> None:
+        """Somebody at the broker who has no key."""
+        address = "%s:%d" % (self.site.mqtt_host, self.site.mqtt_port)
+        async with gateway_client.connect(address) as stranger:
+            try:
+                await stranger.command(await stranger.choose(self.gateway), entry.id, "unlock")
+            except HostError as error:
+                require(error.code == "forbidden", "the answer was %s" % error.line())
+                return
+        raise NotTrue("the gateway did it")
 
     def _moved_once(self, lock: Board, before: int) -> None:
         moves = [(each.before, each.after) for each in lock.movements[before:]]
@@ -280,6 +300,7 @@ class Demo:
             for kind, count in more.items():
                 arrived = self.witness.of_type(first, kind)
                 require(arrived == count, "%d records of type %d arrived, not %d" % (arrived, kind, count))
+            require(not self.witness.unproven, "%d batches without a mac" % self.witness.unproven)
             require(not self.witness.lost, "the gateway reports %d lost records" % self.witness.lost)
 
     async def _arrived(self, lock: Board, entry: Entry) -> None:
@@ -294,7 +315,7 @@ class Demo:
         came, again = self.witness.count(entry.id), self.witness.repeats(entry.id)
         require(came == held, "%s holds %d records, %d arrived" % (entry.name, held, came))
         require(not again, "%d records of %s arrived twice" % (again, entry.name))
-        self.story.saw("%s: %d of %d, none twice" % (entry.name, came, held))
+        self.story.saw("%s: %d of %d, none twice, all proven by their mac" % (entry.name, came, held))
 
     async def _broker_away(self) -> None:
         lock, entry = self.site.locks[0], self.entries[0]
@@ -361,14 +382,15 @@ async def run(console: Screen, once: bool, jam: bool) -> int:
     story = Story(console)
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gatehouse-demo-") as folder:
-        places.mark_simulated(Path(folder))
-        book = KeyBook(Path(folder) / "keys.json")
         async with contextlib.AsyncExitStack() as stack:
             try:
                 with story.step("A site starts: broker, virtual radio, one gateway, two locks"):
-                    site = await stack.enter_async_context(Site(_SPEC))
+                    site = await stack.enter_async_context(Site(replace(_SPEC, folder=Path(folder))))
                     await _listen(site)
                     story.saw("seed %s; MicroPython runs on all three boards" % site.seed)
+                    (gateway,) = site.pins()
+                    story.saw("gateway %s is its owner's: keys exchanged over its console" % gateway.id)
+                book = KeyBook(site.key_book)
                 bleak_air.install(site.air)
                 if jam:
                     site.locks[0].jam()

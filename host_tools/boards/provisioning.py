@@ -8,6 +8,7 @@ the words of operations.md, "Connection". What a value may be is the gateway's o
 
 import time
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from firmware.gateway.settings import TABLE
@@ -16,10 +17,15 @@ from host_tools.errors import HostError
 
 _START_S = 30
 _ASK_S = 15
+_OWN_S = 60  # a board may make its key pair only now
+_RESET_S = 120  # all of its flash is written over
 _AGAIN_S = 0.5
 _ON_BOARD = ("mqtt_ca",)  # a path on the board, which only the board can look at
 _TWICE = 2  # attempts that end alike: one may be bad luck
 _LIMIT_S = 240  # four time-outs of the slowest step
+
+# (id, settings) -> what to ask on the console, and who takes the reply; the key book's business
+Owns = Callable[[str, dict], tuple[dict, Callable[[dict], Any]]]
 
 # Word of the gateway -> sentence and what to do; %(key)s are settings
 STATES = {
@@ -114,19 +120,25 @@ def _split_url(url: str, found: dict) -> str:
 
 
 def provision(
-    port: str, settings: dict, step: Callable[[str], None] = lambda text: None, limit_s: float = _LIMIT_S
+    port: str,
+    settings: dict,
+    owning: Owns | None = None,
+    step: Callable[[str], None] = lambda text: None,
+    limit_s: float = _LIMIT_S,
 ) -> tuple[dict, dict]:
-    """Write `settings` to the gateway on `port`, start it anew, and wait until it is at its broker.
+    """Make the gateway on `port` its owner's (unless `owning` is None), write `settings`, start it anew, and wait until
+    it is at its broker.
 
     -> (what it says of itself, its settings; of secrets only whether there is one). Raises HostError: `config` for what
-    is refused, else a word of `STATES`, or `link_timeout`.
+    is refused, `owned` when it is somebody else's, else a word of `STATES`, or `link_timeout`.
     """
     settings = normal(settings)
     console = SerialConsole(port, _START_S)
     try:
-        about = console.ask({"do": "hello"}, _START_S, repeat=True)
-        if about.get("role") != "gateway":
-            raise HostError("refused", "the board on %s is no gateway" % port, "flash it: ./flash.sh gateway %s" % port)
+        about = _greeted(console)
+        if owning is not None:
+            step("making it yours")
+            _own(console, about, settings, owning)
         _accepted(console.ask({"do": "set", "settings": settings}, _ASK_S))
         shown = _accepted(console.ask({"do": "settings"}, _ASK_S)).get("settings") or {}
         _accepted(console.ask({"do": "reboot"}, _ASK_S))
@@ -146,6 +158,38 @@ def provision(
         raise HostError("link_timeout", "the gateway has its settings, and is still %s" % watch.last, _LOG)
     finally:
         console.close()
+
+
+def own(port: str, owning: Owns) -> str:
+    """Make the gateway on `port` the owner's, as it is -> its id. HostError as `provision`."""
+    with SerialConsole(port, _START_S) as console:
+        about = _greeted(console)
+        shown = _accepted(console.ask({"do": "settings"}, _ASK_S)).get("settings") or {}
+        _own(console, about, shown, owning)
+        return str(about.get("id"))
+
+
+def reset(port: str) -> str:
+    """Erase the gateway on `port` -> its id. HostError."""
+    with SerialConsole(port, _START_S) as console:
+        about = _greeted(console)
+        reply = console.ask({"do": "reset"}, _RESET_S)
+        if not reply.get("ok"):
+            raise HostError(str(reply.get("code") or "internal"), "the board refused: %s" % reply.get("msg"))
+        return str(about.get("id"))
+
+
+def _greeted(console: SerialConsole) -> dict:
+    about = console.ask({"do": "hello"}, _START_S, repeat=True)
+    if about.get("role") != "gateway":
+        todo = "flash it: ./flash.sh gateway %s" % console.port
+        raise HostError("refused", "the board on %s is no gateway" % console.port, todo)
+    return about
+
+
+def _own(console: SerialConsole, about: dict, settings: dict, owning: Owns) -> None:
+    request, settle = owning(str(about.get("id")), settings)
+    settle(console.ask(request, _OWN_S))
 
 
 _LOG = "look at its log on the serial port; `hello` on its console tells how far it comes"

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from host_tools import screen
-from host_tools.cli import common
+from host_tools.cli import common, gateways
 from host_tools.cli.common import out, progress, reporting, run
 from host_tools.cli.options import App
 from host_tools.errors import HostError
 from host_tools.gateway import brokers, client
 
+UNSIGNED = "unsigned_unlock"
 ANSWER_S = 20  # for its first retained messages, then for an answer
 
 sim_app = App(no_args_is_help=True, help="The simulator.")
@@ -51,7 +52,8 @@ def provision(
         bool, typer.Option("--insecure-broker", help="Allow a broker without TLS: anyone on the network can listen")
     ] = False,
 ) -> None:
-    """Give a gateway its Wi-Fi and broker over USB; ends when it answers over MQTT, or says where the way ends."""
+    """Make a gateway yours over USB and give it its Wi-Fi and broker; ends when it answers over MQTT, or says where the
+    way ends. The key that commands it is kept in the key book."""
     from host_tools.boards import provisioning, serial_console
 
     with reporting():
@@ -61,7 +63,7 @@ def provision(
         if insecure_broker:
             settings["insecure_broker"] = True
         with progress("talking to the board ...") as step:
-            about, shown = provisioning.provision(port, settings, step)
+            about, shown = provisioning.provision(port, settings, gateways.owning, step)
             if shown.get("mqtt_ca"):
                 out.print("gateway %s has its settings and is at its broker, over TLS" % about.get("id"))
                 return
@@ -79,10 +81,14 @@ async def _ask_over_mqtt(ident: str, settings: dict) -> None:
     try:
         base = settings.get("mqtt_base") or "gatehouse"
         broker = brokers.Broker(host, port, None)  # as the gateway's own settings allow it
-        async with client.connect(broker, base, login) as gateways:
+        async with client.connect(broker, base, login, common.pins) as gateways:
             await gateways.command(await gateways.choose(ident, wait_s=ANSWER_S), None, "ping", wait_s=ANSWER_S)
     except HostError as error:
-        if error.code == "outcome_unknown" or error.code == "net" and "no gateway" in str(error):
+        if (
+            error.code in ("outcome_unknown", "no_answer", "unknown_gateway")
+            or error.code == "net"
+            and "no gateway" in str(error)
+        ):
             todo = "look at the broker's access rules for gatehouse/%s/#" % ident
             raise HostError("no_answer", there + "no answer comes over MQTT", todo)
         raise HostError(error.code, "%sthis computer could not ask it: %s" % (there, error), error.todo)
@@ -117,6 +123,13 @@ def up(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Repeat a run's draws of loss and delay")] = None,
     paired: Annotated[bool, typer.Option("--paired", help="Pair the locks and hand their keys to a gateway")] = False,
+    unsigned: Annotated[
+        bool | None,
+        typer.Option(
+            "--unsigned/--signed",
+            help="Whether anybody at its broker may open the doors; with --json, for programs, yes; else no",
+        ),
+    ] = None,
 ) -> None:
     """Start a site (broker, virtual radio, gateways, locks) and stay until Ctrl-C."""
     from host_tools.sim.air.profiles import PROFILES
@@ -135,6 +148,9 @@ def up(
         given["variants"] = tuple(variant) if variant else None
         options = {key: value for key, value in given.items() if value is not None}
         screen.is_streaming()
+        settings = spec.gateway_settings if spec else {}
+        allowed = settings.get(UNSIGNED, as_json) if unsigned is None else unsigned
+        options["gateway_settings"] = {**settings, UNSIGNED: allowed}
         try:
             run_site(as_json, paired or file_pairs, spec, **options)
         except KeyboardInterrupt:

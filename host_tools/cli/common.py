@@ -21,6 +21,7 @@ from host_tools import screen
 from host_tools.cli import completion, ending, shared
 from host_tools.errors import HostError
 from host_tools.owner import places, zones
+from host_tools.owner.gateways import Gateway
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.screen import Table, err, out, styled
 from host_tools.text import decoded
@@ -133,8 +134,17 @@ def run_near(text: str, work: Callable[[Callable[[str], None]], Awaitable[Any]])
 
 
 def key_book() -> KeyBook:
-    """The owner's key book; its passphrase comes from $GATEHOUSE_PASSPHRASE_FILE or is asked for."""
-    return KeyBook(passphrase=_passphrase, is_meant=_is_meant)
+    """The owner's key book; its passphrase comes from $GATEHOUSE_PASSPHRASE_FILE or is asked for, once a command."""
+    kept = ending.kept()
+    if "book" not in kept:
+        kept["book"] = KeyBook(passphrase=_passphrase, is_meant=_is_meant)
+    book: KeyBook = kept["book"]
+    return book
+
+
+def pins() -> list[Gateway]:
+    """The gateways of the key book, for a connection."""
+    return key_book().gateways()
 
 
 def _is_meant(who: str, entry: Entry) -> bool:

@@ -24,6 +24,13 @@ from host_tools.errors import HostError, Interrupted
 _ASKING = ("list", "get", "show", "share", "export", "state", "info", "jobs", "records", "monitor", "basics", "scan")
 
 _known: contextvars.ContextVar[bool] = contextvars.ContextVar("outcome", default=False)
+_kept: contextvars.ContextVar[dict | None] = contextvars.ContextVar("kept", default=None)
+
+
+def kept() -> dict:
+    """What the command that runs keeps for itself while it does, such as a key book that has been opened."""
+    found = _kept.get()
+    return {} if found is None else found
 
 
 def settle(is_known: bool = True) -> None:
@@ -35,6 +42,7 @@ def settle(is_known: bool = True) -> None:
 def orderly(command: str | None) -> Iterator[None]:
     """Around a command: what escapes it becomes one line, and the status of what is known."""
     _known.set(False)
+    _kept.set({})
     try:
         yield
     except (typer.Exit, typer.Abort, TyperException, SystemExit):
@@ -52,6 +60,8 @@ def orderly(command: str | None) -> Iterator[None]:
         code, _, text = line(error).partition(": ")
         _note({"ok": False, "code": code, "msg": text})
         raise typer.Exit(statuses.of(code))
+    finally:
+        _kept.set(None)
 
 
 def refuse(error: HostError | FirmwareError) -> typer.Exit:

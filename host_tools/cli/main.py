@@ -14,6 +14,7 @@ from host_tools.cli import (
     ekeys,
     gateways,
     groups,
+    issuers,
     keys,
     locks,
     ownership,
@@ -69,6 +70,7 @@ app.command("lock", bulk=True)(control.lock)
 app.command("state", bulk=True)(control.state)
 app.command("info")(control.info)
 app.add_typer(keys.app, name="keys")
+app.add_typer(issuers.app, name="issuer")
 app.add_typer(control.time_app, name="time")
 app.command("freeze", bulk=True)(settings.freeze)
 app.command("unfreeze", bulk=True)(settings.unfreeze)

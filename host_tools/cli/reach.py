@@ -46,7 +46,7 @@ class Broker(OptionGroup):
     def connect(self) -> contextlib.AbstractAsyncContextManager[client.Gateways]:
         """`async with via.connect() as gateways`."""
         given = brokers.Given(self.broker, self.ca, self.cert, self.key, self.insecure_broker)
-        return client.connect(given, self.base)
+        return client.connect(given, self.base, pins=common.pins)
 
 
 @dataclass

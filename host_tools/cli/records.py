@@ -94,6 +94,10 @@ def records(
         err.print("times marked * are what the lock's clock showed; its zone was not known")
     if any(each["conflict"] for each in rows):
         err.print("records marked ! contradict another one of the same lock, number and date")
+    if any(not each["proven"] for each in rows):
+        err.print("records marked ? bear no proof of your gateway: anybody at the broker may have written them")
+    if any(each["damaged"] for each in rows):
+        err.print("records marked # are damaged in the file: what could not be read is left out")
 
 
 def _choice(
@@ -169,9 +173,14 @@ def _show(rows: list[dict], name: str, total: int, size: int, page: int, where: 
     for each in rows:
         style = "bold red" if is_alarm(each["type"]) else "yellow" if each["ok"] is False else ""
         battery = "" if each["battery"] is None else "%s %%" % each["battery"]
-        number = "%s%s" % (each["rec"], " !" if each["conflict"] else "")
+        marks = "".join(sign for sign, is_so in _marks(each).items() if is_so)
+        number = "%s %s" % ("" if each["rec"] is None else each["rec"], marks)
         table.add_row(number, _when(each, where), words(each["type"]), each["name"], battery, style=style)
     out.print(table if rows else "no such records of %s (a lock writes none for its thumb turn or key)" % name)
+
+
+def _marks(record: dict) -> dict[str, bool]:
+    return {"!": record["conflict"], "?": not record["proven"], "#": record["damaged"]}
 
 
 async def _fetch(store: RecordStore, ident: str, name: str, whose: names.Names, via: Gateway, follow: bool) -> None:

@@ -24,10 +24,10 @@ MEANING = {
 
 _BY_STATUS = {
     DONE: "ok",
-    FAILED: "refused auth unsupported forbidden remote_unlock_disabled cancelled conflict retained rate_limited "
-    "bad_signature unknown_issuer stale_nonce replayed "
+    FAILED: "refused auth unsupported forbidden gateway_key not_owned owned unknown_issuer bad_signature "
+    "stale_nonce replayed remote_unlock_disabled cancelled conflict retained rate_limited "
     "protocol internal",
-    USAGE: "bad_request usage unknown_lock not_found unknown_name unknown_gateway no_zone config",
+    USAGE: "bad_request too_long usage unknown_lock not_found unknown_name unknown_gateway no_zone config",
     AWAY: "not_near busy link link_timeout expired no_clock",
     UNKNOWN: "outcome_unknown",
     NETWORK: "net no_answer wifi_name wifi_password wifi address broker_name broker_refused broker_silent login "

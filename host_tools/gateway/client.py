@@ -1,7 +1,8 @@
 """A controller's end of mqtt.md 1: find gateways on a broker, send a command, follow it, wait for its one
 result.
 
-Owns the MQTT connection of a command and the sealing of arguments. Leaves the looks of results to the command line.
+Owns the MQTT connection of a command. Leaves to `signing` what a signed one says, to `waiting` which answers are
+believed, and the looks of results to the command line.
 """
 
 import asyncio
@@ -11,93 +12,50 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiomqtt
 
-from firmware.lib import sealed
 from firmware.lib.errors import ProtocolError
 from firmware.lib.topics import Topics, parse
 from host_tools import text
 from host_tools.errors import HostError, Interrupted, Pending, Unknown
-from host_tools.gateway import brokers, payloads, tls
+from host_tools.gateway import brokers, local_brokers, payloads, signing, tls
 from host_tools.gateway.records_batch import Batch
-from host_tools.owner.keybook import Entry, lock_id
+from host_tools.gateway.refusals import TODO, refusal
+from host_tools.gateway.signing import Signer
+from host_tools.gateway.waiting import Progress, Waiter
+from host_tools.owner.gateways import Gateway
+from host_tools.owner.keybook import Entry, KeyBook, lock_id
 
 _COMPUTERS = ("linux", "darwin")  # what MicroPython's unix port calls its board
 _WATCHED = ("status", "info", "rsp")
 _VOLATILE = ("lock", "unlock")
-_VALID_S = 30  # a real lock that sleeps or is far away takes many attempts (hardware-facts.md F6)
 _SETTLE_S = 0.3  # retained messages arrive together
 _MAX_GATEWAYS, _MAX_LOCKS, _MAX_PAGES = 256, 4096, 4096
 _WAIT_S = 45  # a gateway gives a command to a sleeping lock 30 s
+_HELLO_S = 10  # the question for a nonce is asked again after this
+_TRIES = 3  # of one signed request whose session or number the gateway did not take
 
-# What the user can do about a word of domain.md 5.5
-_TODO = {
-    "expired": "the gateway was busy, or this computer's clock is wrong: try again",
-    "no_clock": "the gateway has no time from its NTP server yet; try again in a minute",
-    "no_zone": "say where the lock is: gatehouse time zone LOCK --zone Europe/Berlin",
-    "rate_limited": "wait a minute, or raise the limit in the gateway's settings",
-    "forbidden": "set unsigned_unlock in the gateway's settings to allow commands without a signature",
-    "remote_unlock_disabled": "switch it on beside the lock: gatehouse remote-unlock LOCK --on",
-    "unknown_lock": "hand its keys over: gatehouse import LOCK",
-    "unsupported": "this lock cannot do that",
-    "not_near": "the gateway does not hear the lock: check its batteries, or move the gateway nearer",
-    "busy": "too many commands at once: try again",
-    "link": "the lock could not be reached; try again, or move the gateway nearer",
-    "link_timeout": "the lock did not answer; try again, or move the gateway nearer",
-    "outcome_unknown": "look at `gatehouse state` before you try again",
-    "protocol": "the lock's answers make no sense; look at the gateway's log",
-    "auth": "the lock does not accept these keys: it was reset or paired anew",
-    "internal": "look at the gateway's log",
-}
-_REASONS = {
-    "exists": "the lock has it already",
-    "shared_key": "import the administrator's keys of this lock, or ask who has them",
-    "full": "delete one first",
-    "jammed": "the bolt did not arrive: look at the door",
-    "low_battery": "change the lock's batteries",
-    "not_paired": "the lock was reset: pair it again",
-}
-
+_HELLO = "hello"
+_STALE, _REPEATED = "stale_nonce", "replayed"
+_OF_COPIES = ("retained",)  # we retain nothing: somebody has published our message once more
 
 Watcher = Callable[[str, str, str, str], None]
-Progress = Callable[[dict], None]
-
-
-class _Waiter:
-    """For the messages about one request."""
-
-    def __init__(self, op: str, on_progress: Progress | None, is_patient: bool) -> None:
-        self.op = op
-        self.final: asyncio.Future[dict] = asyncio.get_running_loop().create_future()
-        self.kept: dict | None = None  # the first message that says that the gateway keeps the request
-        self._on_progress = on_progress
-        self._is_patient = is_patient
-
-    def receive(self, value: dict) -> None:
-        if self.final.done():
-            return
-        if "ok" in value:
-            self.final.set_result(value)
-            return
-        data = value.get("data")
-        if data is None:
-            return
-        if "job_state" in data and self.kept is None:
-            self.kept = value
-        if self._on_progress:
-            self._on_progress(data)
-        if self.kept is not None and not self._is_patient:
-            self.final.set_exception(Pending(self.kept, "not waited for"))
+Pins = Callable[[], list[Gateway]]
+Now = Callable[[], float]
 
 
 class Gateways:
     """One broker's gateways. Use `connect`."""
 
-    def __init__(self, client: aiomqtt.Client, base: str) -> None:
+    def __init__(self, client: aiomqtt.Client, base: str, pins: Pins = lambda: [], now_s: Now = time.time) -> None:
         self._client = client
         self._base = base
-        self._waiting: dict[str, _Waiter] = {}
+        self._pins = pins
+        self._now_s = now_s
+        self._known: dict[str, Signer] | None = None
+        self._waiting: dict[str, Waiter] = {}
         self._changed = asyncio.Event()
         self.online: dict[str, bool] = {}
         self.info: dict[str, dict] = {}
@@ -113,12 +71,34 @@ class Gateways:
             await self._client.subscribe(Topics("+", self._base).lock(lock, leaf), qos=1)
 
     async def acknowledge(self, gateway: str, lock: str, batch: Batch) -> None:
-        """Tell a gateway with `records_ack` = consumer that the records of a batch are kept."""
-        text = json.dumps({"epoch": batch.epoch, "from": batch.first, "to": batch.last})
+        """Tell a gateway with `records_ack` = consumer that the records of a batch are kept; one of which nothing is
+        pinned is told without a proof. Nothing where another computer is to say it."""
+        signer = self.signer(gateway)
+        if signer is None:
+            text = json.dumps({"epoch": batch.epoch, "from": batch.first, "to": batch.last})
+        else:
+            signed = signer.acknowledgement(lock, batch)
+            if signed is None:
+                return
+            text = signed
         await self._client.publish(Topics(gateway, self._base).lock(lock, "records/ack"), text, qos=1)
 
+    def proven(self, gateway: str, lock: str, text: str) -> bool | None:
+        """Whether the gateway made this batch of records; None where this computer cannot tell."""
+        signer = self.signer(gateway)
+        return None if signer is None else signer.proves_records(lock, text.encode())
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether the key book commands any gateway."""
+        self.signer("")
+        return bool(self._known)
+
     def is_simulated(self, gateway: str) -> bool:
-        """Whether a gateway says of itself that it runs on a computer."""
+        """Whether a gateway is known to be made up, or says of itself that it runs on a computer."""
+        signer = self.signer(gateway)
+        if signer is not None:
+            return signer.gateway.simulated
         return str(self.info.get(gateway, {}).get("board", "")).split(" ")[0] in _COMPUTERS
 
     async def listen(self) -> None:
@@ -127,13 +107,13 @@ class Gateways:
             await self._listen()
         except aiomqtt.MqttError as err:
             for ident, waiter in self._waiting.items():
-                if waiter.final.done():
-                    continue
                 text = "the broker went away (%s)" % err
-                if waiter.kept is not None:
-                    waiter.final.set_exception(Pending(waiter.kept, text))
+                if waiter.op == _HELLO:
+                    waiter.fail(HostError("net", text, "is it still running?"))
+                elif waiter.kept is not None:
+                    waiter.fail(Pending(waiter.kept, text))
                 else:
-                    waiter.final.set_exception(Unknown(ident, text, _TODO["outcome_unknown"]))
+                    waiter.fail(Unknown(ident, text, TODO["outcome_unknown"]))
             raise
 
     async def _listen(self) -> None:
@@ -159,7 +139,7 @@ class Gateways:
                     self.info[gateway] = info
                     self._changed.set()
             elif leaf == "rsp":
-                self._receive(text)
+                self._receive(str(message.topic), text)
 
     def _is_full(self, gateway: str, lock: str | None) -> bool:
         """Whether this would be one more than anybody has: strangers may publish under any number of ids."""
@@ -169,13 +149,21 @@ class Gateways:
             seen.add(ident)
         return False
 
-    def _receive(self, text: str) -> None:
-        """A message about a request: read as its operation has it, which the request says and not the message."""
+    def _receive(self, topic: str, text: str) -> None:
+        """A message about a request."""
         answer = self.reader.message(text, payloads.ANSWER)
         waiter = self._waiting.get(str(answer.get("id"))) if answer else None
-        value = self.reader.message(text, payloads.result(waiter.op)) if waiter else None
-        if waiter and value is not None:
-            waiter.receive(value)
+        if waiter:
+            waiter.receive(topic, text, self.reader)
+
+    # --- whose gateway
+
+    def signer(self, gateway: str) -> Signer | None:
+        """Who commands a gateway; None for one of which nothing is pinned."""
+        if self._known is None:
+            pinned = [each for each in self._pins() if each.is_pinned]
+            self._known = {each.id: Signer(each, self._base, self._now_s) for each in pinned}
+        return self._known.get(gateway)
 
     async def choose(self, gateway: str = "", lock: str = "", wait_s: float = 3.0) -> str:
         """Id of the gateway asked for, or of the one that knows `lock` (an id), or of the only one there is."""
@@ -202,7 +190,7 @@ class Gateways:
         fitting = [ident for ident in sorted(self.info) if self.online.get(ident) and self._is(ident, gateway)]
         if lock:
             fitting = [name for name in fitting if lock in _locks(self.info[name])]
-        return fitting
+        return [name for name in fitting if self.signer(name)] or fitting  # anybody may say that he is a gateway
 
     def name(self, gateway: str) -> str:
         """What its owner calls a gateway; "" where nobody has named it."""
@@ -232,6 +220,11 @@ class Gateways:
         if not self.online.get(ident):
             raise HostError("net", "gateway %s is not online" % self.title(ident), "check its light and its Wi-Fi")
 
+    def issuer(self, gateway: str) -> str | None:
+        """As whom this computer commands a gateway; None where it does not."""
+        signer = self.signer(gateway)
+        return signer.gateway.issuer if signer else None
+
     async def command(
         self,
         gateway: str,
@@ -246,36 +239,41 @@ class Gateways:
     ) -> dict:
         """Send one command and return its result; `secret` seals the arguments. HostError unless the result is ok.
 
+        It is signed wherever the gateway's keys are known, and then only what the gateway proves is believed. Raises
+        HostError `gateway_key` for a gateway that is not the pinned one, `not_owned` where nothing is pinned and the
+        request needs it, `too_long`, `no_answer`: nothing was sent then.
+
         `on_sending` gets the request's id before anything is sent; what it raises keeps the request from being sent.
         `on_progress` gets the data of messages on the way. Raises Pending for a request that the gateway keeps until
         the lock is near: when its result does not come in time, or at once unless `is_patient`. Raises Unknown where it
         was sent and no result came, Interrupted where the caller was stopped meanwhile.
         """
-        ident = secrets.token_hex(8)
-        request: dict = {"id": ident, "op": op}
-        if op in _VOLATILE:
-            request["exp"] = int(time.time()) + _VALID_S
-        if secret:
-            key = self.info.get(gateway, {}).get("x25519")
-            if not key:
-                raise HostError("unsupported", "gateway %s publishes no key to seal with" % gateway, "update it")
-            request["sealed"] = sealed.seal(json.dumps(args or {}).encode(), bytes.fromhex(key), ident, op)
-        elif args:
-            request["args"] = args
+        signer = self.signer(gateway)
+        ident = signing.new_id()
+        valid_s = signing.VALID_S if wait_s <= _WAIT_S else signing.LONG_VALID_S
+        if signer is None:
+            signing.demand_unsigned(gateway, op, secret)
+            members: dict = {"id": ident, "op": op, **({"args": args} if args else {})}
+            if op in _VOLATILE:
+                members["exp"] = int(self._now_s()) + valid_s
+        else:
+            signing.demand_pinned(signer.gateway, self.info.get(gateway, {}).get("x25519"))
+            if signer.nonce is None:
+                await self._hello(signer, wait_s)
+            members = signer.members(ident, lock, op, args, secret, valid_s)
+            signer.sign(lock, members)  # too long: told before anything is noted
         topics = Topics(gateway, self._base)
-        topic = topics.lock(lock, "cmd") if lock else topics.gateway("cmd")
-        waiter = self._waiting[ident] = _Waiter(op, on_progress, is_patient)
+        topic = topics.lock(lock, "rsp") if lock else topics.gateway("rsp")
+        waiter = self._waiting[ident] = Waiter(op, topic, signer, on_progress, is_patient)
         try:
             _demand_going_on()
             on_sending(ident)
-            await self._client.publish(topic, json.dumps(request), qos=1)
-            _demand_going_on()
             async with asyncio.timeout(wait_s):
-                result = await asyncio.shield(waiter.final)
+                result = await self._ask(waiter, signer, topic[:-3] + "cmd", lock, members)
         except TimeoutError:
             if waiter.kept is not None:
                 raise Pending(waiter.kept, "the lock was not reached in %d s" % wait_s)
-            raise Unknown(ident, "no result in %d s" % wait_s, _TODO["outcome_unknown"])
+            raise Unknown(ident, "no result in %d s%s" % (wait_s, waiter.silence), TODO["outcome_unknown"])
         except asyncio.CancelledError:  # the user waits no longer
             if waiter.final.done():  # it came in the same moment
                 result = waiter.final.result()
@@ -283,24 +281,90 @@ class Gateways:
                 raise Pending(waiter.kept, "no longer waited for")
             else:
                 text = "stopped before the result of %s came; the gateway may be at it" % op
-                raise Interrupted(ident, text, _TODO["outcome_unknown"])
+                raise Interrupted(ident, text, TODO["outcome_unknown"])
         except aiomqtt.MqttCodeError as err:  # the connection is no more, and the message has not left
             raise HostError("net", "broker: %s" % err, "is it still running?")
         except aiomqtt.MqttError as err:
-            raise Unknown(ident, "the broker has not confirmed the message: %s" % err, _TODO["outcome_unknown"])
+            raise Unknown(ident, "the broker has not confirmed the message: %s" % err, TODO["outcome_unknown"])
         finally:
             del self._waiting[ident]
         if not result["ok"]:
-            raise _refusal(result, op)
+            error = refusal(result, op, signer is not None)
+            if error.code == "expired" and signer and signer.is_apart():
+                error.todo = "the clocks of this computer and of the gateway are %d s apart" % abs(signer.apart_s or 0)
+            raise error
         return result
+
+    async def _ask(self, waiter: Waiter, signer: Signer | None, topic: str, lock: str | None, members: dict) -> dict:
+        """Send a request -> its final answer. A session or a number that the gateway does not take is renewed; the id
+        stays, so that the request acts once. What is said of a copy that somebody repeats is no answer."""
+        for left in reversed(range(_TRIES)):
+            text = json.dumps(members) if signer is None else signer.sign(lock, members)
+            await self._client.publish(topic, text, qos=1)
+            _demand_going_on()
+            result = await self._final(waiter, _OF_COPIES if left else (*_OF_COPIES, _REPEATED))
+            code = result.get("code")
+            if signer is None or code not in (_REPEATED, _STALE) or not left:
+                break
+            waiter.renew()
+            if code == _STALE:
+                signer.end()
+                await self._hello(signer, _WAIT_S)
+        return result
+
+    async def _final(self, waiter: Waiter, ignored: tuple[str, ...]) -> dict:
+        """The final answer; of a signed request, the first whose code is none of these."""
+        while True:
+            result = await asyncio.shield(waiter.final)
+            if not waiter.is_signed or result.get("code") not in ignored:
+                return result
+            waiter.renew()
+
+    async def _hello(self, signer: Signer, wait_s: float) -> None:
+        """Begin a session. HostError `no_answer` when nothing comes in time that the gateway proves."""
+        topic = signer.topic(None, "rsp")
+        unproven = ""
+        for _ in range(max(1, round(wait_s / _HELLO_S))):
+            ident = signing.new_id()
+            waiter = self._waiting[ident] = Waiter(_HELLO, topic, signer)
+            try:
+                await self._client.publish(signer.topic(None, "cmd"), signer.hello(ident), qos=1)
+                async with asyncio.timeout(min(wait_s, _HELLO_S)):
+                    result = await waiter.final
+                if not result["ok"]:
+                    raise refusal(result, _HELLO, True)
+                signer.begin(result.get("data"))
+                return
+            except TimeoutError:
+                if waiter.unproven:
+                    unproven = waiter.silence
+                    break
+            except aiomqtt.MqttError as err:
+                raise HostError("net", "broker: %s" % err, "is it still running?")
+            finally:
+                del self._waiting[ident]
+        raise HostError(
+            "no_answer",
+            "gateway %s gives no answer%s" % (signer.gateway.label, unproven),
+            "was it reset, or given to somebody else? then provision it again" if unproven else "look at its log",
+        )
 
     async def serving(self, lock: str, gateway: str = "", is_patient: bool = True) -> "ServedLock":
         """A lock (an id) at the gateway asked for, or at the one that knows it. Raises as `choose`."""
         return ServedLock(self, await self.choose(gateway, lock), lock, is_patient)
 
     async def hand_over(self, gateway: str, entry: Entry) -> dict:
-        """Import a lock's keys, sealed, into the gateway; its result has the lock's answer."""
-        return await self.command(gateway, None, "import", import_args(entry), secret=True)
+        """Import a lock's keys, sealed, into the gateway; its result has the lock's answer. A time zone that does not
+        fit into one message with them follows in a second one."""
+        args = import_args(entry)
+        try:
+            return await self.command(gateway, None, "import", args, secret=True)
+        except HostError as error:
+            if error.code != "too_long" or not args.pop("zone", None):
+                raise
+        result = await self.command(gateway, None, "import", args, secret=True)
+        await self.command(gateway, entry.id, "zone_set", {"zone": entry.zone_rule})
+        return result
 
     async def forget(self, gateway: str, entry: Entry) -> dict:
         """Make the gateway drop a lock's keys."""
@@ -382,14 +446,10 @@ def _demand_going_on() -> None:
         raise asyncio.CancelledError
 
 
-def _refusal(result: dict, op: str) -> HostError:
-    code = str(result.get("code") or "protocol")
-    data = result.get("data")
-    reason = str(data.get("reason") or "") if isinstance(data, dict) else ""
-    text = str(result.get("msg") or op)
-    if reason and reason not in text:
-        text = "%s (%s)" % (text, reason)
-    return HostError(code, text, _REASONS.get(reason, _TODO.get(code, "")), reason, result.get("ttlock"))
+def _with_site(known: list[Gateway], site: Path | None) -> list[Gateway]:
+    """The gateways of a key book, and those of the simulated site that it does not know."""
+    mine = {each.id for each in known if each.is_pinned}
+    return known + [each for each in KeyBook(site).gateways() if each.id not in mine] if site else known
 
 
 def _locks(info: dict) -> list[str]:
@@ -401,11 +461,15 @@ async def connect(
     broker: brokers.Broker | brokers.Given | str = "",
     base: str = "gatehouse",
     login: tuple[str, str] | None = None,
+    pins: Pins | None = None,
+    now_s: Now = time.time,
 ) -> AsyncIterator[Gateways]:
     """Connected to `broker` (as `brokers` chooses it) and listening.
 
-    User and password: `login`, else those that `brokers` knows. How the connection ends changes nothing of what was
-    done over it. Faults of TLS have the codes of `tls.FAULTS`.
+    User and password: `login`, else those that `brokers` knows. `pins` gives the gateways of a key book, when they are
+    first needed, and those of a simulated site come with them at its broker; without `pins` nothing is signed. `now_s`
+    is the time that commands bear. How the connection ends changes nothing of what was done over it.
+    Faults of TLS have the codes of `tls.FAULTS`.
     """
     if not isinstance(broker, brokers.Broker):
         broker = brokers.choose(broker)
@@ -430,7 +494,8 @@ async def connect(
         raise HostError("net", failure[0] % err, failure[1])
     listening = None
     try:
-        gateways = Gateways(client, base)
+        site = local_brokers.keys(broker.host, broker.port)
+        gateways = Gateways(client, base, lambda: _with_site(pins(), site) if pins else [], now_s)
         topics = Topics("+", base)
         for pattern in [topics.gateway(leaf) for leaf in _WATCHED] + [topics.lock("+", "rsp")]:
             await client.subscribe(pattern, qos=1)

@@ -1,6 +1,7 @@
 """Which brokers on this computer are a running simulator's: they speak without TLS, and only programs here reach them.
 
-Owns the marks that sites leave, one file per port, in a folder of this user's. Leaves to `brokers` what follows.
+Owns the marks that sites leave, one file per port, in a folder of this user's: that a broker is one, and where the key
+book is that commands the gateways there. Leaves to `brokers` and `client` what follows.
 """
 
 import ipaddress
@@ -22,6 +23,32 @@ def unmark(port: int) -> None:
     """It does no more."""
     if _is_ours(_folder()):
         (_folder() / str(port)).unlink(missing_ok=True)
+
+
+def mark_keys(port: int, book: Path) -> None:
+    """This key book commands the gateways at the site's broker."""
+    if _is_ours(_folder()):
+        _keys_mark(port).write_text(str(book))
+
+
+def unmark_keys(port: int) -> None:
+    """The site is no more."""
+    if _is_ours(_folder()):
+        _keys_mark(port).unlink(missing_ok=True)
+
+
+def keys(host: str, port: int) -> Path | None:
+    """The key book of the running site whose broker is there."""
+    if not is_simulated(host, port):
+        return None
+    try:
+        return Path(_keys_mark(port).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _keys_mark(port: int) -> Path:
+    return _folder() / ("%d-keys" % port)
 
 
 def is_simulated(host: str, port: int) -> bool:

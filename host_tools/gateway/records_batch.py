@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from host_tools.errors import HostError
 
@@ -20,13 +20,15 @@ _TEXTS_OF = ("event", "method", "ts")
 
 @dataclass
 class Batch:
-    """`epoch` is the era, `first` to `last` the numbers in it, `gap` how many before them are lost for good."""
+    """`epoch` is the era, `first` to `last` the numbers in it, `gap` how many before them are lost for good; `proven`:
+    it bore the mac of the gateway's record key (mqtt.md 2)."""
 
     epoch: int
     first: int
     last: int
     gap: int
     items: list[dict]
+    proven: bool = False
 
 
 def read_batch(text: str) -> Batch:
@@ -54,6 +56,34 @@ def wall(date: str | None) -> datetime | None:
     except ValueError:
         return None
     return shown if year >= _SET_SINCE else None
+
+
+def readable(row: dict) -> tuple[dict, bool]:
+    """A stored record with None for what no record can hold -> (the record, whether something was so)."""
+    checks = {
+        "rec": lambda value: _is_whole(value, NUMBERS),
+        "epoch": lambda value: _is_whole(value, _MAX_ERA),
+        "date": lambda value: value == "" or isinstance(value, str) and _DATE.fullmatch(value),
+        "who": lambda value: _is_whole(value, _MAX_WHO),
+        "ok": lambda value: value in (0, 1),
+        "approx": lambda value: value in (0, 1),
+        **dict.fromkeys(_NUMBERS_OF, lambda value: _is_whole(value, 256)),
+        **dict.fromkeys(_TEXTS_OF, lambda value: isinstance(value, str) and len(value) <= _MAX_TEXT),
+    }
+    good = {
+        key: value if value is None or key not in checks or checks[key](value) else None for key, value in row.items()
+    }
+    if good.get("ts") is not None and moment(good["ts"]) is None:
+        good["ts"] = None
+    return good, any(good[key] is None and row[key] is not None for key in row)
+
+
+def moment(ts: object) -> datetime | None:
+    """A record's time as gateways write it; None for what is none."""
+    try:
+        return datetime.strptime(str(ts), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _is_whole(value: object, end: int) -> bool:

@@ -32,6 +32,7 @@ COLUMNS = {
     "name": "VARCHAR",
     "battery": "INTEGER",
     "conflict": "BOOLEAN",
+    "proven": "BOOLEAN",
 }
 
 

@@ -19,7 +19,8 @@ _MAX_ROUNDS = 50  # of one range
 
 
 class Inflow:
-    """Batches of one lock. `new`: how many records of them the store did not have; `unread`: messages that are none."""
+    """Batches of one lock. `new`: how many records of them the store did not have; `unread`: messages that are none;
+    `forged`: batches without the proof that their gateway owes (mqtt.md 2), which change nothing."""
 
     def __init__(self, store: RecordStore, gateways: Gateways, ident: str) -> None:
         self._store = store
@@ -28,6 +29,8 @@ class Inflow:
         self._batches: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self.new = 0
         self.unread = 0
+        self.forged = 0
+        self._asked = ""  # the gateway that was asked
         self._arrived = 0
 
     async def start(self) -> None:
@@ -43,11 +46,20 @@ class Inflow:
         except HostError:  # anybody may publish here
             self.unread += 1
             return []
+        is_proven = self._gateways.proven(sender, self._ident, text)
+        if is_proven is False or (is_proven is None and not self._is_expected(sender)):
+            self.forged += 1
+            return []
+        batch.proven = bool(is_proven)
         _demand_own_store(self._store, self._gateways, sender)
         self.new += self._store.keep(self._ident, batch)
         self._arrived += len(batch.items)
         await self._gateways.acknowledge(sender, self._ident, batch)
         return batch.items
+
+    def _is_expected(self, sender: str) -> bool:
+        """Whether a gateway may speak that cannot be held to a proof: one that was asked, or where none can be."""
+        return sender == self._asked or self._gateways.signer(sender) is not None or not self._gateways.is_owner
 
     async def keep(self, quiet_s: float | None) -> None:
         """Until no batch has come for so long."""
@@ -67,6 +79,7 @@ class Inflow:
 
     async def fetch(self, served: ServedLock) -> None:
         """What the lock has to tell and the gateway keeps, and then whatever else the store lacks. HostError."""
+        self._asked = served.gateway
         _demand_own_store(self._store, self._gateways, served.gateway)
         data = (await served.command("records_read", wait_s=_LONG_S)).get("data") or {}
         await self.keep(QUIET_S)
@@ -91,6 +104,7 @@ class Inflow:
     async def upload(self, served: ServedLock, args: dict, on_step: Callable[[dict], None] | None = None) -> dict:
         """Have the lock's log sent again, in as many requests as that takes -> {"read", "new", "next"}, `next` None
         when it came to its end."""
+        self._asked = served.gateway
         done = {"read": 0, "new": 0, "next": args.get("from", 0)}
         stubborn = 0
         for _ in range(_MAX_ROUNDS):

@@ -3,17 +3,19 @@
 Owns the schema. What counts as the same record, and what is chosen, is `records_store`'s.
 
 In files of the first release a record was (lock, epoch, rec), `epoch` a count that each gateway began at 0. Such rows
-have an empty `date` until the record arrives once more and is recognised.
+have an empty `date` until the record arrives once more and is recognised. `proven` is 1 for a row whose batch bore the
+mac of its gateway; rows of before there were macs have NULL, and so have those of gateways without an owner here.
 """
 
 import sqlite3
-from datetime import UTC, datetime
 
 from host_tools.errors import HostError
+from host_tools.gateway.records_batch import moment
 
 COLUMNS: tuple[str, ...] = ("rec", "type", "list", "event", "method", "ok", "who", "ts", "approx")
 COLUMNS += ("battery", "button", "accessory_battery")
-VERSION = 2
+VERSION = 3
+_WITHOUT_PROOF = 2  # version of files whose rows do not say whether they were proven
 COUNTED = 1 << 16  # an epoch below this is such a count; an era is not, but for one in four thousand million
 
 _TABLES = """
@@ -22,7 +24,7 @@ CREATE TABLE %s (
  lock TEXT NOT NULL, epoch INTEGER NOT NULL, rec INTEGER NOT NULL, date TEXT NOT NULL,
  type INTEGER, list INTEGER, event TEXT, method TEXT, ok INTEGER, who INTEGER, ts TEXT, approx INTEGER,
  battery INTEGER, button INTEGER, accessory_battery INTEGER,
- place REAL NOT NULL DEFAULT 0, arrived INTEGER, gone INTEGER)
+ place REAL NOT NULL DEFAULT 0, arrived INTEGER, gone INTEGER, proven INTEGER)
 """
 _MORE = (
     "CREATE INDEX IF NOT EXISTS records_by_number ON records (lock, epoch, rec)",
@@ -36,12 +38,8 @@ _MORE = (
 
 def unix_of(ts: str | None) -> float | None:
     """Unix seconds of a record's time, None for what is none."""
-    if not ts:
-        return None
-    try:
-        return datetime.strptime(ts, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
+    at = moment(ts) if ts else None
+    return None if at is None else at.timestamp()
 
 
 def prepare(base: sqlite3.Connection) -> None:
@@ -54,7 +52,9 @@ def prepare(base: sqlite3.Connection) -> None:
         version = base.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise HostError("config", "the record store is of a later release", "update gatehouse")
-        if version < VERSION:
+        if version == _WITHOUT_PROOF:
+            base.execute("ALTER TABLE records ADD COLUMN proven INTEGER")
+        elif version < VERSION:
             is_old = base.execute("SELECT 1 FROM sqlite_master WHERE name='records'").fetchone()
             base.execute(_TABLES % ("records_2" if is_old else "records"))
             if is_old:
@@ -63,6 +63,7 @@ def prepare(base: sqlite3.Connection) -> None:
                 base.execute("ALTER TABLE records_2 RENAME TO records")
             for statement in _MORE:
                 base.execute(statement)
+        if version < VERSION:
             base.execute("PRAGMA user_version=%d" % VERSION)
         base.commit()
     except BaseException:

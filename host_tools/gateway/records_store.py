@@ -2,8 +2,9 @@
 
 Owns the rule that a record is the same if lock, era, number and the lock's own date are (mqtt.md 2). Two records of one
 such name with other contents contradict each other: both are kept, and marked. They are in the order of time, and of
-arrival where the lock had none; the era says nothing of it. What is deleted here stays in the lock; its name is
-remembered, so that reading the lock again does not bring it back.
+arrival where the lock had none; the era says nothing of it. What a gateway proves stands before what anybody may have
+sent. A row that cannot be read is shown with what can be, and stops nothing. What is deleted here stays in the lock;
+its name is remembered, so that reading the lock again does not bring it back.
 Source: mqtt.md 1 (`…/records`); domain.md key feature 10. The tables are `records_schema`'s.
 """
 
@@ -17,13 +18,13 @@ from datetime import UTC
 from pathlib import Path
 
 from host_tools.errors import HostError
-from host_tools.gateway.records_batch import NUMBERS, Batch, wall
+from host_tools.gateway.records_batch import NUMBERS, Batch, readable, wall
 from host_tools.gateway.records_choice import Choice
 from host_tools.gateway.records_schema import COLUMNS, COUNTED, prepare, unix_of
 from host_tools.owner import places
 
 _CONTENTS = ("type", "battery", "button", "accessory_battery", "who")  # in which two records of one name must agree
-_SHOWN = ("id", "epoch", "date", *COLUMNS)
+_SHOWN = ("id", "epoch", "date", "proven", *COLUMNS)
 _OFFSETS_S = 15 * 3600  # a first release's time may have been made with another offset from UTC
 _DAY_S = 86400
 _CONFLICT = (
@@ -42,6 +43,7 @@ class RecordStore:
             if not self.path.exists():
                 os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
             self._base = sqlite3.connect(self.path, timeout=30)
+            self._base.text_factory = lambda raw: raw.decode(errors="replace")  # a damaged text stops no listing
             prepare(self._base)
         except (OSError, sqlite3.Error) as err:
             raise HostError("config", "cannot open %s: %s" % (self.path, err), "set $GATEHOUSE_RECORDS to another file")
@@ -66,7 +68,7 @@ class RecordStore:
     def keep(self, lock: str, batch: Batch) -> int:
         """Store a batch, on the disk when it returns; how many records were new."""
         with self._writing():
-            new = sum([self._keep(lock, batch.epoch, item) for item in batch.items])
+            new = sum([self._keep(lock, batch.epoch, item, batch.proven) for item in batch.items])
             if batch.gap:
                 row = (lock, batch.epoch, batch.first, min(batch.gap, NUMBERS))
                 self._base.execute("INSERT OR IGNORE INTO gaps VALUES (?,?,?,?)", row)
@@ -81,7 +83,7 @@ class RecordStore:
         except sqlite3.Error as err:
             raise HostError("config", "cannot write %s: %s" % (self.path, err), "is the disk full, or another running?")
 
-    def _keep(self, lock: str, epoch: int, item: dict) -> bool:
+    def _keep(self, lock: str, epoch: int, item: dict, proven: bool) -> bool:
         """Store one record; whether it is new."""
         rec, date = item["rec"], item.get("date") or ""
         known = self._named(lock, epoch, rec)
@@ -89,29 +91,30 @@ class RecordStore:
             return False
         for row in known:
             if not row["gone"] and row["date"] == date and _agree(row, item):
-                self._complete(lock, row, item, epoch, date)
+                self._complete(lock, row, item, epoch, date, proven)
                 return False
         if date:
             for row in known:  # of the first release, and known to be of this era
                 apart = _apart_s(row, item)
                 if not row["gone"] and not row["date"] and apart is not None and apart <= _OFFSETS_S:
                     if _agree(row, item):
-                        self._complete(lock, row, item, epoch, date)
+                        self._complete(lock, row, item, epoch, date, proven)
                         return False
             for row in self._counted(lock, rec):
                 if _agree(row, item) and _apart_s(row, item) == 0:
                     self._adopt(lock, row["epoch"], epoch)
-                    self._complete(lock, row, item, epoch, date)
+                    self._complete(lock, row, item, epoch, date, proven)
                     return False
         place = self._place(lock, epoch, item)
-        names = ("lock", "epoch", "date", "place", "arrived", *COLUMNS)
-        values = (lock, epoch, date, place, int(time.time()), *(item.get(column) for column in COLUMNS))
+        names = ("lock", "epoch", "date", "place", "arrived", "proven", *COLUMNS)
+        told = (item.get(column) for column in COLUMNS)
+        values = (lock, epoch, date, place, int(time.time()), 1 if proven else None, *told)
         marks = ",".join("?" * len(names))
         self._base.execute("INSERT INTO records (%s) VALUES (%s)" % (",".join(names), marks), values)
         return True
 
     def _rows(self, where: str, values: tuple) -> list[dict]:
-        names = ("id", "gone", "epoch", "date", "place", *COLUMNS)
+        names = ("id", "gone", "epoch", "date", "place", "proven", *COLUMNS)
         found = self._base.execute("SELECT %s FROM records WHERE %s" % (",".join(names), where), values)
         return [dict(zip(names, row, strict=True)) for row in found]
 
@@ -134,13 +137,21 @@ class RecordStore:
         for table in ("records", "gaps", "asked"):
             self._base.execute("UPDATE OR IGNORE %s SET epoch=? WHERE lock=? AND epoch=?" % table, (era, lock, count))
 
-    def _complete(self, lock: str, row: dict, item: dict, epoch: int, date: str) -> None:
-        """The record has come again: what was not known of it may be told now."""
-        told = {column: item.get(column) for column in COLUMNS if row[column] is None and item.get(column) is not None}
-        if row["approx"] and item.get("ts") and not item.get("approx"):
-            told |= {"ts": item["ts"], "approx": None}
-        elif row["ts"]:
-            told.pop("approx", None)
+    def _complete(self, lock: str, row: dict, item: dict, epoch: int, date: str, proven: bool) -> None:
+        """The record has come again: what was not known of it may be told now. What nobody proved changes nothing of a
+        proven row, and gives way whole to what is proven."""
+        if row["proven"] and not proven:
+            return
+        told: dict = {}
+        if proven and not row["proven"]:
+            told = {column: item.get(column) for column in COLUMNS} | {"proven": 1}
+        else:
+            news = {column: item.get(column) for column in COLUMNS}
+            told = {column: value for column, value in news.items() if row[column] is None and value is not None}
+            if row["approx"] and item.get("ts") and not item.get("approx"):
+                told |= {"ts": item["ts"], "approx": None}
+            elif row["ts"]:
+                told.pop("approx", None)
         if not told and (row["date"], row["epoch"]) == (date, epoch):
             return
         if "ts" in told:
@@ -160,7 +171,7 @@ class RecordStore:
         if clock is not None and clock < time.time() + _DAY_S:
             return clock
         before = self._named(lock, epoch, (item["rec"] - 1) % NUMBERS)
-        places_ = [row["place"] for row in before if not row["gone"]]
+        places_ = [row["place"] for row in before if not row["gone"] and isinstance(row["place"], int | float)]
         return max(places_) + 1e-5 if places_ else time.time()
 
     # --- out
@@ -172,7 +183,8 @@ class RecordStore:
 
     def page(self, lock: str, choice: Choice, size: int, number: int = 1) -> list[dict]:
         """Page `number` of the chosen records, 1 holding the newest, each page oldest first. Of each the columns,
-        `epoch` (its era), `date` (the lock's own, hex), `conflict`: another one of the same name says otherwise."""
+        `epoch` (its era), `date` (the lock's own, hex), `conflict`: another one of the same name says otherwise,
+        `proven`: its gateway's mac was on it, `damaged`: the file had something in it that no record can hold."""
         where, values = choice.clause(lock)
         rows = self._base.execute(
             "SELECT %s,%s FROM records WHERE %s ORDER BY place DESC, rec DESC, id DESC LIMIT ? OFFSET ?"
@@ -232,15 +244,18 @@ class RecordStore:
             self._base.execute("INSERT OR IGNORE INTO asked VALUES (?,?,?,?)", (lock, epoch, first, last))
 
     def _numbers(self, lock: str, epoch: int) -> set[int]:
-        return {row[0] for row in self._base.execute("SELECT rec FROM records WHERE lock=? AND epoch=?", (lock, epoch))}
+        found = self._base.execute("SELECT rec FROM records WHERE lock=? AND epoch=?", (lock, epoch))
+        return {rec for (rec,) in found if isinstance(rec, int)}
 
     def _told(self, lock: str, epoch: int) -> set[int]:
         found = self._base.execute("SELECT before, lost FROM gaps WHERE lock=? AND epoch=?", (lock, epoch))
-        return {(before - 1 - n) % NUMBERS for before, lost in found for n in range(min(lost, NUMBERS))}
+        good = [(before, lost) for before, lost in found if isinstance(before, int) and isinstance(lost, int)]
+        return {(before - 1 - n) % NUMBERS for before, lost in good for n in range(min(lost, NUMBERS))}
 
     def _asked(self, lock: str, epoch: int) -> list[tuple[int, int]]:
         statement = "SELECT first, last FROM asked WHERE lock=? AND epoch=?"
-        return self._base.execute(statement, (lock, epoch)).fetchall()
+        found = self._base.execute(statement, (lock, epoch))
+        return [pair for pair in found if all(isinstance(each, int) and 0 <= each < NUMBERS for each in pair)]
 
     # --- deleting
 
@@ -270,7 +285,7 @@ class RecordStore:
 
 
 def _digest(lock: str, epoch: int, rec: int, date: str) -> str:
-    return "-" + hashlib.sha256(("%s/%d/%d/%s" % (lock, epoch, rec, date)).encode()).hexdigest()[:4]
+    return "-" + hashlib.sha256(("%s/%s/%s/%s" % (lock, epoch, rec, date)).encode()).hexdigest()[:4]
 
 
 def _agree(row: dict, item: dict) -> bool:
@@ -288,7 +303,8 @@ def _apart_s(row: dict, item: dict) -> float | None:
 
 
 def _row(row: tuple) -> dict:
-    record = dict(zip((*_SHOWN, "conflict"), row, strict=True))
+    record, is_damaged = readable(dict(zip((*_SHOWN, "conflict"), row, strict=True)))
+    record["damaged"], record["proven"] = is_damaged, record["proven"] == 1
     record["ok"] = None if record["ok"] is None else bool(record["ok"])
     record["conflict"], record["approx"] = bool(record["conflict"]), bool(record["approx"])
     return record

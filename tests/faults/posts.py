@@ -2,7 +2,6 @@
 
 import asyncio
 import collections
-import secrets
 from collections.abc import Callable
 
 from firmware.lib import frame
@@ -13,6 +12,7 @@ from host_tools.sim.air.air import Air, LinkRecord
 from host_tools.sim.air.faults import SIDES
 from host_tools.sim.site import owner
 from tests.system.bench import HANG_S, Bench, Message
+from tests.system.owner_signs import id_of
 
 _VALUE_AT = 7  # behind the headers of L2CAP and ATT
 _VALUES = (0x52, 0x1B)  # Write Command, Notification
@@ -56,26 +56,14 @@ class Post:
 
     async def ask(self, op: str, args: dict | None = None, timeout_s: float = HANG_S, **more) -> dict:
         """Send a command and return its one result."""
-        ident = more.pop("id", None) or secrets.token_hex(6)
-        request = {"id": ident, "op": op} | ({"args": args} if args is not None else {}) | more
-        mqtt = self.bench.mqtt
-        seen = len(mqtt.messages)
-        await mqtt.publish(self.topic("cmd"), request)
-        reply = await mqtt.wait(
-            lambda message: (
-                message.topic == self.topic("rsp") and message.value["id"] == ident and "ok" in message.value
-            ),
-            timeout_s,
-            seen,
-        )
-        return reply.value
+        return await self.bench.ask(op, args, self.lock, timeout_s, self.gateway, **more)
 
     def results(self, ident: str) -> list[dict]:
         """Every result so far with this id."""
         return [
             m.value
             for m in self.bench.mqtt.heard(lambda m: m.topic == self.topic("rsp"))
-            if m.value["id"] == ident and "ok" in m.value
+            if m.value["id"] == id_of(ident) and "ok" in m.value
         ]
 
     def told(self, leaf: str) -> Message | None:

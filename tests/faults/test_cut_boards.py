@@ -113,7 +113,7 @@ def test_gateway_that_loses_its_power_while_it_unlocks_does_not_unlock_again(row
             ident = "cut-%d" % number
             await bench.until_linkless()
             await _cut(bench.gateway, draw.randrange(changes), draw)
-            await bench.mqtt.publish(bench.topic("cmd"), {"id": ident, "op": "unlock"})
+            await bench.send({"id": ident, "op": "unlock"})
             at_rest += not await _cut_by_then(bench, ident)
             seen = len(bench.gateway.lines)
             worst = max(worst, await _started(bench.gateway))

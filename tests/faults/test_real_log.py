@@ -3,7 +3,6 @@ connect fail, and the gateway is replaced in the middle."""
 
 import asyncio
 import contextlib
-import json
 from pathlib import Path
 
 import pytest
@@ -51,8 +50,7 @@ class Recorder:
                     self.gaps += batch.gap
                     self.names += [(batch.epoch, item["rec"], item["date"]) for item in batch.items]
                     self.new += self._store.keep(message.topic.split("/")[3], batch)
-                    ack = {"epoch": batch.epoch, "from": batch.first, "to": batch.last}
-                    await self._bench.mqtt.publish(message.topic + "/ack", json.dumps(ack))
+                    await self._bench.mqtt.publish(message.topic + "/ack", self._bench.ack(message))
 
 
 async def _hand_over(bench: Bench, gateway: Board, entry: Entry) -> None:

@@ -11,10 +11,10 @@ import pytest
 from firmware.gateway.operations import queries
 from firmware.lib import opcodes
 from firmware.lib.messages import card_client
-from host_tools.gateway import client as gateway_client
 from host_tools.gateway.ekeys import GatewayEkeys
 from host_tools.owner import bundles, ekeys
 from host_tools.owner.keybook import Entry
+from host_tools.sim.site import owner
 from tests.faults import canaries
 from tests.faults.rows import Row
 from tests.system.bench import Bench
@@ -85,7 +85,7 @@ def _plant_keys(secrets: canaries.Canaries, entry) -> None:
 async def _give_an_ekey(bench: Bench, secrets: canaries.Canaries, path) -> None:
     """A person's own unlock key, through the gateway into the lock."""
     entry = bench.book.entries()[0]
-    async with gateway_client.connect("%s:%d" % (bench.site.mqtt_host, bench.site.mqtt_port)) as gateways:
+    async with owner.connect(bench.site) as gateways:
         way = GatewayEkeys(await gateways.serving(entry.id, bench.gateway.id))
         ekey = await ekeys.send(bench.book, entry, way, ekeys.Ekey(0, "Guest", ekeys.PERMANENT, remote=True), path)
     secrets.plant("ekey", canaries.of_number(int(json.loads(path.read_text())["unlockKey"])))

@@ -10,13 +10,12 @@ from dataclasses import replace
 import aiomqtt
 import pytest
 
-from firmware.lib import x25519
 from host_tools.owner import names
 from host_tools.sim.site.broker import Broker
+from tests.host.gateway_end import PUBLIC, GatewayEnd, pinned
 from tests.host.test_cli import ENTRY, book, gatehouse  # noqa: F401
 
 GATEWAY = "240ac4a00000"
-SECRET = bytes(range(1, 33))
 KEPT = {"code": "progress", "data": {"state": "adding", "job_state": 4, "near": False}}
 
 
@@ -27,6 +26,8 @@ class ScriptedGateway:
     def __init__(self) -> None:
         self.answers: dict[str, dict | None] = {}
         self.asked: list[dict] = []
+        self.opened: list[dict] = []  # the sealed arguments among them
+        self.end = GatewayEnd()
         self.on_told = lambda request: None
         self.broker = Broker()
         self._ready = threading.Event()
@@ -46,7 +47,7 @@ class ScriptedGateway:
             async with aiomqtt.Client(self.broker.host, self.broker.port) as client:
                 self._client = client
                 await client.subscribe("gatehouse/%s/#" % GATEWAY, qos=1)
-                info = {"id": GATEWAY, "x25519": x25519.public_key(SECRET).hex(), "locks": [{"mac": ENTRY.id}]}
+                info = {"id": GATEWAY, "x25519": PUBLIC, "locks": [{"mac": ENTRY.id}]}
                 await client.publish("gatehouse/%s/status" % GATEWAY, "online", qos=1, retain=True)
                 await client.publish("gatehouse/%s/info" % GATEWAY, json.dumps(info), qos=1, retain=True)
                 self._ready.set()
@@ -54,19 +55,24 @@ class ScriptedGateway:
                     topic = str(message.topic)
                     if not topic.endswith("/cmd"):
                         continue
-                    request = json.loads(message.payload)
-                    self.asked.append(request)
-                    body = self.answers.get(request["op"], {"ok": True, "code": "ok", "ms": 1})
-                    if body is not None:
-                        text = json.dumps({"id": request["id"], "op": request["op"]} | body)
+                    request, text = self.end.take(topic, bytes(message.payload), self._answer)
+                    if request is not None:
+                        self.asked.append(request)
+                        if "sealed" in request:
+                            self.opened.append(self.end.opened(topic, request))
+                    if text is not None:
                         await client.publish(topic[:-3] + "rsp", text, qos=1)
-                    self.on_told(request)
+                    if request is not None:
+                        self.on_told(request)
         await self.broker.stop()
+
+    def _answer(self, request: dict) -> dict | None:
+        return self.answers.get(request["op"], {"ok": True, "code": "ok", "ms": 1})
 
     def say(self, request: dict, body: dict) -> None:
         """Publish an answer, from `on_told`."""
-        text = json.dumps({"id": request["id"], "op": request["op"]} | body)
         topic = "gatehouse/%s/lock/%s/rsp" % (GATEWAY, ENTRY.id)
+        text = self.end.sign(topic[:-3] + "cmd", {"id": request["id"], "op": request["op"]} | body)
         asyncio.get_running_loop().create_task(self._client.publish(topic, text, qos=1))
 
     def close_soon(self) -> None:
@@ -82,6 +88,7 @@ class ScriptedGateway:
 @pytest.fixture
 def gateway(book):  # noqa: F811
     book.put(replace(ENTRY, model="GATEHOUSE-L1"))
+    book.change_gateway(GATEWAY, lambda known: pinned(GATEWAY))
     gateway = ScriptedGateway()
     yield gateway
     gateway.close()

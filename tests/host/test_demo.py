@@ -38,6 +38,9 @@ class Gateways:
     async def watch(self, leaves, watcher):
         self.tell = watcher
 
+    def proven(self, gateway, lock, text):
+        return "forged" not in text
+
     async def acknowledge(self, gateway, lock, batch):
         self.acknowledged.append((gateway, lock, batch.epoch, batch.first, batch.last))
 
@@ -50,7 +53,9 @@ def test_the_witness_tells_repeats_from_new_records_and_acknowledges_all():
         for epoch, gap in ((1, 0), (1, 0), (2, 5)):
             batch = {"epoch": epoch, "from": 1, "to": 2, "gap": gap, "items": items}
             gateways.tell("gw", "lock", "records", json.dumps(batch))
+        gateways.tell("gw", "lock", "records", json.dumps({**batch, "forged": 1, "from": 3, "gap": 9}))
         await asyncio.sleep(0)
+        assert witness.unproven == 1
         assert (witness.count("lock"), witness.repeats("lock"), witness.lost) == (4, 2, 5)
         assert (witness.of_type("lock", 4), witness.of_type("lock", 7), witness.count("other")) == (4, 0, 0)
         assert gateways.acknowledged == [("gw", "lock", epoch, 1, 2) for epoch in (1, 1, 2)]

@@ -7,35 +7,36 @@ import json
 import aiomqtt
 import pytest
 
-from firmware.lib import sealed, x25519
+from firmware.lib import envelope
 from host_tools.errors import HostError, Pending
 from host_tools.gateway import client as gateway_client
 from host_tools.owner.keybook import Entry
 from host_tools.sim.site.broker import Broker
+from tests.host.gateway_end import KEY, PUBLIC, GatewayEnd, pinned
 
 GATEWAY, OTHER, LOCK = "240ac4a00000", "240ac4a00004", "240ac4b00002"
-SECRET = bytes(range(1, 33))
 ENTRY = Entry("24:0a:c4:b0:00:02", "Front door", "00" * 16, 11, 22)
 
 
-def with_gateway(work, reply=None, others=()):
-    """Run `work(gateways, asked, broker)` beside a gateway that answers `reply(request)` and notes these."""
+def with_gateway(work, reply=None, others=(), end=None, pins=None, told_key=PUBLIC):
+    """Run `work(gateways, asked, broker)` beside a gateway that answers `reply(request)` and notes these. `end`: how it
+    signs; `pins`: what the key book has; `told_key`: what its `info` shows."""
+    end = end or GatewayEnd()
 
     async def serve(broker, asked):
         async with aiomqtt.Client(broker.host, broker.port) as client:
             await client.subscribe("gatehouse/%s/#" % GATEWAY, qos=1)
             for gateway in (GATEWAY, *others):
-                info = {"id": gateway, "x25519": x25519.public_key(SECRET).hex(), "locks": [{"mac": LOCK}]}
+                info = {"id": gateway, "x25519": told_key, "locks": [{"mac": LOCK}]}
                 await client.publish("gatehouse/%s/status" % gateway, "online", qos=1, retain=True)
                 await client.publish("gatehouse/%s/info" % gateway, json.dumps(info), qos=1, retain=True)
             async for message in client.messages:
                 topic = str(message.topic)
                 if topic.endswith("/cmd"):
-                    request = json.loads(message.payload)
-                    asked.append((topic, request))
-                    body = reply(request) if reply else {}
-                    if body is not None:
-                        text = json.dumps({"id": request["id"], "op": request["op"], "ok": True, "code": "ok"} | body)
+                    request, text = end.take(topic, bytes(message.payload), reply or (lambda request: {}))
+                    if request is not None:
+                        asked.append((topic, request))
+                    if text is not None:
                         await client.publish(topic[:-3] + "rsp", text, qos=1)
 
     async def run():
@@ -43,8 +44,9 @@ def with_gateway(work, reply=None, others=()):
         await broker.start()
         asked = []
         serving = asyncio.create_task(serve(broker, asked))
+        known = [pinned(GATEWAY)] if pins is None else pins
         try:
-            async with gateway_client.connect("%s:%d" % (broker.host, broker.port)) as gateways:
+            async with gateway_client.connect("%s:%d" % (broker.host, broker.port), pins=lambda: known) as gateways:
                 await asyncio.wait_for(work(gateways, asked, broker), 120)
         finally:
             serving.cancel()
@@ -74,7 +76,7 @@ def test_the_only_gateway_is_found_and_its_answer_is_returned():
         assert result["data"] == {"lock": "LOCKED"}
         ((topic, request),) = asked
         assert topic == "gatehouse/%s/lock/%s/cmd" % (GATEWAY, LOCK)
-        assert set(request) == {"id", "op"}
+        assert set(request) == {"id", "op", "iat", "exp", "iss", "nonce", "seq", "mac"}
 
     with_gateway(work, lambda request: {"data": {"lock": "LOCKED"}})
 
@@ -95,6 +97,13 @@ def test_several_gateways_must_be_told_apart_and_unknown_locks_named():
         assert err.code == "unknown_lock"
         assert "gatehouse import" in err.todo
 
+    with_gateway(work, others=(OTHER,), pins=[])
+
+
+def test_a_stranger_who_says_that_he_is_a_gateway_is_not_chosen():
+    async def work(gateways, _asked, _broker):
+        assert await gateways.choose(lock=LOCK) == GATEWAY
+
     with_gateway(work, others=(OTHER,))
 
 
@@ -105,8 +114,7 @@ def test_keys_are_handed_over_so_that_only_the_gateway_can_read_them():
         topic, request = asked[0]
         assert topic == "gatehouse/%s/cmd" % GATEWAY
         assert ENTRY.aes not in json.dumps(request)
-        public = x25519.public_key(SECRET)
-        opened = json.loads(sealed.unseal(request["sealed"], SECRET, public, request["id"], "import"))
+        opened = GatewayEnd().opened(topic, request)
         assert (opened["mac"], opened["aes"], opened["admin_ps"]) == (ENTRY.mac, ENTRY.aes, 11)
 
     with_gateway(work)
@@ -155,7 +163,9 @@ def test_a_request_that_the_gateway_keeps_is_told_by_its_id():
                 body = {"id": asked[-1][1]["id"], "op": "passcode_add", "code": "progress"}
                 for found in ({"press": 1}, {"state": "adding", "job_state": 4}):
                     topic = "gatehouse/%s/lock/%s/rsp" % (GATEWAY, LOCK)
-                    await client.publish(topic, json.dumps(body | {"data": found}), qos=1)
+                    forged = body | {"data": {"press": 99, "job_state": 4}}
+                    for text in (json.dumps(forged), envelope.sign(KEY, topic, json.dumps(body | {"data": found}))):
+                        await client.publish(topic, text, qos=1)
 
         telling = asyncio.create_task(on_the_way())
         chosen = await gateways.choose()

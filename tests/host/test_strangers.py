@@ -26,6 +26,7 @@ from host_tools.gateway import client as gateway_client
 from host_tools.gateway import payloads
 from host_tools.near import sightings
 from host_tools.owner.keybook import Entry, KeyBook
+from tests.host.gateway_end import pinned
 from tests.host.test_cli import BATCH
 from tests.host.test_cli_no_wait import ScriptedGateway
 
@@ -330,6 +331,7 @@ def test_a_wrong_ok_is_no_success(home):
 def test_over_a_real_broker_with_the_issue_s_examples(home):
     """Names, ESC, bidi marks, a dict for a string, a million characters, retained at a broker and shown by commands."""
     gateway = ScriptedGateway()
+    KeyBook().change_gateway(GATEWAY, lambda known: pinned(GATEWAY))
     names = ["Garage [/]", "[/x]", "\x1b[2J\x1b[31m", "\u202eevil", {"a": {"b": 1}}, "x" * 50_000, "\ud83d", None, 7]
     item = {"id": "[/x]", "op": {"a": 1}, "state": "\x1b[2J", "attempts": "many", "last": ["x"]}
     gateway.answers = {"jobs": {"ok": True, "code": "ok", "data": {"items": [item, None, 7, "x"]}}}

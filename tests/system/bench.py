@@ -15,12 +15,17 @@ from pathlib import Path
 
 import aiomqtt
 
+from firmware.lib import envelope
+from host_tools.gateway.records_batch import read_batch
+from host_tools.gateway.signing import Signer
 from host_tools.near import lock_link, sightings
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.sim.ble import bleak_air
 from host_tools.sim.board.board import Board
 from host_tools.sim.site import owner
 from host_tools.sim.site.site import Site, SiteSpec
+from tests.system import owner_signs
+from tests.system.owner_signs import OwnerSigns
 
 SOAK = bool(os.environ.get("GATEHOUSE_SOAK"))  # the full counts of `make soak`
 HANG_S = 120  # every wait's deadline: nothing takes so long, however busy the machine is
@@ -43,12 +48,13 @@ class Message:
 
 
 class Observer:
-    """Hears everything on the broker, connects again when the broker comes back, and publishes; `is_recorder`: says of
-    each batch of records that it is kept, as a consumer does (mqtt.md 2)."""
+    """Hears everything on the broker, connects again when the broker comes back, and publishes. While `is_recorder` it
+    says `ack(batch)` of each batch of records, that it is kept, as a consumer does (mqtt.md 2)."""
 
-    def __init__(self, host: str, port: int, is_recorder: bool = True) -> None:
+    def __init__(self, host: str, port: int, ack: Callable[[Message], str] | None = None) -> None:
         self._address = (host, port)
-        self.is_recorder = is_recorder
+        self._ack = ack
+        self.is_recorder = ack is not None
         self._client: aiomqtt.Client | None = None
         self._ready = asyncio.Event()
         self._news = asyncio.Condition()
@@ -65,10 +71,8 @@ class Observer:
                     async for message in client.messages:
                         text = bytes(message.payload or b"").decode(errors="replace")
                         self.messages.append(Message(str(message.topic), text, bool(message.retain)))
-                        if self.is_recorder and str(message.topic).endswith("/records"):
-                            batch = json.loads(text)
-                            ack = {key: batch[key] for key in ("epoch", "from", "to")}
-                            await client.publish("%s/ack" % message.topic, json.dumps(ack), qos=1)
+                        if self._ack and self.is_recorder and str(message.topic).endswith("/records"):
+                            await client.publish("%s/ack" % message.topic, self._ack(self.messages[-1]), qos=1)
                         async with self._news:
                             self._news.notify_all()
             self._ready.clear()
@@ -114,13 +118,15 @@ class Bench:
         spec.setdefault("locks", 1)
         spec["gateway_settings"] = UNLIMITED | spec.get("gateway_settings", {})
         self.site = Site(SiteSpec(folder=folder / "site", **spec))
-        self.book = KeyBook(folder / "keys.json")
+        self.book = KeyBook(folder / "site" / "keys.json")
 
     async def __aenter__(self) -> "Bench":
         await self.site.__aenter__()
         print("seed", self.site.seed)
         self._use_air()
-        self.mqtt = Observer(self.site.mqtt_host, self.site.mqtt_port)
+        self.unproven: list[str] = []  # batches of records without their mac
+        self.mqtt = Observer(self.site.mqtt_host, self.site.mqtt_port, self.ack)
+        self.signs = OwnerSigns(self.site, self.mqtt)
         return self
 
     async def __aexit__(self, *exc) -> None:
@@ -130,6 +136,7 @@ class Bench:
         if exc[0]:
             self.print_lines()
         await self.site.__aexit__(*exc)
+        assert not self.unproven, "batches without a mac: %s" % self.unproven[:2]
 
     def print_lines(self) -> None:
         """The last lines of every board, for a test that has failed."""
@@ -144,9 +151,9 @@ class Bench:
     def lock(self) -> Board:
         return self.site.locks[0]
 
-    def topic(self, leaf: str, lock: Board | None = None) -> str:
-        """A topic of the first gateway's, about a lock."""
-        return "gatehouse/%s/lock/%s/%s" % (self.gateway.id, (lock or self.lock).id, leaf)
+    def topic(self, leaf: str, lock: Board | None = None, gateway: Board | None = None) -> str:
+        """A topic of the first gateway's, or of another's, about a lock."""
+        return "gatehouse/%s/lock/%s/%s" % ((gateway or self.gateway).id, (lock or self.lock).id, leaf)
 
     # --- the owner beside the lock
 
@@ -183,21 +190,55 @@ class Bench:
     # --- the owner at MQTT
 
     async def ask(
-        self, op: str, args: dict | None = None, lock: Board | None = None, timeout_s: float = HANG_S, **more
+        self,
+        op: str,
+        args: dict | None = None,
+        lock: Board | None = None,
+        timeout_s: float = HANG_S,
+        gateway: Board | None = None,
+        signed: bool = True,
+        **more,
     ):
-        """Send a command and return its one result."""
-        ident = more.pop("id", None) or secrets.token_hex(6)
+        """Send a command and return its one result. It is signed, by the owner, and so must be the result."""
+        ident = owner_signs.id_of(more.pop("id", None) or secrets.token_hex(16))
         request = {"id": ident, "op": op} | ({"args": args} if args is not None else {}) | more
-        seen = len(self.mqtt.messages)
-        await self.mqtt.publish(self.topic("cmd", lock), request)
-        reply = await self.mqtt.wait(
-            lambda message: (
-                message.topic == self.topic("rsp", lock) and message.value["id"] == ident and "ok" in message.value
-            ),
-            timeout_s,
-            seen,
-        )
+        topic = self.topic("rsp", lock, gateway)
+        for tries in range(3):
+            seen = len(self.mqtt.messages)
+            await self.send(request, lock, gateway, signed)
+            reply = await self.mqtt.wait(
+                lambda m: m.topic == topic and m.value["id"] == ident and "ok" in m.value, timeout_s, seen
+            )
+            if not signed or reply.value["code"] not in owner_signs.AGAIN or tries == 2:
+                break
+            self.signs.end(gateway or self.gateway)
+        assert not signed or self.is_proven(reply, gateway), reply.text
         return reply.value
+
+    async def send(
+        self, request: dict, lock: Board | None = None, gateway: Board | None = None, signed: bool = True
+    ) -> None:
+        """Publish a command, signed by the owner; its id is `id_of` what `request` calls it."""
+        request = request | {"id": owner_signs.id_of(request["id"])}
+        sent: dict | str = request
+        if signed:
+            is_long = request["op"] in owner_signs.LONG
+            sent = await self.signs.sign(gateway or self.gateway, (lock or self.lock).id, request, is_long)
+        await self.mqtt.publish(self.topic("cmd", lock, gateway), sent)
+
+    def is_proven(self, message: Message, gateway: Board | None = None) -> bool:
+        """Whether a message was made by the gateway for its owner."""
+        (pin,) = [each for each in self.site.pins() if each.id == (gateway or self.gateway).id]
+        return envelope.verify(pin.command_key, message.topic, message.text.encode())
+
+    def ack(self, message: Message) -> str:
+        """What a recorder of the owner's says when it has kept a batch."""
+        _, gateway, _, lock, _ = message.topic.split("/")
+        (pin,) = [each for each in self.site.pins() if each.id == gateway]
+        signer = Signer(pin, now_s=self.site.now)
+        if not signer.proves_records(lock, message.text.encode()):
+            self.unproven.append(message.text)
+        return str(signer.acknowledgement(lock, read_batch(message.text)))
 
     def results(self, ident: str | None, lock: Board | None = None) -> list[dict]:
         """Every result so far with this id."""
@@ -209,7 +250,8 @@ class Bench:
 
     def _told(self, ident: str | None, lock: Board | None) -> list[dict]:
         topic = self.topic("rsp", lock)
-        return [m.value for m in self.mqtt.messages if m.topic == topic and m.value["id"] == ident]
+        wanted = ident and owner_signs.id_of(ident)
+        return [m.value for m in self.mqtt.messages if m.topic == topic and m.value["id"] == wanted]
 
     def records(self, lock: Board | None = None) -> list[dict]:
         """Every record so far, as (epoch, item) pairs flattened, doubles included."""

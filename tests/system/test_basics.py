@@ -11,19 +11,20 @@ from firmware.lib import crypto, opcodes
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import card_client, pairing_client, passcode_client, session_client
 from host_tools.errors import HostError
-from host_tools.gateway import client as gateway_client
 from host_tools.near import ownership, pairing, transfer
 from host_tools.near.lock_link import connect
 from host_tools.near.sightings import scan, scan_all, strength
 from host_tools.owner.ekeys import PERMANENT, Ekey, send_shared
+from host_tools.sim.site import owner
 from host_tools.sim.site.site_plan import Plan
 from tests.system.bench import HANG_S, Bench
+from tests.system.owner_signs import id_of
 
 
 @contextlib.asynccontextmanager
 async def broker(bench):
     """The site's broker, as the owner's tools reach it."""
-    async with gateway_client.connect("%s:%d" % (bench.site.mqtt_host, bench.site.mqtt_port)) as gateways:
+    async with owner.connect(bench.site) as gateways:
         yield gateways
 
 
@@ -335,11 +336,11 @@ def test_f037_an_unlock_does_not_wait_for_a_log_that_is_to_be_read(shared):
         await bench.until_linkless()
         asked = (("f037-state", "state"), ("f037-log", "records_read"), ("f037-open", "unlock"))
         for ident, op in asked:
-            await bench.mqtt.publish(bench.topic("cmd"), {"id": ident, "op": op})
+            await bench.send({"id": ident, "op": op})
         await bench.until(lambda: all(bench.results(ident) for ident, _ in asked), "all results")
         assert [bench.results(ident)[0]["code"] for ident, _ in asked] == ["ok", "ok", "ok"]
         order = [m.value["id"] for m in bench.mqtt.messages if m.topic == bench.topic("rsp")]
-        assert order.index("f037-open") < order.index("f037-log")
+        assert order.index(id_of("f037-open")) < order.index(id_of("f037-log"))
         await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
 
     shared.run(story)
@@ -351,7 +352,7 @@ def test_f036_requests_beyond_the_queue_are_told_that_it_is_busy(shared):
         await bench.until_linkless()
         bench.site.radio.faults.sleep(bench.lock.mac, 12)  # nothing leaves the queue meanwhile
         for ident in idents:
-            await bench.mqtt.publish(bench.topic("cmd"), {"id": ident, "op": "state"})
+            await bench.send({"id": ident, "op": "state"})
         try:
             await bench.until(lambda: any(bench.results(ident) for ident in idents), "a first result")
             refused = [bench.results(ident)[0] for ident in idents if bench.results(ident)]

@@ -10,13 +10,13 @@ import pytest
 
 from firmware.lib import opcodes
 from host_tools.errors import HostError
-from host_tools.gateway.client import connect
 from host_tools.gateway.ekeys import GatewayEkeys
 from host_tools.near import holder
 from host_tools.near.ekeys import LocalEkeys
 from host_tools.near.local_link import local_link
 from host_tools.owner import ekeys
 from host_tools.owner.ekeys import Ekey
+from host_tools.sim.site.owner import connect
 from tests.system.bench import Bench
 
 HOUR_S = 3600
@@ -36,7 +36,7 @@ def quick(shared):
 async def through(bench, work):
     """Run `work(entry, way)` with the way through the gateway."""
     entry = bench.book.entries()[0]
-    async with connect("%s:%d" % (bench.site.mqtt_host, bench.site.mqtt_port)) as gateways:
+    async with connect(bench.site) as gateways:
         return await work(entry, GatewayEkeys(await gateways.serving(entry.id, bench.gateway.id)))
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from firmware.lib.errors import Unsupported
 from tests.system.bench import Bench
+from tests.system.owner_signs import id_of
 
 MINE, YOURS = 700, 701  # which finger of which person
 
@@ -31,10 +32,10 @@ async def enrol(bench: Bench, finger: int, args: dict | None = None) -> tuple[di
     topic = bench.topic("rsp")
     seen = len(bench.mqtt.messages)
     request = {"id": ident, "op": "fingerprint_enrol"} | ({"args": args} if args else {})
-    await bench.mqtt.publish(bench.topic("cmd"), request)
+    await bench.send(request)
 
     def mine(message) -> bool:
-        return message.topic == topic and message.value["id"] == ident
+        return message.topic == topic and message.value["id"] == id_of(ident)
 
     for presses in range(6):
         step = await bench.mqtt.wait(

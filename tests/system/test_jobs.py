@@ -1,6 +1,7 @@
 """Durable requests over the whole chain: what waits for a lock that is away, and what becomes of it."""
 
 from tests.system.bench import Bench
+from tests.system.owner_signs import id_of
 
 _ADDED = 93  # record type of the lock: a passcode was added
 
@@ -19,8 +20,8 @@ async def _return(bench: Bench) -> None:
 async def _put(bench: Bench, op: str, args: dict, ident: str, **more) -> dict:
     """Send a request that waits -> the data of the first message, which says that the lock is not near."""
     seen = len(bench.mqtt.messages)
-    await bench.mqtt.publish(bench.topic("cmd"), {"id": ident, "op": op, "args": args} | more)
-    reply = await bench.mqtt.wait(lambda m: m.topic == bench.topic("rsp") and m.value["id"] == ident, after=seen)
+    await bench.send({"id": ident, "op": op, "args": args} | more)
+    reply = await bench.mqtt.wait(lambda m: m.topic == bench.topic("rsp") and m.value["id"] == id_of(ident), after=seen)
     assert reply.value["code"] == "progress" and "ok" not in reply.value, reply.text
     assert not reply.value["data"]["near"], reply.text
     return reply.value["data"]
@@ -59,7 +60,7 @@ def test_f137_a_job_given_out_of_range_survives_two_power_cuts_and_happens_once(
         assert not bench.results("durable")
         assert (await _put(bench, "passcode_add", {"code": "480213"}, "durable"))["state"] == "adding"
         (waiting,) = (await bench.ask("jobs"))["data"]["items"]
-        assert (waiting["id"], waiting["job_state"]) == ("durable", 4) and "480213" not in str(waiting)
+        assert (waiting["id"], waiting["job_state"]) == (id_of("durable"), 4) and "480213" not in str(waiting)
         assert b"480213" not in bench.gateway.image.read_bytes()
         await _return(bench)
         result = await _result(bench, "durable")
@@ -81,7 +82,7 @@ def test_f137_what_is_refused_or_comes_too_late_has_failed(shared):
         await _leave(bench)
         change = {"code": "998877", "new_code": "887766"}  # the lock has no such passcode
         assert (await _put(bench, "passcode_change", change, "none"))["state"] == "modifying"
-        late = {"exp": int(bench.site.now()) + 60}
+        late = {"keep": 60}
         assert (await _put(bench, "autolock_set", {"seconds": 9}, "late", **late))["state"] == "modifying"
         await bench.leap(61)
         result = await _result(bench, "late")
@@ -106,13 +107,13 @@ def test_f137_order_is_kept_and_what_is_withdrawn_or_overtaken_does_not_happen(s
         ):
             await _put(bench, op, {"code": code}, ident)
         assert (await _result(bench, "overtaken"))["code"] == "cancelled"
-        assert (await bench.ask("cancel", {"id": "gone"}))["data"] == {"cancelled": True, "running": False}
+        assert (await bench.ask("cancel", {"id": id_of("gone")}))["data"] == {"cancelled": True, "running": False}
         assert (await _result(bench, "gone"))["code"] == "cancelled"
         assert (await bench.ask("cancel", {"id": "nothing"}))["data"]["reason"] == "not_found"
         await _return(bench)
         assert (await _result(bench, "last"))["code"] == (await _result(bench, "kept"))["code"] == "ok"
         heard = [m.value["id"] for m in bench.mqtt.messages if m.topic == bench.topic("rsp") and "ok" in m.value]
-        assert heard.index("kept") < heard.index("last")
+        assert heard.index(id_of("kept")) < heard.index(id_of("last"))
         assert len((await bench.ask("passcode_list"))["data"]["items"]) == 1
         moved = len(bench.lock.movements)
         await bench.lock.panel({"do": "keys", "digits": "314159#"})

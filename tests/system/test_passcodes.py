@@ -8,9 +8,9 @@ from firmware.lib import opcodes, records
 from firmware.lib.messages import card_client, passcode_client, session_client, settings_client
 from host_tools.errors import HostError
 from host_tools.gateway import credentials
-from host_tools.gateway.client import connect
 from host_tools.near import ownership
 from host_tools.owner import minting, names, zones
+from host_tools.sim.site.owner import connect
 from tests.system.bench import HANG_S
 
 HOUR_S = 3600
@@ -83,7 +83,7 @@ async def types(bench, n):
 async def through(bench, work):
     """Run `work(passcodes)` through the gateway."""
     entry = entry_of(bench)
-    async with connect("%s:%d" % (bench.site.mqtt_host, bench.site.mqtt_port)) as gateways:
+    async with connect(bench.site) as gateways:
         served = await gateways.serving(entry.id, bench.gateway.id)
         return await work(credentials.Passcodes(served, bench.book, entry))
 

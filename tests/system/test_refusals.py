@@ -78,11 +78,11 @@ def test_a_switch_turned_off_beside_the_lock_counts_at_once(tmp_path):
 
 def test_no_unlock_from_unsigned_commands_unless_the_owner_allowed_them(tmp_path):
     async def story():
-        async with Bench(tmp_path, gateway_settings={"unsigned_unlock": False}) as bench:
+        async with Bench(tmp_path) as bench:
             await bench.adopt()
             still = len(bench.lock.movements)
-            assert (await bench.ask("unlock"))["code"] == "forbidden"
-            assert (await bench.ask("state"))["code"] == "ok"
+            assert (await bench.ask("unlock", signed=False))["code"] == "forbidden"
+            assert (await bench.ask("state", signed=False))["code"] == "ok"
             assert len(bench.lock.movements) == still
 
     asyncio.run(story())

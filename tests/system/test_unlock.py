@@ -33,7 +33,7 @@ def test_every_cold_unlock_moves_the_bolt_once_and_is_answered_once(tmp_path):
 
 def test_set_topic_locks_and_unlocks_and_answers_with_a_null_id(tmp_path):
     async def story():
-        async with Bench(tmp_path) as bench:
+        async with Bench(tmp_path, gateway_settings={"unsigned_unlock": True}) as bench:
             await bench.adopt()
             assert (await bench.ask("autolock_set", {"seconds": 0}))["ok"]
             before = len(bench.lock.movements)

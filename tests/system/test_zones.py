@@ -45,7 +45,7 @@ def _seconds(ts: str) -> float:
 def test_f122_a_guest_stays_over_the_change_of_clocks(tmp_path, season):
     async def story():
         turn_s = _next_change(season == "spring")
-        bench = Bench(tmp_path, gateway_settings={"unsigned_unlock": True})
+        bench = Bench(tmp_path)
         bench.site.leap_s = bench.site.radio.air.leap_s = turn_s - 1500 - time.time()
         async with bench:
             entry = await bench.pair()

@@ -3,6 +3,7 @@
 The real tools do it, over the simulated air and the real broker; only the touch of the keypad comes from the panel.
 """
 
+import contextlib
 import json
 
 from host_tools.gateway import client as gateway_client
@@ -31,9 +32,14 @@ async def pair(site: Site, lock: Board, book: KeyBook, allow_remote: bool = True
     return outcome.entry
 
 
+def connect(site: Site) -> contextlib.AbstractAsyncContextManager[gateway_client.Gateways]:
+    """The site's owner at its broker: he signs, at the site's time."""
+    return gateway_client.connect("%s:%d" % (site.mqtt_host, site.mqtt_port), pins=site.pins, now_s=site.now)
+
+
 async def hand_over(site: Site, gateway: Board, entry: Entry) -> None:
     """Import one lock's keys, sealed, into `gateway`. Raises HostError."""
-    async with gateway_client.connect("%s:%d" % (site.mqtt_host, site.mqtt_port)) as gateways:
+    async with connect(site) as gateways:
         await gateways.hand_over(await gateways.choose(gateway.id, wait_s=_HANG_S), entry)
 
 

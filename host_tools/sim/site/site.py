@@ -15,7 +15,12 @@ import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+from host_tools.errors import HostError
+from host_tools.gateway import local_brokers
 from host_tools.owner import places
+from host_tools.owner.gateways import Gateway
+from host_tools.owner.keybook import KeyBook
+from host_tools.owner.owning import Owning
 from host_tools.sim.air.squatter import Squatter
 from host_tools.sim.ble.radio import Radio
 from host_tools.sim.board.access_point import AccessPoint
@@ -31,6 +36,7 @@ from host_tools.sim.site.uplink import Uplink
 
 _LEAP_S = 120.0  # how long a leap waits for its moment
 _LOOK_S = 0.01
+_HANG_S = 120.0  # no answer takes so long, however busy the machine is
 _TURNS = 20  # of the event loop, from a packet on the air to the socket of a board
 
 
@@ -137,6 +143,7 @@ class Site:
             "records": str(self.record_store),
             "logs": str(self.folder),
             "seed": self.seed,
+            "unsigned": self.spec.is_unsigned,
         }
 
     def state(self) -> dict:
@@ -277,8 +284,27 @@ class Site:
             for board in role[:1]:  # makes the role's flash image, which the others copy
                 await board.start()
             await asyncio.gather(*(board.start() for board in role[1:]))
+        local_brokers.mark_keys(self.mqtt_port, self.key_book)
+        if self.spec.provisioned and self.spec.owned:
+            for gateway in self.gateways:
+                await self.own(gateway)
+
+    async def own(self, gateway: Board, book: Path | None = None) -> Gateway:
+        """Make a gateway the site's owner's, as `provision` does over USB -> its entry in the site's key book, or in
+        another one. Raises SimError."""
+        address = "%s:%d" % (HOST, self.mqtt_port)
+        owning = Owning(KeyBook(book or self.key_book), gateway.id, name=gateway.name, broker=address, simulated=True)
+        try:
+            return owning.settle(await gateway.ask(owning.request(), _HANG_S))
+        except HostError as error:
+            raise SimError("%s is not owned: %s" % (gateway.name, error.line()))
+
+    def pins(self) -> list[Gateway]:
+        """The gateways in the site's key book, for a connection."""
+        return KeyBook(self.key_book).gateways()
 
     async def _stop(self) -> None:
+        local_brokers.unmark_keys(self.mqtt_port)
         for port in (*self.panels, self.control):
             port.stop()
         for job in tuple(self._jobs):

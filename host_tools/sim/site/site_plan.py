@@ -41,6 +41,7 @@ class SiteSpec:
     variants: tuple[str, ...] = ()  # of the profile `real`, for every lock that has its manners
     seed: int | None = None
     provisioned: bool = True  # gateways find Wi-Fi and broker in their settings
+    owned: bool = True  # and belong to the owner of the site's key book
     gateway_settings: dict = field(default_factory=dict)
     lock_settings: dict = field(default_factory=dict)
     gateway_heapsize: str | None = None
@@ -54,6 +55,11 @@ class SiteSpec:
     gateway_plans: list[Plan] = field(default_factory=list)
     lock_plans: list[Plan] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+
+    @property
+    def is_unsigned(self) -> bool:
+        """Whether the gateways let anybody who may publish open doors: off, unless somebody asked for it."""
+        return bool(self.gateway_settings.get("unsigned_unlock"))
 
     def gateway_plan(self, index: int) -> Plan:
         """The plan of a gateway, with a name."""
@@ -87,7 +93,6 @@ class SiteSpec:
                 "mqtt_host": HOST,
                 "mqtt_port": mqtt_port,
                 "insecure_broker": True,
-                "unsigned_unlock": True,
                 "ntp_host": HOST,
                 "ntp_port": ntp_port,
                 "name": plan.name,
