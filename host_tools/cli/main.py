@@ -7,6 +7,7 @@ import typer
 from firmware.version import VERSION
 from host_tools.cli import (
     boards,
+    broker,
     completion,
     control,
     credentials,
@@ -95,6 +96,7 @@ app.add_typer(groups.app, name="group")
 app.command("completion")(completion.completion)
 app.command("monitor")(control.monitor)
 app.command("provision")(boards.provision)
+app.add_typer(broker.app, name="broker")
 app.command("flash")(boards.flash)
 app.command("update")(boards.update)
 app.add_typer(boards.sim_app, name="sim")
