@@ -186,6 +186,7 @@ class Gateway:
             provisioning.authority(values.mqtt_ca),
             values.insecure_broker,
             resolve,
+            provisioning.identity(values),
         )
         mqtt.set_last_will(topics.gateway("status"), "offline", True, 1)
         mqtt.subscribe(topics.obeyed())

@@ -5,6 +5,8 @@ started. Owns /data/settings.json and these NVS keys; the table of settings is `
                                with them, `connection`: where the way to the broker ends (operations.md)
 {"do":"settings"}              the settings; of secrets only whether there is one
 {"do":"set","settings":{...}}  change some (null removes one); all or nothing; they hold from the next start
+{"do":"put","name":"ca",...}   a piece of a certificate or key, or its end -> `path` for mqtt_ca, mqtt_cert, mqtt_key
+                               (`certificates.put`)
 {"do":"info"}                  what the gateway publishes as `info`
 {"do":"forget","mac":"..."}    stop serving a lock
 {"do":"own","issuer":"..."}    take an owner, whose key is 64 hex digits -> `public`, the key to seal to; code `owned`
@@ -25,7 +27,7 @@ from firmware.version import VERSION
 
 _SPACE = "gatehouse"
 PATH = "/data/settings.json"
-_LATE = ("firmware.gateway.settings", "firmware.system.config")
+_LATE = ("firmware.gateway.settings", "firmware.system.config", "firmware.gateway.certificates")
 SECRETS = ("wifi_password", "mqtt_password")  # never shown again
 
 
@@ -103,13 +105,20 @@ class Provisioning:
             return reply
         if do == "settings":
             return {"ok": True, "settings": self._shown()}
-        if self.is_rebooting and do in ("set", "own"):
+        if self.is_rebooting and do in ("set", "own", "put"):
             raise Refusal("busy", "the gateway starts anew")
         if do == "set":
             from firmware.system import config
 
             config.write(self._path, table(), request.get("settings"))
+            self._certificates().tidy(self._folder, config.read(self._path))
+            unload(_LATE)
             return {"ok": True}
+        if do == "put":
+            try:
+                return self._certificates().put(self._folder, request)
+            finally:
+                unload(_LATE)
         if do == "reboot":
             self.is_rebooting = True
             self._reboot()
@@ -127,6 +136,15 @@ class Provisioning:
             self._reset()
             return {"ok": True}
         raise BadRequest("no such request")
+
+    def _certificates(self):
+        from firmware.gateway import certificates
+
+        return certificates
+
+    @property
+    def _folder(self):
+        return self._path[: self._path.rindex("/")]
 
     def _shown(self):
         from firmware.system import config
@@ -171,12 +189,19 @@ def boot_number(board):
     return number
 
 
-def authority(path):
-    """The DER certificate of the owner's authority, or None without a path. Raises ConfigError."""
+def authority(path, key="mqtt_ca"):
+    """The DER file at `path`, of the setting `key`, or None without a path. Raises ConfigError."""
     if not path:
         return None
     try:
         with open(path, "rb") as file:
             return file.read()
     except OSError:
-        raise ConfigError("mqtt_ca names no readable file")
+        raise ConfigError("%s names no readable file" % key)
+
+
+def identity(values):
+    """(certificate, key) with which the gateway proves itself to its broker, or None. Raises ConfigError."""
+    if not values.mqtt_cert:
+        return None
+    return authority(values.mqtt_cert, "mqtt_cert"), authority(values.mqtt_key, "mqtt_key")

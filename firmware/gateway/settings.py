@@ -64,7 +64,7 @@ def _file(value):
         try:
             with open(value, "rb") as file:
                 if file.read(1) != b"\x30":
-                    fault = "names a file that is no DER certificate"
+                    fault = "names a file that is no DER"
         except OSError:
             fault = "names no readable file"
     return fault
@@ -141,6 +141,10 @@ def _together(values):
     faults = []
     if not values["mqtt_ca"] and not values["insecure_broker"]:
         faults.append("mqtt_ca is missing, and insecure_broker does not allow a plaintext broker")
+    if bool(values["mqtt_cert"]) != bool(values["mqtt_key"]):
+        faults.append("mqtt_cert and mqtt_key belong together")
+    if values["mqtt_cert"] and not values["mqtt_ca"]:
+        faults.append("mqtt_cert needs mqtt_ca")
     if values["mqtt_password"] and not values["mqtt_user"]:
         faults.append("mqtt_password needs mqtt_user")
     return faults
@@ -156,6 +160,8 @@ TABLE = Table(
         Setting("mqtt_password", "", _secret),
         Setting("mqtt_base", "gatehouse", _base),
         Setting("mqtt_ca", "", _file, "path of a DER file"),
+        Setting("mqtt_cert", "", _file, "path of a DER file"),
+        Setting("mqtt_key", "", _file, "path of a DER file"),
         Setting("insecure_broker", False, flag),
         Setting("keepalive_s", 30, integer(4, 3600), "s"),
         Setting("ntp_host", "pool.ntp.org", _ip4_host),

@@ -70,9 +70,10 @@ class BadRequest(FirmwareError):
 
 class NetError(FirmwareError):
     """Wi-Fi, name resolution or broker. `step` is the word of operations.md, "Connection", that says where the way
-    ends, or ""."""
+    ends, or ""; `cause` is what a socket raised, or None."""
 
     code = "net"
+    cause: Exception | None = None
 
     def __init__(self, text, step=""):
         super().__init__(text)

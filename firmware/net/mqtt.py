@@ -29,8 +29,9 @@ _UNREACHABLE = (101, 110, 113, 116, 118)  # no network, time-out, no route: of L
 class Mqtt(MQTTClient):
     """A client that stays connected for ever once `run` is started.
 
-    `ca` is the DER certificate of the owner's authority: TLS 1.2 or newer with verified chain and name. Without it the
-    connection is plain, which the owner must have allowed by `insecure`; there is no fallback (security.md TLS-1 to 3).
+    `ca` is the DER certificate of the owner's authority: TLS 1.2 or newer with verified chain and name; `identity`, if
+    any, is (certificate, key) of this gateway, DER too. Without `ca` the connection is plain, which the owner must have
+    allowed by `insecure`; there is no fallback (security.md TLS-1 to 3).
     `resolve` is `Resolver.address`, or None where `host` needs none.
     Set before `run`: `set_last_will(topic, payload, retain, qos)`, `set_callback(on_message)`, `subscribe(topics)`,
     `on_connected`. `on_message(topic, payload, retained, qos)` is a plain function that must return at once (put it
@@ -52,6 +53,7 @@ class Mqtt(MQTTClient):
         ca=None,
         insecure=False,
         resolve=None,
+        identity=None,
     ):
         if ca is None and not insecure:
             raise ConfigError("mqtt_ca missing and insecure_broker not set")
@@ -70,6 +72,7 @@ class Mqtt(MQTTClient):
         self.skipped = 0
         self._log = log.area("mqtt")
         self._ca = ca
+        self._identity = identity
         self._resolve = resolve
         self._topics = []
         self._session = None
@@ -93,7 +96,7 @@ class Mqtt(MQTTClient):
                 self.why = str(err)
                 ran_ms = ticks_diff(ticks_ms(), began_ms)
                 pause_s = next_pause(pause_s, ran_ms)
-                self._log.warn("disconnected", why=err, ran_ms=ran_ms, pause_s=pause_s)
+                self._log.warn("disconnected", step=self.step, why=err, ran_ms=ran_ms, pause_s=pause_s)
             await lease.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
 
     async def publish(self, topic, payload, retain=False, qos=0):  # type: ignore[override]
@@ -157,7 +160,9 @@ class Mqtt(MQTTClient):
         ssl = None
         try:
             if self._ca is not None:
-                ssl = _tls_context(self._ca)
+                from firmware.net import tls
+
+                ssl = tls.context(self._ca, self._identity)
             try:
                 address = await self._resolve(self.server) if self._resolve else self.server
             except NetError as err:
@@ -181,7 +186,14 @@ class Mqtt(MQTTClient):
         except ProtocolError as err:
             raise NetError("broker broke the protocol: %s" % err, _REFUSED)
         except NetError as err:  # a port where nobody listens may show at the first write only
-            raise NetError(str(err), err.step or _REFUSED)
+            raise NetError(str(err), err.step or self._refusal(session, err.cause))
+
+    def _refusal(self, session, cause):
+        if self._ca is None:
+            return _REFUSED
+        from firmware.net import tls
+
+        return tls.step(cause, session.has_written)
 
     async def connect(self, session):  # type: ignore[override]
         """The opening of a session: CONNECT, CONNACK, SUBSCRIBE, SUBACK. Raises MQTTException when refused."""
@@ -290,16 +302,3 @@ async def _guarded(session, job):
         session.end(NetError("%s: %s" % (type(err).__name__, err)))
     except Exception as err:  # NetError, or a fault of ours that `run` hands to the supervisor
         session.end(err)
-
-
-def _tls_context(ca):
-    """TLS 1.2 or newer is all that MicroPython's mbedtls offers; verification against the DER certificate `ca` is set,
-    not assumed (security.md TLS-1). Raises ValueError for what is no certificate, and on a build without TLS."""
-    try:
-        import ssl
-    except ImportError:
-        raise ValueError("this build has no TLS")
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.verify_mode = ssl.CERT_REQUIRED  # type: ignore[attr-defined]
-    made.load_verify_locations(cadata=ca)
-    return made

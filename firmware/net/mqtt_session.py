@@ -133,6 +133,7 @@ class Session:
     def __init__(self, reader, writer):
         self.reader = reader
         self.writer = writer
+        self.has_written = False
         self.parser = mqtt_packet.Parser()
         self.packets = []
         self.outbox = Outbox()
@@ -183,9 +184,12 @@ class Session:
             await self.writer.drain()
         except (OSError, ValueError) as err:
             raise _lost(err)
+        self.has_written = True
 
 
 def _lost(err):
     """The NetError for what a stream raised. A TLS handshake that fails does so as ValueError (MicroPython 1.29)."""
     silent = bool(err.args) and err.args[0] in (110, 113, 116, 118)  # time-out, no route
-    return NetError("connection lost: %s" % str(err).strip(), "broker_silent" if silent else "")
+    lost = NetError("connection lost: %s" % str(err).strip(), "broker_silent" if silent else "")
+    lost.cause = err
+    return lost

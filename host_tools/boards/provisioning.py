@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from firmware.gateway.settings import TABLE
+from host_tools.boards import board_files
 from host_tools.boards.serial_console import SerialConsole
 from host_tools.errors import HostError
 
@@ -20,7 +21,7 @@ _ASK_S = 15
 _OWN_S = 60  # a board may make its key pair only now
 _RESET_S = 120  # all of its flash is written over
 _AGAIN_S = 0.5
-_ON_BOARD = ("mqtt_ca",)  # a path on the board, which only the board can look at
+_ON_BOARD = tuple(board_files.KEYS)  # paths on the board, which only the board can look at
 _TWICE = 2  # attempts that end alike: one may be bad luck
 _LIMIT_S = 240  # four time-outs of the slowest step
 
@@ -57,6 +58,26 @@ STATES = {
     "login": (
         "the broker does not accept the login of user %(mqtt_user)r",
         "compare mqtt_user and mqtt_password with the broker's password file",
+    ),
+    "tls_authority": (
+        "the certificate of %(mqtt_host)s comes from an authority that the gateway does not trust",
+        "give the certificate of the authority that issued it as mqtt_ca",
+    ),
+    "tls_name": (
+        "the certificate of %(mqtt_host)s is for another name or address",
+        "write mqtt_host as the certificate has it, or issue one with this name",
+    ),
+    "tls_time": (
+        "the certificate of %(mqtt_host)s is not valid now, by the gateway's clock",
+        "can the gateway reach a time server? else renew the broker's certificate",
+    ),
+    "tls_client": (
+        "%(mqtt_host)s does not accept the gateway's client certificate, or wants one",
+        "give the identity that the broker knows as mqtt_cert and mqtt_key",
+    ),
+    "tls_none": (
+        "at %(mqtt_host)s, port %(mqtt_port)d, nothing speaks TLS 1.2 or newer",
+        "is this the port with TLS? a plain one needs insecure_broker, and no mqtt_ca",
     ),
     "broker_lost": (
         "the broker ends the gateway's connections again and again",
@@ -133,12 +154,14 @@ def provision(
     is refused, `owned` when it is somebody else's, else a word of `STATES`, or `link_timeout`.
     """
     settings = normal(settings)
+    files = board_files.read(settings)
     console = SerialConsole(port, _START_S)
     try:
         about = _greeted(console)
         if owning is not None:
             step("making it yours")
             _own(console, about, settings, owning)
+        settings |= board_files.send(console, files, step)
         _accepted(console.ask({"do": "set", "settings": settings}, _ASK_S))
         shown = _accepted(console.ask({"do": "settings"}, _ASK_S)).get("settings") or {}
         _accepted(console.ask({"do": "reboot"}, _ASK_S))

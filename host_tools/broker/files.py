@@ -4,7 +4,8 @@ of configuration for each identity.
 Owns their texts. Two listeners, both with TLS and client certificates, both knowing a client by the name in it:
 
 * the gateways' one also makes that name the client id, and no other client can have it: on the second one client ids
-  begin with `gatehouse-`, which no gateway's does. So nobody pushes a gateway off the broker by its id (T-GWA-3).
+  begin with `gatehouse-`, which no gateway's does. So nobody pushes a gateway off the broker by its id
+  (security.md T-GWA-3).
 * on the other, one identity may have several connections: `gatehouse monitor` beside `gatehouse unlock`.
 
 A client of another program (Home Assistant) must be told a client id that begins with `gatehouse-`.

@@ -1,5 +1,6 @@
 """`gatehouse flash`, `provision` and `sim up`: boards on a cable, and boards that are only simulated."""
 
+import contextlib
 import json
 import socket
 from pathlib import Path
@@ -12,7 +13,8 @@ from host_tools.cli import common, gateways
 from host_tools.cli.common import out, progress, reporting, run
 from host_tools.cli.options import App
 from host_tools.errors import HostError
-from host_tools.gateway import brokers, client
+from host_tools.gateway import brokers, client, tls
+from host_tools.gateway.broker_address import TLS_PORT
 
 UNSIGNED = "unsigned_unlock"
 ANSWER_S = 20  # for its first retained messages, then for an answer
@@ -51,57 +53,90 @@ def provision(
     insecure_broker: Annotated[
         bool, typer.Option("--insecure-broker", help="Allow a broker without TLS: anyone on the network can listen")
     ] = False,
+    identity: Annotated[
+        Path | None, typer.Option("--identity", help="Folder of this gateway that `gatehouse broker` made")
+    ] = None,
+    ca: Annotated[str, typer.Option("--ca", help="Who vouches for the broker: PEM or DER file, or system")] = "",
+    cert: Annotated[str, typer.Option("--cert", help="Client certificate of the gateway, PEM or DER")] = "",
+    key: Annotated[str, typer.Option("--key", help="Its private key, PEM or DER")] = "",
 ) -> None:
     """Make a gateway yours over USB and give it its Wi-Fi and broker; ends when it answers over MQTT, or says where the
     way ends. The key that commands it is kept in the key book."""
-    from host_tools.boards import provisioning, serial_console
+    from host_tools.boards import board_files, provisioning, serial_console
 
     with reporting():
-        settings = serial_console.read_settings(common.read_text(file)) if file else _ask_settings()
+        options = {"mqtt_ca": ca, "mqtt_cert": cert, "mqtt_key": key}
+        known = {name: value for name, value in options.items() if value}
+        if identity:
+            text = common.read_text(str(identity / "settings.json"))
+            known = board_files.located(serial_console.read_settings(text), identity) | known
+        if file:
+            given = serial_console.read_settings(common.read_text(file))
+            settings = board_files.located(given, Path(file).parent) | known
+        else:
+            settings = _ask_settings(known, insecure_broker)
         if unsigned_unlock:
             settings["unsigned_unlock"] = True
         if insecure_broker:
             settings["insecure_broker"] = True
         with progress("talking to the board ...") as step:
             about, shown = provisioning.provision(port, settings, gateways.owning, step)
-            if shown.get("mqtt_ca"):
+            way = _way_of_this_computer(settings, shown)
+            if way is None:
                 out.print("gateway %s has its settings and is at its broker, over TLS" % about.get("id"))
                 return
             step("asking it over MQTT")
-            run(_ask_over_mqtt(str(about.get("id")), shown), is_change=True)
+            run(_ask_over_mqtt(str(about.get("id")), shown, way), is_change=True)
     out.print("gateway %s has its settings and answers over MQTT" % about.get("id"))
 
 
-async def _ask_over_mqtt(ident: str, settings: dict) -> None:
+def _way_of_this_computer(given: dict, shown: dict) -> brokers.Broker | None:
+    """How this computer reaches the gateway's broker; None where it would need an identity there that it has not."""
+    host, port = shown["mqtt_host"], shown.get("mqtt_port", 1883)
+    if not shown.get("mqtt_ca"):
+        return brokers.Broker(host, port, None)  # as the gateway's own settings allow it
+    with contextlib.suppress(HostError):
+        own = brokers.choose()
+        if own.tls and own.host == host:
+            return own
+    ca = str(given.get("mqtt_ca") or "")
+    is_known = ca == tls.SYSTEM or Path(ca).is_file()
+    return None if shown.get("mqtt_cert") or not is_known else brokers.Broker(host, port, tls.Tls(ca))
+
+
+async def _ask_over_mqtt(ident: str, settings: dict, broker: brokers.Broker) -> None:
     """One question by the way that everybody takes. `settings` as written; a password of before is not known here."""
-    host, port = settings["mqtt_host"], settings.get("mqtt_port", 1883)
     user, password = settings.get("mqtt_user") or "", settings.get("mqtt_password")
-    login = (user, password or "") if user and not isinstance(password, bool) else None
+    login = (user, password or "") if user and not isinstance(password, bool) and broker.user is None else None
     there = "the gateway is at its broker; "
     try:
         base = settings.get("mqtt_base") or "gatehouse"
-        broker = brokers.Broker(host, port, None)  # as the gateway's own settings allow it
         async with client.connect(broker, base, login, common.pins) as gateways:
             await gateways.command(await gateways.choose(ident, wait_s=ANSWER_S), None, "ping", wait_s=ANSWER_S)
     except HostError as error:
-        if (
-            error.code in ("outcome_unknown", "no_answer", "unknown_gateway")
-            or error.code == "net"
-            and "no gateway" in str(error)
-        ):
+        silent = ("outcome_unknown", "no_answer", "unknown_gateway")
+        if error.code in silent or error.code == "net" and "no gateway" in str(error):
             todo = "look at the broker's access rules for gatehouse/%s/#" % ident
             raise HostError("no_answer", there + "no answer comes over MQTT", todo)
         raise HostError(error.code, "%sthis computer could not ask it: %s" % (there, error), error.todo)
 
 
-def _ask_settings() -> dict:
+def _ask_settings(known: dict, insecure_broker: bool) -> dict:
+    """Ask for what is not `known`."""
     if not screen.asks():
         raise HostError("bad_request", "nobody to ask for the settings", "give --file, or run this on a terminal")
     settings: dict = {"wifi_ssid": screen.ask("Wi-Fi network")}
     settings["wifi_password"] = common.secret("Wi-Fi password")
-    settings["mqtt_host"] = screen.ask("broker (name or address)")
-    settings["mqtt_port"] = screen.ask("broker port", default=8883, type=int)
-    user = screen.ask("broker user (empty for none)", default="")
+    settings |= known
+    if "mqtt_host" not in known:
+        settings["mqtt_host"] = screen.ask("broker (name or address)")
+        settings["mqtt_port"] = screen.ask("broker port", default=1883 if insecure_broker else TLS_PORT, type=int)
+    if "mqtt_ca" not in known and not insecure_broker:
+        settings["mqtt_ca"] = screen.ask("authority of the broker (PEM or DER file, or system)", default=tls.SYSTEM)
+        cert = screen.ask("client certificate (PEM or DER file; empty for none)", default="")
+        if cert:
+            settings |= {"mqtt_cert": cert, "mqtt_key": screen.ask("its private key (PEM or DER file)")}
+    user = "" if settings.get("mqtt_cert") else screen.ask("broker user (empty for none)", default="")
     if user:
         settings["mqtt_user"] = user
         settings["mqtt_password"] = common.secret("broker password")

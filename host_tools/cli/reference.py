@@ -15,10 +15,12 @@ from host_tools.cli.main import app
 from host_tools.screen import out
 
 VARIABLES = {
-    "GATEHOUSE_MQTT": "broker: host, host:port, [IPv6]:port or mqtt:// URL; else localhost. `--broker` goes before it",
-    "GATEHOUSE_MQTT_CA": "file with the certificate of the broker's authority, for TLS",
-    "GATEHOUSE_MQTT_INSECURE": "1: allow a broker without TLS",
-    "GATEHOUSE_CONFIG": "brokers of this computer; else ~/.config/gatehouse/config.toml ($XDG_CONFIG_HOME)",
+    "GATEHOUSE_MQTT": "broker: a name in config.toml, host[:port], mqtts:// or mqtt:// URL. `--broker` goes before it",
+    "GATEHOUSE_MQTT_CA": "who vouches for the broker: a PEM or DER file, or system (default)",
+    "GATEHOUSE_MQTT_CERT": "client certificate of this computer, PEM or DER",
+    "GATEHOUSE_MQTT_KEY": "its private key, PEM or DER",
+    "GATEHOUSE_MQTT_INSECURE": "1: a broker without TLS is allowed",
+    "GATEHOUSE_CONFIG": "the configuration file; else ~/.config/gatehouse/config.toml ($XDG_CONFIG_HOME)",
     "GATEHOUSE_MQTT_USER": "user at the broker",
     "GATEHOUSE_MQTT_PASSWORD_FILE": "file that holds the password at the broker",
     "GATEHOUSE_MQTT_PASSWORD": "the password itself; a file is safer",
@@ -52,6 +54,8 @@ SETTINGS = {
     "mqtt_password": "password at the broker",
     "mqtt_base": "first level of all topics",
     "mqtt_ca": "certificate of the broker's authority, on the board: with it the connection is TLS",
+    "mqtt_cert": "certificate of the gateway, on the board",
+    "mqtt_key": "its private key, on the board",
     "insecure_broker": "allow a broker without TLS",
     "keepalive_s": "longest silence towards the broker",
     "ntp_host": "time server",

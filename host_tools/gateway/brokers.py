@@ -78,7 +78,7 @@ def choose(given: Given | str = "", environ: Mapping[str, str] = os.environ) -> 
     if given.broker and address.password is not None:
         todo = "put it into a file, and its name into $GATEHOUSE_MQTT_PASSWORD_FILE"
         raise HostError("config", "a password on the command line is seen by others", todo)
-    files = [environ.get("GATEHOUSE_MQTT_" + part, "") for part in ("CA", "CERT", "KEY")]
+    files = [environ.get(name, "") for name in ("GATEHOUSE_MQTT_CA", "GATEHOUSE_MQTT_CERT", "GATEHOUSE_MQTT_KEY")]
     allowed = _flag(environ, "GATEHOUSE_MQTT_INSECURE")
     user = environ.get("GATEHOUSE_MQTT_USER", address.user)
     return _made(address, given, files, allowed, (user, _password(environ) or address.password))

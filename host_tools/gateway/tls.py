@@ -85,6 +85,22 @@ def _identify(made: ssl.SSLContext, files: Tls) -> None:
             raise HostError("config", "%s and %s cannot be used together" % (files.cert, files.key))
 
 
+def root(host: str, port: int) -> bytes:
+    """The authority, as DER, by which this computer's operating system trusts `host`: for a gateway, which has no such
+    list. HostError with a code of `FAULTS`, or `net`."""
+    trusted = context(Tls())
+    try:
+        with socket.create_connection((host, port), _PROBE_S) as plain:
+            with trusted.wrap_socket(plain, server_hostname=host) as stream:
+                chain = stream._sslobj.get_verified_chain()  # type: ignore[attr-defined]  # public from Python 3.13 on
+                return ssl.PEM_cert_to_DER_cert(chain[-1].public_bytes())
+    except (OSError, ValueError) as error:
+        code = diagnose(host, port, trusted)
+        if code:
+            raise fault(code, "%s:%d" % (host, port))
+        raise HostError("net", "broker %s:%d: %s" % (host, port, error), "is it running?")
+
+
 def fault(code: str, broker: object) -> HostError:
     """The error of a code in `FAULTS`."""
     sentence, todo = FAULTS[code]

@@ -108,7 +108,7 @@ class Server:
                     if part[0] == 0x10:
                         stream.sendall(b"\x20\x02\x00\x00")
                     elif part[0] == 0x82:
-                        stream.sendall(b"\x90\x03" + part[2:4] + b"\x01")
+                        stream.sendall(b"\x90\x04" + part[2:4] + b"\x01\x01")  # to two filters
 
     def close(self) -> None:
         self._listener.close()

@@ -1,6 +1,6 @@
-"""`net/mqtt` on MicroPython over TLS: the owner's authority and the broker's name count (security.md TLS-1, TLS-3)."""
+"""`net/mqtt` on MicroPython over TLS: who is not the owner's broker hears no word of MQTT, and the log says why
+(security.md TLS-1, TLS-3, T-TLS-1)."""
 
-import datetime
 import json
 import os
 import socket
@@ -11,36 +11,14 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from firmware.lib import mqtt_packet
 from host_tools.boards import frozen
 from host_tools.boards.debian import Unavailable
+from tests.host import pki
 from tests.micropython import LIBRARY, ROOT, interpreter
-
-Signed = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]
-
-
-def certificate(name: str, signer: Signed | None = None) -> Signed:
-    """A certificate of an authority, or one for host `name` when there is a signer."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(signer[1].subject if signer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(signer is None, None), True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False)
-    )
-    return key, builder.sign(signer[0] if signer else key, hashes.SHA256())
 
 
 class TlsBroker:
@@ -82,11 +60,17 @@ class TlsBroker:
         self._listener.close()
 
 
-def run_board(broker: TlsBroker, authority: x509.Certificate, directory: Path, on: str | None = None) -> str:
-    """What the client prints until it has acknowledged the message, or has given up its first connection."""
+def run_board(
+    broker: TlsBroker | pki.Server,
+    authority: x509.Certificate,
+    directory: Path,
+    on: str | None = None,
+    **how: str,
+) -> str:
+    """What the client prints until it has acknowledged the message or is up, or has given up its first connection."""
     path = directory / "ca.der"
     path.write_bytes(authority.public_bytes(Encoding.DER))
-    env = dict(os.environ, MICROPYPATH="%s:%s:.frozen" % (ROOT, LIBRARY), HOW=json.dumps({"ca": str(path)}))
+    env = dict(os.environ, MICROPYPATH="%s:%s:.frozen" % (ROOT, LIBRARY), HOW=json.dumps({"ca": str(path)} | how))
     command = [
         on or interpreter(),
         str(ROOT / "tests/host/boards/mqtt_client.py"),
@@ -100,8 +84,8 @@ def run_board(broker: TlsBroker, authority: x509.Certificate, directory: Path, o
     for line in client.stdout:
         printed += line
         if "MESSAGE" in line:
-            assert broker.acknowledged.wait(60)
-        if "MESSAGE" in line or "disconnected" in line:
+            assert isinstance(broker, TlsBroker) and broker.acknowledged.wait(60)
+        if "MESSAGE" in line or "disconnected" in line or ("UP" in line and isinstance(broker, pki.Server)):
             break
     else:
         raise AssertionError("the client ended by itself: " + printed)
@@ -111,21 +95,41 @@ def run_board(broker: TlsBroker, authority: x509.Certificate, directory: Path, o
     return printed
 
 
-@pytest.mark.parametrize("case", ["right", "other_authority", "other_name"])
-def test_only_the_right_broker_is_talked_to(case: str, tmp_path: Path) -> None:
-    authority = certificate("authority")
-    broker = TlsBroker(*certificate("wrong.example" if case == "other_name" else "localhost", authority), tmp_path)
-    trusted = certificate("authority")[1] if case == "other_authority" else authority[1]
-    out = run_board(broker, trusted, tmp_path)
+def test_a_long_message_in_one_record_arrives(tmp_path: Path) -> None:
+    authority = pki.issue("authority")
+    broker = TlsBroker(*pki.issue("broker", authority, ("localhost",)), tmp_path)
+    out = run_board(broker, authority[1], tmp_path)
     broker.close()
+    assert "MESSAGE t/in/long 1024" in out
+    assert broker.heard[0][0] == 0x10
+    assert broker.acknowledged.is_set()
+
+
+@pytest.mark.parametrize("host", ["localhost", pki.HERE])
+@pytest.mark.parametrize("case", pki.CASES)
+def test_only_the_right_broker_is_talked_to(case: str, host: str, tmp_path: Path) -> None:
+    authority = pki.issue("authority")
+    server = pki.Server(case, tmp_path, authority)
+    out = run_board(server, authority[1], tmp_path, host=host)
+    server.close()
     if case == "right":
-        assert "MESSAGE t/in/long 1024" in out
-        assert broker.heard[0][0] == 0x10
-        assert broker.acknowledged.is_set()
-    else:
-        assert "UP" not in out
-        assert "disconnected" in out
-        assert not broker.heard
+        assert "UP" in out and server.heard[0] == 0x10
+        return
+    assert "UP" not in out
+    assert "step=%s " % pki.CASES[case] in out
+    assert not server.heard or server.heard[0] == 0x16  # a ClientHello, in clear as it has to be
+
+
+@pytest.mark.parametrize("name, step", [("client", ""), ("alien", "tls_client")])
+def test_the_gateway_proves_who_it_is(name: str, step: str, tmp_path: Path) -> None:
+    authority = pki.issue("authority")
+    server = pki.Server("wants_client", tmp_path, authority)
+    pki.write(tmp_path, "client", pki.issue("240ac4a00000", authority))
+    pki.write(tmp_path, "alien", pki.issue("240ac4a00000", pki.issue("authority")))
+    files = {"cert": str(tmp_path / (name + ".der")), "key": str(tmp_path / (name + "-key.der"))}
+    out = run_board(server, authority[1], tmp_path, host=pki.HERE, **files)
+    server.close()
+    assert ("step=%s " % step in out and not server.heard) if step else "UP" in out
 
 
 def test_a_build_without_tls_says_so(tmp_path: Path) -> None:
@@ -133,8 +137,8 @@ def test_a_build_without_tls_says_so(tmp_path: Path) -> None:
         frozen.build()
     except Unavailable as err:
         pytest.skip(str(err))
-    authority = certificate("authority")
-    broker = TlsBroker(*certificate("localhost", authority), tmp_path)
+    authority = pki.issue("authority")
+    broker = TlsBroker(*pki.issue("broker", authority, ("localhost",)), tmp_path)
     out = run_board(broker, authority[1], tmp_path, str(frozen.interpreter("gateway")))
     broker.close()
     assert "this build has no TLS" in out

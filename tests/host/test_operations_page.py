@@ -32,5 +32,7 @@ def test_page_says_of_every_operation_what_the_table_says() -> None:
 def test_page_says_of_every_state_of_a_connection_what_it_means() -> None:
     words = set(provisioning.STATES) | set(provisioning.UNDER_WAY)
     assert set(_rows(PAGE.read_text().split("## Connection")[1])) == words
-    firmware = "".join((PAGE.parents[1] / "firmware" / path).read_text() for path in ("net/wifi.py", "net/mqtt.py"))
+    firmware = "".join(
+        (PAGE.parents[1] / "firmware" / path).read_text() for path in ("net/wifi.py", "net/mqtt.py", "net/tls.py")
+    )
     assert all('"%s"' % word in firmware for word in words - {"online"})

@@ -13,16 +13,18 @@ import time
 import pytest
 
 from firmware.gateway import settings as gateway_settings
-from host_tools.boards import provisioning, serial_console
+from host_tools.boards import board_files, provisioning, serial_console
 from host_tools.boards.serial_console import SerialConsole
 from host_tools.cli import boards
 from host_tools.errors import HostError
 from host_tools.sim.site.broker import reserve_port
 from host_tools.sim.site.site import Site, SiteSpec
+from tests.host import pki
 from tests.host.test_cli import gatehouse
 
 USER, PASSWORD = "gate way", "p\u00e4ss word" + "x" * 60
 WIFI = {"wifi_ssid": "sim", "wifi_password": "simulated", "insecure_broker": True}
+NO_TLS = {"mqtt_ca": None, "mqtt_cert": None, "mqtt_key": None}  # what an earlier test may have set
 # It may subscribe below `secret`, and hears nothing
 _ACL = "user %s\ntopic readwrite #\ntopic deny secret/#\n"
 _PATH = ":/usr/sbin:/usr/bin"
@@ -81,6 +83,7 @@ class Rig:
     def good(self, **more):
         return {
             **WIFI,
+            **NO_TLS,
             "mqtt_host": "127.0.0.1",
             "mqtt_port": self.port,
             "mqtt_user": USER,
@@ -131,6 +134,76 @@ def _fails(rig, code, settings, is_leaping=False):
     assert line.startswith("error %s: " % code), result.stderr
     assert PASSWORD not in result.output and "simulated" not in result.output
     return line
+
+
+class TlsBroker:
+    """mosquitto as `gatehouse broker init` sets it up, for the rig's gateway."""
+
+    def __init__(self, folder, gateway):
+        self.folder = folder / "tls"
+        self.reserved = reserve_port()
+        self.port = self.reserved.getsockname()[1]
+        made = ["broker", "init", str(self.folder), "--name", "127.0.0.1", "--gateway", gateway]
+        assert gatehouse(*made, "--port", str(self.port)).exit_code == 0
+        self.identity = self.folder / "identities" / gateway
+        conf = folder / "tls.conf"
+        text = (self.folder / "broker/gatehouse.conf").read_text()
+        conf.write_text("user %s\npersistence false\n%s" % (getpass.getuser(), text))
+        self._process = subprocess.Popen([MOSQUITTO[0], "-c", conf], stderr=subprocess.DEVNULL)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port + 1), 1).close()
+                return
+            except OSError:
+                assert self._process.poll() is None
+                time.sleep(0.05)
+
+    def close(self):
+        self._process.terminate()
+        self._process.wait()
+        self.reserved.close()
+
+
+@pytest.fixture(scope="module")
+def tls_broker(rig, tmp_path_factory):
+    broker = TlsBroker(tmp_path_factory.mktemp("tls"), rig.site.gateways[0].id)
+    yield broker
+    broker.close()
+
+
+_WIFI = {"wifi_ssid": "sim", "wifi_password": "simulated", "insecure_broker": None}
+
+
+@pytest.mark.parametrize(
+    "code, changes",
+    [
+        ("tls_authority", {"mqtt_ca": "other.pem", "mqtt_cert": None, "mqtt_key": None}),
+        ("tls_client", {"mqtt_cert": None, "mqtt_key": None}),
+        ("tls_client", {"mqtt_cert": "alien.der", "mqtt_key": "alien-key.der"}),
+        ("tls_none", {"mqtt_port": 0}),
+        ("", {}),
+    ],
+    ids=str,
+)
+def test_certificates_reach_the_board_and_their_faults_have_codes(rig, tls_broker, code, changes, monkeypatch):
+    folder = tls_broker.identity
+    pki.write(folder, "other", pki.issue("other"))
+    pki.write(folder, "alien", pki.issue(rig.site.gateways[0].id, pki.issue("authority")))
+    settings = json.loads((folder / "settings.json").read_text()) | _WIFI | {"mqtt_user": None, "mqtt_password": None}
+    settings = board_files.located(settings | changes, folder)
+    if changes.get("mqtt_port") == 0:
+        settings["mqtt_port"] = rig.port  # the plain one
+    if code:
+        _fails(rig, code, settings)
+        return
+    config = tls_broker.folder / "identities/owner/config.toml"
+    monkeypatch.setenv("GATEHOUSE_CONFIG", str(config))
+    result = rig.provision(settings)
+    assert result.exit_code == 0, result.output
+    assert "answers over MQTT" in result.stdout  # asked by this computer with an identity of its own
+    monkeypatch.delenv("GATEHOUSE_CONFIG")
+    result = rig.provision(settings)
+    assert "is at its broker, over TLS" in result.stdout
 
 
 def test_it_ends_when_the_gateway_answers_over_mqtt(rig):
@@ -218,8 +291,9 @@ EXTREMES = [
 
 @pytest.mark.parametrize("extremes", EXTREMES, ids=["least", "most"])
 def test_what_is_accepted_works(rig, extremes):
-    fixed = {"wifi_ssid", "wifi_password", "mqtt_host", "mqtt_port", "mqtt_user", "mqtt_password", "mqtt_ca"}
-    keys = set(gateway_settings.TABLE.check(rig.good()).as_dict())
+    fixed = {"wifi_ssid", "wifi_password", "mqtt_host", "mqtt_port", "mqtt_user", "mqtt_password", *NO_TLS}
+    given = {key: value for key, value in rig.good().items() if value is not None}
+    keys = set(gateway_settings.TABLE.check(given).as_dict())
     assert set(extremes) | fixed | {"insecure_broker"} == keys, "a setting is not in this test"
     result = rig.provision(rig.good(**extremes))
     assert result.exit_code == 0, result.output

@@ -90,6 +90,8 @@ TAKEN = {
     "mqtt_password": ("", "p", "p" * 512, "\u00e4" * 256, " "),
     "mqtt_base": ("g", "g" * 32, "gate-house_1", "\u00e4" * 16),
     "mqtt_ca": ("", CERTIFICATE),
+    "mqtt_cert": ("", CERTIFICATE),
+    "mqtt_key": ("", CERTIFICATE),
     "ntp_host": HOSTS,
     "name": ("", "n", "n" * 48, "\u00e4" * 24, "Gate [/] <b>"),
     "records_ack": ("puback", "consumer"),
@@ -123,6 +125,7 @@ REFUSED = {
     "unsigned_unlock": (0, 1, "true", None, []),
     "records_clear": (0, 1, "true", None, []),
 }
+REFUSED["mqtt_cert"] = REFUSED["mqtt_key"] = REFUSED["mqtt_ca"]
 for key, (low, high) in NUMBERS.items():
     TAKEN[key] = low, high
     REFUSED[key] = low - 1, high + 1, str(low), float(low), True, None, [low], 1 << 70
@@ -148,6 +151,8 @@ class SettingsTableTest(unittest.TestCase):
         for key in TAKEN:
             for value in TAKEN[key]:
                 extra = {"mqtt_user": "u"} if key == "mqtt_password" else {}
+                if key in ("mqtt_cert", "mqtt_key") and value:
+                    extra = {"mqtt_ca": CERTIFICATE, "mqtt_cert": CERTIFICATE, "mqtt_key": CERTIFICATE}
                 given = dict(GOOD, **extra)
                 given[key] = value
                 self.assertEqual(self.table.faults(given), [], "%s %r" % (key, value))
@@ -165,6 +170,15 @@ class SettingsTableTest(unittest.TestCase):
 
     def test_a_password_needs_a_user(self):
         self.assertEqual(self.table.faults(dict(GOOD, mqtt_password="p")), ["mqtt_password needs mqtt_user"])
+
+    def test_an_identity_is_whole_and_belongs_to_tls(self):
+        for names in (("mqtt_cert",), ("mqtt_key",), ("mqtt_cert", "mqtt_ca"), ("mqtt_key", "mqtt_ca")):
+            given = dict(GOOD)
+            for name in names:
+                given[name] = CERTIFICATE
+            self.assertTrue("mqtt_cert and mqtt_key belong together" in self.table.faults(given))
+        both = dict(GOOD, mqtt_cert=CERTIFICATE, mqtt_key=CERTIFICATE)
+        self.assertEqual(self.table.faults(both), ["mqtt_cert needs mqtt_ca"])
 
     def test_a_board_that_reaches_no_ip6_says_so(self):
         from firmware.gateway import settings

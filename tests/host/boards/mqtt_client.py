@@ -1,7 +1,7 @@
 """Runs `net/mqtt` on MicroPython for the tests of a real broker: `mqtt_client.py PORT KEEPALIVE_S MESSAGES`.
 
 $HOW (JSON; a text of more than 255 bytes is no argument of this port): {"ca": a DER file, then TLS to "localhost";
-"host", "user", "password", "topics", "dns": port of a name server}.
+"cert", "key": DER files; "host", "user", "password", "topics", "dns": port of a name server}.
 Prints one word and its values per event; publishes MESSAGES QoS 1 messages to `t/out/N`, all at once, at every connect.
 """
 
@@ -38,6 +38,7 @@ async def main():
         authority(how["ca"]) if "ca" in how else None,
         "ca" not in how,
         Resolver(lambda: "127.0.0.1", how["dns"]).address if "dns" in how else None,
+        (authority(how["cert"]), authority(how["key"])) if "cert" in how else None,
     )
     client.set_last_will("t/status", "offline", True, 1)
     client.subscribe(how.get("topics", ["t/in/+", "t/big"]))
