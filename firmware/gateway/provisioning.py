@@ -17,6 +17,7 @@ started. Owns /data/settings.json and these NVS keys; the table of settings is `
 The console takes requests and gives replies as JSON lines. `board` has nvs_get, nvs_set and nvs_erase.
 """
 
+import gc
 import sys
 
 from firmware.gateway.admission import Refusal
@@ -43,7 +44,9 @@ def load(path):
     """The checked settings at `path`. Raises ConfigError."""
     from firmware.system import config
 
-    return config.load(path, table())
+    settings = config.load(path, table())
+    gc.collect()  # what stays is built where their table was, not behind the hole
+    return settings
 
 
 class Provisioning:

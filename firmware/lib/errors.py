@@ -90,32 +90,28 @@ class ConfigError(FirmwareError):
     code = "config"
 
 
-_REASONS = {
-    0x10: "exists",
-    0x14: "exists",
-    0x19: "exists",
-    0x15: "not_found",
-    0x18: "not_found",
-    0x1A: "not_found",
-    0x1F: "not_found",
-    0x04: "full",
-    0x16: "full",
-    0x0E: "not_valid_now",
-    0x11: "not_valid_now",
-    0x1C: "frozen",
-    0x1E: "double_locked",
-    0x0A: "low_battery",
-    0x00: "not_paired",
-    0x05: "not_paired",
-    0x06: "not_paired",
-    0x07: "already_paired",
-    0x0B: "no_passcode_data",
-    0x0C: "no_passcode_data",
-}
+# A reason in each line, and the error bytes that mean it. Text: a dict would lie in the RAM of a frozen image
+_REASONS = """
+exists 10 14 19
+not_found 15 18 1A 1F
+full 04 16
+not_valid_now 0E 11
+frozen 1C
+double_locked 1E
+low_battery 0A
+not_paired 00 05 06
+already_paired 07
+no_passcode_data 0B 0C
+"""
 
 
 _CHECKS = b"\x41\x55"
 _MEANT = b"\x0a\x0d\x0e\x11\x1c\x1e"  # of a lock that has understood
+
+
+def _reason(error):
+    found = _REASONS.find(" %02X" % error)
+    return _REASONS[_REASONS.rfind("\n", 0, found) + 1 : found].split(" ")[0] if found >= 0 else "other"
 
 
 def from_ble(command, error):
@@ -135,7 +131,7 @@ def from_ble(command, error):
     elif error == 0x01:
         kind = ProtocolError
     else:
-        return LockRefused(text, error, _REASONS.get(error, "other"))
+        return LockRefused(text, error, _reason(error))
     err = kind(text)
     err.ble = error
     return err

@@ -305,6 +305,7 @@ def _make(is_minimal):
 
     log = Log()
     settings, has_settings = _load_settings(log)
+    gc.collect()  # what stays is built where their table was, not behind the hole
     return App(log, settings, Radio(log, True), is_minimal, has_settings)
 
 

@@ -5,7 +5,7 @@
 whatever the sound is set to.
 """
 
-from firmware.lib.compat import const
+from firmware.lib.compat import const, row
 
 _MAX_VOLUME = const(5)
 
@@ -19,29 +19,29 @@ _COLOURS = {
     "w": (True, True, True, "white"),
 }
 
-# word: steps of colour, Hz / ms. Text, for a tuple for each step takes five times as much memory
-_PATTERNS = {
-    "touched": "b2000/60",
-    "key": "b2000/40",
-    "locked": "r1500/150 r0/500",
-    "unlocked": "g2500/100 g0/80 g2500/100 g0/800",
-    "enrol": "b1800/80 b0/80 b2200/80 b0/9000",
-    "enrolled": "g2500/200 g0/800",
-    "refused": "r600/150 -0/80 r600/150 -0/80 r600/150",
-    "jammed": "r400/300 -0/150 r400/300 -0/150 r400/300 r0/1000",
-    "lockout": "r800/1000 r0/2000",
-    "low_battery": "a1000/200 -0/100 a1000/200",
-    "paired": "g1500/120 g2000/120 g2500/300",
-    "pairing_undone": "a1500/200 a900/400",
-    "remote_switch": "b1800/150 -0/80 b1800/150",
-    "erased": "a1200/200 a0/100 g1200/300",
-    "double_locked": "r1200/100 r0/60 r1200/100 r0/600",
-    "double_lock_off": "g1200/100 g0/400",
-    "left_open": "a1400/200 -0/200 a1400/200 -0/200 a1400/200 -0/200",
-    "tamper": "r2800/250 r2200/250",
-    "reset_armed": "a2200/600 a0/2000",
-    "reset": "a1200/200 a800/200 a500/500",
-}
+# A line for each word: its steps, of colour, Hz / ms
+_PATTERNS = """
+touched b2000/60
+key b2000/40
+locked r1500/150 r0/500
+unlocked g2500/100 g0/80 g2500/100 g0/800
+enrol b1800/80 b0/80 b2200/80 b0/9000
+enrolled g2500/200 g0/800
+refused r600/150 -0/80 r600/150 -0/80 r600/150
+jammed r400/300 -0/150 r400/300 -0/150 r400/300 r0/1000
+lockout r800/1000 r0/2000
+low_battery a1000/200 -0/100 a1000/200
+paired g1500/120 g2000/120 g2500/300
+pairing_undone a1500/200 a900/400
+remote_switch b1800/150 -0/80 b1800/150
+erased a1200/200 a0/100 g1200/300
+double_locked r1200/100 r0/60 r1200/100 r0/600
+double_lock_off g1200/100 g0/400
+left_open a1400/200 -0/200 a1400/200 -0/200 a1400/200 -0/200
+tamper r2800/250 r2200/250
+reset_armed a2200/600 a0/2000
+reset a1200/200 a800/200 a500/500
+"""
 
 
 class Feedback:
@@ -62,7 +62,7 @@ class Feedback:
     def show(self, word, now_ms):
         """Begin pattern `word` in place of what is running."""
         self.word = word
-        self._steps = _PATTERNS[word].split()
+        self._steps = row(_PATTERNS, word).split(" ")
         self._at = 0
         self._next_ms = now_ms
 
