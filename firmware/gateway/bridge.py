@@ -15,10 +15,10 @@ import asyncio
 import gc
 import json
 
+from firmware.gateway import rights
 from firmware.gateway.admission import RESERVE, SIGNED, UNSIGNED, Rate, Refusal
 from firmware.gateway.operations import table
 from firmware.gateway.requests import CommandJob, Request
-from firmware.gateway.rights import NO_OWNER, Rights
 from firmware.gateway.scheduler import Expired, Unknown
 from firmware.lib import commands, envelope
 from firmware.lib.compat import const
@@ -73,7 +73,7 @@ class Bridge:
         self._on_retained = on_retained
         self._expiry_s = expiry_s
         self._issuers = issuers
-        self._rights = Rights(context.clock, issuers, answers.ids, is_unsigned_allowed)
+        self._is_unsigned_allowed = is_unsigned_allowed
         self._inbox = []
         self._signed = []
         self._filled = asyncio.Event()
@@ -141,7 +141,7 @@ class Bridge:
             command = commands.parse_set(payload) if leaf == "set" else commands.parse(payload)
             if proof is None:
                 if not self._has_owner and command.iss is not None:
-                    err = Refusal("unknown_issuer", NO_OWNER)
+                    err = Refusal("unknown_issuer", rights.NO_OWNER)
                 elif err is None and command.iss is not None:
                     err = Refusal("bad_signature", "the payload does not end in its mac")
             elif (command.iss, command.nonce, command.seq) != (iss, proof.nonce, proof.seq):
@@ -218,7 +218,7 @@ class Bridge:
             if request.lock_id is None and request.command.op == "hello":
                 self._gateway_ops.hello(request)
                 return
-            self._rights.permit(request)
+            rights.permit(request, self._issuers, self._answers.ids, self._context.clock, self._is_unsigned_allowed)
             if not self._is_new(request):
                 return
         except FirmwareError as refusal:
@@ -302,7 +302,7 @@ class Bridge:
             raise BadRequest("no such operation here")
         request.is_volatile = bool(rules & table.VOLATILE)
         if request.proof:
-            self._rights.judge_times(request)
+            rights.judge_times(request, self._context.clock)
         deadline_ms = self._deadline(request, rules)
         if request.lock_id is None:
             await self._gateway_ops.run(request, deadline_ms)

@@ -1,29 +1,19 @@
 """Who may sign commands (mqtt.md 2): at most 8 issuers, each with a name, a key, operations, locks and rates of its
-own. Owns their store, the session's nonces and the numbers that each has used; what is done with a verified command is
-the bridge's, and how issuers come and go over MQTT is `issuer_ops`'.
+own. Owns the session's nonces and the numbers that each has used; what is done with a verified command is the bridge's,
+how issuers are kept on flash is `issuer_store`'s, how they come and go over MQTT `issuer_ops`'.
 
-The first issuer is the owner, who comes into being at the console only. The store is encrypted under the device's key.
+The first issuer is the owner, who comes into being at the console only.
 """
 
-import json
 import os
 
 from firmware.gateway.admission import Rates, Refusal
 from firmware.lib import envelope
-from firmware.lib.compat import const
-from firmware.lib.errors import FirmwareError
-from firmware.system.vault import Vault
+from firmware.lib.compat import const, unload
 
 FOLDER = "/data/issuers"
-NAME = "issuers"  # class of the vault
 MAX_ISSUERS = const(8)
 RATES = ("unlock_per_min", "unlock_per_h", "other_per_min")
-
-
-class Owned(FirmwareError):
-    """Somebody else owns the gateway; told at the console only."""
-
-    code = "owned"
 
 
 class Issuer:
@@ -75,45 +65,37 @@ class Issuers:
         self._folder = folder
         self._secret = os.urandom(16)
         self._all: dict = {}
-        self.is_damaged = False
         self.on_owned = lambda: None
         self._load()
 
     def _load(self):
-        vault = Vault(self._folder, self._nvs)
-        packed = vault.load(NAME)
-        try:
-            kept = json.loads(packed.decode()) if packed else {}
-            self._all = {name: Issuer(name, kept[name], self._limits) for name in kept}
-        except (KeyError, TypeError, ValueError):
-            packed = b""
-            self._all = {}
-        self.is_damaged = not self._all and (packed == b"" or vault.is_damaged(NAME))
+        kept, self.is_damaged = self._stored().load(self._nvs, self._folder)
+        self._all = {name: Issuer(name, kept[name], self._limits) for name in kept}
+
+    @staticmethod
+    def _stored():
+        """The functions of `issuer_store`, which is let go of."""
+        from firmware.gateway import issuer_store
+
+        unload(("firmware.gateway.issuer_store",))
+        return issuer_store
 
     def kept(self):
         """What is stored: name -> {"key", "ops", "locks", "rates"}."""
-        packed = Vault(self._folder, self._nvs).load(NAME)
-        return json.loads(packed.decode()) if packed else {}
+        return self._stored().load(self._nvs, self._folder)[0]
 
     def store(self, kept):
         """Replace what is stored. An issuer that stays keeps its numbers. Raises OSError."""
         before = self._all
-        Vault(self._folder, self._nvs).save(NAME, json.dumps(kept).encode())
+        self._stored().save(self._nvs, self._folder, kept)
         self._load()
         for name, issuer in self._all.items():
             if name in before and before[name].key == issuer.key:
                 issuer.window = before[name].window
 
     def own(self, key):
-        """Take an owner, whose key is 32 bytes; the same one again is no change. Raises Owned, OSError."""
-        owner = self._all.get(envelope.OWNER)
-        if owner is not None and owner.key != key:
-            raise Owned("this gateway has another owner: reset it first")
-        if owner is None:
-            kept = {} if self.is_damaged else self.kept()
-            kept[envelope.OWNER] = {"key": key.hex()}
-            self.store(kept)
-            self.on_owned()
+        """Take an owner, whose key is 32 bytes. Raises issuer_store.Owned, OSError."""
+        self._stored().own(self, key)
 
     @property
     def has_owner(self):

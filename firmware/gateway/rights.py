@@ -18,67 +18,53 @@ _UNOWNED = ("import", "forget")
 NO_OWNER = "this gateway has no owner yet: provision it again, by `gatehouse provision`"
 
 
-class Rights:
-    """`clock` is the gateway's, `ids` the table of ids; `is_unsigned_allowed` is the owner's word on requests that
-    change something."""
+def permit(request, issuers, ids, clock, is_unsigned_allowed):
+    """Who may ask for this. `ids` is the table of ids, `clock` the gateway's; `is_unsigned_allowed` is the owner's word
+    on requests that change something. Raises Refusal `forbidden`; for sealed arguments Expired, BadRequest."""
+    command = request.command
+    has_owner = issuers is not None and issuers.has_owner
+    rules = table.rules(command.op, request.lock_id is not None) or 0
+    if request.proof:
+        issuer = request.proof.issuer
+        may = issuer.may(command.op, request.lock_id, bool(rules & table.SIGNED))
+        if not may or rules & table.OWNERS and not issuer.is_owner:
+            raise Refusal("forbidden", "%s may not ask for that" % issuer.name)
+        return
+    if rules & table.SIGNED and (has_owner or command.op not in _UNOWNED):
+        raise Refusal("forbidden", "this needs the owner's signature" if has_owner else NO_OWNER)
+    if (rules & table.GUARDED or command.op == "forget") and not is_unsigned_allowed:
+        raise Refusal("forbidden", "unsigned_unlock is off, and the command has no signature")
+    if command.sealed is not None and has_owner:
+        _judge_sealed(command, issuers, ids, clock)
 
-    def __init__(self, clock, issuers, ids, is_unsigned_allowed):
-        self._clock = clock
-        self._issuers = issuers
-        self._ids = ids
-        self._is_unsigned_allowed = is_unsigned_allowed
 
-    @property
-    def _has_owner(self):
-        return self._issuers is not None and self._issuers.has_owner
+def _judge_sealed(command, issuers, ids, clock):
+    """Sealed arguments without a signature: young, and not seen in a signed request. Raises BadRequest, Refusal."""
+    if command.iat is None:
+        raise BadRequest("sealed arguments need iat")
+    if not clock.trusted:
+        raise Refusal("no_clock", "the age of sealed arguments cannot be judged: the gateway's clock is not trusted")
+    if not -_EARLY_S <= clock.now() - command.iat <= _SEALED_S:
+        raise Expired("sealed arguments are older than %d s" % _SEALED_S)
+    for issuer in issuers.all():
+        if ids.is_known("%s %s" % (issuer.name, command.id)):
+            raise Refusal("replayed", "these arguments came in a signed request before")
 
-    def permit(self, request):
-        """Who may ask for this. Raises Refusal `forbidden`."""
-        command = request.command
-        rules = table.rules(command.op, request.lock_id is not None) or 0
-        if request.proof:
-            issuer = request.proof.issuer
-            may = issuer.may(command.op, request.lock_id, bool(rules & table.SIGNED))
-            if not may or rules & table.OWNERS and not issuer.is_owner:
-                raise Refusal("forbidden", "%s may not ask for that" % issuer.name)
-            return
-        if rules & table.SIGNED and (self._has_owner or command.op not in _UNOWNED):
-            raise Refusal("forbidden", "this needs the owner's signature" if self._has_owner else NO_OWNER)
-        if (rules & table.GUARDED or command.op == "forget") and not self._is_unsigned_allowed:
-            raise Refusal("forbidden", "unsigned_unlock is off, and the command has no signature")
-        if command.sealed is not None and self._has_owner:
-            self._judge_sealed(command)
 
-    def _judge_sealed(self, command):
-        """Sealed arguments without a signature: young, and not seen in a signed request. Raises BadRequest, Refusal."""
-        clock = self._clock
-        if command.iat is None:
-            raise BadRequest("sealed arguments need iat")
-        if not clock.trusted:
-            raise Refusal(
-                "no_clock", "the age of sealed arguments cannot be judged: the gateway's clock is not trusted"
-            )
-        if not -_EARLY_S <= clock.now() - command.iat <= _SEALED_S:
-            raise Expired("sealed arguments are older than %d s" % _SEALED_S)
-        for issuer in self._issuers.all():
-            if self._ids.is_known("%s %s" % (issuer.name, command.id)):
-                raise Refusal("replayed", "these arguments came in a signed request before")
-
-    def judge_times(self, request):
-        """The times of a signed request (security.md CMD-3). While the clock is untrusted, the time of one whose nonce
-        is young is believed. Raises Refusal, Expired, BadRequest."""
-        command = request.command
-        clock = self._clock
-        max_s = _UNLOCK_S if command.op in ("unlock", "emergency_unlock") else _MAX_S
-        if not 0 <= command.exp - command.iat <= max_s:
-            raise BadRequest("exp must lie at most %d s after iat" % max_s)
-        is_fresh = request.proof.age_s <= _FRESH_NONCE_S
-        if not clock.trusted:
-            if not is_fresh:
-                raise Refusal("stale_nonce", "the gateway has no time of its own: say hello right before")
-            if not clock.signed(command.iat):
-                raise Refusal("no_clock", "iat is earlier than what the gateway knows for certain")
-        elif not command.iat - _EARLY_S <= clock.now() <= command.exp:
-            raise Expired("iat and exp do not agree with the gateway's clock")
-        elif is_fresh:
-            clock.signed(command.iat)
+def judge_times(request, clock):
+    """The times of a signed request (security.md CMD-3). While the clock is untrusted, the time of one whose nonce
+    is young is believed. Raises Refusal, Expired, BadRequest."""
+    command = request.command
+    max_s = _UNLOCK_S if command.op in ("unlock", "emergency_unlock") else _MAX_S
+    if not 0 <= command.exp - command.iat <= max_s:
+        raise BadRequest("exp must lie at most %d s after iat" % max_s)
+    is_fresh = request.proof.age_s <= _FRESH_NONCE_S
+    if not clock.trusted:
+        if not is_fresh:
+            raise Refusal("stale_nonce", "the gateway has no time of its own: say hello right before")
+        if not clock.signed(command.iat):
+            raise Refusal("no_clock", "iat is earlier than what the gateway knows for certain")
+    elif not command.iat - _EARLY_S <= clock.now() <= command.exp:
+        raise Expired("iat and exp do not agree with the gateway's clock")
+    elif is_fresh:
+        clock.signed(command.iat)
