@@ -36,6 +36,7 @@ _FORGOTTEN = ("busy", "rate_limited", "stale_nonce")  # codes of results that ar
 _MEANINGLESS = ("bad_request", "forbidden", "bad_signature", "unknown_issuer")  # counted apart from what may act
 _ADMIT_MS = const(20000)  # opening sealed arguments takes seconds on a board
 _SIGNED_DEPTH = const(6)  # of the twelve places, once there is an owner
+_RADIO_PER_MIN = const(6)  # a quarter of a second each: one command of the owner's in forty meets one
 _HELLOS_PER_MIN = const(120)
 _TEN_MIN_S = const(600)
 _HELLO = b'"hello"'
@@ -80,6 +81,8 @@ class Bridge:
         self._alarms = Rate(_ALARMS_PER_MIN, 60)
         self._unread = Rate(2 * unsigned_per_min, 60)
         self._hellos = Rate(_HELLOS_PER_MIN, 60)
+        per_min = unsigned_per_min if is_unsigned_allowed else max(_RADIO_PER_MIN, unsigned_per_min // 5)
+        self._radio = Rate(per_min // 3, 20)  # few in a row
         self._reserved: dict = {}  # lock id -> second of its unlock beyond the share
         self._warned_s = -60
         self.dropped = 0
@@ -126,6 +129,13 @@ class Bridge:
             return True
         self._count_drop()
         return False
+
+    def _has_radio_for_it(self):
+        """Count a request of the second class that needs the radio, which has one lock at a time."""
+        is_allowed = self._radio.allows(self._now_s())
+        if is_allowed:
+            self._radio.count()
+        return is_allowed
 
     def _count_drop(self):
         self.dropped += 1
@@ -300,6 +310,8 @@ class Bridge:
             raise Refusal("rate_limited", "too many requests")
         if rules is None:
             raise BadRequest("no such operation here")
+        if lock is not None and request.is_second_class and not rules & table.LOCAL and not self._has_radio_for_it():
+            raise Refusal("rate_limited", "too many unsigned requests that need the radio")
         request.is_volatile = bool(rules & table.VOLATILE)
         if request.proof:
             rights.judge_times(request, self._context.clock)

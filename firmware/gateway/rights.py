@@ -14,7 +14,6 @@ _EARLY_S = const(30)  # how far ahead the clock of an issuer may be
 _UNLOCK_S = const(30)
 _MAX_S = const(120)
 _SEALED_S = const(120)
-_UNOWNED = ("import", "forget")
 NO_OWNER = "this gateway has no owner yet: provision it again, by `gatehouse provision`"
 
 
@@ -30,9 +29,9 @@ def permit(request, issuers, ids, clock, is_unsigned_allowed):
         if not may or rules & table.OWNERS and not issuer.is_owner:
             raise Refusal("forbidden", "%s may not ask for that" % issuer.name)
         return
-    if rules & table.SIGNED and (has_owner or command.op not in _UNOWNED):
+    if rules & table.SIGNED:
         raise Refusal("forbidden", "this needs the owner's signature" if has_owner else NO_OWNER)
-    if (rules & table.GUARDED or command.op == "forget") and not is_unsigned_allowed:
+    if rules & table.GUARDED and not is_unsigned_allowed:
         raise Refusal("forbidden", "unsigned_unlock is off, and the command has no signature")
     if command.sealed is not None and has_owner:
         _judge_sealed(command, issuers, ids, clock)

@@ -76,6 +76,15 @@ class OperationsTest(unittest.TestCase):
         self.assertEqual(rig.far.asked.count(opcodes.CHECK_ADMIN), 2)
 
 
+KEY = bytes(range(32))
+
+
+def _sealed(rig, bundle):
+    """A bundle as `import` takes it, for the request with the id `s`."""
+    topic, iat = rig.topics.gateway("cmd"), rig.clock.unix_s
+    return sealed.seal(json.dumps(bundle).encode(), rig.public, "s", "import", topic, iat)
+
+
 class GatewayOpsTest(unittest.TestCase):
     def ask(self, rig, op, args=None):
         request = {"id": "g-%d" % len(rig.out.put_in), "op": op}
@@ -98,17 +107,17 @@ class GatewayOpsTest(unittest.TestCase):
         self.assertEqual(self.ask(rig, "ping")["code"], "ok")
 
     def test_forget_ends_service(self):
-        rig = Rig("forget")
-        self.assertEqual(self.ask(rig, "forget", {"mac": LOCK})["code"], "ok")
-        self.assertEqual(self.ask(rig, "forget", {"mac": LOCK})["code"], "ok")
-        self.assertEqual(rig.ask("state")["code"], "unknown_lock")
+        rig = Rig("forget", owner=KEY)
+        self.assertEqual(rig.ask_signed("forget", None, args={"mac": LOCK})["code"], "ok")
+        self.assertEqual(rig.ask_signed("forget", None, args={"mac": LOCK})["code"], "ok")
+        self.assertEqual(rig.ask_signed("state")["code"], "unknown_lock")
         self.assertEqual(len(Registry(vault(rig.folder + "/locks"), rig.now, quiet_log())), 0)
 
     def test_an_import_that_the_flash_refuses_is_answered_and_not_served(self):
-        rig = Rig("sealed")
+        rig = Rig("sealed", owner=KEY)
         address = "010203040506"
         bundle = {"mac": address, "aes": "11" * 16, "admin_ps": 1, "unlock_key": 2}
-        text = sealed.seal(json.dumps(bundle).encode(), rig.public, "s", "import")
+        text = _sealed(rig, bundle)
         answers = {
             opcodes.FEATURES: session_lock.encode_features(88, FEATURES),
             opcodes.DEVICE_INFO: session_lock.encode_text("X"),
@@ -120,19 +129,16 @@ class GatewayOpsTest(unittest.TestCase):
             raise OSError(28)
 
         rig.vault.save = refuse
-        rig.send("cmd", {"id": "s", "op": "import", "sealed": text}, False, None)
-        self.assertEqual(rig.work(1)[-1]["code"], "internal")
+        self.assertEqual(rig.ask_signed("import", None, id="s", sealed=text)["code"], "internal")
         self.assertEqual(rig.registry.by_id(address), None)
 
     def test_keys_come_sealed_only_and_are_tried_on_the_lock(self):
-        rig = Rig("sealed")
+        rig = Rig("sealed", owner=KEY)
         bundle = {"mac": LOCK, "aes": "11" * 16, "admin_ps": 1, "unlock_key": 2, "name": "Door"}
-        self.assertEqual(self.ask(rig, "import", bundle)["code"], "bad_request")
-        text = sealed.seal(json.dumps(bundle).encode(), rig.public, "s", "import")
-        rig.send("cmd", {"id": "other", "op": "import", "sealed": text}, False, None)
-        self.assertEqual(rig.work(2)[-1]["code"], "auth")
+        self.assertEqual(rig.ask_signed("import", None, args=bundle)["code"], "bad_request")
+        text = _sealed(rig, bundle)
+        self.assertEqual(rig.ask_signed("import", None, id="other", sealed=text)["code"], "auth")
         self.assertFalse("firmware.lib.sealed" in sys.modules or "firmware.lib.x25519" in sys.modules)
         rig.far.faults[opcodes.CHECK_ADMIN] = from_ble(opcodes.CHECK_ADMIN, 0x03)
-        rig.send("cmd", {"id": "s", "op": "import", "sealed": text}, False, None)
-        self.assertEqual(rig.work(3)[-1]["code"], "auth")
+        self.assertEqual(rig.ask_signed("import", None, id="s", sealed=text)["code"], "auth")
         self.assertEqual(rig.registry.by_id(LOCK).unlock_key, 5678)

@@ -50,7 +50,7 @@ class RightsTest(unittest.TestCase):
 
     def test_without_an_owner_what_must_be_signed_asks_to_provision_again(self):
         rig = Rig("signed_none")
-        for op in ("issuers", "issuer_add", "issuer_remove", "reset"):
+        for op in ("import", "forget", "issuers", "issuer_add", "issuer_remove", "reset"):
             rig.send("cmd", {"id": op, "op": op}, False, None)
             told = rig.work(len(rig.out.put_in) + 1)[-1]
             self.assertEqual(told["code"], "forbidden")
