@@ -246,7 +246,7 @@ class TestSessions(LinkCase):
         for paired in (True, False):
             if not paired:
                 rig.reset()
-            for each in [*frames, None]:
+            for each in frames + [None]:
                 rig.disconnect()
                 rig.connect()
                 began_ms = rig.now_ms
