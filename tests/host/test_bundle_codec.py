@@ -4,7 +4,7 @@ import pytest
 
 from firmware.lib.errors import ProtocolError
 from host_tools.near import pairing
-from host_tools.owner import bundles
+from host_tools.owner import bundles, key_files
 from host_tools.owner.keybook import Entry
 from tests.vectors import vectors
 
@@ -63,5 +63,5 @@ def test_an_exported_key_says_whose_it_is():
         written = bundles.virtual_key(Entry("aa:bb:cc:11:22:33", "Hall", "0f" * 16, admin_ps, 4711, zone_rule="UTC0"))
         assert (written["userType"], written["adminPs"]) == (kind, text)
         assert "featureValue" not in written
-        (again,) = bundles.read(written)
-        assert (again.admin_ps, again.unlock_key) == (admin_ps, 4711)
+        (again,) = key_files.read(written).locks
+        assert (again.entry.admin_ps, again.entry.unlock_key) == (admin_ps, 4711)
