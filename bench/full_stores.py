@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.gateway import lock as locks
+from firmware.gateway.issuers import Issuers
 from firmware.lib import credentials, records
 from firmware.lock.stores import held
 from firmware.lock.stores.passcodes import CAPACITY
@@ -84,10 +85,11 @@ def lock_with_records(folder: Path, count: int) -> LockStores:
     return LockStores(files_below(folder, "/data"), _entries(rig.nvs), bytes(rig.device.stores.keys.aes), range(count))
 
 
-def known_locks(folder: Path, number: int) -> Stores:
-    """A gateway that serves `number` locks."""
+def known_locks(folder: Path, number: int, owner_key: bytes) -> Stores:
+    """A gateway that serves `number` locks of the owner who signs with `owner_key`."""
     nvs = Nvs()
-    vault = Vault(str(folder), nvs)
+    Issuers(nvs, folder=str(folder / "issuers")).own(owner_key)
+    vault = Vault(str(folder / "locks"), nvs)
     for index in range(number):
         lock = locks.Lock(b"\xf0\x0d\xab\x00\x01" + bytes((index,)), bytes(range(index, index + 16)))
         lock.name = "Flat %d, front door" % (index + 1)
@@ -95,7 +97,7 @@ def known_locks(folder: Path, number: int) -> Stores:
         lock.model, lock.hardware, lock.firmware = "GATEHOUSE-L1", "1", "0.1.0"
         lock.features, lock.verified, lock.epoch = 0x1234567890, True, 3
         vault.save(lock.id, json.dumps(lock.as_dict()).encode())
-    return Stores(files_below(folder, "/data/locks"), _entries(nvs))
+    return Stores(files_below(folder, "/data"), _entries(nvs))
 
 
 def _entries(nvs: Nvs) -> bytes:

@@ -166,7 +166,8 @@ class Story:
             await put_nvs(bench.lock, full.nvs, self._folder / "nvs")
             self._entry = Entry(bench.lock.mac, "Front door", full.aes.hex(), full.admin_ps, full.unlock_key)
             self._write(bench.lock, full.files)
-            known = full_stores.known_locks(self._folder / "locks", KNOWN)
+            owner_key = next(bytes.fromhex(pin.key) for pin in bench.site.pins() if pin.id == bench.gateway.id)
+            known = full_stores.known_locks(self._folder / "known", KNOWN, owner_key)
             await put_nvs(bench.gateway, known.nvs, self._folder / "nvs")
             self._write(bench.gateway, known.files)
         else:
