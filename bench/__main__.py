@@ -11,6 +11,7 @@ import sys
 MEASUREMENTS = (
     ("unlock", 10),
     ("unlock --profile real", 10),
+    ("signed", 10),
     ("sighting", 6),
     ("upload", 1),
     ("state", 8),

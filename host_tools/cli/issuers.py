@@ -75,7 +75,7 @@ def add(
         async with via.connect() as reach:
             chosen = await reach.choose(via.gateway)
             issuer = gateways.for_issuer(_as_owner(reach, chosen), name, recorder)
-            path = Path(to or "issuer-%s-%s.json" % (name, chosen))
+            path = Path(to) if to else common.private_path("issuer-%s-%s.json" % (name, chosen))
             write_private(path, gateways.to_file(issuer))  # before the gateway has the key: none must get lost
             try:
                 with progress("gateway %s ..." % chosen):
@@ -90,7 +90,7 @@ def add(
     issuer, path = run(work(), is_change=True)
     out.print("gateway %s takes commands of %s" % (issuer.label, name))
     common.err.print("wrote %s: whoever reads it can command as %s" % (path, name))
-    out.print("on that computer: gatehouse issuer import %s" % path.name)
+    out.print("take it to that computer, and there: gatehouse issuer import %s" % path.name)
 
 
 @app.command("list")

@@ -123,10 +123,10 @@ def gateway(book):  # noqa: F811
 
 def test_the_owner_lets_a_computer_in_and_out(book, gateway, tmp_path, monkeypatch):  # noqa: F811
     book.change_gateway(GATEWAY, lambda known: pinned(GATEWAY, name="Hall"))
-    args = ("--ops", "lock,unlock", "--locks", ENTRY.name, "--unlock-per-min", "3", "--recorder", *gateway.at)
-    done = gatehouse("issuer", "add", "kitchen", *args)
+    args = ("--ops", "lock,unlock", "--locks", ENTRY.name, "--unlock-per-min", "3", "--recorder")
+    path = tmp_path / "kitchen.json"
+    done = gatehouse("issuer", "add", "kitchen", *args, "--to", str(path), *gateway.at)
     assert done.exit_code == 0, done.output
-    path = tmp_path / ("issuer-kitchen-%s.json" % GATEWAY)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     issuer = gateways.from_file(json.loads(path.read_text()))
     assert issuer.key not in done.output
@@ -158,8 +158,9 @@ def test_the_owner_lets_a_computer_in_and_out(book, gateway, tmp_path, monkeypat
 def test_an_issuer_that_the_gateway_refuses_leaves_no_file(book, gateway, tmp_path):  # noqa: F811
     book.change_gateway(GATEWAY, lambda known: pinned(GATEWAY))
     gateway.answers["issuer_add"] = {"ok": False, "code": "refused", "data": {"reason": "full"}}
-    assert gatehouse("issuer", "add", "kitchen", *gateway.at).exit_code != 0
-    assert not list(tmp_path.glob("issuer-*"))
+    path = tmp_path / "kitchen.json"
+    assert gatehouse("issuer", "add", "kitchen", "--to", str(path), *gateway.at).exit_code != 0
+    assert not path.exists()
     for name in ("owner", "Kitchen", "", "a" * 17, "a b"):
         assert gatehouse("issuer", "add", name, *gateway.at).exit_code != 0
 

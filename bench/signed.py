@@ -1,0 +1,94 @@
+"""What a signature costs: unlocks of one lock through one gateway, signed and unsigned in turns, in one run.
+
+From the MQTT command to its result, on a warm link, where the radio takes the least and the signature shows the most,
+and on a cold one. The session with the gateway is there already, as it is for all commands of a process but the first;
+what that one pays, the question for a nonce, is a row of its own. Unsigned ones pass because this site's owner allows
+them. The time is the simulator's: a board computes the same two macs with its hardware.
+"""
+
+import asyncio
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from rich.table import Table
+
+from bench.measure import conditions, p50, parser, run, show, spread
+from tests.system.bench import Bench
+
+SETTINGS = {"unsigned_unlock": True, "linger_ms": 1500}
+MAX_MS = 20  # more than that, at the median, is too much
+_SETTLE_S = 0.8  # the record of the command before has been fetched, and the link is still up
+UNSIGNED, SIGNED = "unsigned", "signed"
+WAYS = UNSIGNED, SIGNED
+
+
+async def _unlock(bench: Bench, way: str) -> float:
+    """One unlock, and the bolt back -> its seconds."""
+    began_s = time.monotonic()
+    result = await bench.ask("unlock", exp=int(bench.site.now()) + 15, signed=way == SIGNED)
+    took_s = time.monotonic() - began_s
+    assert result["ok"], result
+    while not (await bench.ask("lock", signed=way == SIGNED))["ok"]:
+        pass
+    return took_s
+
+
+async def measure(profile: str, n: int, seed: int) -> dict[tuple[str, str], list[float]]:
+    """Seconds by (kind, way)."""
+    took: dict[tuple[str, str], list[float]] = {}
+    draw = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        async with Bench(Path(folder), profile=profile, seed=seed, gateway_settings=SETTINGS) as bench:
+            await bench.adopt()
+            await bench.ask("autolock_set", {"seconds": 0})
+            for _ in range(n):
+                for way in draw.sample(WAYS, 2):
+                    await bench.until_linkless()
+                    await asyncio.sleep(draw.random())
+                    took.setdefault(("cold", way), []).append(await _unlock(bench, way))
+                    await asyncio.sleep(_SETTLE_S)
+                    if bench.site.radio.links_up():
+                        took.setdefault(("warm", way), []).append(await _unlock(bench, way))
+            for _ in range(n):
+                bench.signs.end(bench.gateway)
+                began_s = time.monotonic()
+                assert (await bench.ask("jobs"))["ok"]
+                took.setdefault(("question and hello", SIGNED), []).append(time.monotonic() - began_s)
+                began_s = time.monotonic()
+                assert (await bench.ask("jobs"))["ok"]
+                took.setdefault(("question", SIGNED), []).append(time.monotonic() - began_s)
+    return took
+
+
+def table(profile: str, n: int, seed: int) -> tuple[Table, float]:
+    """The table, and what a signature costs a warm unlock at the median, in ms."""
+    took = run(measure(profile, n, seed))
+    made = Table("unlock", "command", "n", "p50 ms", "p95 ms", "worst ms", "more at p50")
+    made.title = "what a signature costs, on air %s" % profile
+    more_ms = 0.0
+    for kind, way in took:
+        other = took.get((kind, UNSIGNED))
+        apart_ms = 1000 * (p50(took[kind, way]) - p50(other)) if other and way == SIGNED else None
+        if kind == "warm" and apart_ms is not None:
+            more_ms = apart_ms
+        cells = spread(took[kind, way])
+        made.add_row(kind, way, str(len(took[kind, way])), *cells, "" if apart_ms is None else "%+.1f ms" % apart_ms)
+    made.caption = conditions(seed, n)
+    return made, more_ms
+
+
+def main() -> None:
+    """Command line; status 1 when a signature costs more than `MAX_MS`."""
+    options = parser(__doc__, 100)
+    options.add_argument("--profile", default="ideal")
+    given = options.parse_args()
+    made, more_ms = table(given.profile, given.n, given.seed)
+    show(made)
+    if more_ms > MAX_MS:
+        raise SystemExit("a signed unlock costs %.1f ms more at p50; %d are allowed" % (more_ms, MAX_MS))
+
+
+if __name__ == "__main__":
+    main()
