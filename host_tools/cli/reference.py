@@ -90,8 +90,8 @@ Made from the code by `make reference`; a test compares it.
 * **Tables** fit the terminal: addresses and times are never cut, names are shortened first. Where standard output is no
   terminal, a table is one line per row with tabs between the cells, the headings first.
 * **Times** are read and shown by the lock's clock, with its zone; of what is about no lock, by this computer's.
-* **Secrets**: keys, ekeys and files of issuers for which no `--to` is given are written to `~/.local/share/gatehouse/exports`
-  (`$XDG_DATA_HOME`), readable by their owner only, never to the current folder.
+* **Secrets**: keys, ekeys and files of issuers for which no `--to` is given are written to
+  `~/.local/share/gatehouse/exports` (`$XDG_DATA_HOME`), readable by their owner only, never to the current folder.
 * **Several locks**: `--all` (of the key book) or `--group NAME` in place of a lock's name; one after the other, and the
   status is that of the first that failed. Opening several doors asks first (`--yes`). `gatehouse group` keeps groups.
 * **Completion**: `source <(gatehouse completion bash)` in ~/.bashrc; `source <(gatehouse completion zsh)` in ~/.zshrc,
