@@ -36,6 +36,7 @@ from host_tools.sim.site.uplink import Uplink
 
 _LEAP_S = 120.0  # how long a leap waits for its moment
 _LOOK_S = 0.01
+_AGAIN_S = 10.0  # a board that was asked while it started is asked again
 _HANG_S = 120.0  # no answer takes so long, however busy the machine is
 _TURNS = 20  # of the event loop, from a packet on the air to the socket of a board
 
@@ -295,9 +296,20 @@ class Site:
         address = "%s:%d" % (HOST, self.mqtt_port)
         owning = Owning(KeyBook(book or self.key_book), gateway.id, name=gateway.name, broker=address, simulated=True)
         try:
-            return owning.settle(await gateway.ask(owning.request(), _HANG_S))
+            return owning.settle(await self._asked(gateway, owning.request()))
         except HostError as error:
             raise SimError("%s is not owned: %s" % (gateway.name, error.line()))
+
+    async def _asked(self, board: Board, request: dict) -> dict:
+        """The answer of a board that is starting, and may start once more: it is asked again and again."""
+        until_s = time.monotonic() + _HANG_S
+        while True:
+            try:
+                return await board.ask(request, _AGAIN_S)
+            except SimError:
+                if time.monotonic() > until_s:
+                    raise
+                await asyncio.sleep(_LOOK_S)
 
     def pins(self) -> list[Gateway]:
         """The gateways in the site's key book, for a connection."""
