@@ -250,8 +250,8 @@ class Bench:
 
     def _told(self, ident: str | None, lock: Board | None) -> list[dict]:
         topic = self.topic("rsp", lock)
-        wanted = ident and owner_signs.id_of(ident)
-        return [m.value for m in self.mqtt.messages if m.topic == topic and m.value["id"] == wanted]
+        wanted = (ident, ident and owner_signs.id_of(ident))  # as a stranger wrote it, and as the owner signed it
+        return [m.value for m in self.mqtt.messages if m.topic == topic and m.value["id"] in wanted]
 
     def records(self, lock: Board | None = None) -> list[dict]:
         """Every record so far, as (epoch, item) pairs flattened, doubles included."""
