@@ -18,6 +18,7 @@ from firmware.lib.strict_json import Reader
 from firmware.system.timing import remaining_ms, sleep_ms
 
 _DEPTH = const(32)
+_UNACKED_MAX = const(6)  # states and batches go beside them
 _PAUSE_MS = const(250)
 _PUBLISH_MS = const(60000)  # the connection ends an unacknowledged message well before
 _RESEND_S = const(30)
@@ -25,13 +26,14 @@ _RESEND_MAX_S = const(600)
 
 
 class Outgoing:
-    """`mqtt` has `publish`, which raises NetError while there is no connection."""
+    """`mqtt` has `submit`, which raises NetError while there is no connection."""
 
     def __init__(self, mqtt, log, depth=_DEPTH):
         self._mqtt = mqtt
         self._log = log.area("outgoing")
         self._depth = depth
         self._queue = []
+        self._unacked = []  # what awaits the receipts of the first ones of the queue
         self._filled = asyncio.Event()
         self.dropped = 0
 
@@ -41,7 +43,7 @@ class Outgoing:
             self.dropped += 1
             return
         if len(self._queue) >= self._depth:
-            self._queue.pop(0)
+            self._queue.pop(len(self._unacked))
             self.dropped += 1
             self._log.warn("dropped", total=self.dropped)
         self._queue.append((topic, payload, retain, qos))
@@ -52,20 +54,30 @@ class Outgoing:
 
     async def run(self, lease):
         """Publish for ever; what was not acknowledged is sent again once the broker is back."""
+        self._unacked.clear()
         while True:
             if not self._queue:
                 self._filled.clear()
                 await lease.wait(self._filled)
                 continue
-            item = self._queue[0]
+            lease.renew(_PUBLISH_MS)
             try:
-                lease.renew(_PUBLISH_MS)
-                await self._mqtt.publish(*item)
+                await self._step()
             except NetError:  # also of a broker that dawdles, which is no fault of the board
+                self._unacked.clear()
                 await lease.sleep_ms(_PAUSE_MS)
-                continue
-            if self._queue and self._queue[0] is item:
-                self._queue.pop(0)
+
+    async def _step(self):
+        """Send one more, or wait until the oldest has arrived: a broker's receipt takes long beside a message."""
+        count = len(self._unacked)
+        if count < min(len(self._queue), _UNACKED_MAX):
+            self._unacked.append(None)
+            self._unacked[count] = await self._mqtt.submit(*self._queue[count])
+            return
+        if self._unacked[0] is not None:
+            await self._unacked[0].acknowledged()
+        self._unacked.pop(0)
+        self._queue.pop(0)
 
 
 class States:

@@ -106,9 +106,7 @@ class Mqtt(MQTTClient):
         message may or may not have arrived then. A broker that dawdles is left after 40 s. Several may wait at a time;
         the order of sending is kept.
         """
-        session = self._session
-        if session is None or not self.is_up:
-            raise NetError("no broker")
+        session = self._usable()
         if qos == 0:
             await session.outbox.room()
             self.sock = _Sink()
@@ -119,6 +117,18 @@ class Mqtt(MQTTClient):
                 self.sock = None
         else:
             await session.outbox.publish(topic, payload, retain)
+
+    async def submit(self, topic, payload, retain=False, qos=0):
+        """As `publish`, but for QoS 1 return as soon as it is queued -> what has `acknowledged()`, None for QoS 0."""
+        if qos == 0:
+            await self.publish(topic, payload, retain)
+            return None
+        return await self._usable().outbox.submit(topic, payload, retain)
+
+    def _usable(self):
+        if self._session is None or not self.is_up:
+            raise NetError("no broker")
+        return self._session
 
     async def disconnect(self):  # type: ignore[override]
         """End the session in order: the broker drops the last will. `run` will connect again unless cancelled."""

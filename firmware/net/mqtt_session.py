@@ -17,12 +17,19 @@ _MAX_RECEIVED = const(64)
 
 
 class _Unacked:
-    """One publisher that waits."""
+    """One message that the broker has not acknowledged; whoever sent it may wait for that, or leave it."""
 
-    def __init__(self):
+    def __init__(self, pid):
+        self.pid = pid
         self.done = asyncio.Event()
         self.arrived = False
         self.since_ms = ticks_ms()
+
+    async def acknowledged(self):
+        """Wait for the PUBACK. Raises NetError when the session ends first."""
+        await self.done.wait()
+        if not self.arrived:
+            raise NetError("session ended before the PUBACK")
 
 
 class Outbox:
@@ -53,21 +60,23 @@ class Outbox:
         self._bytes += len(packet)
         self._filled.set()
 
+    async def submit(self, topic, payload, retain):
+        """Queue a QoS 1 message -> what awaits its PUBACK. Raises NetError when the session is over."""
+        await self._until(lambda: len(self._unacked) < _MAX_UNACKED and self._bytes < _MAX_BYTES)
+        waiter = _Unacked(self.next_pid())
+        self.enqueue(mqtt_packet.encode_publish(topic, payload, retain, 1, waiter.pid))
+        self._unacked[waiter.pid] = waiter
+        return waiter
+
     async def publish(self, topic, payload, retain):
         """Queue a QoS 1 message and wait for its PUBACK. Raises NetError when the session ends first."""
-        await self._until(lambda: len(self._unacked) < _MAX_UNACKED and self._bytes < _MAX_BYTES)
-        pid = self.next_pid()
-        waiter = _Unacked()
-        packet = mqtt_packet.encode_publish(topic, payload, retain, 1, pid)
-        self._unacked[pid] = waiter
+        waiter = await self.submit(topic, payload, retain)
         try:
-            self.enqueue(packet)
-            await waiter.done.wait()
+            await waiter.acknowledged()
         finally:
-            self._unacked.pop(pid, None)
-            self._changed.set()
-        if not waiter.arrived:
-            raise NetError("session ended before the PUBACK")
+            if not waiter.arrived:  # its publisher gave up, which leaves room for others
+                self._unacked.pop(waiter.pid, None)
+                self._changed.set()
 
     async def room(self):
         """Wait until a QoS 0 message may be queued."""
@@ -106,10 +115,11 @@ class Outbox:
 
     def acknowledge(self, pid):
         """A PUBACK. One for an id that nobody awaits (its publisher was cancelled) is ignored."""
-        waiter = self._unacked.get(pid)
+        waiter = self._unacked.pop(pid, None)
         if waiter:
             waiter.arrived = True
             waiter.done.set()
+            self._changed.set()
 
     def oldest_ms(self):
         """For how long something has waited for its PUBACK or to be written, 0 if nothing does."""

@@ -119,6 +119,9 @@ class Broker:
             raise NetError("no broker")
         self.sent.append((topic, payload, retain, qos))
 
+    async def submit(self, topic, payload, retain=False, qos=0):
+        await self.publish(topic, payload, retain, qos)
+
 
 class Outbox:
     """Stands for `Outgoing`: keeps what was put, messages on the way to a result apart in `steps`."""
