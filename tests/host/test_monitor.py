@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from host_tools.gateway import payloads
 from host_tools.gateway.monitor import Monitor, bolt, event_line, is_reachable
 
 GATEWAY, LOCK = "240ac4a00000", "240ac4b00002"
@@ -16,6 +17,10 @@ class Gateways:
     def __init__(self) -> None:
         self.online: dict[str, bool] = {}
         self.info: dict[str, dict] = {}
+        self.reader = payloads.Reader()
+
+    def name(self, gateway: str) -> str:
+        return ""
 
 
 def row(status: bool | None, availability: str | None, state: dict | None) -> list[str]:

@@ -14,7 +14,10 @@ from host_tools import screen, text
 ROOT = Path(__file__).resolve().parents[2] / "host_tools"
 OWNER = ROOT / "screen.py"
 # Programs of their own, without names from outside: what set-up fetches and builds, and the simulator's boards.
-APART = {ROOT / "boards" / name for name in ("fetch.py", "fetch32.py", "fetch_client.py", "frozen.py", "traceback.py")}
+APART = {
+    ROOT / "boards" / name
+    for name in ("fetch.py", "fetch32.py", "fetch_client.py", "frozen.py", "sbom.py", "traceback.py")
+}
 SOURCES = [
     path
     for path in sorted(ROOT.rglob("*.py"))
