@@ -283,8 +283,8 @@ class KeyBook:
         return _Contents({entry.mac: entry for entry in entries}, {each.id: each for each in pinned})
 
     def locks_in(self, value: dict) -> list:
-        """The locks of a parsed key book, unchecked; asks for the passphrase of a sealed one."""
-        return self._plain(value).get("locks") or []
+        """The locks of another, parsed key book, unchecked; asks for its passphrase, which does not become ours."""
+        return KeyBook(self.path, self._ask)._plain(value).get("locks") or []
 
     def _plain(self, value: dict) -> dict:
         """The members of a parsed key book, unchecked. A sealed one without gateways has a list of locks inside."""

@@ -308,7 +308,14 @@ def test_our_own_key_book_moves_to_another_computer(book, tmp_path, monkeypatch)
     monkeypatch.setenv("GATEHOUSE_KEYS", str(tmp_path / "third.json"))
     monkeypatch.setenv("GATEHOUSE_PASSPHRASE_FILE", str(phrase))
     assert CliRunner().invoke(app, ["keys", "import", str(tmp_path / "keys.json")]).exit_code == 0
-    assert KeyBook().entries() == [mine]
+    assert KeyBook().entries() == [mine]  # in the clear, as this one always was
+    KeyBook().protect("another")
+    phrases = iter(["another", "open sesame", "another"])
+    both = KeyBook(passphrase=lambda again: next(phrases))
+    assert both.entries() == [mine]
+    assert both.locks_in(json.loads((tmp_path / "keys.json").read_text()))[0]["mac"] == mine.mac
+    both.put(mine)  # with its own passphrase still
+    assert KeyBook(passphrase=lambda again: "another").entries() == [mine]
 
 
 def test_lines_of_json_are_a_file_too():
