@@ -79,6 +79,11 @@ def tidy(value: object, limit: int = MAX_NAME) -> str:
     return " ".join(text.split())[:limit].rstrip()
 
 
+def clipped(value: str, limit: int) -> str:
+    """The beginning of a text that has at most `limit` bytes as UTF-8, whole characters only."""
+    return value.encode()[:limit].decode(errors="ignore").rstrip()
+
+
 def _paired(text: str) -> str:
     """Surrogate pairs as the characters that they mean; a lone half stays."""
     try:

@@ -4,7 +4,7 @@ Owns the file format; who may use the keys is decided elsewhere. Secrets leave t
 """
 
 from firmware.gateway.operations.arguments import number, octets
-from firmware.lib.compat import const, row
+from firmware.lib.compat import const, is_shown, row
 from firmware.lib.errors import BadRequest
 from firmware.lib.messages import session_client
 
@@ -266,5 +266,7 @@ def from_bundle(args):
     name = args.get("name", "")
     if not isinstance(name, str) or len(name.encode()) > 48:
         raise BadRequest("name must be a text of at most 48 bytes")
+    if not is_shown(name):
+        raise BadRequest("name must hold no control characters and no bidi marks")
     _set(lock, "name", name)
     return lock

@@ -9,7 +9,7 @@ one shares its address with the host.
 
 import sys
 
-from firmware.lib.compat import const
+from firmware.lib.compat import const, is_shown
 from firmware.system.config import REQUIRED, Setting, Table, choice, flag, integer, text
 
 _MAX_PASSWORD = const(512)
@@ -50,8 +50,13 @@ def _secret(value):
     return text(0, _MAX_PASSWORD)(value) or _controls(value)
 
 
+def _name(value):
+    fault = plain(0, 48)(value)
+    return fault or (None if is_shown(value) else "has a bidi mark, or another sign that nobody sees")
+
+
 def _base(value):
-    fault = plain(1, 32)(value)
+    fault = plain(1, 32)(value) or _name(value)
     if not fault and (value[0] == "$" or any(sign in value for sign in "+#/ ")):
         fault = "has a sign that a topic level may not have"
     return fault
@@ -166,7 +171,7 @@ TABLE = Table(
         Setting("keepalive_s", 30, integer(4, 3600), "s"),
         Setting("ntp_host", "pool.ntp.org", _ip4_host),
         Setting("ntp_port", 123, integer(1, 65535)),
-        Setting("name", "", plain(0, 48)),
+        Setting("name", "", _name),
         Setting("unsigned_unlock", False, flag),
         Setting("records_ack", "consumer", choice("puback", "consumer")),
         Setting("records_clear", True, flag),

@@ -45,6 +45,20 @@ def is_whole(value, low, high):
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
+def is_shown(text):
+    """Whether a text shows itself and nothing else: no control, bidi mark, end of a line or half of a surrogate pair.
+
+    In place of `str.isprintable`, which MicroPython lacks; the host's rule for names (`host_tools.text`) is stricter.
+    """
+    for sign in text:
+        at = ord(sign)
+        if at < 0x20 or 0x7F <= at < 0xA0 or at in (0x61C, 0x200E, 0x200F, 0xFEFF) or 0xD800 <= at < 0xE000:
+            return False
+        if 0x2028 <= at < 0x202F or 0x2060 <= at < 0x2070:
+            return False
+    return True
+
+
 def row(table, word):
     """What stands behind `word` in its line of a table that is text, or None: a constant text takes no RAM from a board
     whose firmware is frozen, a dict takes eight bytes for each row.

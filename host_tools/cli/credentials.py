@@ -12,11 +12,12 @@ from typing import Annotated
 import typer
 
 from firmware.lib.messages import card_client
-from host_tools import screen, text
+from host_tools import screen
 from host_tools.cli import common, times
 from host_tools.cli.common import out
 from host_tools.cli.options import App
 from host_tools.cli.reach import Change, Gateway, done, target
+from host_tools.cli.shared import Called
 from host_tools.cli.times import Limits
 from host_tools.errors import HostError
 from host_tools.gateway import credentials
@@ -30,7 +31,7 @@ fob_app = App(no_args_is_help=True, help="Key fobs that open a lock.")
 
 Slot = Annotated[int, typer.Option("--slot", help="Which card, as listed; else its number is asked for", min=-1)]
 Turned = Annotated[bool, typer.Option("--reversed", help="The number was read from the card's other end")]
-CardName = Annotated[str, typer.Option("--name", help="Whose card, for lists and records")]
+CardName = Annotated[str, typer.Option("--name", help="Whose card, for lists and records"), Called()]
 WhoseCard = Annotated[str, typer.Argument(metavar="[NAME]", help="Whose card, as listed; else --slot or its number")]
 Finger = Annotated[str, typer.Argument(metavar="FINGER", help="Its number or name, as in `gatehouse fingerprint list`")]
 Fob = Annotated[str, typer.Argument(metavar="FOB", help="Its address or name, as in `gatehouse fob list`")]
@@ -42,8 +43,6 @@ Note = Callable[[KeyBook, str, dict, str], object]
 
 def _kept(kind: str, name: str, args: dict, number: int | None = None, secret: str = "") -> Note:
     """Keep a credential after it was added or changed; the lock may say its number or mark in the result."""
-
-    name = text.name(name) if name else ""
 
     def note(book: KeyBook, lock: str, data: dict, pending: str) -> None:
         index = number if number is not None else data.get("number")
@@ -92,10 +91,9 @@ def _rename(lock: str, kind: str, name: str, number: int | None, secret: str = "
         entry = common.known_entry(lock)
         old = names.Names(entry).find(kind, number, secret, who) if entry else None
         start, end = (old.start, old.end) if old else (None, None)
-        called = text.name(name)
-        if not names.remember(common.key_book(), ident, kind, number, called, secret, start=start, end=end, who=who):
+        if not names.remember(common.key_book(), ident, kind, number, name, secret, start=start, end=end, who=who):
             raise HostError("unknown_lock", "names are in the key book, and it does not know this lock")
-    out.print("%s: the %s is %s's" % (title, kind, called))
+    out.print("%s: the %s is %s's" % (title, kind, name))
 
 
 def _number_of(lock: str, which: str) -> int:
@@ -340,7 +338,7 @@ def fingerprint_enrol(
     lock: common.Lock,
     via: Gateway,
     when: Limits,
-    name: Annotated[str, typer.Option("--name", help="Whose finger it is")] = "",
+    name: Annotated[str, typer.Option("--name", help="Whose finger it is"), Called()] = "",
     as_json: common.Json = False,
 ) -> None:
     """Take in a finger, which has to be pressed on the lock several times."""
@@ -356,7 +354,7 @@ def fingerprint_change(
     via: Change,
     which: Finger,
     when: Limits,
-    name: Annotated[str, typer.Option("--name", help="Whose finger it is from now on")] = "",
+    name: Annotated[str, typer.Option("--name", help="Whose finger it is from now on"), Called()] = "",
     as_json: common.Json = False,
 ) -> None:
     """Change when a finger opens, or whose it is; to open for ever again it has to be deleted and enrolled anew."""
@@ -404,13 +402,12 @@ def fingerprint_list(lock: common.Lock, via: Gateway, as_json: common.Json = Fal
 def fob_add(
     lock: common.Lock,
     address: Annotated[str, typer.Argument(help="Its address, if it is known; else a button has to be pressed")] = "",
-    name: Annotated[str, typer.Option("--name", help="Whose fob it is")] = "",
+    name: Annotated[str, typer.Option("--name", help="Whose fob it is"), Called()] = "",
 ) -> None:
     """Let a fob in, beside the lock: press one of its buttons within half a minute."""
     from host_tools.near import ownership
 
     entry = common.entry_of(lock)
-    name = text.name(name) if name else ""
     what = "%s: waiting for a fob ..." % entry.name
     mac = common.run_near(what, lambda step: ownership.add_fob(entry, address, step))
     names.remember(common.key_book(), entry.id, "fob", None, name, secret=mac)
@@ -423,7 +420,9 @@ def fob_change(
     via: Change,
     which: Fob,
     when: Limits,
-    name: Annotated[str, typer.Option("--name", help="Whose fob it is from now on; alone, nothing else changes")] = "",
+    name: Annotated[
+        str, typer.Option("--name", help="Whose fob it is from now on; alone, nothing else changes"), Called()
+    ] = "",
     as_json: common.Json = False,
 ) -> None:
     """Change when a fob opens, without any limit: always; or whose it is."""

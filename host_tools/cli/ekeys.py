@@ -13,6 +13,7 @@ from host_tools.cli import common, ending, times
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.options import App
 from host_tools.cli.reach import AnyChange, AnyGateway, done, is_kept
+from host_tools.cli.shared import Called
 from host_tools.errors import HostError
 from host_tools.gateway.ekeys import GatewayEkeys
 from host_tools.near import holder
@@ -25,7 +26,8 @@ from host_tools.screen import Table
 
 app = App(no_args_is_help=True, help="Keys for other people's phones.")
 
-Person = Annotated[str, typer.Argument(help="Whose ekey: any name")]
+Person = Annotated[str, typer.Argument(help="Whose ekey: the name that it was sent under")]
+NewPerson = Annotated[str, typer.Argument(help="Whose ekey: any name"), Called("name of a person", 60)]
 Remote = Annotated[bool | None, typer.Option("--remote/--no-remote", help="May open through a gateway")]
 
 
@@ -77,7 +79,7 @@ def _hours(days: str, hours: str) -> dict | None:
 def send(
     lock: common.Lock,
     via: AnyChange,
-    person: Person,
+    person: NewPerson,
     start: times.From = "",
     end: times.Until = "",
     once: Annotated[bool, typer.Option("--once", help="Opens one time")] = False,

@@ -7,12 +7,14 @@ import typer
 from host_tools.cli import common, completion
 from host_tools.cli.common import key_book, out
 from host_tools.cli.options import App
+from host_tools.cli.shared import Called
 from host_tools.owner import groups
 from host_tools.screen import Table
 
 app = App(no_args_is_help=True, help="Groups of locks, for --group.")
 
 Group = Annotated[str, typer.Argument(metavar="GROUP", help="Name of the group")]
+NewGroup = Annotated[str, typer.Argument(metavar="GROUP", help="Name of the group"), Called("name of the group")]
 Locks = Annotated[list[str], typer.Argument(metavar="LOCK...", autocompletion=completion.locks, help="Their names")]
 
 
@@ -33,7 +35,7 @@ def list_(as_json: common.Json = False) -> None:
 
 
 @app.command("add")
-def add(group: Group, lock: Locks) -> None:
+def add(group: NewGroup, lock: Locks) -> None:
     """Put locks into a group; it is made where there is none."""
     book = key_book()
     for entry in [book.find(each) for each in lock]:

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from host_tools import screen, text
+from host_tools import screen
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.options import App
+from host_tools.cli.shared import Called
 from host_tools.errors import HostError
 from host_tools.owner import bundles, key_files, key_import, zones
 from host_tools.owner.ekeys import write_private
@@ -41,7 +42,7 @@ def list_(as_json: common.Json = False) -> None:
 @app.command("import")
 def import_(
     file: Annotated[str, typer.Argument(help='Key file of another program, or a key book; "-" reads standard input')],
-    name: Annotated[str, typer.Option("--name", help="Name to keep it under (a file with one lock)")] = "",
+    name: Annotated[str, typer.Option("--name", help="Name to keep it under (a file with one lock)"), Called()] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Complete locks that are in the key book")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Take nothing if anything in the file is wrong")] = False,
     zone: common.Zone = "",
@@ -57,7 +58,7 @@ def import_(
         if name and len(report.locks) != 1:
             raise HostError("bad_request", "--name is for a file with one lock; this one has %d" % len(report.locks))
         _place(report.locks, zone)
-        outcome = key_import.take(book, report, name and text.name(name), replace, strict)
+        outcome = key_import.take(book, report, name, replace, strict)
     if as_json:
         taken = [{"mac": entry.mac, "name": entry.name, "state": state} for entry, state in outcome.taken]
         out.print_json({"taken": taken, "faults": [vars(each) for each in outcome.faults], "notes": outcome.notes})

@@ -11,17 +11,19 @@ from host_tools import screen
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, progress, run
 from host_tools.cli.reach import Gateway
+from host_tools.cli.shared import Called
 from host_tools.errors import HostError
 from host_tools.near import pairing, sightings
 from host_tools.owner import zones
 from host_tools.owner.keybook import Entry, KeyBook, lock_id
 
 _TOUCH_S = 60
+_CALLED = Called("name of the lock")
 
 
 def pair(
     via: Gateway,
-    name: Annotated[str, typer.Option("--name", help="What you call the lock")] = "",
+    name: Annotated[str, typer.Option("--name", help="What you call the lock"), _CALLED] = "",
     mac: Annotated[str, typer.Option("--mac", help="Pair with this one; else with the first that was touched")] = "",
     remote: Annotated[
         bool | None, typer.Option("--remote/--no-remote", help="Allow or forbid unlocking through a gateway")
@@ -38,7 +40,9 @@ def pair(
         _confirm(mac)
         return
     if not name and asks:
-        name = screen.ask("name of the lock", default="")
+        name = screen.ask(_CALLED.what, default="")
+        with common.reporting():
+            name = _CALLED.taken(name) if name else ""
     if remote is None and asks:
         remote = screen.confirm("allow unlocking through a gateway (remote unlock)?", default=False)
     with common.reporting():

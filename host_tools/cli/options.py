@@ -114,6 +114,11 @@ def _spread(function: Callable, bulk: bool = False, opens: bool = False) -> Call
             values[name] = group(**{each.name: values.pop(each.name) for each in dataclasses.fields(group)})
         values.pop("no_wait", None)
         as_json = values["as_json"] if "as_json" in own else values.pop("as_json")
+        given = {each: called for each, called in names.items() if _is_given(ctx, each)}
+        if given:
+            with screen.for_machines(as_json), ending.orderly(ctx.info_name):
+                screen.is_streaming()  # without a fault there is nothing to say yet
+                values |= {each: called.taken(values[each] or "") for each, called in given.items()}
         several = None
         if bulk:
             chosen, sure = (values.pop("all_"), values.pop("group")), values.pop("is_sure", not opens)
@@ -127,9 +132,16 @@ def _spread(function: Callable, bulk: bool = False, opens: bool = False) -> Call
             raise typer.Exit(_run_each(function, ctx.info_name, values, as_json, several))
 
     positional = [each for each in own if _is_argument(hints[each])]
+    names = {each: called for each in own for called in shared.names_in(hints[each])}
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {each.name: each.annotation for each in parameters}
     return call
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    """Whether the command was written with this option or argument, be it an empty one."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _is_argument(hint: Any) -> bool:

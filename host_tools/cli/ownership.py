@@ -8,16 +8,20 @@ from typing import Annotated
 
 import typer
 
+from firmware.lib.messages import settings_client
 from host_tools import screen
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.control import time_app
 from host_tools.cli.reach import AnyChange, AnyGateway, Broker, done, is_kept
+from host_tools.cli.shared import Called
 from host_tools.errors import HostError
 from host_tools.near import ownership, sightings, transfer
 from host_tools.owner import zones
 from host_tools.owner.keybook import Entry
 from host_tools.screen import Table
+
+_CALLED, _ADVERTISED = Called("name of the lock"), Called("lock's own name")
 
 
 def delete(
@@ -54,11 +58,13 @@ def delete(
 
 def name(
     lock: common.Lock,
-    text: Annotated[str, typer.Argument(help="What the lock is to advertise, at most 20 bytes")],
+    text: Annotated[str, typer.Argument(help="What the lock is to advertise, at most 20 bytes"), _ADVERTISED],
     via: AnyChange,
 ) -> None:
     """Change the name that the lock itself shows over Bluetooth. (Your own name for it: `rename`.)"""
     entry = common.entry_of(lock)
+    with reporting():
+        settings_client.name(text)  # its length in bytes
     if via.near:
         common.run_near("%s: naming it ..." % entry.name, lambda step: ownership.set_name(entry, text))
     else:
@@ -69,12 +75,12 @@ def name(
     out.print("%s advertises as %s" % (entry.name, text))
 
 
-def rename(lock: common.Lock, alias: Annotated[str, typer.Argument(help="What you call it")]) -> None:
+def rename(lock: common.Lock, alias: Annotated[str, typer.Argument(help="What you call it"), _CALLED]) -> None:
     """Call a lock otherwise in your key book."""
     entry = common.entry_of(lock)
     with reporting():
         ownership.rename(key_book(), entry, alias)
-    out.print("%s is called %s" % (entry.mac, alias.strip()))
+    out.print("%s is called %s" % (entry.mac, alias))
 
 
 def basics(

@@ -20,7 +20,7 @@ from host_tools.screen import Table, styled
 app = App(no_args_is_help=True, help="Codes for the keypad.")
 admin_app = App(no_args_is_help=True, help="The administrator's passcode, beside the lock.")
 
-Named = Annotated[str, typer.Option("--name", help="Whose code it is")]
+Named = Annotated[str, typer.Option("--name", help="Whose code it is"), shared.Called()]
 Generate = Annotated[int, typer.Option("--generate", help="Make up a code of so many digits and show it")]
 Short = Annotated[bool, typer.Option("--short", help="Allow 4 or 5 digits")]
 Whose = Annotated[
@@ -137,8 +137,6 @@ def add(
             begin, until = times.read_period(start, end, common.where(lock))
             args.update(type="once" if once else "period", start=begin, end=until)
         entry = common.known_entry(lock)
-        if name:
-            name = text.name(name)
         taken = [each.name for each in names.live(entry, "passcode")] if entry and name else []
         if text.key(name) in map(text.key, taken):
             common.warn("another code is %s's already: by this name neither can be chosen" % name)
@@ -196,14 +194,13 @@ def change(
     new: Annotated[bool, typer.Option("--new", help="Also other digits: a further line of standard input")] = False,
     start: times.From = "",
     end: times.Until = "",
-    name: Annotated[str, typer.Option("--name", help="Whose code it is from now on")] = "",
+    name: Annotated[str, typer.Option("--name", help="Whose code it is from now on"), shared.Called()] = "",
     short: Short = False,
     as_json: common.Json = False,
 ) -> None:
     """Change digits, period (both --from and --until) or name of a passcode, named or asked for."""
     with reporting():
         entry = common.known_entry(lock)
-        name = text.name(name) if name else ""
         code, known = _which(entry, whose, mark, "passcode to change")
         args: dict = {"code": code} if code else {"who": known.who[-1] if known else mark}
         if new:
@@ -305,7 +302,7 @@ def list_(
         each.setdefault("state", "in the lock")
     if entry is not None:
         items += issued_unused(common.entry_of(entry.id), items)
-    items = [each for each in items if name.lower() in str(each.get("name", "")).lower()]
+    items = [each for each in items if text.key(name) in text.key(str(each.get("name", "")))]
     if who is not None:
         items = [each for each in items if each.get("who") == who]
     if as_json:

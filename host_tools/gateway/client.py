@@ -35,6 +35,7 @@ _SETTLE_S = 0.3  # retained messages arrive together
 _MAX_GATEWAYS, _MAX_LOCKS, _MAX_PAGES = 256, 4096, 4096
 _WAIT_S = 45  # a gateway gives a command to a sleeping lock 30 s
 _HELLO_S = 10  # the question for a nonce is asked again after this
+_MAX_LABEL = 48  # bytes of a lock's name at a gateway, which shows it only
 _TRIES = 3  # of one signed request whose session or number the gateway did not take
 
 _HELLO = "hello"
@@ -434,7 +435,7 @@ def import_args(entry: Entry) -> dict:
         "scene": entry.scene,
         "group": entry.group,
         "org": entry.org,
-        "name": entry.name,
+        "name": text.clipped(entry.name, _MAX_LABEL),
         **({"zone": entry.zone_rule} if entry.zone_rule else {}),
     }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from firmware.lib import crypto, opcodes, zone
 from firmware.lib.errors import FirmwareError, LinkError, LockRefused
 from firmware.lib.messages import pairing_client, session_client, settings_client
+from host_tools import text
 from host_tools.errors import HostError
 from host_tools.near.local_link import admin_session
 from host_tools.near.lock_link import LockLink, connect
@@ -66,6 +67,7 @@ async def pair(
     `allow_remote` sets the remote-unlock switch (None leaves it); `place` is where the lock is, None: here. Raises
     HostError; nothing is kept unless the lock may have kept it too, and then the entry stays, marked provisional.
     """
+    name = text.name(name, "name of the lock")
     place = place or zones.here()
     outcome: Outcome | None = None
     is_done = False
@@ -97,8 +99,8 @@ def _nothing_kept(err: FirmwareError) -> HostError:
     if isinstance(err, LockRefused) and err.reason == "already_paired":
         todo = "it is paired, or nobody touched it: touch the keypad; a paired lock must be reset first"
         return HostError(err.code, "the lock refused (%s)" % err.reason, todo)
-    text = "the lock refused (%s)" % err.reason if isinstance(err, LockRefused) else str(err)
-    return HostError(err.code, text, "nothing was kept; touch the keypad and pair again")
+    fault = "the lock refused (%s)" % err.reason if isinstance(err, LockRefused) else str(err)
+    return HostError(err.code, fault, "nothing was kept; touch the keypad and pair again")
 
 
 async def _agree(link: LockLink, name: str, place: zones.Place, progress: Progress) -> Outcome:

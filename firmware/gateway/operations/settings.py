@@ -8,7 +8,7 @@ Source: lock-ble-commands.md 6; domain.md 3.4.
 
 from firmware.gateway.operations.arguments import number, only, switch, word
 from firmware.lib import opcodes
-from firmware.lib.compat import const
+from firmware.lib.compat import const, is_shown
 from firmware.lib.errors import BadRequest, LockRefused, Unsupported
 from firmware.lib.messages import settings_client as client
 
@@ -57,8 +57,8 @@ def check(op, args):
 def _check_name(name):
     if not isinstance(name, str) or not 1 <= len(name.encode()) <= _MAX_NAME:
         raise BadRequest("name must be a text of 1 to 20 bytes")
-    if any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in name):
-        raise BadRequest("name must hold no control characters")
+    if not is_shown(name):
+        raise BadRequest("name must hold no control characters and no bidi marks")
 
 
 def judge(op, args, lock):

@@ -8,7 +8,7 @@ error 0x1B (operation unknown), so that below S3 the lock answers 0x02 to the fo
 Source: lock-ble-commands.md 3.6, 6, 6.1-6.6, 6.8; the layout of a passage window: `passage_client`.
 """
 
-from firmware.lib.compat import const, decode_utf8
+from firmware.lib.compat import const, decode_utf8, is_shown
 from firmware.lib.errors import ProtocolError
 from firmware.lib.messages.common import (
     CHANGE,
@@ -234,12 +234,12 @@ def encode_passage_changed(battery, op):
 
 
 def decode_name(plain):
-    """0x4e -> text. BadRequest unless it is 1 to 20 bytes of UTF-8 without control characters."""
+    """0x4e -> text. BadRequest unless it is 1 to 20 bytes of UTF-8 without what nobody sees (`is_shown`)."""
     try:
         text = decode_utf8(bytes(plain))
     except ProtocolError:
         text = ""
-    if not text or len(plain) > _MAX_NAME or any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in text):
+    if not text or len(plain) > _MAX_NAME or not is_shown(text):
         raise bad_request("no name for a lock")
     return text
 

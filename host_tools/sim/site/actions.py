@@ -13,6 +13,7 @@ from host_tools.sim.air.squatter import Squatter
 from host_tools.sim.board import panel
 from host_tools.sim.board.interpreter import SimError
 from host_tools.sim.site.uplink import MODES
+from host_tools.text import tidy
 
 if TYPE_CHECKING:
     from host_tools.sim.board.board import Board
@@ -48,6 +49,10 @@ def flag(value: Any) -> str | None:
 
 def text(value: Any) -> str | None:
     return None if isinstance(value, str) and value else "must be a text"
+
+
+def name(value: Any) -> str | None:
+    return text(value) or (None if tidy(value) == value else "has signs that no name may have")
 
 
 def either(*words: str) -> Check:

@@ -40,7 +40,7 @@ _SITE: dict[str, actions.Check] = {
     "gateway_settings": _table,
     "lock_settings": _table,
 }
-_BOARD: dict[str, actions.Check] = {"name": actions.text, "at": actions.point, "settings": _table}
+_BOARD: dict[str, actions.Check] = {"name": actions.name, "at": actions.point, "settings": _table}
 _LOCK: dict[str, actions.Check] = _BOARD | {
     "profile": actions.either(OWN, real.PROFILE),
     "variants": actions.some_of(*real.VARIANTS),
