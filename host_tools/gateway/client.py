@@ -17,22 +17,24 @@ from pathlib import Path
 import aiomqtt
 
 from firmware.lib.errors import ProtocolError
-from firmware.lib.topics import Topics, parse
+from firmware.lib.topics import Topics, is_id, parse
 from host_tools import text
 from host_tools.errors import HostError, Interrupted, Pending, Unknown
 from host_tools.gateway import brokers, local_brokers, payloads, signing, tls
 from host_tools.gateway.records_batch import Batch
 from host_tools.gateway.refusals import TODO, refusal
+from host_tools.gateway.room import Room
 from host_tools.gateway.signing import Signer
 from host_tools.gateway.waiting import Progress, Waiter
-from host_tools.owner.gateways import Gateway
+from host_tools.owner.gateways import PROVISION, Gateway
 from host_tools.owner.keybook import Entry, KeyBook, lock_id
 
 _COMPUTERS = ("linux", "darwin")  # what MicroPython's unix port calls its board
 _WATCHED = ("status", "info", "rsp")
 _VOLATILE = ("lock", "unlock")
+_MAX_NAMED = 4  # of strangers, in one message
 _SETTLE_S = 0.3  # retained messages arrive together
-_MAX_GATEWAYS, _MAX_LOCKS, _MAX_PAGES = 256, 4096, 4096
+_MAX_GATEWAYS, _MAX_PAGES = 256, 4096
 _WAIT_S = 45  # a gateway gives a command to a sleeping lock 30 s
 _HELLO_S = 10  # the question for a nonce is asked again after this
 _MAX_LABEL = 48  # bytes of a lock's name at a gateway, which shows it only
@@ -60,10 +62,10 @@ class Gateways:
         self._changed = asyncio.Event()
         self.online: dict[str, bool] = {}
         self.info: dict[str, dict] = {}
+        self.told = 0  # how often one of these has changed
         self._watchers: list[tuple[tuple[str, ...], Watcher]] = []
         self.reader = payloads.Reader()
-        self._gateways: set[str] = set()
-        self._locks: set[str] = set()
+        self._room = Room(_MAX_GATEWAYS, self._is_ours)
 
     async def watch(self, leaves: tuple[str, ...], watcher: "Watcher", lock: str = "+") -> None:
         """Have `watcher(gateway, lock, leaf, text)` called for messages on these leaves of `lock` (an id, or all)."""
@@ -125,7 +127,7 @@ class Gateways:
             except (ProtocolError, ValueError, TypeError):
                 self.reader.dropped += 1
                 continue
-            if len(text) > payloads.MAX_BYTES or self._is_full(gateway, lock):
+            if len(text) > payloads.longest(leaf) or (leaf != "rsp" and not self._room.has(gateway)):
                 self.reader.dropped += 1
                 continue
             for leaves, watcher in self._watchers:
@@ -138,17 +140,16 @@ class Gateways:
                 info = self.reader.message(text, payloads.INFO)
                 if info is not None:
                     self.info[gateway] = info
+                    self.told += 1
                     self._changed.set()
             elif leaf == "rsp":
                 self._receive(str(message.topic), text)
 
-    def _is_full(self, gateway: str, lock: str | None) -> bool:
-        """Whether this would be one more than anybody has: strangers may publish under any number of ids."""
-        for seen, ident, most in ((self._gateways, gateway, _MAX_GATEWAYS), (self._locks, lock or "", _MAX_LOCKS)):
-            if ident not in seen and len(seen) >= most:
-                return True
-            seen.add(ident)
-        return False
+    def _is_ours(self, gateway: str) -> bool:
+        try:
+            return self.signer(gateway) is not None
+        except HostError:  # the key book cannot be read: whoever needs it is told
+            return False
 
     def _receive(self, topic: str, text: str) -> None:
         """A message about a request."""
@@ -180,6 +181,7 @@ class Gateways:
         if fitting:
             shown = ", ".join(map(self.title, fitting))
             raise HostError("bad_request", "several gateways: %s" % shown, "choose one with --gateway NAME")
+        self._refuse_strangers(gateway, lock)
         if gateway:
             self._demand_known(gateway)
         if lock and any(self.online.values()):
@@ -188,14 +190,32 @@ class Gateways:
         raise HostError("net", "no gateway is online at this broker", "check its light, and --broker")
 
     def _fitting(self, gateway: str, lock: str) -> list[str]:
+        """Ids of those meant that are online. Anybody may say that he is a gateway, by any name, with any lock: who
+        commands gateways means one of his own, unless he gives the very id of another."""
+        fitting = self._claiming(gateway, lock)
+        mine = [ident for ident in fitting if self.signer(ident)]
+        return mine if mine or (self.is_owner and not is_id(lock_id(gateway))) else fitting
+
+    def _claiming(self, gateway: str, lock: str) -> list[str]:
+        """Ids of all that are online and say that they are the one."""
         fitting = [ident for ident in sorted(self.info) if self.online.get(ident) and self._is(ident, gateway)]
-        if lock:
-            fitting = [name for name in fitting if lock in _locks(self.info[name])]
-        return [name for name in fitting if self.signer(name)] or fitting  # anybody may say that he is a gateway
+        return [ident for ident in fitting if lock in _locks(self.info[ident])] if lock else fitting
+
+    def _refuse_strangers(self, gateway: str, lock: str) -> None:
+        """HostError `not_owned` where only gateways that are not the key book's say that they are the one."""
+        claiming = self._claiming(gateway, lock)
+        if claiming and not self._fitting(gateway, lock):
+            raise HostError(
+                "not_owned",
+                "of the gateways in the key book none is online%s; %s, which this key book does not know"
+                % (" with the keys of %s" % lock if lock else "", _so_do(list(map(self.title, claiming)))),
+                "look at your own; if the other one is yours, %s, or give its id with --gateway" % PROVISION,
+            )
 
     def name(self, gateway: str) -> str:
-        """What its owner calls a gateway; "" where nobody has named it."""
-        return text.tidy(self.info.get(gateway, {}).get("name"))
+        """What its owner calls a gateway, by the key book, else by what it says; "" where nobody has named it."""
+        signer = self._known.get(gateway) if self._known else None
+        return (signer.gateway.name if signer else "") or text.tidy(self.info.get(gateway, {}).get("name"))
 
     def title(self, gateway: str) -> str:
         """Name and id."""
@@ -438,6 +458,13 @@ def import_args(entry: Entry) -> dict:
         "name": text.clipped(entry.name, _MAX_LABEL),
         **({"zone": entry.zone_rule} if entry.zone_rule else {}),
     }
+
+
+def _so_do(titles: list[str]) -> str:
+    """Who says that he is a gateway, in words of a bounded length."""
+    more = len(titles) - _MAX_NAMED
+    shown = ", ".join(titles[:_MAX_NAMED]) + (" and %d more" % more if more > 0 else "")
+    return "%s %s that %s" % (shown, "says" if len(titles) == 1 else "say", "it is" if len(titles) == 1 else "they are")
 
 
 def _demand_going_on() -> None:

@@ -11,12 +11,16 @@ from datetime import tzinfo
 from host_tools.gateway import payloads
 from host_tools.gateway.client import Gateways
 from host_tools.gateway.record_words import is_alarm, words
+from host_tools.gateway.room import Room
 from host_tools.owner import zones
 from host_tools.owner.names import Names
 from host_tools.screen import Screen, Table, styled
 
 _REFRESH_S = 0.25
 _MAX_LINES = 1000  # of events in one refresh
+_MAX_ROWS = 1024  # of locks that the key book does not have
+_MAX_LOCKS = 64  # of one gateway
+_SHOWN = ("lock", "assumed", "door", "battery", "rssi", "last", "ts")  # of a state
 # Events that are no record, by their method
 _EVENTS = {
     "retained_command": "ALARM: a command was left at the broker",
@@ -46,9 +50,14 @@ class Monitor:
         self._locks: dict[tuple[str, str], dict] = {}
         self._online: dict[tuple[str, str], bool] = {}
         self._lines: list[tuple[str, str | None]] = []
+        self._told: tuple[int, dict[str, str]] = (-1, {})
+        self._room = Room(_MAX_ROWS, self._is_ours)
 
     def receive(self, gateway: str, lock: str, leaf: str, text: str) -> None:
         """One message of a lock's availability, state or event topic; anything unreadable is passed over."""
+        if not self._room.has("%s/%s" % (gateway, lock)):
+            self._gateways.reader.dropped += 1
+            return
         if leaf == "availability":
             self._online[gateway, lock] = text == "online"
             self._pass_on(gateway, lock, leaf, {"availability": text})
@@ -58,20 +67,33 @@ class Monitor:
             return
         self._pass_on(gateway, lock, leaf, value)
         if leaf == "state":
-            self._locks[gateway, lock] = value
+            last = value.get("last") or {}
+            kept = {member: value.get(member) for member in _SHOWN}
+            self._locks[gateway, lock] = kept | {"last": {part: last.get(part) for part in ("method", "who")}}
         elif len(self._lines) < _MAX_LINES:
             self._lines.append(event_line(self._name(lock), value, self._whose.get(lock), self._zones.get(lock)))
+
+    def _is_ours(self, key: str) -> bool:
+        gateway, lock = key.split("/")
+        return lock in self._names and gateway in self._gateways.info
 
     def _pass_on(self, gateway: str, lock: str, leaf: str, value: dict) -> None:
         if self._on_message:
             self._on_message({"gateway": gateway, "lock": lock, "name": self._name(lock), "kind": leaf, **value})
 
     def _name(self, lock: str) -> str:
-        for info in self._gateways.info.values():
-            for each in info.get("locks") or []:
-                if each["mac"].replace(":", "") == lock and each.get("name"):
-                    return self._names.get(lock) or str(each["name"])
-        return self._names.get(lock, lock)
+        return self._names.get(lock) or self._told_names().get(lock, lock)
+
+    def _told_names(self) -> dict[str, str]:
+        """What gateways call their locks, looked through once for each `info`: anybody may list very many."""
+        if self._told[0] != self._gateways.told:
+            told: dict[str, str] = {}
+            for info in self._gateways.info.values():
+                for each in (info.get("locks") or [])[:_MAX_LOCKS]:
+                    if each.get("name"):
+                        told.setdefault(each["mac"].replace(":", ""), str(each["name"]))
+            self._told = (self._gateways.told, told)
+        return self._told[1]
 
     def table(self) -> Table:
         """The present picture."""

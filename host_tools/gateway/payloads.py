@@ -13,7 +13,9 @@ from typing import Any
 
 from host_tools.text import tidy
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024  # of an answer, which is looked at and dropped
+# Of what is kept, some three times what a gateway of ours with 64 locks has to say
+_MAX_KEPT = {"status": 16, "availability": 16, "state": 4096, "event": 4096, "records": 8192, "info": 32768}
 MAX_TEXT = 4096  # characters of a text that is no secret and no list
 _MAX_DEPTH = 8
 _MAX_ITEMS = 4096  # of one list or object
@@ -21,6 +23,11 @@ _WHOLE = 1 << 53  # what JSON carries exactly
 _WORD = re.compile("[a-z][a-z0-9_]{0,39}")
 
 Kind = Callable[["Reader", Any], Any]
+
+
+def longest(leaf: str) -> int:
+    """Bytes of the longest message on a topic of this end that is read at all."""
+    return _MAX_KEPT.get(leaf, MAX_BYTES)
 
 
 class Wrong(Exception):
@@ -223,6 +230,7 @@ INFO = members(
 )
 STATE = members(
     lock=term,
+    assumed=flag,
     door=term,
     battery=_PERCENT,
     rssi=between(-200, 100),

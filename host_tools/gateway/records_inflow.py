@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Callable
 
 from host_tools.errors import HostError
 from host_tools.gateway.client import Gateways, ServedLock
-from host_tools.gateway.records_batch import read_batch
+from host_tools.gateway.records_batch import Batch, read_batch
 from host_tools.gateway.records_store import RecordStore
 
 QUIET_S = 2.0  # after the gateway has read the lock, its batches arrive within this
 _LONG_S = 130  # the gateway gives a whole log two minutes
 _MAX_RANGES = 16
 _MAX_ROUNDS = 50  # of one range
+_MAX_WAITING = 1000  # batches; one that finds no room is not acknowledged, and comes again
 
 
 class Inflow:
@@ -26,7 +27,7 @@ class Inflow:
         self._store = store
         self._gateways = gateways
         self._ident = ident
-        self._batches: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._batches: asyncio.Queue[tuple[str, Batch]] = asyncio.Queue(_MAX_WAITING)
         self.new = 0
         self.unread = 0
         self.forged = 0
@@ -34,23 +35,27 @@ class Inflow:
         self._arrived = 0
 
     async def start(self) -> None:
-        def receive(sender: str, _lock: str, _leaf: str, text: str) -> None:
-            self._batches.put_nowait((sender, text))
+        await self._gateways.watch(("records",), self._receive, self._ident)
 
-        await self._gateways.watch(("records",), receive, self._ident)
-
-    async def _next(self, quiet_s: float | None) -> list[dict]:
-        sender, text = await asyncio.wait_for(self._batches.get(), quiet_s)
+    def _receive(self, sender: str, _lock: str, _leaf: str, text: str) -> None:
+        """Judged as it comes, so that nothing of a stranger's waits beside what is to be kept."""
         try:
             batch = read_batch(text)
         except HostError:  # anybody may publish here
             self.unread += 1
-            return []
+            return
         is_proven = self._gateways.proven(sender, self._ident, text)
         if is_proven is False or (is_proven is None and not self._is_expected(sender)):
             self.forged += 1
-            return []
+            return
         batch.proven = bool(is_proven)
+        try:
+            self._batches.put_nowait((sender, batch))
+        except asyncio.QueueFull:
+            self.unread += 1
+
+    async def _next(self, quiet_s: float | None) -> list[dict]:
+        sender, batch = await asyncio.wait_for(self._batches.get(), quiet_s)
         _demand_own_store(self._store, self._gateways, sender)
         self.new += self._store.keep(self._ident, batch)
         self._arrived += len(batch.items)

@@ -18,16 +18,17 @@ GATEWAY, OTHER, LOCK = "240ac4a00000", "240ac4a00004", "240ac4b00002"
 ENTRY = Entry("24:0a:c4:b0:00:02", "Front door", "00" * 16, 11, 22)
 
 
-def with_gateway(work, reply=None, others=(), end=None, pins=None, told_key=PUBLIC):
+def with_gateway(work, reply=None, others=(), end=None, pins=None, told_key=PUBLIC, told_name="Hall", crowd=()):
     """Run `work(gateways, asked, broker)` beside a gateway that answers `reply(request)` and notes these. `end`: how it
-    signs; `pins`: what the key book has; `told_key`: what its `info` shows."""
+    signs; `pins`: what the key book has; `told_key` and `told_name`: what its `info` shows; `crowd`: ids of strangers,
+    who say all this of themselves before it does."""
     end = end or GatewayEnd()
 
     async def serve(broker, asked):
         async with aiomqtt.Client(broker.host, broker.port) as client:
             await client.subscribe("gatehouse/%s/#" % GATEWAY, qos=1)
-            for gateway in (GATEWAY, *others):
-                info = {"id": gateway, "x25519": told_key, "locks": [{"mac": LOCK}]}
+            for gateway in (*crowd, GATEWAY, *others):
+                info = {"id": gateway, "name": told_name, "x25519": told_key, "locks": [{"mac": LOCK}]}
                 await client.publish("gatehouse/%s/status" % gateway, "online", qos=1, retain=True)
                 await client.publish("gatehouse/%s/info" % gateway, json.dumps(info), qos=1, retain=True)
             async for message in client.messages:
@@ -105,6 +106,39 @@ def test_a_stranger_who_says_that_he_is_a_gateway_is_not_chosen():
         assert await gateways.choose(lock=LOCK) == GATEWAY
 
     with_gateway(work, others=(OTHER,))
+
+
+def test_no_crowd_of_strangers_hides_the_owners_gateway():
+    """As many as are kept and more, under its name, with its lock; each says that he is on line."""
+    crowd = tuple("0bad%08x" % number for number in range(300))
+
+    async def work(gateways, _asked, _broker):
+        for ident in ("", GATEWAY, "Hall"):
+            assert await gateways.choose(ident, LOCK, wait_s=60) == GATEWAY
+        assert len(gateways.info) <= 257
+        stranger = next(ident for ident in gateways.info if ident != GATEWAY)
+        assert await gateways.choose(stranger, LOCK) == stranger, "by the very id"
+        assert (await refusal(gateways.command(stranger, LOCK, "import", {}, secret=True))).code == "not_owned"
+
+    with_gateway(work, crowd=crowd, pins=[pinned(GATEWAY, name="Hall")])
+
+
+@pytest.mark.parametrize("which", ["", "Hall", "Cellar"])
+def test_a_stranger_is_never_the_gateway_that_was_meant(which):
+    async def work(gateways, _asked, _broker):
+        err = await refusal(gateways.choose(which, LOCK, wait_s=0.3))
+        assert err.code == "not_owned" and GATEWAY in str(err) and "--gateway" in err.todo
+
+    with_gateway(work, pins=[pinned(OTHER, name="Hall")], told_name="Cellar" if which == "Cellar" else "Hall")
+
+
+def test_the_key_books_name_counts_before_what_a_topic_says():
+    async def work(gateways, _asked, _broker):
+        assert await gateways.choose("Hall", LOCK) == GATEWAY
+        assert gateways.name(GATEWAY) == "Hall"
+        assert (await refusal(gateways.choose("Cellar", wait_s=0.3))).code == "unknown_gateway"
+
+    with_gateway(work, pins=[pinned(GATEWAY, name="Hall")], told_name="Cellar")
 
 
 def test_keys_are_handed_over_so_that_only_the_gateway_can_read_them():

@@ -1,4 +1,4 @@
-"""The site's MQTT broker: iotcore's, or mosquitto when asked for. On 127.0.0.1 only; nothing is kept on disk."""
+"""The site's MQTT broker: iotcore's, or mosquitto when asked for. On 127.0.0.1 only."""
 
 import asyncio
 import random
@@ -19,6 +19,8 @@ HOST = "127.0.0.1"
 _MAX_PAYLOAD = 1024 * 1024
 _READY_S = 60
 _PORTS = 20000, 32000
+# Written at every change, so that what a power cut leaves is what was retained; mosquitto drops root's rights otherwise
+_KEEPING = "persistence true\npersistence_location %s/\nautosave_on_changes true\nautosave_interval 1\nuser root\n"
 
 
 def reserve_port() -> socket.socket:
@@ -39,16 +41,19 @@ def reserve_port() -> socket.socket:
 
 
 class Broker:
-    """`stop` and `start` keep the port, so clients meet the same broker again; what it retained is forgotten. `close`
-    gives it back.
+    """`stop` and `start` keep the port, so clients meet the same broker again; what it retained is forgotten, unless
+    it is a mosquitto that `keeps` it on its disk. `close` gives all back.
     """
 
-    def __init__(self, kind: str = "iotcore") -> None:
+    def __init__(self, kind: str = "iotcore", keeps: bool = False) -> None:
         if kind not in ("iotcore", "mosquitto"):
             raise SimError("no broker %r; choose iotcore or mosquitto" % kind)
         if kind == "mosquitto" and not _mosquitto():
             raise SimError("mosquitto is not installed; use the embedded broker, or install Debian's package")
+        if keeps and kind != "mosquitto":
+            raise SimError("only mosquitto keeps what it retained on a disk")
         self.kind = kind
+        self.keeps = keeps
         self.host = HOST
         self._reserved = reserve_port()
         self.port = self._reserved.getsockname()[1]
@@ -74,6 +79,8 @@ class Broker:
     async def close(self) -> None:
         """End it for good."""
         await self.stop()
+        if self._folder:
+            self._folder.cleanup()
         local_brokers.unmark(self.port)
         self._reserved.close()
 
@@ -94,9 +101,10 @@ class Broker:
         self._embedded = embedded
 
     def _start_mosquitto(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()
+        self._folder = self._folder or tempfile.TemporaryDirectory()
         config = Path(self._folder.name) / "mosquitto.conf"
-        config.write_text("listener %d %s\nallow_anonymous true\npersistence false\n" % (self.port, HOST))
+        text = "listener %d %s\nallow_anonymous true\n" % (self.port, HOST)
+        config.write_text(text + (_KEEPING % self._folder.name if self.keeps else "persistence false\n"))
         self._process = subprocess.Popen(
             [_mosquitto() or "", "-c", str(config)],
             stdout=subprocess.DEVNULL,
@@ -116,14 +124,11 @@ class Broker:
     def _stop(self) -> None:
         embedded, self._embedded = self._embedded, None
         process, self._process = self._process, None
-        folder, self._folder = self._folder, None
         if embedded:
             embedded.stop()
         if process:
             process.kill()
             process.wait()
-        if folder:
-            folder.cleanup()
 
 
 def _mosquitto() -> str | None:

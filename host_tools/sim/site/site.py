@@ -56,7 +56,7 @@ class Site:
         self.panels: list[JsonPort] = []
         self.wifi = AccessPoint(SSID, PASSWORD, self.seed)
         self.wifi.on_switch = self._wifi_switched
-        self.broker = Broker(self.spec.broker)
+        self.broker = Broker(self.spec.broker, self.spec.broker_keeps)
         self.ntp = NtpServer(self.now)
         self.radio = Radio(self.seed, self.spec.profile)
         self.control = JsonPort(lambda request: actions.answer(self, request))

@@ -47,6 +47,7 @@ class SiteSpec:
     gateway_heapsize: str | None = None
     lock_heapsize: str | None = None
     broker: str = "iotcore"  # or mosquitto
+    broker_keeps: bool = False  # mosquitto: what is retained outlives its restart
     mpy: bool = True
     folder: Path | None = None  # for logs and flash images; without it a temporary one
     keep_folder: bool = False
