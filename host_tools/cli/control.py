@@ -73,7 +73,7 @@ def autolock_get(lock: common.Lock, via: Gateway, as_json: common.Json = False) 
     _show(lock, via, "autolock_get", as_json)
 
 
-@autolock_app.command("set")
+@autolock_app.command("set", bulk=True)
 def autolock_set(
     lock: common.Lock,
     seconds: Annotated[int, typer.Argument(help="0 turns auto-lock off", min=0, max=900)],

@@ -13,7 +13,7 @@ import typer
 
 from firmware.lib.messages import card_client
 from host_tools import screen
-from host_tools.cli import common, times
+from host_tools.cli import common, shared, times
 from host_tools.cli.common import out
 from host_tools.cli.options import App
 from host_tools.cli.reach import Change, Gateway, done, target
@@ -100,6 +100,8 @@ def _number_of(lock: str, which: str) -> int:
     """A finger by its number or its name."""
     with common.reporting():
         if which.isascii() and which.isdigit():
+            if shared.are_several():
+                raise HostError("bad_request", "a number is another finger in each lock", "give a name")
             return int(which)
         entry = common.known_entry(lock)
         if entry is None:
@@ -197,6 +199,8 @@ def _which(slot: int, turned: bool, lock: str, via: Gateway, whose: str = "") ->
             return _card_of(lock, via, whose), ""
         if slot < 0:
             return _read_number(turned)
+        if shared.are_several():
+            raise HostError("bad_request", "a slot has another card in each lock", "give a name, or no slot")
         _, result = via.ask(lock, "card_list", {"cursor": slot})
         for each in (result.get("data") or {}).get("items") or []:
             if each["slot"] == slot and each.get("who") is not None:
@@ -244,7 +248,7 @@ def card_enrol(
     done(title, "takes the card", result, as_json)
 
 
-@card_app.command("change")
+@card_app.command("change", bulk=True)
 def card_change(
     lock: common.Lock,
     via: Change,
@@ -290,13 +294,13 @@ def card_delete(
     _deleted(title, "no longer takes the card", result, "card", is_known, as_json)
 
 
-@card_app.command("clear")
+@card_app.command("clear", bulk=True)
 def card_clear(lock: common.Lock, via: Change, yes: Yes = False, as_json: common.Json = False) -> None:
     """Take all cards away."""
     _clear(lock, via, "card", yes, "Take away all cards of %s?", "takes no card any more", as_json)
 
 
-@card_app.command("lost")
+@card_app.command("lost", bulk=True)
 def card_lost(
     lock: common.Lock,
     via: Change,
@@ -348,7 +352,7 @@ def fingerprint_enrol(
     done(title, "knows the finger", result, as_json)
 
 
-@fingerprint_app.command("change")
+@fingerprint_app.command("change", bulk=True)
 def fingerprint_change(
     lock: common.Lock,
     via: Change,
@@ -369,7 +373,7 @@ def fingerprint_change(
     done(title, "has changed the finger", result, as_json)
 
 
-@fingerprint_app.command("delete")
+@fingerprint_app.command("delete", bulk=True)
 def fingerprint_delete(lock: common.Lock, via: Change, which: Finger, as_json: common.Json = False) -> None:
     """Make a lock forget a finger."""
     number = _number_of(lock, which)
@@ -378,7 +382,7 @@ def fingerprint_delete(lock: common.Lock, via: Change, which: Finger, as_json: c
     _deleted(title, "no longer knows the finger", result, "finger", is_known, as_json)
 
 
-@fingerprint_app.command("clear")
+@fingerprint_app.command("clear", bulk=True)
 def fingerprint_clear(lock: common.Lock, via: Change, yes: Yes = False, as_json: common.Json = False) -> None:
     """Make a lock forget all fingers."""
     _clear(lock, via, "fingerprint", yes, "delete all fingerprints of %s?", "knows no finger any more", as_json)
@@ -414,7 +418,7 @@ def fob_add(
     out.print("%s takes the fob %s" % (entry.name, mac))
 
 
-@fob_app.command("change")
+@fob_app.command("change", bulk=True)
 def fob_change(
     lock: common.Lock,
     via: Change,
@@ -437,7 +441,7 @@ def fob_change(
     done(title, "has changed the fob", result, as_json)
 
 
-@fob_app.command("delete")
+@fob_app.command("delete", bulk=True)
 def fob_delete(lock: common.Lock, via: Change, which: Fob, as_json: common.Json = False) -> None:
     """Make a lock forget a fob."""
     address = _address_of(lock, via, which)
@@ -446,7 +450,7 @@ def fob_delete(lock: common.Lock, via: Change, which: Fob, as_json: common.Json 
     _deleted(title, "no longer takes the fob", result, "fob", is_known, as_json)
 
 
-@fob_app.command("clear")
+@fob_app.command("clear", bulk=True)
 def fob_clear(lock: common.Lock, via: Change, yes: Yes = False, as_json: common.Json = False) -> None:
     """Make a lock forget all fobs."""
     _clear(lock, via, "fob", yes, "delete all fobs of %s?", "takes no fob any more", as_json)

@@ -1,6 +1,7 @@
 """`gatehouse diagnose`: one file with what helps to find a fault, from lock, gateway and this computer. No secrets."""
 
 import json
+import os
 import platform
 import time
 from importlib import metadata
@@ -26,21 +27,29 @@ _NEWEST = 20
 def diagnose(
     lock: common.Lock,
     via: Gateway,
-    to: Annotated[str, typer.Option("--to", help="File to write; default diagnosis-LOCK-TIME.json")] = "",
-) -> None:
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", "--output", help="File to write; default diagnosis-LOCK-TIME.json in the user data folder"
+        ),
+    ] = "",
+) -> dict:
     """Write a file to send to whoever helps: versions, settings, clock, battery, what went wrong; no keys or codes."""
     with common.reporting():
         ident, name = target(lock)
         report: dict = {"id": ident, "made": common.when(time.time()), "host": host(ident)}
         report |= run(_ask(ident, name, via))
-        path = Path(to or "diagnosis-%s-%s.json" % (ident, time.strftime("%Y%m%d-%H%M%S")))
-        try:
-            path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        name_of_file = "diagnosis-%s-%s.json" % (ident, time.strftime("%Y%m%d-%H%M%S"))
+        path = Path(to) if to else common.private_path(name_of_file)
+        try:  # no secrets, but who comes and goes when: for its owner's eyes until it is sent
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                file.write(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
         except OSError as err:
-            raise HostError("io", "cannot write %s: %s" % (path, err.strerror))
+            raise HostError("io", "cannot write %s: %s" % (path, err.strerror), "choose another file with --to")
     out.print("%s: %s" % (name, path))
     for part, why in report["missing"].items():
         out.print("  without %s: %s" % (part, why))
+    return {"id": ident, "file": str(path), "missing": report["missing"]}
 
 
 def host(ident: str) -> dict:

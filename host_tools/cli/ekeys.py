@@ -118,7 +118,7 @@ def send(
     common.err.print("wrote %s: hand it over privately; whoever reads it can open the lock" % path)
 
 
-@app.command("list")
+@app.command("list", bulk=True)
 def list_(
     lock: common.Lock,
     via: AnyGateway,
@@ -167,19 +167,19 @@ def _freeze(lock: str, person: str, state: str, via: AnyChange) -> None:
     _tell(entry, result, "the ekey of %s for %s is %s" % (person, entry.name, state))
 
 
-@app.command("freeze")
+@app.command("freeze", bulk=True)
 def freeze(lock: common.Lock, via: AnyChange, person: Person) -> None:
     """Suspend a person's ekey."""
     _freeze(lock, person, ekeys.FROZEN, via)
 
 
-@app.command("unfreeze")
+@app.command("unfreeze", bulk=True)
 def unfreeze(lock: common.Lock, via: AnyChange, person: Person) -> None:
     """Let a suspended ekey open again."""
     _freeze(lock, person, ekeys.NORMAL, via)
 
 
-@app.command("change")
+@app.command("change", bulk=True)
 def change(
     lock: common.Lock,
     via: AnyChange,
@@ -211,7 +211,7 @@ def change(
     _tell(entry, result, "the ekey of %s for %s is changed" % (person, entry.name))
 
 
-@app.command("delete")
+@app.command("delete", bulk=True)
 def delete(lock: common.Lock, via: AnyChange, person: Person) -> None:
     """Take a person's ekey away, for ever, whatever copies there are."""
     entry, result = _do(lock, via, lambda book, entry, store: ekeys.delete(book, entry, store, person))

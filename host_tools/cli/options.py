@@ -99,7 +99,11 @@ def _spread(function: Callable, bulk: bool = False, opens: bool = False) -> Call
     for group in groups.values():
         kinds = get_type_hints(group, include_extras=True)
         parameters += [_parameter(each.name, each.default, kinds[each.name]) for each in dataclasses.fields(group)]
+    needed = [each for each in own if _is_argument(hints[each]) and own[each].default is inspect.Parameter.empty]
     if bulk:
+        for at, each in enumerate(parameters):  # with --all they stand where the lock's name is left out
+            if each.name in needed:
+                parameters[at] = each.replace(default=None)
         first = next(at for at, each in enumerate(parameters) if each.name == "lock")
         parameters[first] = _parameter("lock", "", hints["lock"])
         parameters += [_parameter("all_", False, All), _parameter("group", "", Group)]
@@ -123,7 +127,10 @@ def _spread(function: Callable, bulk: bool = False, opens: bool = False) -> Call
         if bulk:
             chosen, sure = (values.pop("all_"), values.pop("group")), values.pop("is_sure", not opens)
             with screen.for_machines(as_json and any(chosen)), ending.orderly(ctx.info_name):
-                several = _locks(values, positional, *chosen, sure)
+                several = _locks(ctx, values, positional, *chosen, sure)
+                missing = [each for each in needed if values[each] is None]
+                if missing:
+                    raise HostError("usage", "missing argument %s" % missing[0].upper(), "see -h")
                 screen.is_streaming()
         if several is None:
             _run(function, ctx.info_name, values, as_json)
@@ -174,7 +181,9 @@ def _run_each(function: Callable, command: str | None, values: dict, as_json: bo
     return status
 
 
-def _locks(values: dict, positional: list[str], is_all: bool, group: str, is_sure: bool) -> list[Entry] | None:
+def _locks(
+    ctx: typer.Context, values: dict, positional: list[str], is_all: bool, group: str, is_sure: bool
+) -> list[Entry] | None:
     """The locks of --all or --group; None for one lock by its name. Arguments after the lock's move up. HostError."""
     if not (is_all or group):
         if not values["lock"]:
@@ -182,10 +191,15 @@ def _locks(values: dict, positional: list[str], is_all: bool, group: str, is_sur
         return None
     if is_all and group:
         raise HostError("bad_request", "--all or --group, not both")
-    given = [values[name] for name in positional if values[name]]
+    given = [values[name] for name in positional if values[name] not in (None, "")]
     if len(given) == len(positional):
         raise HostError("bad_request", "a lock's name beside --all or --group", "leave one of them out")
-    values |= dict(zip(positional[1:], given, strict=False))
+    kinds = {each.name: each for each in ctx.command.params}
+    for name, value in zip(positional[1:], given, strict=False):
+        try:
+            values[name] = kinds[name].process_value(ctx, value)
+        except TyperException as error:
+            raise HostError("usage", error.format_message(), "see -h")
     known = common.key_book().entries()
     wanted = groups.members(known, group) if group else known
     if not wanted:

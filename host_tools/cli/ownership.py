@@ -102,7 +102,7 @@ def basics(
     common.show(entry.name, ownership.basics(entry, facts, reveal), as_json)
 
 
-@time_app.command("zone")
+@time_app.command("zone", bulk=True)
 def zone(
     lock: common.Lock,
     via: AnyChange,

@@ -185,7 +185,7 @@ def _say_state(code: str, state: str, as_json: bool = False) -> None:
         out.print("passcode %s: good once the lock has it; the key book keeps it until then" % code)
 
 
-@app.command("change")
+@app.command("change", bulk=True)
 def change(
     lock: common.Lock,
     via: Change,
@@ -270,7 +270,7 @@ def clear(
     done(name, "has no passcodes", result)
 
 
-@app.command("reset")
+@app.command("reset", bulk=True)
 def reset(
     lock: common.Lock, via: Change, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False
 ) -> None:
@@ -327,6 +327,7 @@ def mint(
     start: times.From = "",
     end: times.Until = "",
     name: Named = "",
+    as_json: common.Json = False,
 ) -> None:
     """Make a passcode of nine digits that the lock knows by itself: no gateway, no link. Prints the text to hand over.
 
@@ -345,11 +346,12 @@ def mint(
         book = key_book()
         entry = book.find(lock)
         made = minting.mint(book, entry.id, kind, begin, until, name)
-    out.lines(minting.share_text(entry, made))
+        entry = book.find(entry.id)
+    _hand_over(entry, made, as_json)
 
 
 @app.command("share")
-def share(lock: common.Lock, whose: Whose = "") -> None:
+def share(lock: common.Lock, whose: Whose = "", as_json: common.Json = False) -> None:
     """Print the text to hand over for a passcode. The digits of one that was written into the lock are asked for."""
     with reporting():
         entry = key_book().find(lock)
@@ -361,7 +363,20 @@ def share(lock: common.Lock, whose: Whose = "") -> None:
             if chosen and who not in chosen.who:
                 raise HostError("bad_request", "these are not the digits of %s's code" % chosen.name)
             made = minting.find(entry, code) or _stored(entry, code)
-    out.lines(minting.share_text(entry, made))
+    _hand_over(entry, made, as_json)
+
+
+def _hand_over(entry: Entry, made: minting.Minted, as_json: bool) -> None:
+    """The text to hand over; for programs also what it says: Unix seconds, the kind, the limits, whose code it is."""
+    text_of_it = minting.share_text(entry, made)
+    if not as_json:
+        out.lines(text_of_it)
+        return
+    who = names.who_of(entry.aes, "passcode", None, made.code)
+    name = next((each.name for each in names.live(entry, "passcode") if who in each.who), "")
+    facts: dict = {"passcode": made.code, "name": name, "type": made.kind, "start": made.start or None, "end": made.end}
+    facts |= {"first_use_until": made.first_use_until or None, "limits": made.limits, "zone": entry.zone or None}
+    out.print_json({"lock": {"mac": entry.mac, "name": entry.name}, **facts, "text": text_of_it})
 
 
 def _stored(entry: Entry, code: str) -> minting.Minted:

@@ -35,7 +35,7 @@ def setting_get(
     common.show(title, result if as_json else (result.get("data") or {}).get("settings") or {}, as_json)
 
 
-@setting_app.command("set")
+@setting_app.command("set", bulk=True)
 def setting_set(
     lock: common.Lock,
     via: Change,

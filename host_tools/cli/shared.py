@@ -50,6 +50,11 @@ def for_several() -> Iterator[None]:
         _answers.reset(token)
 
 
+def are_several() -> bool:
+    """Whether the command is for several locks."""
+    return _answers.get() is not None
+
+
 def once(what: str, make: Callable[[], str]) -> str:
     """What `make` gives; for several locks it is called once."""
     known = _answers.get()

@@ -109,3 +109,73 @@ def test_what_opens_is_never_for_several_without_the_question():
     assert {"unlock", "emergency-unlock"} <= set(opening)
     for words in set(opening) - {"unfreeze"}:
         assert "--yes" in [name for one in COMMANDS[words].params for name in one.opts], words
+
+
+# Commands about one lock at a gateway that are not for several, and why
+SINGLE = {
+    "name": "two locks with one name are told apart by nobody",
+    "cancel": "a request's id is one lock's",
+    "diagnose": "a file for each",
+    "card enrol": "somebody stands at the door",
+    "fingerprint enrol": "somebody stands at the door",
+    "ekey send": "a file for each",
+    "ekey reset": "voids copies of one's own bundle, too: lock by lock",
+}
+
+
+def test_whatever_a_gateway_does_at_a_lock_it_does_at_several():
+    def has(command, name):
+        return name in [each.name for each in command.params]
+
+    at_gateways = {words for words, each in COMMANDS.items() if has(each, "lock") and has(each, "gateway")}
+    assert len(at_gateways) > 40
+    assert at_gateways - set(BULK) == set(SINGLE)
+
+
+@pytest.mark.parametrize(
+    ("words", "op", "args"),
+    [
+        (("autolock", "set", "0"), "autolock_set", {"seconds": 0}),
+        (("autolock", "set", "30"), "autolock_set", {"seconds": 30}),
+        (("setting", "set", "volume", "3"), "setting_set", {"name": "volume", "value": 3}),
+        (("setting", "set", "sound", "off"), "setting_set", {"name": "sound", "value": False}),
+        (("setting", "get", "sound"), "setting_get", {"name": "sound"}),
+        (("time", "zone", "--utc-offset", "60"), "zone_set", {"zone": "<+01>-1"}),
+    ],
+)
+def test_words_after_the_lock_move_up(asked, words, op, args):
+    result = gatehouse(*words, "--all", "--json")
+    assert result.exit_code == 0, result.output
+    assert ops(asked) == [(each, op) for each in NAMES]
+    assert all(each[2] == args for each in asked)
+    assert len(result.stdout.splitlines()) == len(NAMES)
+    asked.clear()
+    single = (*words[:2], "Attic", *words[2:])
+    assert gatehouse(*single).exit_code == 0
+    assert [each[1:] for each in asked] == [(op, args)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("autolock", "set", "--all"),
+        ("autolock", "set", "Attic"),
+        ("autolock", "set", "soon", "--all"),
+        ("autolock", "set", "901", "--all"),
+        ("autolock", "set", "-1", "--all"),
+        ("autolock", "set", "Attic", "0", "--all"),
+        ("setting", "set", "volume", "--all"),
+        ("setting", "set", "Attic", "volume"),
+        ("setting", "set", "Attic", "volume", "3", "--all"),
+        ("setting", "set", "volume", "3"),
+        ("fingerprint", "delete", "3", "--all"),
+        ("card", "delete", "--slot", "3", "--all"),
+        ("card", "change", "--slot", "3", "--until", "2d", "--all"),
+    ],
+)
+def test_what_is_missing_or_means_something_else_at_each_lock_is_refused(asked, words):
+    result = gatehouse(*words, "--json")
+    assert result.exit_code == 2 and not asked, result.output
+    lines = result.stdout.splitlines()
+    told = [json.loads(each) for each in lines] if len(lines) == len(NAMES) else [json.loads(result.stdout)]
+    assert all(each["code"] in ("bad_request", "usage", "unknown_lock") and each["msg"] for each in told)

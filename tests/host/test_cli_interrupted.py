@@ -323,6 +323,16 @@ def test_a_text_does_not_call_unknown_limits_always(owner):
     assert "not known" in gatehouse("passcode", "share", "Front door", "Old", input="739108\n").stdout
 
 
+def test_a_code_that_is_handed_over_is_told_to_programs_member_by_member(owner):
+    made = json.loads(gatehouse("passcode", "mint", "Front door", "--type", "once", "--name", "Mia", "--json").stdout)
+    assert made["type"] == "once" and made["name"] == "Mia" and made["lock"]["name"] == "Front door"
+    assert made["passcode"] in made["text"] and made["first_use_until"] - made["start"] <= 6 * 3600
+    assert json.loads(gatehouse("passcode", "share", "Front door", "Mia", "--json").stdout) == made
+    assert gatehouse("passcode", "share", "Front door", "Mia").stdout == made["text"] + "\n"
+    stored = json.loads(gatehouse("passcode", "share", "Front door", "--json", input=CODE + "\n").stdout)
+    assert stored["passcode"] == CODE and stored["type"] == "stored" and stored["first_use_until"] is None
+
+
 def test_a_minted_code_is_shared_by_its_name(owner):
     made = gatehouse("passcode", "mint", "Front door", "--type", "once", "--name", "Mia").stdout
     assert gatehouse("passcode", "share", "Front door", "mia").stdout == made
