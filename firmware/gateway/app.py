@@ -31,6 +31,7 @@ _LOOK_S = const(5)
 _STRICT_PER_MIN = const(60)  # an owner who allows more accepts that ids are forgotten early
 _METRICS_S = const(60)
 _SCAN_S = const(60)
+_PIN = "remote_pin"
 
 
 class App:
@@ -224,7 +225,14 @@ class Gateway:
         )
         jobs = Jobs(JobStore(_JOBS, board.Nvs()), context, scheduler, answers, now_s, log)
         gateway_ops = GatewayOps(
-            context, scheduler, jobs, keys, self.about, issuers=issuers, reset=lambda: self.reset()
+            context,
+            scheduler,
+            jobs,
+            keys,
+            self.about,
+            issuers=issuers,
+            reset=lambda: self.reset(),
+            use_pin=self._new_pin,
         )
         self.forget = gateway_ops.forget
         self._bridge = bridge = Bridge(
@@ -242,6 +250,8 @@ class Gateway:
             issuers,
             values.other_per_min,
         )
+        self._is_tls = bool(values.mqtt_ca)
+        self._use_pin(values.remote_pin)
         issuers.on_owned = self._publish_info
         if issuers.is_damaged:
             self._log.area("gateway").error("issuers_damaged")
@@ -279,6 +289,32 @@ class Gateway:
         from firmware.ble.link import Link
 
         return Link(channel, key, header, own_lock, self._log, pin)
+
+    # --- the PIN of hubs
+
+    def _use_pin(self, digits):
+        """From now on somebody at a hub may unlock with this PIN; with none where it is empty or None, and never over a
+        broker without TLS, whatever the settings say."""
+        pin = None
+        if digits and self._is_tls:
+            from firmware.gateway.remote_pin import Pin
+
+            pin = Pin(digits, board.Nvs(), self._uptime.seconds, self._wrong_pin)
+        self._bridge.pin = pin
+        if (_PIN in self._flags) != (pin is not None):
+            (self._flags.remove if pin is None else self._flags.append)(_PIN)
+
+    def _new_pin(self, digits):
+        """The owner has set another one, or none: the wrong ones of before are forgiven."""
+        board.nvs_erase("gatehouse", "pin_wrong")
+        self._use_pin(digits)
+        self._publish_info()
+
+    def _wrong_pin(self, lock_id, method):
+        self._log.area("bridge").warn(method, lock=lock_id)
+        lock = self._registry.by_id(lock_id)
+        if lock:
+            self._alarm(lock, method)
 
     # --- jobs
 

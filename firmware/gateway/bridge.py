@@ -83,6 +83,7 @@ class Bridge:
         self._hellos = Rate(_HELLOS_PER_MIN, 60)
         per_min = unsigned_per_min if is_unsigned_allowed else max(_RADIO_PER_MIN, unsigned_per_min // 5)
         self._radio = Rate(per_min // 3, 20)  # few in a row
+        self.pin = None  # a `remote_pin.Pin`, where the owner set one
         self._reserved: dict = {}  # lock id -> second of its unlock beyond the share
         self._warned_s = -60
         self.dropped = 0
@@ -228,7 +229,8 @@ class Bridge:
             if request.lock_id is None and request.command.op == "hello":
                 self._gateway_ops.hello(request)
                 return
-            rights.permit(request, self._issuers, self._answers.ids, self._context.clock, self._is_unsigned_allowed)
+            clock, ids = self._context.clock, self._answers.ids
+            rights.permit(request, self._issuers, ids, clock, self._is_unsigned_allowed, self.pin)
             if not self._is_new(request):
                 return
         except FirmwareError as refusal:

@@ -1,5 +1,5 @@
-"""What is asked of the gateway itself: ping, info, locks, import, forget. Owns the gateway's key pair for sealed
-arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
+"""What is asked of the gateway itself: ping, info, locks, import, forget, issuers, the PIN, reset. Owns the gateway's
+key pair for sealed arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
 """
 
 from firmware.gateway import lock as locks
@@ -67,9 +67,11 @@ def _has_keys_of(lock, known):
 
 class GatewayOps:
     """`keys` are the secret and the public X25519 key; `about()` returns what `info` says. At most `max_locks` are
-    served."""
+    served. `use_pin(digits)` is told of a PIN that was stored, or of None."""
 
-    def __init__(self, context, scheduler, jobs, keys, about, max_locks=MAX_LOCKS, issuers=None, reset=None):
+    def __init__(
+        self, context, scheduler, jobs, keys, about, max_locks=MAX_LOCKS, issuers=None, reset=None, use_pin=None
+    ):
         self._context = context
         self._scheduler = scheduler
         self._jobs = jobs
@@ -78,6 +80,7 @@ class GatewayOps:
         self._max_locks = max_locks
         self._issuers = issuers
         self._reset = reset
+        self._use_pin = use_pin
         self._is_importing = False
 
     def hello(self, request):
@@ -128,6 +131,9 @@ class GatewayOps:
         if command.op[:6] == "issuer":
             request.answer(self._ask_issuers(command))
             return
+        if command.op[:4] == "pin_":
+            request.answer(self._change_pin(command))
+            return
         if command.op == "forget":
             self.forget(command.args)
         else:
@@ -143,6 +149,14 @@ class GatewayOps:
             return issuer_ops.run(self._issuers, command.op, command.args)
         finally:
             unload(("firmware.gateway.issuer_ops",))
+
+    def _change_pin(self, command):
+        from firmware.gateway import pin_ops
+
+        try:
+            return pin_ops.run(command.op, command.args, self._use_pin)
+        finally:
+            unload(("firmware.gateway.pin_ops",))
 
     def _list(self):
         registry = self._context.registry

@@ -28,15 +28,15 @@ from firmware.version import VERSION
 
 _SPACE = "gatehouse"
 PATH = "/data/settings.json"
-_LATE = ("firmware.gateway.settings", "firmware.system.config", "firmware.gateway.certificates")
-SECRETS = ("wifi_password", "mqtt_password")  # never shown again
+LATE = ("firmware.gateway.settings", "firmware.system.config", "firmware.gateway.certificates")
+SECRETS = ("wifi_password", "mqtt_password", "remote_pin")  # never shown again
 
 
 def table():
     """The Table of `settings`, whose module is let go of: an image that runs does not keep it in memory."""
     from firmware.gateway.settings import TABLE
 
-    unload(_LATE)
+    unload(LATE)
     return TABLE
 
 
@@ -115,13 +115,13 @@ class Provisioning:
 
             config.write(self._path, table(), request.get("settings"))
             self._certificates().tidy(self._folder, config.read(self._path))
-            unload(_LATE)
+            unload(LATE)
             return {"ok": True}
         if do == "put":
             try:
                 return self._certificates().put(self._folder, request)
             finally:
-                unload(_LATE)
+                unload(LATE)
         if do == "reboot":
             self.is_rebooting = True
             self._reboot()
@@ -153,7 +153,7 @@ class Provisioning:
         from firmware.system import config
 
         values = dict(config.read(self._path))
-        unload(_LATE)
+        unload(LATE)
         for name in SECRETS:
             if name in values:
                 values[name] = bool(values[name])

@@ -17,9 +17,10 @@ _SEALED_S = const(120)
 NO_OWNER = "this gateway has no owner yet: provision it again, by `gatehouse provision`"
 
 
-def permit(request, issuers, ids, clock, is_unsigned_allowed):
+def permit(request, issuers, ids, clock, is_unsigned_allowed, pin=None):
     """Who may ask for this. `ids` is the table of ids, `clock` the gateway's; `is_unsigned_allowed` is the owner's word
-    on requests that change something. Raises Refusal `forbidden`; for sealed arguments Expired, BadRequest."""
+    on requests that change something, `pin` the `remote_pin.Pin` with which `…/set` may unlock, if there is one. Raises
+    Refusal `forbidden`, for the PIN also `rate_limited`; for sealed arguments Expired, BadRequest."""
     command = request.command
     has_owner = issuers is not None and issuers.has_owner
     rules = table.rules(command.op, request.lock_id is not None) or 0
@@ -32,7 +33,10 @@ def permit(request, issuers, ids, clock, is_unsigned_allowed):
     if rules & table.SIGNED:
         raise Refusal("forbidden", "this needs the owner's signature" if has_owner else NO_OWNER)
     if rules & table.GUARDED and not is_unsigned_allowed:
-        raise Refusal("forbidden", "unsigned_unlock is off, and the command has no signature")
+        if pin is None or command.id is not None or command.op != "unlock":  # `…/set` alone has no id
+            raise Refusal("forbidden", "unsigned_unlock is off, and the command has no signature")
+        pin.judge(command.code, request.lock_id)
+        request.is_second_class = False  # from here on it is the owner's word
     if command.sealed is not None and has_owner:
         _judge_sealed(command, issuers, ids, clock)
 

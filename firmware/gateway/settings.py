@@ -14,6 +14,7 @@ from firmware.system.config import REQUIRED, Setting, Table, choice, flag, integ
 
 _MAX_PASSWORD = const(512)
 _BLANKS = " \t\r\n"
+_DIGITS = "0123456789"
 _HEX = "0123456789abcdefABCDEF"
 _NO_IP6 = "is no IPv6 address; a port has a setting of its own"
 
@@ -142,6 +143,13 @@ def _ip4_host(value):
     return host(value, False)
 
 
+def _pin(value):
+    if value == "":
+        return None
+    is_right = isinstance(value, str) and 4 <= len(value) <= 8 and all(sign in _DIGITS for sign in value)
+    return None if is_right else "is not 4 to 8 digits"
+
+
 def _together(values):
     faults = []
     if not values["mqtt_ca"] and not values["insecure_broker"]:
@@ -152,6 +160,10 @@ def _together(values):
         faults.append("mqtt_cert needs mqtt_ca")
     if values["mqtt_password"] and not values["mqtt_user"]:
         faults.append("mqtt_password needs mqtt_user")
+    if values["remote_pin"] and not values["mqtt_ca"]:
+        faults.append("remote_pin needs mqtt_ca: over a plaintext broker anyone on the network could read the PIN")
+    if values["remote_pin"] and values["unsigned_unlock"]:
+        faults.append("remote_pin and unsigned_unlock exclude each other: anyone could unlock without the PIN")
     return faults
 
 
@@ -173,6 +185,7 @@ TABLE = Table(
         Setting("ntp_port", 123, integer(1, 65535)),
         Setting("name", "", _name),
         Setting("unsigned_unlock", False, flag),
+        Setting("remote_pin", "", _pin),
         Setting("records_ack", "consumer", choice("puback", "consumer")),
         Setting("records_clear", True, flag),
         Setting("presence_s", 1800, integer(5, 86400), "s"),

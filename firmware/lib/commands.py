@@ -1,5 +1,5 @@
 """Command payloads from MQTT -> `Command`. Owns the envelope {"id","op","args" | "sealed","exp","keep"} with what a
-signature adds, and the two words of `…/set`; what an operation does with its arguments is for the gateway's operations,
+signature adds, and the two forms of `…/set`; what an operation does with its arguments is for the gateway's operations,
 whether a signature is right is `lib/envelope`'s.
 
 Source: mqtt.md 1, security.md CMD-4, CMD-8, domain.md 5.5 (`bad_request`: not JSON, unknown or missing key, value out
@@ -19,15 +19,18 @@ _MEMBERS = ("id", "op", "args", "sealed", "exp", "keep", "iat", "iss", "nonce", 
 _MAX_KEEP_S = const(604800)
 _OP_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_"
 _SET = {b"LOCK": "lock", b"UNLOCK": "unlock"}
+_DO = ("lock", "unlock")
+_DO_MEMBERS = ("do", "code")
 
 
 class Command:
     """One request. `id` is None for `…/set`; `exp` and `iat` are absolute Unix seconds or None; `sealed` is text or
     None, and then `args` is empty until whoever holds the key has opened it. `keep`: seconds for which a durable one is
-    kept, or None. `iss`, `nonce` and `seq` are as they stand there, unchecked.
+    kept, or None. `iss`, `nonce` and `seq` are as they stand there, unchecked. `code`: the PIN that somebody typed,
+    which only `…/set` carries; text or None.
     """
 
-    __slots__ = ("id", "op", "args", "exp", "sealed", "keep", "iat", "iss", "nonce", "seq")
+    __slots__ = ("id", "op", "args", "exp", "sealed", "keep", "iat", "iss", "nonce", "seq", "code")
 
     def __init__(self, id, op, args, exp=None, sealed=None):
         self.id = id
@@ -35,7 +38,7 @@ class Command:
         self.args = args
         self.exp = exp
         self.sealed = sealed
-        self.keep = self.iat = self.iss = self.nonce = self.seq = None
+        self.keep = self.iat = self.iss = self.nonce = self.seq = self.code = None
 
     def digest(self, scope=""):
         """SHA-256 of what is asked, members in a fixed order; `scope` is the lock's id from the topic. The same id with
@@ -132,8 +135,31 @@ def parse_args(text, id=None):
 
 
 def parse_set(payload):
-    """Payload bytes of `…/set` -> Command without id. Raises BadRequest."""
+    """Payload bytes of `…/set` -> Command without id: LOCK, UNLOCK, or {"do","code"} with one of these words, in small
+    letters or capitals. `code` counts for unlock only; empty is none, as a hub sends it when nobody was asked.
+
+    Raises BadRequest, whose text never shows the code. Source: mqtt.md 2.2.
+    """
     op = _SET.get(bytes(payload))
+    code = None
     if op is None:
-        raise _bad("neither LOCK nor UNLOCK", None)
-    return Command(None, op, {})
+        if payload.strip()[:1] != b"{":
+            raise _bad("neither LOCK nor UNLOCK", None)
+        try:
+            members = Reader(payload).read()
+        except ProtocolError as err:
+            raise _bad(str(err), None)
+        for key in members:
+            if key not in _DO_MEMBERS:
+                raise _bad("unknown member", None)
+        do = members.get("do")
+        op = do if do in _DO else _SET.get(do.encode()) if isinstance(do, str) else None
+        if op is None:
+            raise _bad("do must be lock or unlock", None)
+        if op == "unlock":
+            code = members.get("code")
+            if code is not None and not isinstance(code, str):
+                raise _bad("code must be text", None)
+    command = Command(None, op, {})
+    command.code = code or None
+    return command

@@ -48,7 +48,11 @@ def provision(
     port: Annotated[str, typer.Option("--port", help="Serial port of the board")],
     file: Annotated[str, typer.Option("--file", help='Settings as JSON ("-" is standard input); else asked for')] = "",
     unsigned_unlock: Annotated[
-        bool, typer.Option("--unsigned-unlock", help="Let plain MQTT commands unlock (Home Assistant needs it)")
+        bool,
+        typer.Option(
+            "--unsigned-unlock",
+            help="Let plain MQTT commands unlock (Home Assistant needs it, or a PIN: `gatehouse remote-pin`)",
+        ),
     ] = False,
     insecure_broker: Annotated[
         bool, typer.Option("--insecure-broker", help="Allow a broker without TLS: anyone on the network can listen")

@@ -20,6 +20,7 @@ from host_tools.cli import (
     locks,
     ownership,
     passcodes,
+    pins,
     records,
     settings,
 )
@@ -92,6 +93,7 @@ app.command("records", bulk=True)(records.records)
 app.command("upload", bulk=True)(records.upload)
 app.command("diagnose")(diagnose.diagnose)
 app.add_typer(gateways.app, name="gateway")
+app.add_typer(pins.app, name="remote-pin")
 app.add_typer(groups.app, name="group")
 app.command("completion")(completion.completion)
 app.command("monitor")(control.monitor)

@@ -62,6 +62,7 @@ SETTINGS = {
     "ntp_port": "its port",
     "name": "what the gateway is called",
     "unsigned_unlock": "let plain MQTT messages unlock",
+    "remote_pin": "4 to 8 digits: a hub that cannot sign may unlock with them, over TLS only; none turns it off",
     "records_ack": "who says that records have arrived: a recorder, or the broker",
     "records_clear": "take down a lock's unread flag once its records are read",
     "presence_s": "so long after its last advertisement a lock is near",

@@ -25,6 +25,8 @@ _SHOWN = ("lock", "assumed", "door", "battery", "rssi", "last", "ts")  # of a st
 _EVENTS = {
     "retained_command": "ALARM: a command was left at the broker",
     "unknown": "ALARM: somebody may pass for this lock",
+    "wrong_pin": "ALARM: a wrong PIN was sent through the broker",
+    "pin_shut": "ALARM: wrong PINs were sent through the broker; no PIN unlocks for a while",
     "still_open": "ALARM: open for longer than its auto-lock allows",
 }
 _REACH = {True: ("online", "green"), False: ("offline", "red"), None: ("unknown", "yellow")}

@@ -165,6 +165,27 @@ def test_an_issuer_that_the_gateway_refuses_leaves_no_file(book, gateway, tmp_pa
         assert gatehouse("issuer", "add", name, *gateway.at).exit_code != 0
 
 
+def test_the_owner_sets_and_clears_the_pin_of_hubs(book, gateway):  # noqa: F811
+    book.change_gateway(GATEWAY, lambda known: pinned(GATEWAY, name="Hall"))
+    for wrong in ("", "123", "123456789", "12a4", "\u0664" * 4, " 1234"):
+        done = gatehouse("remote-pin", "set", *gateway.at, input=wrong + "\n")
+        assert done.exit_code != 0 and (not wrong or wrong not in done.output)
+    assert not gateway.asked
+    done = gatehouse("remote-pin", "set", *gateway.at, input="402913\n")
+    assert done.exit_code == 0, done.output
+    assert gateway.opened[-1] == {"pin": "402913"} and "402913" not in done.output
+    assert "402913" not in json.dumps(gateway.asked), "sealed, and nowhere else"
+    for flags, is_on in ((["remote_pin"], True), ([], False), (None, False)):
+        gateway.answers["info"] = {"ok": True, "data": {"flags": flags}}
+        shown = gatehouse("remote-pin", "show", "--json", *gateway.at)
+        assert json.loads(shown.output)["remote_pin"] is is_on
+    assert gatehouse("remote-pin", "clear", *gateway.at).exit_code == 0
+    assert gateway.asked[-1]["op"] == "pin_clear" and "args" not in gateway.asked[-1]
+    gateway.answers["pin_set"] = {"ok": False, "code": "refused", "msg": "remote_pin needs mqtt_ca"}
+    done = gatehouse("remote-pin", "set", *gateway.at, input="402913\n")
+    assert done.exit_code != 0 and "mqtt_ca" in done.output
+
+
 def test_gateways_are_shown_and_dropped(book):  # noqa: F811
     assert "gatehouse provision" in gatehouse("gateway", "keys").output
     book.change_gateway(GATEWAY, lambda known: pinned(GATEWAY, name="Hall"))

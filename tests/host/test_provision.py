@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 
+import aiomqtt
 import pytest
 
 from firmware.gateway import settings as gateway_settings
@@ -17,6 +18,7 @@ from host_tools.boards import board_files, provisioning, serial_console
 from host_tools.boards.serial_console import SerialConsole
 from host_tools.cli import boards
 from host_tools.errors import HostError
+from host_tools.gateway import brokers, tls
 from host_tools.sim.site.broker import reserve_port
 from host_tools.sim.site.site import Site, SiteSpec
 from tests.host import pki
@@ -206,6 +208,51 @@ def test_certificates_reach_the_board_and_their_faults_have_codes(rig, tls_broke
     assert "is at its broker, over TLS" in result.stdout
 
 
+def test_the_pin_of_hubs_works_over_tls_and_nowhere_else(rig, tls_broker, monkeypatch):
+    settings = json.loads((tls_broker.identity / "settings.json").read_text()) | _WIFI
+    settings |= {"mqtt_user": None, "mqtt_password": None}
+    config = tls_broker.folder / "identities/owner/config.toml"
+    monkeypatch.setenv("GATEHOUSE_CONFIG", str(config))
+    result = rig.provision(board_files.located(settings, tls_broker.identity))
+    assert result.exit_code == 0, result.output
+
+    def is_on():
+        return json.loads(gatehouse("remote-pin", "show", "--json").stdout)["remote_pin"]
+
+    async def answers(*payloads):
+        """Of a lock whose keys the gateway has not: the PIN is what comes first."""
+        lock = "gatehouse/%s/lock/0a0b0c0d0e0f/" % rig.site.gateways[0].id
+        own = brokers.choose()
+        context = tls.context(own.tls)
+        async with aiomqtt.Client(own.host, own.port, identifier="gatehouse-hub", tls_context=context) as hub:
+            await hub.subscribe(lock + "rsp", qos=1)
+            for payload in payloads:
+                await hub.publish(lock + "set", payload, qos=1)
+            found = []
+            async for message in hub.messages:
+                told = json.loads(message.payload)
+                found.append((told["code"], told["data"].get("reason")))
+                if len(found) == len(payloads):
+                    return found
+
+    right, wrong = '{"do":"UNLOCK","code":"402913"}', '{"do":"UNLOCK","code":"402914"}'
+    try:
+        assert not is_on() and asyncio.run(answers(right)) == [("forbidden", None)]
+        assert gatehouse("remote-pin", "set", input="402913\n").exit_code == 0
+        assert is_on()
+        told = asyncio.run(answers(right, wrong, "UNLOCK", right, *[wrong] * 5, right))
+        assert told[:4] == [("unknown_lock", None), ("forbidden", "wrong_pin"), ("forbidden", "no_pin"), told[0]]
+        assert told[4:] == [("forbidden", "wrong_pin")] * 5 + [("rate_limited", "pin_shut")]
+        plain = rig.good(**{key: None for key in ("mqtt_user", "mqtt_password")})
+        assert "remote_pin needs mqtt_ca" in _fails(rig, "config", plain)
+    finally:
+        monkeypatch.setenv("GATEHOUSE_CONFIG", str(config))
+        assert gatehouse("remote-pin", "clear").exit_code == 0
+    assert not is_on() and asyncio.run(answers(right)) == [("forbidden", None)]
+    log = b"".join(board.log_path.read_bytes() for board in rig.site.boards)
+    assert b"402913" not in log and b"pin_shut" in log
+
+
 def test_it_ends_when_the_gateway_answers_over_mqtt(rig):
     result = rig.provision(rig.good())
     assert result.exit_code == 0, result.output
@@ -292,6 +339,7 @@ EXTREMES = [
 @pytest.mark.parametrize("extremes", EXTREMES, ids=["least", "most"])
 def test_what_is_accepted_works(rig, extremes):
     fixed = {"wifi_ssid", "wifi_password", "mqtt_host", "mqtt_port", "mqtt_user", "mqtt_password", *NO_TLS}
+    fixed.add("remote_pin")  # for TLS only: test_the_pin_of_hubs_...
     given = {key: value for key, value in rig.good().items() if value is not None}
     keys = set(gateway_settings.TABLE.check(given).as_dict())
     assert set(extremes) | fixed | {"insecure_broker"} == keys, "a setting is not in this test"

@@ -97,6 +97,7 @@ TAKEN = {
     "records_ack": ("puback", "consumer"),
     "insecure_broker": (True,),
     "unsigned_unlock": (True, False),
+    "remote_pin": ("", "0000", "123456", "98765432"),
     "records_clear": (True, False),
 }
 REFUSED = {
@@ -123,6 +124,8 @@ REFUSED = {
     "records_ack": ("", "Puback", "both", 1, None, True, ["puback"]),
     "insecure_broker": (False, 0, 1, "true", None, []),
     "unsigned_unlock": (0, 1, "true", None, []),
+    "remote_pin": ("123", "123456789", "12a4", " 1234", "-123", "12.4", "\u0664" * 4, "\uff11" * 4, "1234\n")
+    + (1234, None, True, ["1234"], b"1234"),
     "records_clear": (0, 1, "true", None, []),
 }
 REFUSED["mqtt_cert"] = REFUSED["mqtt_key"] = REFUSED["mqtt_ca"]
@@ -151,6 +154,8 @@ class SettingsTableTest(unittest.TestCase):
         for key in TAKEN:
             for value in TAKEN[key]:
                 extra = {"mqtt_user": "u"} if key == "mqtt_password" else {}
+                if key == "remote_pin":
+                    extra = {"mqtt_ca": CERTIFICATE}
                 if key in ("mqtt_cert", "mqtt_key") and value:
                     extra = {"mqtt_ca": CERTIFICATE, "mqtt_cert": CERTIFICATE, "mqtt_key": CERTIFICATE}
                 given = dict(GOOD, **extra)

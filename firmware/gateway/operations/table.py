@@ -98,6 +98,8 @@ forget - A
 issuers - AO
 issuer_add - SAO
 issuer_remove - AO
+pin_set - SAO
+pin_clear - AO
 reset - AO
 """
 
