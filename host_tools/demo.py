@@ -2,12 +2,15 @@
 
 Real in it: both firmware images on MicroPython, the radio protocol, broker and MQTT. The witnesses: the mechanics
 around each lock's board (they know pins, not firmware), what the lock shows on its panel, what arrives on MQTT.
+The broker is mosquitto where that is installed, with TLS, certificates and access rules as `gatehouse broker init`
+makes them; else the embedded one, with TLS and logins; without TLS only where this computer's MicroPython has none.
 """
 
 import argparse
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -16,10 +19,11 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from firmware.lib import opcodes
+from firmware.lib import mqtt_packet, opcodes
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import session_client
 from host_tools.errors import HostError
+from host_tools.gateway import brokers, tls
 from host_tools.gateway import client as gateway_client
 from host_tools.gateway.records_batch import read_batch
 from host_tools.near import pairing, sightings
@@ -31,15 +35,26 @@ from host_tools.sim.ble import bleak_air
 from host_tools.sim.board.board import Board
 from host_tools.sim.board.interpreter import SimError
 from host_tools.sim.site import owner
+from host_tools.sim.site.broker import find_mosquitto
+from host_tools.sim.site.house import HUB, has_tls
 from host_tools.sim.site.site import Site, SiteSpec
 
 JAM = "GATEHOUSE_DEMO_JAM"
 _NAMES = ("Front door", "Back door")
 _AUTO_LOCK_S = 2
 _WRONG_BY_S = 600
+_REFUSAL_S = 30
+_CONNACK = b"\x20"
 _OPENINGS = 3  # while the broker is away
 _SPEC = SiteSpec(gateways=1, locks=2, profile="home")
 _RECORD_PASSCODE, _RECORD_WRONG = 4, 7
+
+
+def spec_of(kind: str = "") -> SiteSpec:
+    """The site of the demo, with this broker, or with the best that there is."""
+    is_secure = has_tls()
+    best = "mosquitto" if is_secure and find_mosquitto() else "iotcore"
+    return replace(_SPEC, broker=kind or best, secure=is_secure)
 
 
 class NotTrue(Exception):
@@ -159,6 +174,7 @@ class Demo:
                 self.story.saw("retained status online, its X25519 key is the one of its console")
             for entry in self.entries:
                 await self._hand_over(gateways, entry)
+            await self._strangers()
             await self._auto_lock(gateways)
             await self._unlock(gateways)
             await self._passcode(gateways)
@@ -215,20 +231,31 @@ class Demo:
             self.story.saw("signed; bolt moved exactly once, locked to unlocked; result in %s ms" % result.get("ms"))
         await self._locks_again(lock, entry)
         with self.story.step("MQTT UNLOCK without a signature is refused"):
-            await self._stranger(entry)
+            await self._unsigned(entry)
             require(len(lock.movements) == before + 2, "the bolt moved")
             self.story.saw("code forbidden; the bolt did not move")
 
-    async def _stranger(self, entry: Entry) -> None:
-        """Somebody at the broker who has no key."""
-        address = "%s:%d" % (self.site.mqtt_host, self.site.mqtt_port)
-        async with gateway_client.connect(address) as stranger:
+    async def _unsigned(self, entry: Entry) -> None:
+        """Somebody whom the broker knows, and the gateway does not: a hub without a key."""
+        async with gateway_client.connect(self.site.at_broker(HUB)) as hub:
             try:
-                await stranger.command(await stranger.choose(self.gateway), entry.id, "unlock")
+                await hub.command(await hub.choose(self.gateway), entry.id, "unlock")
             except HostError as error:
                 require(error.code == "forbidden", "the answer was %s" % error.line())
                 return
         raise NotTrue("the gateway did it")
+
+    async def _strangers(self) -> None:
+        """Who has no identity at the broker, and who comes without TLS."""
+        house = self.site.broker.house
+        if house is None:
+            return
+        with self.story.step("Who has no identity at the broker is not let in"):
+            plain = brokers.Broker(self.site.mqtt_host, self.site.mqtt_port, None)
+            for what, broker in (("without an identity", house.stranger()), ("without TLS", plain)):
+                answer = await asyncio.to_thread(_greeting, broker)
+                require(answer[:1] != _CONNACK, "the broker answers %s" % what)
+            self.story.saw("a CONNECT without an identity, and one without TLS: no word of MQTT came back")
 
     def _moved_once(self, lock: Board, before: int) -> None:
         moves = [(each.before, each.after) for each in lock.movements[before:]]
@@ -347,6 +374,21 @@ class Demo:
             await self._all_arrived("All records arrive, exactly once each", kinds)
 
 
+def _greeting(broker: brokers.Broker) -> bytes:
+    """All that a broker says to a CONNECT until it closes."""
+    plain = socket.create_connection((broker.host, broker.port), _REFUSAL_S)
+    with plain:
+        try:
+            trusted = tls.context(broker.tls) if broker.tls else None
+            stream = trusted.wrap_socket(plain, server_hostname=broker.host) if trusted else plain
+            stream.sendall(mqtt_packet.encode_connect("gatehouse-nobody", 60))
+            return b"".join(iter(lambda: stream.recv(64), b""))
+        except TimeoutError:
+            raise NotTrue("the broker keeps a stranger waiting")
+        except OSError:
+            return b""
+
+
 def closing(story: Story, total_s: float) -> Table:
     """What happened, in one table."""
     table = Table("", "what happened", "seen by", "took", title="A door opens")
@@ -361,10 +403,13 @@ def hints(site: Site, book: KeyBook, code: str) -> str:
     """What to try while the site stays up."""
     panel = site.describe()["locks"][0]["panel"]
     tool = Path(sys.executable).with_name("gatehouse")
+    house = site.broker.house
+    where = "_MQTT=%s:%d" % (site.mqtt_host, site.mqtt_port)
     lines = (
         "The site stays up; Ctrl-C ends it. In another terminal:",
         "",
-        "  export GATEHOUSE_MQTT=%s:%d" % (site.mqtt_host, site.mqtt_port),
+        "  export GATEHOUSE%s" % ("_CONFIG=%s" % house.config() if house else where),
+        *(("  unset GATEHOUSE_MQTT",) if house and os.environ.get("GATEHOUSE_MQTT") else ()),
         "  export GATEHOUSE_AIR=%s" % site.air,
         "  export GATEHOUSE_KEYS=%s" % book.path,
         "  export GATEHOUSE_RECORDS=%s" % book.path.with_name("records.db"),
@@ -377,7 +422,7 @@ def hints(site: Site, book: KeyBook, code: str) -> str:
     return "\n".join(lines)
 
 
-async def run(console: Screen, once: bool, jam: bool) -> int:
+async def run(console: Screen, once: bool, jam: bool, kind: str = "") -> int:
     """Tell the story; the exit status."""
     story = Story(console)
     began_s = time.monotonic()
@@ -385,9 +430,10 @@ async def run(console: Screen, once: bool, jam: bool) -> int:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 with story.step("A site starts: broker, virtual radio, one gateway, two locks"):
-                    site = await stack.enter_async_context(Site(replace(_SPEC, folder=Path(folder))))
+                    site = await stack.enter_async_context(Site(replace(spec_of(kind), folder=Path(folder))))
                     await _listen(site)
                     story.saw("seed %s; MicroPython runs on all three boards" % site.seed)
+                    story.saw(site.broker.words)
                     (gateway,) = site.pins()
                     story.saw("gateway %s is its owner's: keys exchanged over its console" % gateway.id)
                 book = KeyBook(site.key_book)
@@ -421,10 +467,11 @@ def main() -> None:
         "--once", action="store_true", help="end after the story, with status 0 only if it all happened"
     )
     parser.add_argument("--jam", action="store_true", help="make the first lock's bolt jam, to see the demo fail")
+    parser.add_argument("--broker", choices=("mosquitto", "iotcore"), default="", help="default: the best there is")
     options = parser.parse_args()
     jam = options.jam or os.environ.get(JAM, "") not in ("", "0")
     try:
-        status = asyncio.run(run(out, options.once, jam))
+        status = asyncio.run(run(out, options.once, jam, options.broker))
     except KeyboardInterrupt:
         status = 130 if options.once else 0
     sys.exit(status)

@@ -56,6 +56,7 @@ class Plan:
     port: int = TLS_PORT
     base: str = "gatehouse"
     installed: str = ""  # where the folder `broker` will lie on the broker's computer; "": where it lies here
+    listen: str = ""  # the address at which the broker listens; "": all that its computer has
     identities: list[Identity] = field(default_factory=list)
     revoked: list[int] = field(default_factory=list)
 
@@ -79,6 +80,8 @@ class Authority:
         for host in plan.hosts:
             general_name(host)
         check_base(plan.base)
+        if plan.listen:
+            general_name(plan.listen)
         names = [checked(name, role) for name, role in wanted or []]
         if len(set(names)) < len(names):
             raise HostError("bad_request", "two identities have one name", "each client has a name of its own")

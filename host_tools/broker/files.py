@@ -28,11 +28,11 @@ clientid_prefixes {prefix}
 max_packet_size 131072
 
 # Gateways
-listener {gateways}
+listener {gateways}{listen}
 {common}use_username_as_clientid true
 
 # Controllers and recorders
-listener {others}
+listener {others}{listen}
 {common}"""
 _COMMON = """\
 cafile {folder}/ca.pem
@@ -59,7 +59,14 @@ def configuration(plan: Plan, folder: Path) -> str:
     """The text of mosquitto's configuration."""
     installed = plan.installed or str((folder / "broker").resolve())
     common = _COMMON.format(folder=installed)
-    return _CONF.format(folder=installed, prefix=CLIENT_PREFIX, gateways=plan.port, others=plan.port + 1, common=common)
+    return _CONF.format(
+        folder=installed,
+        prefix=CLIENT_PREFIX,
+        gateways=plan.port,
+        others=plan.port + 1,
+        listen=" " + plan.listen if plan.listen else "",
+        common=common,
+    )
 
 
 def _piece(identity: Identity, plan: Plan) -> tuple[str, str]:

@@ -42,13 +42,14 @@ def init(
     installed: Annotated[
         str, typer.Option("--installed", help="Where the folder DIR/broker will lie on the broker's computer")
     ] = "",
+    listen: Annotated[str, typer.Option("--listen", help="Address at which the broker listens; default all")] = "",
 ) -> dict:
     """Make a private authority, the broker's certificate, one identity per client, and mosquitto's configuration."""
     with reporting():
         wanted = [(each, "gateway") for each in _gateways(gateway or [])]
         wanted += [(each, "controller") for each in (["owner"] if controller is None else controller)]
         wanted += [(each, "recorder") for each in (["recorder"] if recorder is None else recorder)]
-        authority = Authority.create(folder, Plan(list(name), port, base, installed), wanted)
+        authority = Authority.create(folder, Plan(list(name), port, base, installed, listen), wanted)
         files.write_all(authority)
     out.print("%s: authority, broker's certificate, and %d identities" % (folder, len(wanted)))
     out.print("next: copy %s/broker to the broker's computer, readable by mosquitto only, and" % folder)

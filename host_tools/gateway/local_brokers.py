@@ -26,9 +26,11 @@ def unmark(port: int) -> None:
 
 
 def mark_keys(port: int, book: Path) -> None:
-    """This key book commands the gateways at the site's broker."""
+    """This key book commands the gateways at the site's broker, which may have TLS."""
+    folder = _folder()
+    folder.mkdir(mode=0o700, exist_ok=True)
     if _is_ours(_folder()):
-        _keys_mark(port).write_text(str(book))
+        _keys_mark(port).write_text("%d\n%s" % (os.getpid(), book))
 
 
 def unmark_keys(port: int) -> None:
@@ -39,12 +41,8 @@ def unmark_keys(port: int) -> None:
 
 def keys(host: str, port: int) -> Path | None:
     """The key book of the running site whose broker is there."""
-    if not is_simulated(host, port):
-        return None
-    try:
-        return Path(_keys_mark(port).read_text())
-    except (OSError, ValueError):
-        return None
+    marked = _lives(host, _keys_mark(port))
+    return Path(marked) if marked else None
 
 
 def _keys_mark(port: int) -> Path:
@@ -53,14 +51,20 @@ def _keys_mark(port: int) -> Path:
 
 def is_simulated(host: str, port: int) -> bool:
     """Whether a running site of this user's has its broker there."""
+    return _lives(host, _folder() / str(port)) is not None
+
+
+def _lives(host: str, mark: Path) -> str | None:
+    """What a mark says after the number of its process; None where that is no more, or `host` is elsewhere."""
     if not is_loopback(host) or not _is_ours(_folder()):
-        return False
+        return None
     try:
-        pid = int((_folder() / str(port)).read_text())
+        number, _, said = mark.read_text().partition("\n")
+        pid = int(number)
         os.kill(pid, 0)
     except (OSError, ValueError):
-        return False
-    return pid > 0
+        return None
+    return said if pid > 0 else None
 
 
 def is_loopback(host: str) -> bool:

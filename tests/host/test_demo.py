@@ -29,6 +29,19 @@ def test_waiting_ends_with_what_was_seen_instead():
         asyncio.run(demo.until(lambda: False, 0.05, "still shut"))
 
 
+@pytest.mark.parametrize("has_tls", [True, False])
+@pytest.mark.parametrize("mosquitto", ["/usr/sbin/mosquitto", None])
+@pytest.mark.parametrize("asked", ["", "iotcore", "mosquitto"])
+def test_the_broker_is_the_best_that_there_is_and_never_lets_unsigned_commands_open(
+    has_tls, mosquitto, asked, monkeypatch
+):
+    monkeypatch.setattr(demo, "has_tls", lambda: has_tls)
+    monkeypatch.setattr(demo, "find_mosquitto", lambda: mosquitto)
+    spec = demo.spec_of(asked)
+    assert spec.secure == has_tls and not spec.is_unsigned
+    assert spec.broker == (asked or ("mosquitto" if mosquitto and has_tls else "iotcore"))
+
+
 class Gateways:
     """Hands out batches and takes acknowledgements."""
 

@@ -102,7 +102,7 @@ HOST_ALLOWED = {
     "sim.ble": {"sim.air"},
     "sim.board": {"boards"},
     "sim.inject": {"sim.ble"},
-    "sim.site": {"owner", "near", "gateway", "sim.air", "sim.ble", "sim.board"},
+    "sim.site": {"owner", "near", "gateway", "boards", "broker", "sim.air", "sim.ble", "sim.board"},
 }
 BOARD_SIDE = {"shims", "standin"}  # MicroPython modules, which simulated boards import
 HOST_FIRMWARE = {"lib", "version", "ble.link", "system.inbox", "gateway.settings"}

@@ -43,6 +43,7 @@ class BoardSpec:
     role: str
     base_mac: str
     settings: dict = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)  # on its flash from the first start, by their path
     heapsize: str | None = None
     mpy: bool = True
     clock_backup: bool = False  # the clock runs on without power
@@ -131,7 +132,9 @@ class Board:
         if self._keeper and not self._keeper.done():
             return
         if not self.image.exists():
-            files = {"/data/settings.json": flash_image.as_json(self.spec.settings)} if self.spec.settings else None
+            files = dict(self.spec.files)
+            if self.spec.settings:
+                files["/data/settings.json"] = flash_image.as_json(self.spec.settings)
             arguments = (self.image, self.role, files, self.spec.mpy, self.spec.flash_size)
             await asyncio.to_thread(flash_image.create, *arguments)
         self._cause, self._wake_reason = PWRON, 0

@@ -1,6 +1,8 @@
 # MicroPython's `socket` for simulated boards: the host's sockets, but a UDP port that is open on every address belongs
 # to the board's own alone. So answers come from the address that was asked, as from a board, which has no other.
+# Who asks a name server (port 53) gets the site's, which has another port: that one belongs to this computer.
 import io
+import os
 import sys
 
 import usocket
@@ -9,6 +11,7 @@ from usocket import AF_INET, SOCK_DGRAM, SOCK_STREAM
 
 _GET_FILENO = 10
 _ANY = bytes(4)
+_NAMES = 53
 
 
 def _own():
@@ -23,10 +26,18 @@ class _Udp(io.IOBase):
     def __init__(self, af, proto):
         self._it = usocket.socket(af, SOCK_DGRAM, proto)
         self._joins = False
-        for name in ("close", "connect", "fileno", "makefile", "read", "readinto", "readline", "recv", "recvfrom"):
+        for name in ("close", "fileno", "makefile", "read", "readinto", "readline", "recv", "recvfrom"):
             setattr(self, name, getattr(self._it, name))
         for name in ("send", "sendto", "setblocking", "settimeout", "write"):
             setattr(self, name, getattr(self._it, name))
+
+    def connect(self, address):
+        kind, _, port = usocket.sockaddr(address)[:3]
+        names = os.getenv("SIM_NAMES")
+        if names and port == _NAMES and kind == AF_INET:
+            host, port = names.split(":")
+            address = usocket.getaddrinfo(host, int(port))[0][-1]
+        self._it.connect(address)
 
     def setsockopt(self, level, option, value):
         self._joins = self._joins or option == usocket.IP_ADD_MEMBERSHIP and level == 0

@@ -14,6 +14,7 @@ from iotcore import Broker as Embedded
 from host_tools.gateway import local_brokers
 from host_tools.sim.board.interpreter import SimError
 from host_tools.sim.board.pty_end import die_with_parent
+from host_tools.sim.site.house import House
 
 HOST = "127.0.0.1"
 _MAX_PAYLOAD = 1024 * 1024
@@ -40,26 +41,59 @@ def reserve_port() -> socket.socket:
         return reserved
 
 
+def reserve_ports(count: int) -> list[socket.socket]:
+    """The same for ports that follow one another."""
+    while True:
+        reserved = [reserve_port()]
+        try:
+            for further in range(1, count):
+                reserved.append(socket.socket())
+                reserved[-1].bind((HOST, reserved[0].getsockname()[1] + further))
+        except OSError:
+            for each in reserved:
+                each.close()
+            continue
+        for each in reserved:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return reserved
+
+
 class Broker:
     """`stop` and `start` keep the port, so clients meet the same broker again; what it retained is forgotten, unless
     it is a mosquitto that `keeps` it on its disk. `close` gives all back.
+
+    A secure one is that of a house, which `furnish` makes: TLS, and a port of its own for whoever is no gateway.
     """
 
-    def __init__(self, kind: str = "iotcore", keeps: bool = False) -> None:
+    def __init__(self, kind: str = "iotcore", keeps: bool = False, is_secure: bool = False) -> None:
         if kind not in ("iotcore", "mosquitto"):
             raise SimError("no broker %r; choose iotcore or mosquitto" % kind)
-        if kind == "mosquitto" and not _mosquitto():
+        if kind == "mosquitto" and not find_mosquitto():
             raise SimError("mosquitto is not installed; use the embedded broker, or install Debian's package")
         if keeps and kind != "mosquitto":
             raise SimError("only mosquitto keeps what it retained on a disk")
         self.kind = kind
         self.keeps = keeps
         self.host = HOST
-        self._reserved = reserve_port()
-        self.port = self._reserved.getsockname()[1]
+        self.is_secure = is_secure
+        self.house: House | None = None
+        self._reserved = reserve_ports(2 if is_secure else 1)
+        self.port = self._reserved[0].getsockname()[1]
+        self.tools_port = self._reserved[-1].getsockname()[1]
         self._embedded: Embedded | None = None
         self._process: subprocess.Popen | None = None
         self._folder: tempfile.TemporaryDirectory | None = None
+
+    def furnish(self, folder: Path, gateways: list[str]) -> House:
+        """Make what a secure broker needs in the new `folder`; `gateways`: ids."""
+        self.house = House(folder, self.kind, HOST, self.port, gateways)
+        return self.house
+
+    @property
+    def words(self) -> str:
+        """What it is, and what it asks of its clients."""
+        name = "mosquitto" if self.kind == "mosquitto" else "embedded broker"
+        return "%s: %s" % (name, self.house.words if self.house else "over loopback, without TLS")
 
     @property
     def is_running(self) -> bool:
@@ -69,8 +103,11 @@ class Broker:
     async def start(self) -> None:
         """Return once it accepts connections."""
         if not self.is_running:
+            if self.is_secure and not self.house:
+                raise SimError("a secure broker is furnished first")
             await asyncio.to_thread(self._start)
-            local_brokers.mark(self.port)
+            if not self.is_secure:
+                local_brokers.mark(self.port)
 
     async def stop(self) -> None:
         """End it as a power cut would; connections break."""
@@ -82,18 +119,28 @@ class Broker:
         if self._folder:
             self._folder.cleanup()
         local_brokers.unmark(self.port)
-        self._reserved.close()
+        for each in self._reserved:
+            each.close()
 
     def _start(self) -> None:
         if self.kind == "mosquitto":
             self._start_mosquitto()
             return
-        embedded = Embedded(port=self.port, listen=HOST, max_payload_size=_MAX_PAYLOAD)
+        if self.house:
+            self._folder = self._folder or tempfile.TemporaryDirectory()
+            config = Path(self._folder.name) / "rumqttd.toml"
+            config.write_text(self.house.embedded(_MAX_PAYLOAD))
+            config.chmod(0o600)
+            embedded = Embedded(config_path=str(config))
+        else:
+            embedded = Embedded(port=self.port, listen=HOST, max_payload_size=_MAX_PAYLOAD)
         deadline = time.monotonic() + _READY_S
         while True:
             try:
-                embedded.start()
+                embedded.start(_READY_S)
                 break
+            except RuntimeError as err:
+                raise SimError("the embedded broker does not start: %s" % err) from err
             except OSError as err:  # the port of a broker that has just ended can be taken for a moment
                 if time.monotonic() > deadline:
                     raise SimError("the broker cannot listen on port %d: %s" % (self.port, err)) from err
@@ -103,10 +150,11 @@ class Broker:
     def _start_mosquitto(self) -> None:
         self._folder = self._folder or tempfile.TemporaryDirectory()
         config = Path(self._folder.name) / "mosquitto.conf"
-        text = "listener %d %s\nallow_anonymous true\n" % (self.port, HOST)
+        anonymous = "listener %d %s\nallow_anonymous true\n" % (self.port, HOST)
+        text = self.house.mosquitto() if self.house else anonymous
         config.write_text(text + (_KEEPING % self._folder.name if self.keeps else "persistence false\n"))
         self._process = subprocess.Popen(
-            [_mosquitto() or "", "-c", str(config)],
+            [find_mosquitto() or "", "-c", str(config)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             preexec_fn=die_with_parent,
@@ -114,7 +162,8 @@ class Broker:
         deadline = time.monotonic() + _READY_S
         while time.monotonic() < deadline:
             try:
-                socket.create_connection((HOST, self.port), 0.2).close()
+                for port in {self.port, self.tools_port}:
+                    socket.create_connection((HOST, port), 0.2).close()
                 return
             except OSError:
                 time.sleep(0.05)
@@ -131,5 +180,6 @@ class Broker:
             process.wait()
 
 
-def _mosquitto() -> str | None:
+def find_mosquitto() -> str | None:
+    """Its path, where it is installed."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")

@@ -34,7 +34,7 @@ async def pair(site: Site, lock: Board, book: KeyBook, allow_remote: bool = True
 
 def connect(site: Site) -> contextlib.AbstractAsyncContextManager[gateway_client.Gateways]:
     """The site's owner at its broker: he signs, at the site's time."""
-    return gateway_client.connect("%s:%d" % (site.mqtt_host, site.mqtt_port), pins=site.pins, now_s=site.now)
+    return gateway_client.connect(site.at_broker(), pins=site.pins, now_s=site.now)
 
 
 async def hand_over(site: Site, gateway: Board, entry: Entry) -> None:

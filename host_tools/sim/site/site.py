@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from host_tools.errors import HostError
-from host_tools.gateway import local_brokers
+from host_tools.gateway import brokers, local_brokers
 from host_tools.owner import places
 from host_tools.owner.gateways import Gateway
 from host_tools.owner.keybook import KeyBook
@@ -27,10 +27,11 @@ from host_tools.sim.board.access_point import AccessPoint
 from host_tools.sim.board.board import Board, BoardSpec
 from host_tools.sim.board.interpreter import SimError
 from host_tools.sim.board.ports import BoardLines, JsonPort
-from host_tools.sim.site import actions
+from host_tools.sim.site import actions, house
 from host_tools.sim.site.broker import HOST, Broker
+from host_tools.sim.site.names import NameServer
 from host_tools.sim.site.ntp import NtpServer
-from host_tools.sim.site.site_plan import PASSWORD, SSID, SiteSpec
+from host_tools.sim.site.site_plan import PASSWORD, SSID, SiteSpec, gateway_id
 from host_tools.sim.site.timeline import Timeline
 from host_tools.sim.site.uplink import Uplink
 
@@ -56,8 +57,9 @@ class Site:
         self.panels: list[JsonPort] = []
         self.wifi = AccessPoint(SSID, PASSWORD, self.seed)
         self.wifi.on_switch = self._wifi_switched
-        self.broker = Broker(self.spec.broker, self.spec.broker_keeps)
+        self.broker = Broker(self.spec.broker, self.spec.broker_keeps, self.spec.secure)
         self.ntp = NtpServer(self.now)
+        self.names = NameServer({house.NAME: HOST})
         self.radio = Radio(self.seed, self.spec.profile)
         self.control = JsonPort(lambda request: actions.answer(self, request))
         self.squatters: dict[str, Squatter] = {}  # by the Bluetooth address of their lock
@@ -76,8 +78,13 @@ class Site:
 
     @property
     def mqtt_port(self) -> int:
-        """Where the broker listens."""
-        return self.broker.port
+        """Where the broker listens to whoever is no gateway."""
+        return self.broker.tools_port
+
+    def at_broker(self, name: str = house.OWNER) -> str | brokers.Broker:
+        """The broker as `client.connect` takes it; `name`: as whom, where the broker is secure."""
+        secure = self.broker.house
+        return secure.broker(name) if secure else "%s:%d" % (self.mqtt_host, self.mqtt_port)
 
     @property
     def boards(self) -> list[Board]:
@@ -135,7 +142,11 @@ class Site:
             for lock, port in zip(self.locks, self.panels, strict=True)
         ]
         return {
-            "mqtt": {"host": self.mqtt_host, "port": self.mqtt_port},
+            "mqtt": {
+                "host": self.mqtt_host,
+                "port": self.mqtt_port,
+                **({"config": str(self.broker.house.config())} if self.broker.house else {}),
+            },
             "air": {"hci": self.air},
             "gateways": gateways,
             "locks": locks,
@@ -229,7 +240,7 @@ class Site:
         return task
 
     def _wifi_switched(self, is_up: bool) -> None:
-        self.ntp.is_reachable = is_up
+        self.ntp.is_reachable = self.names.is_reachable = is_up
         for uplink in self.uplinks:
             uplink.switch(is_up)
 
@@ -259,12 +270,17 @@ class Site:
             self.folder = Path(tempfile.mkdtemp(prefix="gatehouse-"))
             self._is_temporary = True
         places.mark_simulated(self.folder)
-        await asyncio.gather(self.broker.start(), self.ntp.start(HOST), self.radio.start(HOST), self._lines.start(HOST))
+        secure = None
+        if self.broker.is_secure:
+            ids = [gateway_id(index) for index in range(self.spec.gateways)]
+            secure = await asyncio.to_thread(self.broker.furnish, self.folder / "broker", ids)
+        await asyncio.gather(self.broker.start(), self.radio.start(HOST), self._lines.start(HOST))
+        await asyncio.gather(self.ntp.start(HOST), self.names.start(HOST))
         for index in range(self.spec.gateways):
             uplink = Uplink(HOST, self.broker.port, self.seed + index)
             await uplink.start()
             self.uplinks.append(uplink)
-            gateway = self._make(self.spec.gateway(index, uplink.port, self.ntp.port), index)
+            gateway = self._make(self.spec.gateway(index, uplink.port, self.ntp.port, secure), index)
             self.gateways.append(gateway)
             at = self.spec.gateway_plan(index).at
             if at:
@@ -330,6 +346,7 @@ class Site:
             await uplink.stop()
         await self.radio.stop()
         self.ntp.stop()
+        self.names.stop()
         await self.broker.close()
         if self._is_temporary and not self.spec.keep_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -339,5 +356,6 @@ class Site:
 
     def _make(self, spec: BoardSpec, index: int) -> Board:
         board = Board(spec, index, self.folder, lambda: self.leap_s, self.wifi)
-        board.env = {"SIM_BOARD": "%s:%d" % (HOST, self._lines.port), "SIM_RADIO": "%s:%d" % (HOST, self.radio.port)}
+        ports = {"SIM_BOARD": self._lines.port, "SIM_RADIO": self.radio.port, "SIM_NAMES": self.names.port}
+        board.env = {key: "%s:%d" % (HOST, port) for key, port in ports.items()}
         return board

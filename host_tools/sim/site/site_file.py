@@ -33,6 +33,7 @@ _SITE: dict[str, actions.Check] = {
     "variants": actions.some_of(*real.VARIANTS),
     "seed": actions.count,
     "broker": actions.either("iotcore", "mosquitto"),
+    "secure": actions.flag,
     "paired": actions.flag,
     "provisioned": actions.flag,
     "clock_backup": actions.flag,

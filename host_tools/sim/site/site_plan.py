@@ -7,10 +7,12 @@ from host_tools.sim.air import real
 from host_tools.sim.board.board import BoardSpec
 from host_tools.sim.board.mechanics import TRAVEL_S
 from host_tools.sim.site.broker import HOST
+from host_tools.sim.site.house import House
 from host_tools.sim.site.timeline import Event
 
 SSID, PASSWORD = "sim", "simulated"
 OWN = "own"  # profile of a lock with the manners of ours, on an air where the others have not
+_PLAIN = {"mqtt_host": HOST, "insecure_broker": True}
 _LOCK_NAMES = ("Front door", "Back door", "Garage", "Cellar", "Shed", "Office")
 
 
@@ -48,6 +50,7 @@ class SiteSpec:
     lock_heapsize: str | None = None
     broker: str = "iotcore"  # or mosquitto
     broker_keeps: bool = False  # mosquitto: what is retained outlives its restart
+    secure: bool = False  # TLS, an identity for each client, and on mosquitto access rules
     mpy: bool = True
     folder: Path | None = None  # for logs and flash images; without it a temporary one
     keep_folder: bool = False
@@ -83,17 +86,18 @@ class SiteSpec:
         plan = self.lock_plan(index)
         return real.manners(plan.variants or ()) if plan.profile == real.PROFILE else None
 
-    def gateway(self, index: int, mqtt_port: int, ntp_port: int) -> BoardSpec:
-        """A gateway's board."""
+    def gateway(self, index: int, mqtt_port: int, ntp_port: int, house: House | None = None) -> BoardSpec:
+        """A gateway's board; `house`: what it has to know of a secure broker."""
+        base_mac = gateway_id(index)
+        at_broker, files = house.board(base_mac) if house and self.provisioned else (_PLAIN, {})
         plan = self.gateway_plan(index)
         settings: dict = {}
         if self.provisioned:
             settings = {
                 "wifi_ssid": SSID,
                 "wifi_password": PASSWORD,
-                "mqtt_host": HOST,
+                **at_broker,
                 "mqtt_port": mqtt_port,
-                "insecure_broker": True,
                 "ntp_host": HOST,
                 "ntp_port": ntp_port,
                 "name": plan.name,
@@ -103,8 +107,9 @@ class SiteSpec:
         return BoardSpec(
             name=plan.name or "",
             role="gateway",
-            base_mac="240ac4a0%04x" % (index * 4),
+            base_mac=base_mac,
             settings=settings,
+            files=files,
             heapsize=self.gateway_heapsize,
             mpy=self.mpy,
         )
@@ -130,6 +135,11 @@ class SiteSpec:
             clock_backup=self.clock_backup,
             bolt_travel_s=self.bolt_travel_s,
         )
+
+
+def gateway_id(index: int) -> str:
+    """The id of a site's gateway."""
+    return "240ac4a0%04x" % (index * 4)
 
 
 def _named(plans: list[Plan], index: int, usual: str) -> Plan:
