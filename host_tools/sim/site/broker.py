@@ -1,6 +1,7 @@
 """The site's MQTT broker: iotcore's, or mosquitto when asked for. On 127.0.0.1 only."""
 
 import asyncio
+import getpass
 import random
 import shutil
 import socket
@@ -20,8 +21,8 @@ HOST = "127.0.0.1"
 _MAX_PAYLOAD = 1024 * 1024
 _READY_S = 60
 _PORTS = 20000, 32000
-# Written at every change, so that what a power cut leaves is what was retained; mosquitto drops root's rights otherwise
-_KEEPING = "persistence true\npersistence_location %s/\nautosave_on_changes true\nautosave_interval 1\nuser root\n"
+# Written at every change, so that what a power cut leaves is what was retained
+_KEEPING = "persistence true\npersistence_location %s/\nautosave_on_changes true\nautosave_interval 1\n"
 
 
 def reserve_port() -> socket.socket:
@@ -151,7 +152,8 @@ class Broker:
         self._folder = self._folder or tempfile.TemporaryDirectory()
         config = Path(self._folder.name) / "mosquitto.conf"
         anonymous = "listener %d %s\nallow_anonymous true\n" % (self.port, HOST)
-        text = self.house.mosquitto() if self.house else anonymous
+        text = "user %s\n" % getpass.getuser()  # mosquitto drops root's rights otherwise, and with them its files
+        text += self.house.mosquitto() if self.house else anonymous
         config.write_text(text + (_KEEPING % self._folder.name if self.keeps else "persistence false\n"))
         self._process = subprocess.Popen(
             [find_mosquitto() or "", "-c", str(config)],

@@ -5,7 +5,6 @@ configuration, the embedded broker one of its own (it knows TLS and logins, neit
 rules), a gateway's board its settings and files, a tool its piece of configuration. Leaves running them to `broker`.
 """
 
-import getpass
 import hashlib
 import json
 import secrets
@@ -100,9 +99,8 @@ class House:
         return settings | named, {named[key]: content for key, content in made.items()}
 
     def mosquitto(self) -> str:
-        """The text of mosquitto's configuration, which reads its files as this user; whether it keeps messages is `broker`'s."""
-        shipped = (self.folder / "broker/gatehouse.conf").read_text()
-        return "user %s\n%s" % (getpass.getuser(), shipped)
+        """The text of mosquitto's configuration, as `gatehouse broker init` made it."""
+        return (self.folder / "broker/gatehouse.conf").read_text()
 
     def embedded(self, max_payload: int) -> str:
         """The text of the embedded broker's configuration."""
