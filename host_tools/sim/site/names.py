@@ -34,7 +34,7 @@ class NameServer(asyncio.DatagramProtocol):
             self._transport = None
 
     def datagram_received(self, data: bytes, addr) -> None:
-        """Answer a question of one name (RFC 1035, 4.1); anything else is dropped."""
+        """Answer a question of one name (RFC 1035); anything else is dropped."""
         end = data.find(b"\0", 12)
         if not self.is_reachable or self._transport is None or end < 0 or data[4:6] != b"\x00\x01":
             return
