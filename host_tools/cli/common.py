@@ -264,9 +264,12 @@ def where(lock: str) -> Callable[[], tzinfo | None]:
 
 
 def zone_of(lock: str) -> tzinfo | None:
-    """For `when` and `local`: the zone of a lock, None where it is not known."""
-    with reporting():
+    """For `when` and `local`: the zone of a lock, None where it is not known. It is asked for when something was done
+    and is to be shown, so nothing fails here."""
+    try:
         return zones.of(known_entry(lock))
+    except (HostError, FirmwareError):
+        return None
 
 
 def when(unix_s: float, zone: tzinfo | None = None) -> str:

@@ -23,13 +23,13 @@ autolock_app = App(no_args_is_help=True, help="How long a lock stays open.")
 def unlock(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Open a door."""
     name, result = via.ask(lock, "unlock")
-    done(name, "reports unlocked", result, as_json)
+    done(lock, name, "reports unlocked", result, as_json)
 
 
 def lock(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Lock a door."""
     name, result = via.ask(lock, "lock")
-    done(name, "reports locked", result, as_json)
+    done(lock, name, "reports locked", result, as_json)
 
 
 def _show(lock: str, via: Gateway, op: str, as_json: bool) -> None:
@@ -64,7 +64,7 @@ def time_get(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> N
 def time_sync(lock: common.Lock, via: Change, as_json: common.Json = False) -> None:
     """Set the lock's clock right."""
     name, result = via.ask(lock, "time_sync")
-    done(name, "has the right time", result, as_json)
+    done(lock, name, "has the right time", result, as_json)
 
 
 @autolock_app.command("get", bulk=True)
@@ -82,7 +82,7 @@ def autolock_set(
 ) -> None:
     """Set after how many seconds the lock locks itself."""
     name, result = via.ask(lock, "autolock_set", {"seconds": seconds})
-    done(name, "auto-lock set", result, as_json)
+    done(lock, name, "auto-lock set", result, as_json)
 
 
 def jobs(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:

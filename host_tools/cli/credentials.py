@@ -60,7 +60,7 @@ def _gone(kind: str, number: int | None = None, secret: str = "", who: int | Non
     return lambda book, lock, data, pending: names.mark_deleted(book, lock, kind, number, secret, pending, who)
 
 
-def _deleted(title: str, what: str, result: dict, which: str, is_known: bool, as_json: bool) -> None:
+def _deleted(lock: str, title: str, what: str, result: dict, which: str, is_known: bool, as_json: bool) -> None:
     """Tell of a deletion; of what was not there, that there was none: another one may have been meant."""
     if (result.get("data") or {}).get("existed") is False and not is_known:
         with common.reporting():
@@ -68,7 +68,7 @@ def _deleted(title: str, what: str, result: dict, which: str, is_known: bool, as
             raise HostError("refused", "%s has no %s; nothing was deleted" % (title, which), todo, "not_found")
     if (result.get("data") or {}).pop("existed", None) is False:
         what = "had no such %s any more" % which
-    done(title, what, result, as_json)
+    done(lock, title, what, result, as_json)
 
 
 def _is_known(lock: str, kind: str, number: int | None, secret: str = "", who: int | None = None) -> bool:
@@ -135,9 +135,10 @@ def _address_of(lock: str, via: Gateway, which: str) -> str:
 
 def _clear(lock: str, via: Change, kind: str, is_sure: bool, question: str, what: str, as_json: bool) -> None:
     if not is_sure:
-        screen.confirm(question % lock, abort=True)
+        with common.reporting():
+            screen.confirm(question % target(lock)[1], abort=True)
     title, result = via.ask(lock, kind + "_clear", note=_gone(kind))
-    done(title, what, result, as_json)
+    done(lock, title, what, result, as_json)
 
 
 def _read(lock: str, via: Gateway, kind: str) -> tuple[str, list[dict]]:
@@ -234,7 +235,7 @@ def card_add(
         args, secret = _read_number(turned)
         args |= when.args(common.where(lock))
     title, result = via.ask(lock, "card_add", args, secret=True, note=_kept("card", name, args, None, secret))
-    done(title, "takes the card", result, as_json)
+    done(lock, title, "takes the card", result, as_json)
 
 
 @card_app.command("enrol")
@@ -245,7 +246,7 @@ def card_enrol(
     with common.reporting():
         args = when.args(common.where(lock))
     title, result = via.ask(lock, "card_enrol", args, note=_kept("card", name, args))
-    done(title, "takes the card", result, as_json)
+    done(lock, title, "takes the card", result, as_json)
 
 
 @card_app.command("change", bulk=True)
@@ -274,7 +275,7 @@ def card_change(
         args |= times.limits(start, end, days, hours, common.where(lock))
         note = _kept("card", name, args, None, secret)
     title, result = via.ask(lock, "card_change", args, secret=True, note=note)
-    done(title, "has the card's new period", result, as_json)
+    done(lock, title, "has the card's new period", result, as_json)
 
 
 @card_app.command("delete", bulk=True)
@@ -291,7 +292,7 @@ def card_delete(
     is_known = bool(whose) or _is_known(lock, "card", None, secret, args.get("who"))
     note = _gone("card", None, secret, args.get("who"))
     title, result = via.ask(lock, "card_delete", args, secret=True, note=note)
-    _deleted(title, "no longer takes the card", result, "card", is_known, as_json)
+    _deleted(lock, title, "no longer takes the card", result, "card", is_known, as_json)
 
 
 @card_app.command("clear", bulk=True)
@@ -313,7 +314,7 @@ def card_lost(
     """Refuse a lost card for good, whatever else is stored or removed."""
     args, _ = _which(slot, turned, lock, via, whose)
     title, result = via.ask(lock, "card_lost", args | {"lost": not found}, secret=True)
-    done(title, "takes the card for found" if found else "refuses the card from here on", result, as_json)
+    done(lock, title, "takes the card for found" if found else "refuses the card from here on", result, as_json)
 
 
 @card_app.command("list", bulk=True)
@@ -349,7 +350,7 @@ def fingerprint_enrol(
     with common.reporting():
         args = when.args(common.where(lock))
     title, result = via.ask(lock, "fingerprint_enrol", args, note=_kept("fingerprint", name, args))
-    done(title, "knows the finger", result, as_json)
+    done(lock, title, "knows the finger", result, as_json)
 
 
 @fingerprint_app.command("change", bulk=True)
@@ -370,7 +371,7 @@ def fingerprint_change(
         _rename(lock, "fingerprint", name, number)
         return
     title, result = via.ask(lock, "fingerprint_change", args, note=note)
-    done(title, "has changed the finger", result, as_json)
+    done(lock, title, "has changed the finger", result, as_json)
 
 
 @fingerprint_app.command("delete", bulk=True)
@@ -379,7 +380,7 @@ def fingerprint_delete(lock: common.Lock, via: Change, which: Finger, as_json: c
     number = _number_of(lock, which)
     is_known = _is_known(lock, "fingerprint", number)
     title, result = via.ask(lock, "fingerprint_delete", {"number": number}, note=_gone("fingerprint", number))
-    _deleted(title, "no longer knows the finger", result, "finger", is_known, as_json)
+    _deleted(lock, title, "no longer knows the finger", result, "finger", is_known, as_json)
 
 
 @fingerprint_app.command("clear", bulk=True)
@@ -438,7 +439,7 @@ def fob_change(
         _rename(lock, "fob", name, None, address)
         return
     title, result = via.ask(lock, "fob_change", args, note=note)
-    done(title, "has changed the fob", result, as_json)
+    done(lock, title, "has changed the fob", result, as_json)
 
 
 @fob_app.command("delete", bulk=True)
@@ -447,7 +448,7 @@ def fob_delete(lock: common.Lock, via: Change, which: Fob, as_json: common.Json 
     address = _address_of(lock, via, which)
     is_known = _is_known(lock, "fob", None, address)
     title, result = via.ask(lock, "fob_delete", {"mac": address}, note=_gone("fob", None, address))
-    _deleted(title, "no longer takes the fob", result, "fob", is_known, as_json)
+    _deleted(lock, title, "no longer takes the fob", result, "fob", is_known, as_json)
 
 
 @fob_app.command("clear", bulk=True)

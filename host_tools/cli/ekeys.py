@@ -51,7 +51,7 @@ def _do(
 def _tell(entry: Entry, result: Any, text: str) -> None:
     """What was done, or that the gateway keeps it for later."""
     if isinstance(result, dict) and is_kept(result):
-        done(entry.name, "", result)
+        done(entry.id, entry.name, "", result)
     else:
         out.print(text)
 

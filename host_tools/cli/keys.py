@@ -34,7 +34,7 @@ def list_(as_json: common.Json = False) -> None:
         return
     table = Table("name", "address", "model", "paired", "")
     for each in entries:
-        paired = common.when(each.paired_at) if each.paired_at else "imported"
+        paired = common.when(each.paired_at, zones.of(each)) if each.paired_at else "imported"
         table.add_row(each.name, each.mac, each.model, paired, "to be confirmed" if each.provisional else "")
     out.print(table)
 

@@ -79,7 +79,7 @@ def _pair(book: KeyBook, name: str, mac: str, remote: bool | None, place: zones.
         values["auto-lock"] = "%d s" % outcome.autolock_s if outcome.autolock_s else "off"
     if outcome.notes:
         values["notes"] = "; ".join(outcome.notes)
-    common.show("paired", values)
+    common.show("paired", values, zone=zones.of(entry))
     out.print("keys kept in %s: back this file up, without it the lock has to be reset" % book.path)
     return entry
 
@@ -115,7 +115,7 @@ async def _import(entry: Entry, via: Gateway) -> None:
         chosen = await gateways.choose(via.gateway)
         with progress("gateway %s is checking the keys at the lock ..." % chosen):
             result = await gateways.hand_over(chosen, entry)
-    common.show("gateway %s has the keys of %s" % (chosen, entry.name), result.get("data") or {})
+    common.show("gateway %s has the keys of %s" % (chosen, entry.name), result.get("data") or {}, zone=zones.of(entry))
     if not entry.zone_rule:
         text = "note: the time zone of %s is not known: its clock is not set, and no date can be given; run `%s`"
         common.err.print(text % (entry.name, "gatehouse time zone '%s' --zone Europe/Berlin" % entry.name))

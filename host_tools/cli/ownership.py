@@ -70,7 +70,7 @@ def name(
     else:
         _, result = via.ask(entry.id, "name_set", {"name": text})
         if is_kept(result):
-            done(entry.name, "", result)
+            done(entry.id, entry.name, "", result)
             return
     out.print("%s advertises as %s" % (entry.name, text))
 
@@ -99,7 +99,7 @@ def basics(
         facts = common.run_near("%s: asking it ..." % entry.name, lambda step: ownership.ask_basics(entry))
     else:
         facts = via.ask(entry.id, "info")[1].get("data") or {}
-    common.show(entry.name, ownership.basics(entry, facts, reveal), as_json)
+    common.show(entry.name, ownership.basics(entry, facts, reveal), as_json, zones.of(entry))
 
 
 @time_app.command("zone", bulk=True)
@@ -116,7 +116,7 @@ def zone(
     option: show what is known."""
     entry = common.entry_of(lock)
     if not name and offset is None and not here:
-        common.show(entry.name, _zone_of(entry), as_json)
+        common.show(entry.name, _zone_of(entry), as_json, zones.of(entry))
         if zones.is_outdated(entry):
             common.err.print("note: the clocks of %s change otherwise by now: run this with --zone again" % entry.zone)
         return
@@ -133,10 +133,10 @@ def zone(
         _, result = via.ask(entry.id, "zone_set", {"zone": rule})
         ownership.keep_zone(book, entry, place.name, rule)
         if is_kept(result):
-            done(entry.name, "", result, as_json)
+            done(entry.id, entry.name, "", result, as_json)
             return
         facts = result.get("data") or {}
-    common.show("%s shows the time of %s" % (entry.name, place.name), facts, as_json)
+    common.show("%s shows the time of %s" % (entry.name, place.name), facts, as_json, zones.of(entry))
 
 
 def _zone_of(entry: Entry) -> dict:

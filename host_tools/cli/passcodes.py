@@ -168,7 +168,7 @@ def add(
     if as_json:
         out.print_json({**result, "passcode": args["code"], "state": state} if generate else result)
         return
-    done(title, "knows the passcode", result)
+    done(lock, title, "knows the passcode", result)
     if generate:
         _say_state(args["code"], state)
 
@@ -226,7 +226,7 @@ def change(
         return
     by_mark = None if code else known or names.Credential("passcode", "", None, [mark or 0])
     title, result = _do(lock, via, "changing a passcode", lambda asked: asked.change(args, name, by_mark))
-    done(title, "changed the passcode", result, as_json)
+    done(lock, title, "changed the passcode", result, as_json)
 
 
 @app.command("delete", bulk=True)
@@ -242,7 +242,7 @@ def delete(lock: common.Lock, via: Change, whose: Whose = "", mark: Mark = None,
         lock, via, "deleting a passcode", lambda asked: asked.delete(code, chosen, None if code or known else mark)
     )
     if isinstance(existed, dict):  # the gateway keeps it
-        done(name, "", existed, as_json)
+        done(lock, name, "", existed, as_json)
         return
     whom = "the passcode of %s" % known.name if known and known.name else "the passcode"
     if existed is False and (unused or not known):
@@ -267,7 +267,7 @@ def clear(
     if not yes:
         screen.confirm("delete all passcodes of this lock?", abort=True)
     name, result = _do(lock, via, "deleting all passcodes", lambda asked: asked.clear())
-    done(name, "has no passcodes", result)
+    done(lock, name, "has no passcodes", result)
 
 
 @app.command("reset", bulk=True)
@@ -278,7 +278,7 @@ def reset(
     if not yes:
         screen.confirm("reset all passcodes of this lock?", abort=True)
     name, result = _do(lock, via, "resetting the passcodes", lambda asked: asked.reset())
-    done(name, "has no passcodes, and no old one will do", result)
+    done(lock, name, "has no passcodes, and no old one will do", result)
 
 
 @app.command("list", bulk=True)

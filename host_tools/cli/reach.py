@@ -220,8 +220,9 @@ def is_kept(result: dict) -> bool:
     return "ok" not in result
 
 
-def done(name: str, what: str, result: dict, as_json: bool = False) -> None:
-    """Show the result of an operation that did something: `what` says what, as in "front door unlocked"."""
+def done(lock: str, name: str, what: str, result: dict, as_json: bool = False) -> None:
+    """Show the result of an operation at a lock that did something: `what` says what, as in "front door unlocked".
+    Times are those of the lock."""
     if as_json:
         out.print_json(data=result)
         return
@@ -235,4 +236,4 @@ def done(name: str, what: str, result: dict, as_json: bool = False) -> None:
         notes.append("%d attempts" % attempts)
     out.print("%s %s%s" % (name, what, " (%s)" % ", ".join(notes) if notes else ""))
     if result.get("data"):
-        common.show("", result["data"])
+        common.show("", result["data"], zone=common.zone_of(lock))

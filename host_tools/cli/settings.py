@@ -32,7 +32,8 @@ def setting_get(
 ) -> None:
     """Read a setting, or all."""
     title, result = via.ask(lock, "setting_get", {"name": name} if name else None)
-    common.show(title, result if as_json else (result.get("data") or {}).get("settings") or {}, as_json)
+    shown = result if as_json else (result.get("data") or {}).get("settings") or {}
+    common.show(title, shown, as_json, common.zone_of(lock))
 
 
 @setting_app.command("set", bulk=True)
@@ -45,7 +46,7 @@ def setting_set(
 ) -> None:
     """Change a setting. The remote-unlock switch is not among them: `gatehouse remote-unlock`, beside the lock."""
     title, result = via.ask(lock, "setting_set", {"name": name, "value": _value(value)})
-    done(title, "setting changed", result, as_json)
+    done(lock, title, "setting changed", result, as_json)
 
 
 def window(days: str, hours: str, date: str) -> dict:
@@ -71,14 +72,14 @@ def _when(item: dict) -> str:
     return times.DAYS[weekday - 1] if weekday else "every day"
 
 
-def _windows_left(title: str, result: dict) -> None:
+def _windows_left(lock: str, title: str, result: dict) -> None:
     data = result.get("data") or {}
     left = data.pop("items", None)
     if data.pop("existed", None) is False:
         with reporting():
             todo = "see `gatehouse passage list`: a window is deleted as it was added"
             raise HostError("refused", "%s has no such window; nothing was deleted" % title, todo, "not_found")
-    done(title, "has %s passage windows" % (len(left) if left else "no"), result)
+    done(lock, title, "has %s passage windows" % (len(left) if left else "no"), result)
 
 
 @passage_app.command("list", bulk=True)
@@ -103,7 +104,7 @@ def passage_add(
     with reporting():
         args = window(days, hours, date)
     title, result = via.ask(lock, "passage_add", args)
-    _windows_left(title, result)
+    _windows_left(lock, title, result)
 
 
 @passage_app.command("delete", bulk=True)
@@ -114,29 +115,29 @@ def passage_delete(
     with reporting():
         args = window(days, hours, date)
     title, result = via.ask(lock, "passage_delete", args)
-    _windows_left(title, result)
+    _windows_left(lock, title, result)
 
 
 @passage_app.command("clear", bulk=True)
 def passage_clear(lock: common.Lock, via: Change) -> None:
     """Delete all windows."""
     title, result = via.ask(lock, "passage_clear")
-    _windows_left(title, result)
+    _windows_left(lock, title, result)
 
 
 def freeze(lock: common.Lock, via: Change, as_json: common.Json = False) -> None:
     """Freeze a lock: it opens for nobody, and nothing in it changes."""
     title, result = via.ask(lock, "freeze")
-    done(title, "frozen", result, as_json)
+    done(lock, title, "frozen", result, as_json)
 
 
 def unfreeze(lock: common.Lock, via: Change, as_json: common.Json = False) -> None:
     """Let a frozen lock work again."""
     title, result = via.ask(lock, "unfreeze")
-    done(title, "works again", result, as_json)
+    done(lock, title, "works again", result, as_json)
 
 
 def emergency_unlock(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Switch auto-lock off, then open the door: it stays open until `gatehouse autolock set`."""
     title, result = via.ask(lock, "emergency_unlock")
-    done(title, "unlocked, and stays so", result, as_json)
+    done(lock, title, "unlocked, and stays so", result, as_json)
