@@ -22,10 +22,11 @@ import sys
 
 from firmware.gateway.admission import Refusal
 from firmware.lib import crypto
-from firmware.lib.compat import unload
+from firmware.lib.compat import const, is_whole, unload
 from firmware.lib.errors import BadRequest, ConfigError
 from firmware.version import VERSION
 
+_MIN_PRESENCE_S = const(600)  # as in `settings`
 _SPACE = "gatehouse"
 PATH = "/data/settings.json"
 LATE = ("firmware.gateway.settings", "firmware.system.config", "firmware.gateway.certificates")
@@ -40,11 +41,20 @@ def table():
     return TABLE
 
 
-def load(path):
-    """The checked settings at `path`. Raises ConfigError."""
+def _stored(path):
+    """The settings on flash. A presence time that was allowed once, and is too short now, is the shortest."""
     from firmware.system import config
 
-    settings = config.load(path, table())
+    given = config.read(path)
+    if is_whole(given.get("presence_s"), 5, _MIN_PRESENCE_S):
+        given["presence_s"] = _MIN_PRESENCE_S
+    return given
+
+
+def load(path):
+    """The checked settings at `path`. Raises ConfigError."""
+    given = _stored(path)
+    settings = table().check(given)
     gc.collect()  # what stays is built where their table was, not behind the hole
     return settings
 
@@ -81,10 +91,9 @@ class Provisioning:
 
     def faults(self):
         """What keeps the gateway from working, as a list of texts that name keys."""
-        from firmware.system import config
-
         try:
-            return table().faults(config.read(self._path))
+            given = _stored(self._path)
+            return table().faults(given)
         except ConfigError as err:
             return [str(err)]
 

@@ -9,10 +9,11 @@ one shares its address with the host.
 
 import sys
 
-from firmware.lib.compat import const, is_shown
+from firmware.lib.compat import const, is_shown, is_whole
 from firmware.system.config import REQUIRED, Setting, Table, choice, flag, integer, text
 
 _MAX_PASSWORD = const(512)
+_MIN_PRESENCE_S = const(600)  # locks advertise in bursts minutes apart (hardware-facts.md F4)
 _BLANKS = " \t\r\n"
 _DIGITS = "0123456789"
 _HEX = "0123456789abcdefABCDEF"
@@ -150,6 +151,13 @@ def _pin(value):
     return None if is_right else "is not 4 to 8 digits"
 
 
+def _presence(value):
+    fault = integer(_MIN_PRESENCE_S, 86400)(value)
+    if is_whole(value, 0, _MIN_PRESENCE_S - 1):
+        fault += ": a lock that is near may be silent for ten minutes"
+    return fault
+
+
 def _together(values):
     faults = []
     if not values["mqtt_ca"] and not values["insecure_broker"]:
@@ -188,7 +196,7 @@ TABLE = Table(
         Setting("remote_pin", "", _pin),
         Setting("records_ack", "consumer", choice("puback", "consumer")),
         Setting("records_clear", True, flag),
-        Setting("presence_s", 1800, integer(5, 86400), "s"),
+        Setting("presence_s", 1800, _presence, "s"),
         Setting("expiry_s", 20, integer(1, 30), "s"),  # a real lock asleep or far away (hardware-facts.md F6)
         Setting("unlock_per_min", 6, integer(1, 10000)),
         Setting("unlock_per_h", 60, integer(1, 100000)),

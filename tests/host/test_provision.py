@@ -303,7 +303,7 @@ EXTREMES = [
         "mqtt_base": "b",
         "keepalive_s": 4,
         "name": "",
-        "presence_s": 5,
+        "presence_s": 600,
         "expiry_s": 1,
         "unlock_per_min": 1,
         "unlock_per_h": 1,

@@ -28,7 +28,7 @@ keepalive_s = 9
 [[gateways]]
 name = "Hall"
 at = [0, 1.5]
-settings = { presence_s = 60 }
+settings = { presence_s = 600 }
 [[gateways]]
 [[locks]]
 at = [4.0, 5.0]
@@ -51,7 +51,7 @@ def test_whole_description_becomes_a_spec() -> None:
     assert paired and (spec.gateways, spec.locks, spec.profile, spec.seed) == (2, 1, "bad", 3)
     hall, other = spec.gateway(0, 1883, 123), spec.gateway(1, 1884, 123)
     assert (hall.name, other.name) == ("Hall", "Gateway 2")
-    assert (hall.settings["keepalive_s"], hall.settings["presence_s"], hall.settings["mqtt_port"]) == (9, 60, 1883)
+    assert (hall.settings["keepalive_s"], hall.settings["presence_s"], hall.settings["mqtt_port"]) == (9, 600, 1883)
     assert "presence_s" not in other.settings
     assert spec.gateway_plan(0).at == (0.0, 1.5) and spec.gateway_plan(1).at is None
     assert spec.lock_plan(0).at == (4.0, 5.0) and spec.lock(0).name == "Front door"

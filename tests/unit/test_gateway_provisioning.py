@@ -73,7 +73,7 @@ NUMBERS = {
     "mqtt_port": (1, 65535),
     "ntp_port": (1, 65535),
     "keepalive_s": (4, 3600),
-    "presence_s": (5, 86400),
+    "presence_s": (600, 86400),
     "expiry_s": (1, 30),
     "unlock_per_min": (1, 10000),
     "unlock_per_h": (1, 100000),
@@ -120,7 +120,7 @@ REFUSED = {
     "mqtt_base": ("", "g" * 33, "a/b", "+", "#", "a+", "$SYS", "a b", "/a", "a/") + NO_TEXTS,
     "mqtt_ca": ("/nothing/there.der", NO_CERTIFICATE, "/", "a" * 129) + NO_TEXTS,
     "ntp_host": NO_HOSTS + IP6 + ("pool ntp org", "ntp://pool.ntp.org"),
-    "name": ("n" * 49, "\u00e4" * 25) + NO_TEXTS,
+    "name": ("n" * 49, "\u00e4" * 25, "a\u202eb", "a\x9bb", "a\u2028") + NO_TEXTS,
     "records_ack": ("", "Puback", "both", 1, None, True, ["puback"]),
     "insecure_broker": (False, 0, 1, "true", None, []),
     "unsigned_unlock": (0, 1, "true", None, []),
@@ -229,6 +229,24 @@ class SettingsTableTest(unittest.TestCase):
             config.store.save(PATH, dict(GOOD, mqtt_host="mqtt://broker", wifi_password="1234567"))
             faults = console.handle({"do": "hello"})["faults"]
             self.assertEqual([fault.split(" ")[0] for fault in faults], ["wifi_password", "mqtt_host"])
+        finally:
+            config.store.remove(PATH)
+
+    def test_a_presence_time_that_is_too_short_for_a_real_lock_says_why_and_an_old_one_keeps_no_gateway_from_working(
+        self,
+    ):
+        for short in (0, 5, 60, 599):
+            (fault,) = self.table.faults(dict(GOOD, presence_s=short))
+            self.assertTrue(fault.startswith("presence_s is not between 600 and 86400: a lock that is near"), fault)
+        try:
+            for stored, kept in ((5, 600), (599, 600), (600, 600), (1800, 1800)):
+                config.store.save(PATH, dict(GOOD, presence_s=stored))
+                self.assertEqual(provisioning.load(PATH).presence_s, kept)
+                hello = provisioning.Provisioning("aabbccddeeff", None, PATH).handle({"do": "hello"})
+                self.assertEqual(hello["faults"], [])
+            config.store.save(PATH, dict(GOOD, presence_s=4))
+            with self.assertRaises(ConfigError):
+                provisioning.load(PATH)
         finally:
             config.store.remove(PATH)
 
