@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from host_tools import screen
-from host_tools.cli import common
+from host_tools.cli import common, statuses
 from host_tools.cli.common import key_book, out, reporting
 from host_tools.cli.options import App
 from host_tools.cli.shared import Called
@@ -71,7 +71,10 @@ def import_(
         for fault in outcome.faults:
             common.err.print(common.styled(("error", "bold red"), " " + fault.line()))
     if outcome.faults:
-        raise typer.Exit(1)
+        first = outcome.faults[0]
+        if as_json:
+            raise HostError(first.code, "%s: %s" % (first.where or "the file", first.expected))
+        raise typer.Exit(statuses.of(first.code))
 
 
 def _place(locks: list[Found], zone: str) -> None:

@@ -1,5 +1,7 @@
 """With which status a command ends, by the code of its error. Owns that table; docs/reference.md shows it."""
 
+from host_tools.owner import key_files
+
 DONE = 0
 FAILED = 1
 USAGE = 2
@@ -37,6 +39,7 @@ _BY_STATUS = {
     STOPPED: "interrupted",
 }
 BY_CODE = {code: status for status, codes in _BY_STATUS.items() for code in codes.split()}
+BY_CODE |= dict.fromkeys(key_files.CODES, FAILED)  # of a file's faults; what was right in it is taken
 
 
 def of(code: str) -> int:

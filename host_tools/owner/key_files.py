@@ -117,6 +117,9 @@ class MintedRow:
 # Lists of our own key book, and what their rows are
 OWN_LISTS: dict[str, type] = {"credentials": Credential, "minted": MintedRow, "ekeys": Ekey}
 
+# Codes of faults in a file; those of the key book that refuses a lock (`key_import`) come besides
+CODES = ("no_locks", "too_many", "missing", *("bad_" + name for name in (*_NAMES, *OWN_LISTS)))
+
 
 def loads(source: str) -> Any:
     """JSON, or one JSON value on each line. HostError `bad_request` for anything else."""
@@ -235,6 +238,7 @@ class _Reader:
         return self._members.get(_NAMES[name][0], (_NAMES[name][0], None))[0], None
 
     def _fault(self, place: str, code: str, expected: str) -> None:
+        assert code in CODES, code
         self.faults.append(Fault(".".join(part for part in (self._where, place) if part), code, expected))
 
     def _take(self, name: str, decode: Callable[[Any], Any], expected: str, needed: bool = False) -> Any:

@@ -12,6 +12,7 @@ from firmware.lib import errors
 from host_tools.boards import provisioning
 from host_tools.cli import statuses
 from host_tools.cli.main import app
+from host_tools.owner import key_files
 from host_tools.owner.keybook import KeyBook
 from tests.host.test_cli import ENTRY
 from tests.micropython import ROOT
@@ -126,6 +127,22 @@ def test_every_code_has_a_status_and_every_status_a_meaning():
     assert len(codes) > 25
     assert {each for each in codes | set(words) if each not in statuses.BY_CODE} == set()
     assert set(statuses.BY_CODE.values()) == set(statuses.MEANING)
+
+
+def test_every_fault_of_a_key_file_has_a_status_and_is_told_to_programs(alone):
+    assert {each for each in key_files.CODES if each not in statuses.BY_CODE} == set()
+    good = {"lockMac": "24:0a:c4:b0:00:09", "aesKeyStr": ENTRY.aes, "lockKey": "22"}
+    faults = {"bad_mac": {"lockMac": 5}, "bad_aes": {"aesKeyStr": "x"}, "bad_scene": {"scene": 256}}
+    faults |= {"missing": {"lockKey": ""}, "bad_name": {"lockAlias": 5}, "no_locks": None, "bad_ekeys": {"ekeys": 5}}
+    for code, members in faults.items():
+        source = json.dumps({} if members is None else [good | members])
+        result = gatehouse("keys", "import", "-", "--replace", "--json", input=source)
+        told = json.loads(result.stdout)
+        assert (result.exit_code, told["ok"], told["code"]) == (statuses.FAILED, False, code), told
+        assert [each["code"] for each in told["faults"]] == [code] and told["msg"]
+        assert len(told["taken"]) == (code in ("bad_scene", "bad_name", "bad_ekeys"))
+        for_people = gatehouse("keys", "import", "-", "--replace", input=source)
+        assert for_people.exit_code == statuses.FAILED and for_people.stderr.count("error %s: " % code) == 1
 
 
 def test_a_code_of_a_newer_gateway_is_a_failure():
