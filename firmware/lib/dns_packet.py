@@ -1,6 +1,8 @@
-"""Names and addresses of hosts as people write them; DNS (RFC 1035): a question for one IPv4 address, and the answer.
-Pure. Serves multicast DNS (RFC 6762 6.7), too.
+"""Names and addresses of hosts as people write them; DNS (RFC 1035): a question for one address, and the answer.
+Pure. Serves multicast DNS (RFC 6762 6.7), too. IPv6: RFC 3596.
 """
+
+import sys
 
 from firmware.lib.compat import const
 from firmware.lib.errors import ProtocolError
@@ -8,7 +10,11 @@ from firmware.lib.errors import ProtocolError
 _HEAD_LEN = const(12)
 _MAX_NAME = const(253)
 _TYPE_A = const(1)
+_TYPE_AAAA = const(28)
 _CLASS_IN = const(1)
+
+# What a board can use: MicroPython's `connect` on an ESP32 looks addresses up as AF_INET (1.25 to 1.28)
+KINDS = (_TYPE_A,) if sys.platform == "esp32" else (_TYPE_A, _TYPE_AAAA)
 
 
 def bare(host):
@@ -26,8 +32,10 @@ def is_address(host):
     return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
 
 
-def encode_query(host, number):
-    """Question number `number` (0 to 65535) for the address of `host`. Raises ProtocolError for no host name."""
+def encode_query(host, number, kind=_TYPE_A):
+    """Question number `number` (0 to 65535) for the address of `host`, of a kind of KINDS.
+
+    Raises ProtocolError for no host name."""
     if not 0 < len(host) <= _MAX_NAME:
         raise ProtocolError("host name of %d characters" % len(host))
     out = bytearray(bytes((number >> 8, number & 0xFF, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0)))
@@ -37,7 +45,7 @@ def encode_query(host, number):
             raise ProtocolError("host name with a part of %d bytes" % len(raw))
         out.append(len(raw))
         out.extend(raw)
-    out.extend(bytes((0, 0, _TYPE_A, 0, _CLASS_IN)))
+    out.extend(bytes((0, 0, kind, 0, _CLASS_IN)))
     return bytes(out)
 
 
@@ -62,8 +70,9 @@ def _skip_name(raw, at):
             return at
 
 
-def decode_answer(raw, number):
-    """Answer to question `number` -> the first IPv4 address as text, at whatever name a chain of aliases ends.
+def decode_answer(raw, number, wanted=_TYPE_A):
+    """Answer to question `number` -> the first address of a kind of KINDS as text, at whatever name a chain of aliases
+    ends; a link-local one of IPv6, which says no network, is none.
 
     Raises ProtocolError for an answer that is cut off, to another question, an error, or without an address.
     """
@@ -80,7 +89,9 @@ def decode_answer(raw, number):
         at += 10
         if at + size > len(raw):
             raise ProtocolError("DNS answer cut off")
-        if kind == _TYPE_A and size == 4:
+        if kind == wanted == _TYPE_A and size == 4:
             return ".".join(str(octet) for octet in raw[at : at + 4])
+        if kind == wanted == _TYPE_AAAA and size == 16 and not (raw[at] == 0xFE and raw[at + 1] & 0xC0 == 0x80):
+            return ":".join("%x" % _u16(raw, at + place) for place in range(0, 16, 2))
         at += size
-    raise ProtocolError("DNS answer without an address")
+    raise ProtocolError("DNS answer without an IPv%d address" % (4 if wanted == _TYPE_A else 6))

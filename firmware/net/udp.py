@@ -58,8 +58,9 @@ class Resolver:
         self._port = port
 
     async def address(self, host):
-        """The address of `host` as text: itself, or the IPv4 address of a name. A name in `.local` is asked for by
-        multicast first, then, as home routers know such names, too, like any other. Raises NetError.
+        """The address of `host` as text: itself, or the IPv4 address of a name, or, where it has none and the
+        board can use it, the IPv6 address. A name in `.local` is asked for by multicast first, then, as home routers
+        know such names, too, like any other. Raises NetError.
         """
         from firmware.lib import dns_packet  # wanted a few times a day
 
@@ -79,13 +80,18 @@ class Resolver:
         raise fault or NetError("no name server")
 
     async def _ask(self, host, dns_packet, server, port, by_multicast):
-        fault = None
+        fault: NetError | ProtocolError | None = None
         for _ in range(_TRIES):
-            number = int.from_bytes(os.urandom(2), "big")
-            try:
-                query = dns_packet.encode_query(host, number)
-                reply = await ask(server, port, query, _ANSWER_MS, 512, by_multicast)
-                return dns_packet.decode_answer(reply, number)
-            except (NetError, ProtocolError) as err:
-                fault = err
+            for kind in dns_packet.KINDS:
+                number = int.from_bytes(os.urandom(2), "big")
+                try:
+                    query = dns_packet.encode_query(host, number, kind)
+                    reply = await ask(server, port, query, _ANSWER_MS, 512, by_multicast)
+                    return dns_packet.decode_answer(reply, number, kind)
+                except ProtocolError as err:
+                    fault = fault if kind != dns_packet.KINDS[0] else err
+                except NetError as err:
+                    fault = err
+                    if not by_multicast:  # who has no address of a kind says nothing to a multicast
+                        break
         raise NetError("no address for %s: %s" % (host, fault))

@@ -6,7 +6,7 @@ import secrets
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -55,6 +55,44 @@ def test_lost_and_forged_answers_are_survived() -> None:
     assert resolve(serve)[0] == "ADDRESS 10.0.0.7"
 
 
+def kind_of(request: bytes) -> int:
+    return request[-3]
+
+
+def answer_6(request: bytes, address: bytes = bytes.fromhex("fd00" + "00" * 13 + "07")) -> bytes:
+    """One AAAA record for whatever was asked."""
+    return (
+        request[:2]
+        + b"\x81\x80\x00\x01\x00\x01"
+        + bytes(4)
+        + request[12:]
+        + (b"\xc0\x0c\x00\x1c\x00\x01\x00\x00\x00\x3c\x00\x10" + address)
+    )
+
+
+def nothing(request: bytes) -> bytes:
+    """There is such a name, and no address of this kind."""
+    return request[:2] + b"\x81\x80\x00\x01" + bytes(6) + request[12:]
+
+
+def test_name_with_an_address_of_ip_6_only_is_resolved() -> None:
+    def serve(count: int, request: bytes) -> list[bytes]:
+        return [answer_6(request) if kind_of(request) == 28 else nothing(request)]
+
+    assert resolve(serve)[0] == "ADDRESS fd00:0:0:0:0:0:0:7"
+
+
+def test_an_address_of_ip_4_comes_first() -> None:
+    def serve(count: int, request: bytes) -> list[bytes]:
+        return [answer_6(request) if kind_of(request) == 28 else answer(request)]
+
+    assert resolve(serve)[0] == "ADDRESS 10.0.0.7"
+
+
+def test_name_without_any_address_says_so() -> None:
+    assert "without an IPv4 address" in resolve(lambda count, request: [nothing(request)])[0]
+
+
 def test_name_that_does_not_exist() -> None:
     assert resolve(lambda count, request: [answer(request, rcode=3)])[0].startswith("FAILED no address for broker.home")
 
@@ -68,8 +106,9 @@ MULTICAST = ("224.0.0.251", 5353)
 
 
 @contextlib.contextmanager
-def responder(name: str, address: bytes) -> Iterator[list[bytes]]:
-    """Answers questions for `name` by multicast DNS, as a machine of the home does; what it was asked."""
+def responder(name: str, told: Callable[[bytes], bytes | None]) -> Iterator[list[bytes]]:
+    """Answers questions for `name` by multicast DNS as a machine of the home does, with what `told` makes of one, None
+    for silence; what it was asked."""
     asked: list[bytes] = []
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -91,7 +130,9 @@ def responder(name: str, address: bytes) -> Iterator[list[bytes]]:
                 request, peer = sock.recvfrom(512)
                 if request[12:].lower().startswith(wanted):  # names have no case (RFC 1035 2.3.3)
                     asked.append(request)
-                    sock.sendto(answer(request, address), peer)
+                    said = told(request)
+                    if said is not None:
+                        sock.sendto(said, peer)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -102,9 +143,16 @@ def responder(name: str, address: bytes) -> Iterator[list[bytes]]:
 @pytest.mark.parametrize("host", ["hall-%s.local", "Hall-%s.Local.", "HALL-%s.LOCAL"])
 def test_name_of_the_home_is_asked_for_by_multicast_first(host: str) -> None:
     mark = secrets.token_hex(4)
-    with responder("hall-%s.local" % mark, b"\x0a\x00\x00\x63") as asked:
+    with responder("hall-%s.local" % mark, lambda request: answer(request, b"\x0a\x00\x00\x63")) as asked:
         found = resolve(lambda count, request: [answer(request)], host % mark)
     assert found[0] == "ADDRESS 10.0.0.99" and asked
+
+
+def test_machine_of_the_home_with_an_address_of_ip_6_only_is_found_by_multicast() -> None:
+    name = "hall-%s.local" % secrets.token_hex(4)
+    with responder(name, lambda request: answer_6(request) if kind_of(request) == 28 else None) as asked:
+        found = resolve(lambda count, request: [answer(request)], name)
+    assert found[0] == "ADDRESS fd00:0:0:0:0:0:0:7" and len(asked) == 2
 
 
 def test_name_of_the_home_that_nobody_answers_for_is_asked_of_the_name_server() -> None:

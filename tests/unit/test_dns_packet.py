@@ -37,6 +37,27 @@ class DnsTest(unittest.TestCase):
         with self.assertRaises(ProtocolError):
             dns_packet.decode_answer(_HEAD[:7] + b"\x01" + _HEAD[8:] + _ALIAS, 0x1234)
 
+    def test_addresses_of_ip_6(self):
+        question = dns_packet.encode_query("broker.home", 0x1234, 28)
+        self.assertEqual(question[-4:], b"\x00\x1c\x00\x01")
+        head = _HEAD[:-4] + b"\x00\x1c\x00\x01"
+
+        def record(address):
+            return bytes.fromhex("c029001c0001000000040010") + bytes.fromhex(address)
+
+        ula, local = "fd000000000000000000000000000007", "fe800000000000000000000000000001"
+        whole = head + _ALIAS + record(ula)
+        self.assertEqual(dns_packet.decode_answer(whole, 0x1234, 28), "fd00:0:0:0:0:0:0:7")
+        self.assertTrue(dns_packet.is_address("fd00:0:0:0:0:0:0:7"))
+        three = head[:7] + b"\x03" + head[8:] + _ALIAS + record(local) + record(ula)
+        self.assertEqual(dns_packet.decode_answer(three, 0x1234, 28), "fd00:0:0:0:0:0:0:7")
+        for raw, kind in ((whole, 1), (_ANSWER, 28), (head + _ALIAS + record(local), 28)):
+            with self.assertRaises(ProtocolError):
+                dns_packet.decode_answer(raw, 0x1234, kind)
+        for size in range(len(whole)):
+            with self.assertRaises(ProtocolError):
+                dns_packet.decode_answer(whole[:size], 0x1234, 28)
+
     def test_garbage_raises_nothing_else(self):
         state = 1
         for turn in range(3000):
