@@ -10,6 +10,9 @@ from firmware.lib.errors import FirmwareError
 
 _STARTED = const(1)
 _DONE = const(2)
+_IS_WRAPPED = const(0x80)
+_HEAD_LEN = const(17)  # kind and hashes
+_CHECK_LEN = const(4)  # of the id's hash, inside what is encrypted
 _KEEP_S = const(600)
 # Parts of the id's and the content's hash, second it came, mark: number in the journal modulo _MARKS, and 1; 0 is none
 _ROW = "<2s2sHH"
@@ -17,7 +20,7 @@ _ROW_LEN = const(8)
 _TIME = const(0xFFFF)
 _MARKS = const(0xFFFF)
 _SLOTS = const(320)
-_RESULT_MAX = const(1024 - 17)  # what an entry of the journal has room for after kind and hashes
+_RESULT_MAX = const(1024 - 17 - 12)  # what an entry of the journal has room for after kind and hashes
 
 NEW = const(0)
 RUNNING = const(1)
@@ -48,8 +51,9 @@ class Ids:
     """Request ids seen before, with their results: each id acts once, also across a reset (security.md CMD-4, CMD-5).
 
     An entry of the journal is one kind byte, 8 bytes of the id's hash, 8 bytes of the content's hash, then what is to
-    be known of the request if it is cut off (when started) or the result's payload (when done). What the journal holds
-    at start is remembered for another ten minutes from then on, because the age of an entry dies with the ticks.
+    be known of the request if it is cut off (when started) or the result's payload (when done), encrypted under the
+    board's key (earlier releases: in clear). What the journal holds at start is remembered for another ten minutes from
+    then on, because the age of an entry dies with the ticks.
 
     A row of the table holds two bytes of each hash, when the id came, and where its result is in the journal, which has
     both hashes. Both are in memory only for requests without a result, which are few.
@@ -58,11 +62,13 @@ class Ids:
     `is_strict`: what finds no room in its share is FULL, so that no id is forgotten before its ten minutes; else the
     oldest one of the share goes.
 
-    `journal` is a `system.journal.Journal` that keeps at least 640 entries; `now_s` a clock that only rises.
+    `journal` is a `system.journal.Journal` that keeps at least 640 entries; `now_s` a clock that only rises; `vault`
+    has wrap(bytes) and unwrap(bytes).
     """
 
-    def __init__(self, journal, now_s, slots=_SLOTS):
+    def __init__(self, journal, now_s, vault, slots=_SLOTS):
         self._journal = journal
+        self._vault = vault
         self._now_s = now_s
         self._slots = slots
         self._rows = bytearray(slots * _ROW_LEN)
@@ -75,8 +81,8 @@ class Ids:
         for seq, entry in journal.records():
             id_hash, digest = entry[1:9], entry[9:17]
             row = self._unfinished_row(id_hash)
-            if entry[0] == _STARTED:
-                self._interrupted[id_hash] = digest, entry[17:]
+            if entry[0] & ~_IS_WRAPPED == _STARTED:
+                self._interrupted[id_hash] = digest, entry
                 seq = 0
             else:
                 self._interrupted.pop(id_hash, None)
@@ -187,7 +193,10 @@ class Ids:
             return (RUNNING if self._unfinished[row][8:] == digest else CONFLICT), None
         row, entry = self._find(id_hash)
         if entry is not None:
-            return (KNOWN, entry[17:]) if entry[9:17] == digest else (CONFLICT, None)
+            if entry[9:17] != digest:
+                return CONFLICT, None
+            payload = self._opened(entry)
+            return (LOST, None) if payload is None else (KNOWN, payload)
         if row is not None:  # flash damage must not make it act again
             return (LOST if self._row(row)[0] == digest[6:8] else CONFLICT), None
         row = self._vacate(share, self.is_strict)
@@ -204,17 +213,29 @@ class Ids:
     def kept(self, id, digest):
         """The stored result (bytes) of a request, or None; takes nothing."""
         _, entry = self._find(_hash(id))
-        return entry[17:] if entry is not None and entry[9:17] == digest else None
+        return self._opened(entry) if entry is not None and entry[9:17] == digest else None
+
+    def _append(self, kind, id_hash, digest, content):
+        wrapped = self._vault.wrap(id_hash[:_CHECK_LEN] + content)
+        return self._journal.append(bytes((kind | _IS_WRAPPED,)) + id_hash + digest + wrapped)
+
+    def _opened(self, entry):
+        """What an entry holds behind its hashes, or None when the key is another one."""
+        content = entry[_HEAD_LEN:]
+        if not entry[0] & _IS_WRAPPED:
+            return content
+        content = self._vault.unwrap(content)
+        return content[_CHECK_LEN:] if content and content[:_CHECK_LEN] == entry[1 : 1 + _CHECK_LEN] else None
 
     def interrupted(self):
         """(digest, note) of requests that had begun to act when the board was last reset, once; `done` must follow."""
-        interrupted = list(self._interrupted.values())
+        interrupted = [(digest, self._opened(entry)) for digest, entry in self._interrupted.values()]
         self._interrupted.clear()
-        return interrupted
+        return [pair for pair in interrupted if pair[1] is not None]
 
     def start(self, id, digest, note):
         """Note durably that the request is about to act; after a reset `interrupted` tells of it, with `note`."""
-        self._journal.append(bytes((_STARTED,)) + _hash(id) + digest + note)
+        self._append(_STARTED, _hash(id), digest, note)
 
     def done(self, id, digest, payload):
         """Keep the result of the request (bytes of its `rsp`). One too long to keep, which only queries have, is
@@ -227,7 +248,7 @@ class Ids:
         row = self._unfinished_row(id_hash)
         if row is None:
             row, _ = self._find(id_hash)
-        seq = self._journal.append(bytes((_DONE,)) + id_hash + digest + payload)
+        seq = self._append(_DONE, id_hash, digest, payload)
         self._put(row, id_hash, digest, seq)
 
     def drop(self, id):

@@ -3,6 +3,9 @@
 The reading cursor is not kept apart: it follows from the newest record stored, so that storing a record and moving the
 cursor are one write (security.md 4.3). A record's era (mqtt.md 2) follows from the lock's key. What is stored names a
 turn, which grows by one with each new key; the eras of turns of which records still wait are kept beside.
+
+What a record tells is encrypted under the board's key (`vault.wrap`), with turn and number in it, so that one which
+another key encrypted is not taken for a record. Earlier releases stored it in clear, and it is still read.
 """
 
 import hashlib
@@ -18,6 +21,8 @@ _HEAD_LEN = const(8)
 _WHO = ">HI"  # number of the credential, upper and lower part
 _WHO_LEN = const(6)
 _WHO_FOLLOWS = const(0x80000000)
+_IS_WRAPPED = const(0x40000000)
+_NAME_LEN = const(4)  # turn and number
 _STATE = ">II6s"  # turn, sequence acknowledged last, era; behind it a row for each turn before of which records wait
 _STATE_LEN = const(14)
 _TURN = ">I6s"  # turn, era
@@ -33,21 +38,27 @@ FULL = const(2048)  # records with which reading waits (security.md R-04): about
 
 class Entry:
     """A stored record: `seq` in this buffer, `era` and `number` of the lock, `gap` records lost before it; `who` the
-    number of the credential or None, `raw` without secrets."""
+    number of the credential or None, `raw` without secrets, None when it cannot be decrypted."""
 
     __slots__ = ("era", "gap", "number", "raw", "seq", "turn", "who")
 
-    def __init__(self, seq, stored):
+    def __init__(self, seq, stored, vault):
         self.seq = seq
         self.turn, self.number, self.gap = struct.unpack_from(_HEAD, stored)
-        self.who = self.era = None
+        self.who = self.era = self.raw = None
+        tail = stored[_HEAD_LEN:]
+        if self.gap & _IS_WRAPPED:
+            tail = vault.unwrap(tail)
+            if tail is None or tail[:_NAME_LEN] != stored[:_NAME_LEN]:
+                self.gap &= ~(_IS_WRAPPED | _WHO_FOLLOWS)
+                return
+            tail = tail[_NAME_LEN:]
         if self.gap & _WHO_FOLLOWS:
-            self.gap &= ~_WHO_FOLLOWS
-            high, low = struct.unpack_from(_WHO, stored, _HEAD_LEN)
+            high, low = struct.unpack_from(_WHO, tail)
             self.who = high << 32 | low
-            self.raw = stored[_HEAD_LEN + _WHO_LEN :]
-        else:
-            self.raw = stored[_HEAD_LEN:]
+            tail = tail[_WHO_LEN:]
+        self.gap &= ~(_IS_WRAPPED | _WHO_FOLLOWS)
+        self.raw = tail
 
 
 def waiting_in(packed):
@@ -57,13 +68,15 @@ def waiting_in(packed):
 
 
 class Buffer:
-    """Lives in `folder`. `key` is the lock's AES key; another one, of another pairing, begins a turn.
+    """Lives in `folder`. `key` is the lock's AES key; another one, of another pairing, begins a turn. `vault` has
+    wrap(bytes) and unwrap(bytes).
 
     An open buffer needs some 450 bytes. `pack` gives what one that is made later needs to go on without reading the
     journal, and whatever was not yet acknowledged stays as it was offered.
     """
 
-    def __init__(self, folder, key, packed=None):
+    def __init__(self, folder, key, vault, packed=None):
+        self._vault = vault
         self._journal = Journal(folder, _SEGMENT, _SEGMENTS, packed=packed and packed[_PACKED_LEN:])
         self._cell = Cell(folder + "/state")
         kept = self._cell.load()
@@ -115,12 +128,12 @@ class Buffer:
     def _last(self):
         seq = self._journal.next_seq - 1
         stored = self._journal.get(seq) if len(self._journal) else None
-        return Entry(seq, stored) if stored else None
+        return Entry(seq, stored, self._vault) if stored else None
 
     def last_date(self):
         """The six bytes of the date of the newest record of this pairing, or None."""
         last = self._last()
-        return last.raw[1:7] if last and last.turn == self._turn else None
+        return last.raw[1:7] if last and last.raw and last.turn == self._turn else None
 
     def _set_cursor(self, number):
         self.has_begun = True
@@ -145,14 +158,17 @@ class Buffer:
         if who is not None:
             gap |= _WHO_FOLLOWS
             tail = struct.pack(_WHO, who >> 32 & 0xFFFF, who & 0xFFFFFFFF) + raw
-        self._journal.append(struct.pack(_HEAD, self._turn, number, gap) + tail)
+        head = struct.pack(_HEAD, self._turn, number, gap | _IS_WRAPPED)
+        self._journal.append(head + self._vault.wrap(head[:_NAME_LEN] + tail))
         self._set_cursor(number)
 
     def unsent(self, after):
-        """Generator of the entries behind `after`; numbers that flash damage took are added to the next one's gap."""
+        """Generator of the entries behind `after`; what flash damage took is added to the next one's gap."""
         expected = after + 1
         for seq, stored in self._journal.records(expected):
-            entry = Entry(seq, stored)
+            entry = Entry(seq, stored, self._vault)
+            if entry.raw is None:
+                continue
             entry.gap += seq - expected
             entry.era = self._era_of(entry.turn)
             expected = seq + 1

@@ -69,7 +69,8 @@ class Records:
                 self._open.remove(pair)
                 break
         else:
-            pair = lock.address, Buffer(self._folder + "/" + lock.id, lock.aes, self._packed.pop(lock.address, None))
+            packed = self._packed.pop(lock.address, None)
+            pair = lock.address, Buffer(self._folder + "/" + lock.id, lock.aes, self._registry.vault, packed)
         self._open.append(pair)
         if len(self._open) > _MAX_OPEN:
             oldest = self._open.pop(1 if self.reading and self._open[0][0] == self.reading.address else 0)

@@ -79,7 +79,7 @@ class Rig:
         failures = Failures(self.clock)
         self.vault = vault(self.folder + "/locks")
         self.registry = registry = Registry(self.vault, self.now, log)
-        self.ids = Ids(Journal(self.folder + "/ids", 64, 11), self.now)
+        self.ids = Ids(Journal(self.folder + "/ids", 64, 11), self.now, self.vault)
         self.rates = rates or Rates(6, 60, 30)
         self.issuers = Issuers(nvs(self.folder + "/locks"), (6, 60, 30), self.now, self.folder + "/issuers")
         self.was_reset = 0

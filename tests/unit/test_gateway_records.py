@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import struct
 import unittest
 
@@ -43,6 +44,11 @@ def unlocked(number, unix_s=1780000000):
     return records.encode(4, dates.from_seconds(unix_s - _UNIX_2000), 90, records.by_code(b"%06d" % number))
 
 
+def opened(folder, key):
+    """The buffer in `folder` of a board that keeps its key beside."""
+    return Buffer(folder, key, vault(folder + "-board"))
+
+
 def ack(first, last, era=_ERA):
     """`…/records/ack` of a batch."""
     return json.dumps({"epoch": era, "from": first, "to": last}).encode()
@@ -51,40 +57,40 @@ def ack(first, last, era=_ERA):
 class BufferTest(unittest.TestCase):
     def test_the_cursor_follows_from_what_is_stored(self):
         folder = fresh_folder("buffer")
-        buffer = Buffer(folder, _KEY)
+        buffer = opened(folder, _KEY)
         self.assertEqual(buffer.cursor, 0)
         for number in (300, 301, 305):
             buffer.append(number, unlocked(number))
         found = [(entry.number, entry.gap) for entry in buffer.unsent(0)]
         self.assertEqual(found, [(300, 0), (301, 0), (305, 3)])
         buffer.acknowledge(2)
-        again = Buffer(folder, _KEY)
+        again = opened(folder, _KEY)
         self.assertEqual((again.cursor, again.pending(), again.era), (306, 1, marks.era(_KEY)))
 
     def test_new_keys_begin_a_new_era_and_what_waits_keeps_its_own(self):
         folder = fresh_folder("buffer2")
-        Buffer(folder, _KEY).append(41, unlocked(1))
+        opened(folder, _KEY).append(41, unlocked(1))
         for _ in range(2):
-            buffer = Buffer(folder, _OTHER_KEY)
+            buffer = opened(folder, _OTHER_KEY)
             self.assertEqual((buffer.era, buffer.cursor), (marks.era(_OTHER_KEY), 0))
         buffer.append(0, unlocked(2))
-        Buffer(folder, b"a third key     ").append(7, unlocked(3))
-        buffer = Buffer(folder, _KEY)  # and back: the first pairing's era is the same again
+        opened(folder, b"a third key     ").append(7, unlocked(3))
+        buffer = opened(folder, _KEY)  # and back: the first pairing's era is the same again
         buffer.append(42, unlocked(4))
-        buffer = Buffer(folder, _KEY)
+        buffer = opened(folder, _KEY)
         eras = [marks.era(key) for key in (_KEY, _OTHER_KEY, b"a third key     ", _KEY)]
         found = [(entry.era, entry.number, entry.gap) for entry in buffer.unsent(0)]
         self.assertEqual(found, [(era, number, 0) for era, number in zip(eras, (41, 0, 7, 42))])
         self.assertEqual(buffer.cursor, 43)
         buffer.acknowledge(4)
-        Buffer(folder, _OTHER_KEY).append(1, unlocked(5))
-        again = Buffer(folder, _OTHER_KEY)
+        opened(folder, _OTHER_KEY).append(1, unlocked(5))
+        again = opened(folder, _OTHER_KEY)
         self.assertEqual([(entry.era, entry.number) for entry in again.unsent(again.sent)], [(eras[1], 1)])
 
     def test_every_gateway_names_the_same_era_and_every_pairing_another(self):
         keys = [bytes((n,)) * 16 for n in range(200)]
         for key in keys[:3]:
-            eras = {Buffer(fresh_folder("gateway%d" % n), key).era for n in range(3)}
+            eras = {opened(fresh_folder("gateway%d" % n), key).era for n in range(3)}
             self.assertEqual(eras, {marks.era(key)})
         self.assertEqual(len({marks.era(key) for key in keys}), len(keys))
         # HMAC-SHA-256 of the text `era` under the key, by openssl: the first 48 bits
@@ -92,23 +98,23 @@ class BufferTest(unittest.TestCase):
 
     def test_numbers_wrap_within_the_era(self):
         folder = fresh_folder("buffer3")
-        buffer = Buffer(folder, _KEY)
+        buffer = opened(folder, _KEY)
         for number in (65532, 65533, 0, 2):
             buffer.append(number, unlocked(number))
         found = [(entry.era, entry.number, entry.gap) for entry in buffer.unsent(0)]
         era = marks.era(_KEY)
         self.assertEqual(found, [(era, 65532, 0), (era, 65533, 0), (era, 0, 0), (era, 2, 1)])
-        self.assertEqual(Buffer(folder, _KEY).cursor, 3)
+        self.assertEqual(opened(folder, _KEY).cursor, 3)
 
     def test_a_wrap_that_skips_the_last_numbers_is_a_gap(self):
-        buffer = Buffer(fresh_folder("buffer4"), _KEY)
+        buffer = opened(fresh_folder("buffer4"), _KEY)
         buffer.append(65530, unlocked(1))
         buffer.append(1, unlocked(2))
         self.assertEqual([entry.gap for entry in buffer.unsent(1)], [4])
 
     def test_what_the_first_release_left_is_sent_in_the_era_of_the_key(self):
         folder = fresh_folder("buffer5")
-        buffer = Buffer(folder, _KEY)
+        buffer = opened(folder, _KEY)
         for number in (65533, 0, 1):
             buffer.append(number, unlocked(number))
         # As that release kept it: a fingerprint of the key, and another turn since the numbers had wrapped
@@ -117,10 +123,37 @@ class BufferTest(unittest.TestCase):
         journal = Journal(folder, 64, 34)
         journal.append(struct.pack(">HHI", 1, 2, 0) + unlocked(2))
         for _ in range(2):
-            buffer = Buffer(folder, _KEY)
+            buffer = opened(folder, _KEY)
             self.assertEqual((buffer.era, buffer.cursor, buffer.pending()), (marks.era(_KEY), 3, 4))
             found = [(entry.era, entry.number) for entry in buffer.unsent(0)]
             self.assertEqual(found, [(marks.era(_KEY), number) for number in (65533, 0, 1, 2)])
+
+    def test_what_earlier_releases_kept_in_clear_is_still_sent(self):
+        folder = fresh_folder("buffer6")
+        opened(folder, _KEY)
+        journal = Journal(folder, 64, 34)
+        journal.append(struct.pack(">HHI", 0, 4, 0) + unlocked(4))
+        who = 0x012345678901
+        journal.append(struct.pack(">HHIHI", 0, 5, 1 << 31, who >> 32, who & 0xFFFFFFFF) + unlocked(5))
+        buffer = opened(folder, _KEY)
+        buffer.append(7, unlocked(7), who)
+        found = [(entry.number, entry.gap, entry.who, entry.raw) for entry in opened(folder, _KEY).unsent(0)]
+        wanted = [(4, 0, None, unlocked(4)), (5, 0, who, unlocked(5)), (7, 1, who, unlocked(7))]
+        self.assertEqual(found, wanted)
+
+    def test_a_record_is_on_flash_encrypted_only_and_under_another_key_it_is_a_gap(self):
+        folder = fresh_folder("buffer7")
+        buffer = opened(folder, _KEY)
+        for number in range(40):
+            buffer.append(number, unlocked(number))
+        for name in os.listdir(folder):
+            with open(folder + "/" + name, "rb") as file:
+                kept = file.read()
+            self.assertEqual([n for n in range(40) if unlocked(n)[1:] in kept], [], name)
+        other = Buffer(folder, _KEY, vault(folder + "-other"))
+        self.assertEqual((other.cursor, other.last_date(), list(other.unsent(0))), (40, None, []))
+        other.append(40, unlocked(40))
+        self.assertEqual([(entry.number, entry.gap) for entry in other.unsent(0)], [(40, 40)])
 
 
 class Rig:
@@ -341,7 +374,7 @@ class UploadTest(unittest.TestCase):
         self.assertEqual(rig.read(), {"read": 3, "epoch": marks.era(_OTHER_KEY), "cursor": 3, "more": False})
         rig.upload()
         self.assertEqual(rig.batches()[-1]["epoch"], marks.era(_OTHER_KEY))
-        again = Buffer(rig.folder + "/" + rig.lock.id, _OTHER_KEY)
+        again = Buffer(rig.folder + "/" + rig.lock.id, _OTHER_KEY, rig.registry.vault)
         self.assertEqual((again.era, again.cursor, again.pending()), (marks.era(_OTHER_KEY), 3, 0))
 
     def test_one_batch_is_out_and_comes_again_ever_more_rarely(self):
@@ -514,7 +547,7 @@ class UploadTest(unittest.TestCase):
             rig.uploads.acknowledged(lock, ack(batch["from"], batch["to"]))
             rig.lock = lock
             rig.upload()
-            again = Buffer(rig.folder + "/" + lock.id, lock.aes)  # as a restart does it
+            again = Buffer(rig.folder + "/" + lock.id, lock.aes, rig.registry.vault)  # as a restart does it
             kept = rig.keeper.buffer(lock)
             self.assertEqual((kept.sent, kept.cursor, kept.era), (again.sent, again.cursor, again.era))
             self.assertEqual(kept.pending(), again.pending())
@@ -535,7 +568,7 @@ class UploadTest(unittest.TestCase):
 
         rig.read(others_come)
         self.assertEqual(rig.keeper.waiting(rig.lock), (20, False))
-        self.assertEqual(Buffer(rig.folder + "/" + rig.lock.id, rig.lock.aes).cursor, 20)
+        self.assertEqual(Buffer(rig.folder + "/" + rig.lock.id, rig.lock.aes, rig.registry.vault).cursor, 20)
 
 
 class ClocksTest(unittest.TestCase):

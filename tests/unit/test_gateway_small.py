@@ -1,6 +1,7 @@
 """rates, dedupe, light, arguments, lock bundles, provisioning: the small parts of the gateway."""
 
 import hashlib
+import os
 import unittest
 
 from firmware.gateway import admission, diagnostics
@@ -10,7 +11,7 @@ from firmware.gateway.provisioning import Provisioning
 from firmware.lib.errors import BadRequest, ConfigError
 from firmware.system.journal import Journal
 from tests.scratch import scratch
-from tests.unit.gateway_rig import Now, fresh_folder
+from tests.unit.gateway_rig import Now, fresh_folder, vault
 
 
 def refusal(call):
@@ -48,7 +49,7 @@ class RatesTest(unittest.TestCase):
 
 class IdsTest(unittest.TestCase):
     def open(self, name, now, slots=320):
-        return Ids(Journal(scratch("gateway/" + name), 16, 40), now, slots)
+        return Ids(Journal(scratch("gateway/" + name), 16, 40), now, vault(scratch("gateway/ids-board")), slots)
 
     def test_a_result_is_kept_for_ten_minutes(self):
         fresh_folder("ids")
@@ -66,7 +67,7 @@ class IdsTest(unittest.TestCase):
         fresh_folder("ids6")
         journal = Journal(scratch("gateway/ids6"), 16, 40)
         now = Now()
-        ids = Ids(journal, now)
+        ids = Ids(journal, now, vault(scratch("gateway/ids-board")))
         ids.look("one", b"digest-1")
         ids.done("one", b"digest-1", b"{}")
         journal.clear()  # flash damage
@@ -109,10 +110,35 @@ class IdsTest(unittest.TestCase):
         ids.done("begun", b"digest-1", b"unknown")
         self.assertEqual(ids.look("begun", b"digest-1"), (admission.KNOWN, b"unknown"))
 
+    def test_results_are_on_flash_encrypted_only(self):
+        folder = fresh_folder("ids7")
+        ids = self.open("ids7", Now())
+        for name in ("done", "begun"):
+            ids.look(name, b"digest-1")
+            ids.start(name, b"digest-1", b"a note about it")
+        ids.done("done", b"digest-1", b"a result of it")
+        for name in os.listdir(folder):
+            with open(folder + "/" + name, "rb") as file:
+                kept = file.read()
+            self.assertFalse(b"a note" in kept or b"a result" in kept, name)
+        other = Ids(Journal(folder, 16, 40), Now(), vault(scratch("gateway/ids-other")))
+        self.assertEqual(other.look("done", b"digest-1"), (admission.LOST, None))  # and does not act again
+        self.assertEqual(other.look("begun", b"digest-1"), (admission.RUNNING, None))
+        self.assertEqual((other.interrupted(), other.kept("done", b"digest-1")), ([], None))
+
+    def test_results_of_earlier_releases_are_in_clear_and_still_known(self):
+        folder = fresh_folder("ids8")
+        journal = Journal(folder, 16, 40)
+        for kind, id in ((1, b"begun"), (1, b"done"), (2, b"done")):
+            journal.append(bytes((kind,)) + hashlib.sha256(id).digest()[:8] + b"digest-1" + b"kept in clear")
+        ids = self.open("ids8", Now())
+        self.assertEqual(ids.look("done", b"digest-1"), (admission.KNOWN, b"kept in clear"))
+        self.assertEqual(ids.interrupted(), [(b"digest-1", b"kept in clear")])
+
     def test_a_result_too_long_to_keep_is_asked_for_again(self):
         fresh_folder("ids4")
         ids = self.open("ids4", Now())
-        for size, known in ((1007, admission.KNOWN), (1008, admission.NEW), (5000, admission.NEW)):
+        for size, known in ((995, admission.KNOWN), (996, admission.NEW), (5000, admission.NEW)):
             ids.look("id%d" % size, b"digest-1")
             ids.done("id%d" % size, b"digest-1", b"x" * size)
             self.assertEqual(ids.look("id%d" % size, b"digest-1")[0], known)

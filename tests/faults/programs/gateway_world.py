@@ -96,7 +96,7 @@ class GatewayWorld:
         failures = Failures(clock)
         self.out = out = Outbox()
         self.registry = registry = Registry(Vault(DATA + "/locks", self._nvs), now, log)
-        self.ids = Ids(Journal(DATA + "/ids", 64, 11), now)
+        self.ids = Ids(Journal(DATA + "/ids", 64, 11), now, registry.vault)
         rates = Rates(10000, 10000, 10000)
         clocks = Clocks(clock, registry, log)
         self.records = Records(DATA + "/records", registry, clocks, clock, out, topics, now, log)
