@@ -9,7 +9,7 @@ import sys
 from firmware import board
 from firmware.gateway import diagnostics, provisioning
 from firmware.lib import reports
-from firmware.lib.compat import const
+from firmware.lib.compat import const, unload
 from firmware.lib.errors import ConfigError
 from firmware.system.console import serve
 from firmware.system.lifeline import Lifeline
@@ -23,6 +23,9 @@ _RECORDS = "/data/records"
 _IDS = "/data/ids"
 _JOBS = "/data/jobs"
 _LIGHT = (18, 19, 21)
+_BUTTON = const(0)  # the boot button
+_HELD = const(80)  # steps of the light: ten seconds
+_STUCK = const(240)  # nobody's finger; some terminals hold this pin low
 _NAME = "Gatehouse"
 _IDS_SEGMENT = const(64)
 _IDS_SEGMENTS = const(11)
@@ -65,6 +68,8 @@ class App:
             self._log.error("settings_unusable", err=err)
         self._gateway = gateway
         self._light = diagnostics.Light(board.Light(_LIGHT), gateway.light_word if gateway else lambda: light_word)
+        self._button = board.Input(_BUTTON)
+        self._held = 0
         self._steps = 0
         lifeline.tick = self._tick
         lifeline.tick_ms = diagnostics.STEP_MS
@@ -80,6 +85,7 @@ class App:
             self._who_signs,
             lambda: provisioning.own_key(board)[1],
             self._reset,
+            lambda: board.nvs_set("gatehouse", "sweep", b"1"),
         )
         console.is_rebooting = is_erasing
         if gateway:
@@ -102,6 +108,7 @@ class App:
 
     def _reset(self):
         """Promise to forget everything, and start anew to do it: nothing runs then that could write."""
+        self._log.warn("reset")
         board.nvs_set("gatehouse", "wiping", b"1")
         self._lifeline.ask_reboot()
 
@@ -118,8 +125,16 @@ class App:
     def _tick(self):
         self._light.step()
         self._steps += 1
-        if self._gateway and self._steps % _SECOND == 0:
-            self._gateway.each_second()
+        if self._button.is_active():
+            self._held += 1
+        elif self._held:
+            if _HELD <= self._held <= _STUCK:
+                self._reset()
+            self._held = 0
+        if self._gateway:
+            self._gateway.sweep()
+            if self._steps % _SECOND == 0:
+                self._gateway.each_second()
 
 
 class Gateway:
@@ -164,6 +179,7 @@ class Gateway:
         self._uptime = Uptime()
         self._heap_low = board.free_heap()
         self.reset = lambda: None  # set by the composition root
+        self._sweep = None
         self._look_s = _LOOK_S
         self._metrics_s = _METRICS_S
         self._scan_s = _SCAN_S
@@ -194,7 +210,8 @@ class Gateway:
         self._outgoing = outgoing = Outgoing(mqtt, log)
 
         # What is known of the locks
-        self._registry = registry = Registry(Vault(_LOCKS, board.Nvs()), now_s, log, values.presence_s)
+        vault = Vault(_LOCKS, board.Nvs())
+        self._registry = registry = Registry(vault, now_s, log, values.presence_s)
         clocks = Clocks(clock, registry, log, values.clock_max_drift_s)
         records = Records(_RECORDS, registry, clocks, clock, outgoing, topics, now_s, log, values.records_clear)
         self._uploads = uploads = Uploads(registry, records, topics, mqtt, now_s, log, by_consumer)
@@ -213,7 +230,7 @@ class Gateway:
         # Requests
         self._metrics = metrics = diagnostics.Metrics()
         failures = diagnostics.Failures(clock)
-        self._ids = Ids(Journal(_IDS, _IDS_SEGMENT, _IDS_SEGMENTS), now_s)
+        self._ids = Ids(Journal(_IDS, _IDS_SEGMENT, _IDS_SEGMENTS), now_s, vault)
         self._ids.is_strict = values.other_per_min <= _STRICT_PER_MIN
         limits = values.unlock_per_min, values.unlock_per_h, values.other_per_min
         rates = Rates(*limits)
@@ -264,9 +281,12 @@ class Gateway:
         registry.on("records", records.flagged)
         registry.on("sighted", records.want)
         registry.on("alarm", self._suspect)
+        registry.on("removing", self._begin_sweep)
         for forget in (records.close, rates.forget, issuers.forget, failures.forget, states.withdraw):
             registry.on("removed", forget)
         registry.on("listed", self._publish_info)
+        if board.nvs_get("gatehouse", "sweep") is not None:
+            self._begin_sweep()
         mqtt.set_callback(bridge.enqueue)
         mqtt.on_connected = self._connected
         lifeline.is_idle = lambda: scheduler.current is None
@@ -325,6 +345,23 @@ class Gateway:
     async def _keep_clock(self, lease):
         await self._wifi.wait_up(lease)
         await self._clock.run(lease)
+
+    def _begin_sweep(self, lock=None):
+        """Something is about to be forgotten, or was before the power went."""
+        from firmware.gateway import erasure
+
+        unload(("firmware.gateway.erasure",))
+        erasure.promise_sweep(board.Nvs())
+        self._sweep = erasure.sweep(board.Nvs(), self._registry)
+
+    def sweep(self):
+        """One step of what `erasure.sweep` does, while no lock is served."""
+        if self._sweep and self._scheduler.current is None:
+            try:
+                next(self._sweep)
+            except (StopIteration, OSError) as err:  # a flash that refuses: once more at the next start
+                self._sweep = None
+                self._log.area("gateway").info("swept", err=err)
 
     def each_second(self):
         """Periodic work that does not wait."""

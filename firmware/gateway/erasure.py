@@ -1,9 +1,15 @@
-"""Forgetting everything (security.md RST-4): the owner and all issuers, locks, jobs, records, results, ids, settings
-with their passwords, and the gateway's own key. Owns the order; loaded at the start that follows a reset, when nothing
-else runs.
+"""Forgetting (security.md RST-4, DEL-2). littlefs never writes in place, so that what was deleted stays on flash until
+its block is used again; here these blocks are used. Owns the order; loaded when there is something to forget.
 
-The promise is a mark in NVS (`app` sets it), which is erased last: a power cut begins it anew. The key of what is
-encrypted goes first. Deleted files leave their bytes on flash, so that the free room is then written over once.
+`steps` forgets everything: the owner and all issuers, locks, jobs, records, results, ids, settings with their
+passwords, and the gateway's own key. It runs at the start that follows a reset, when nothing else does. The key of
+what is encrypted goes first.
+
+`sweep` runs beside the rest, after a lock was forgotten or settings were changed: it deletes the records of locks that
+are served no more, and then uses each block that was free, one at a time.
+
+Each is promised by a mark in NVS, which is set before anything is deleted and erased last: after a power cut it begins
+anew.
 """
 
 import os
@@ -14,33 +20,66 @@ from firmware.system.vault import KEY_NAMES, Vault
 
 _SPACE = "gatehouse"
 _MARK = "wiping"
+_SWEEP = "sweep"
 _DATA = "/data"
-_VAULTS = ("/data/issuers", "/data/locks", "/data/jobs")
-_KEYS = KEY_NAMES + ("x25519", "x25519_public", "last_time", "boot", "pin_wrong")
-_FILL = "/data.fill"
+_RECORDS = "/records"
+_VAULTS = ("/issuers", "/locks", "/jobs")
+_KEYS = KEY_NAMES + ("x25519", "x25519_public", "last_time", "boot", "pin_wrong", _SWEEP)
+_FILL = ".fill"  # beside the folder of all others
 _PIECE = const(512)
 _SMALL = const(64)  # stays within the folder, whose blocks must be written over, too
 _CHURN = const(80)
+_SPARE = const(16)  # blocks more than were free: the folder of the file takes some, too
+_LOOKAHEAD = const(256)  # blocks that littlefs has looked at in advance, before some of them became free
 
 
-def steps(board):
-    """A generator that forgets everything, a little at a time. OSError of a flash that refuses is raised."""
+def steps(board, data=_DATA):
+    """A generator that forgets everything, a little at a time; `data` is the folder of all that the gateway keeps.
+    OSError of a flash that refuses is raised."""
     nvs = board.Nvs()
     for key in _KEYS:
         nvs.erase(_SPACE, key)
         nvs.scrub(key)
         yield
     for folder in _VAULTS:
-        if exists(folder):
-            vault = Vault(folder, nvs)
+        if exists(data + folder):
+            vault = Vault(data + folder, nvs)
             for name in vault.names():
                 vault.remove(name)
                 yield
-    for _ in _remove(_DATA):
+    for _ in _remove(data):
         yield
-    for _ in _write_over():
+    for _ in _write_over(data + _FILL):
         yield
     nvs.erase(_SPACE, _MARK)
+
+
+def promise_sweep(nvs):
+    """Durably promise a `sweep`; before what shall be gone is deleted."""
+    nvs.set(_SPACE, _SWEEP, b"1")
+
+
+def sweep(nvs, registry, data=_DATA):
+    """A generator that fulfils the promise, a block of flash at a time. OSError of a flash that refuses is raised.
+
+    littlefs takes free blocks in their order, around the end, and finds out in advance which of the next 256 are free
+    (VfsLfs2's `lookahead` of 32 bytes). So a small file that is written anew so many times more than there are free
+    blocks has been in each of them, and no room is ever missing for what else is written.
+    """
+    folder = data + _RECORDS
+    for name in os.listdir(folder) if exists(folder) else ():
+        if name not in [lock.id for lock in registry.all()]:
+            for _ in _remove(folder + "/" + name):
+                yield
+    size, _, _, free = os.statvfs(data)[:4]
+    piece = bytes(_PIECE)
+    for _ in range(free + min(free, _LOOKAHEAD) + _SPARE):
+        with open(data + _FILL, "wb") as file:
+            for _ in range(size // _PIECE):
+                file.write(piece)
+        yield
+    os.remove(data + _FILL)
+    nvs.erase(_SPACE, _SWEEP)
 
 
 def _remove(path):
@@ -58,19 +97,19 @@ def _remove(path):
     os.rmdir(path)
 
 
-def _write_over():
+def _write_over(path):
     """Fill what is free, then delete it again."""
     piece = bytes(_PIECE)
     try:
-        with open(_FILL, "wb") as file:
+        with open(path, "wb") as file:
             while True:
                 file.write(piece)
                 yield
     except OSError:  # full, which is what was wanted
         pass
-    os.remove(_FILL)
+    os.remove(path)
     for _ in range(_CHURN):
-        with open(_FILL, "wb") as file:
+        with open(path, "wb") as file:
             file.write(piece[:_SMALL])
         yield
-    os.remove(_FILL)
+    os.remove(path)

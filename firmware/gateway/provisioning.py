@@ -24,6 +24,7 @@ from firmware.gateway.admission import Refusal
 from firmware.lib import crypto
 from firmware.lib.compat import const, is_whole, unload
 from firmware.lib.errors import BadRequest, ConfigError
+from firmware.system.store import exists
 from firmware.version import VERSION
 
 _MIN_PRESENCE_S = const(600)  # as in `settings`
@@ -62,7 +63,8 @@ def load(path):
 class Provisioning:
     """`about` returns the members of `info`, or is None before there are settings; `forget(args)` likewise, and
     `connection()`, which tells (word, failures in a row, text). `started()` tells why the board started, `issuers()`
-    gives the Issuers, `key()` the gateway's public key; `reset()` begins to forget everything."""
+    gives the Issuers, `key()` the gateway's public key; `reset()` begins to forget everything; `changing()` is called
+    before settings take the place of others."""
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class Provisioning:
         issuers=None,
         key=None,
         reset=None,
+        changing=None,
     ):
         self._id = id
         self._reboot = reboot
@@ -87,6 +90,7 @@ class Provisioning:
         self._issuers = issuers
         self._key = key
         self._reset = reset
+        self._changing = changing
         self.is_rebooting = False
 
     def faults(self):
@@ -122,6 +126,8 @@ class Provisioning:
         if do == "set":
             from firmware.system import config
 
+            if self._changing and exists(self._path):
+                self._changing()  # passwords and keys of before stay on flash until it has been swept
             config.write(self._path, table(), request.get("settings"))
             self._certificates().tidy(self._folder, config.read(self._path))
             unload(LATE)

@@ -35,10 +35,10 @@ _OPEN_S = const(60)  # beyond the time of auto-lock (hardware-facts.md F73)
 
 
 class Registry:
-    """`vault` keeps the locks, `now_s` is a clock that only rises."""
+    """`vault` keeps the locks, and encrypts what others keep of them; `now_s` is a clock that only rises."""
 
     def __init__(self, vault, now_s, log, presence_s=_NEAR_S):
-        self._vault = vault
+        self.vault = vault
         self._now_s = now_s
         self._log = log.area("registry")
         self._presence_s = presence_s
@@ -53,9 +53,9 @@ class Registry:
     def on(self, event, listener):
         """Call `listener(lock)` at each `event`: "changed", something worth publishing; "records", the lock says that
         it has unread ones, or no more; "sighted", for the first time since start or after it was away; "heard", it is
-        worth an attempt to connect again; "listed", the list of locks has changed; "removed", the lock is no longer
-        served. At an "alarm", another radio may imitate the lock, or it does not lock itself: call `listener(lock,
-        why)`.
+        worth an attempt to connect again; "listed", the list of locks has changed; "removing", the lock is about to be
+        forgotten; "removed", it is no longer served. At an "alarm", another radio may imitate the lock, or it does not
+        lock itself: call `listener(lock, why)`.
         """
         self._listeners.setdefault(event, []).append(listener)
 
@@ -64,8 +64,8 @@ class Registry:
             listener(*details)
 
     def _load(self):
-        for id in self._vault.names():
-            packed = self._vault.load(id)
+        for id in self.vault.names():
+            packed = self.vault.load(id)
             try:
                 lock = locks.from_dict(json.loads(packed.decode()) if packed else None)
             except (KeyError, TypeError, ValueError):
@@ -106,7 +106,7 @@ class Registry:
         packed = json.dumps(lock.as_dict()).encode()
         print_ = hashlib.sha256(packed).digest()[:8]
         if lock.kept != print_:
-            self._vault.save(lock.id, packed)
+            self.vault.save(lock.id, packed)
             lock.kept = print_
 
     def listen_for(self, lock):
@@ -123,8 +123,10 @@ class Registry:
 
     def remove(self, lock):
         """Stop serving a lock, and forget its keys."""
-        if self._locks.pop(lock.address, None):
-            self._vault.remove(lock.id)
+        if lock.address in self._locks:
+            self._emit("removing", lock)
+            del self._locks[lock.address]
+            self.vault.remove(lock.id)
             self._log.info("lock_removed", addr=lock.address, locks=len(self._locks))
             self._emit("removed", lock)
             self._emit("listed", lock)

@@ -6,7 +6,7 @@ import base64
 import random
 from collections.abc import Iterable
 
-_SHORTEST = 5  # bytes of a form: shorter ones turn up by chance
+SHORTEST = 5  # bytes of a form: shorter ones turn up by chance
 
 
 def digits(count: int = 9) -> str:
@@ -81,7 +81,7 @@ class Canaries:
     def plant(self, name: str, forms: dict[str, bytes]) -> None:
         """From now on `name` is looked for."""
         for how, form in forms.items():
-            if len(form) >= _SHORTEST:
+            if len(form) >= SHORTEST:
                 self._forms[name, how] = form
 
     def __len__(self) -> int:
