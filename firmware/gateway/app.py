@@ -327,6 +327,7 @@ class Gateway:
     def _new_pin(self, digits):
         """The owner has set another one, or none: the wrong ones of before are forgiven."""
         board.nvs_erase("gatehouse", "pin_wrong")
+        self._begin_sweep()  # the PIN of before is still on flash
         self._use_pin(digits)
         self._publish_info()
 

@@ -3,6 +3,7 @@ in base64 at any offset, as numbers, swapped, backwards, in BCD, as a list (secu
 """
 
 import base64
+import json
 import random
 from collections.abc import Iterable
 
@@ -36,6 +37,10 @@ def _of_bytes(octets: bytes) -> dict[str, bytes]:
         whole = encoded[4 if shift else 0 : len(encoded) - 4 if (len(octets) + shift) % 3 else len(encoded)]
         found["base64 at %d" % shift] = whole
         found["base64url at %d" % shift] = whole.translate(bytes.maketrans(b"+/", b"-_"))
+    for escape in ("\\u%04x", "\\x%02x", "%%%02x"):  # JSON, logs, addresses
+        found["escaped like %s" % escape] = "".join(escape % octet for octet in octets).encode()
+    for indent in (1, 2):
+        found["JSON list, indented by %d" % indent] = json.dumps(list(octets), indent=indent)[1:-1].strip().encode()
     found["decimal"] = str(int.from_bytes(octets, "big")).encode()
     found["decimal, swapped"] = str(int.from_bytes(octets, "little")).encode()
     for form in _lists(octets):

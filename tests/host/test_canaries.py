@@ -1,6 +1,7 @@
 """The search itself: a secret that leaks in any form is found."""
 
 import base64
+import json
 
 import pytest
 
@@ -17,6 +18,9 @@ _LEAKS = [
     _KEY[::-1].hex().encode(),
     *(base64.b64encode(b"xyz"[:shift] + _KEY + b"tail") for shift in range(4)),
     base64.urlsafe_b64encode(b"?" + _KEY + b"?"),
+    "".join("\\u%04X" % octet for octet in _KEY).encode(),
+    json.dumps(list(_KEY), indent=1).encode(),
+    json.dumps({"key": _KEY.hex().upper()}).encode(),
 ]
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from host_tools.sim.air import real
+from host_tools.sim.board import flash_image
 from host_tools.sim.board.board import BoardSpec
 from host_tools.sim.board.mechanics import TRAVEL_S
 from host_tools.sim.site.broker import HOST
@@ -47,6 +48,7 @@ class SiteSpec:
     gateway_settings: dict = field(default_factory=dict)
     lock_settings: dict = field(default_factory=dict)
     gateway_heapsize: str | None = None
+    gateway_flash_size: int = flash_image.SIZE
     lock_heapsize: str | None = None
     broker: str = "iotcore"  # or mosquitto
     broker_keeps: bool = False  # mosquitto: what is retained outlives its restart
@@ -112,6 +114,7 @@ class SiteSpec:
             files=files,
             heapsize=self.gateway_heapsize,
             mpy=self.mpy,
+            flash_size=self.gateway_flash_size,
         )
 
     def lock(self, index: int) -> BoardSpec:
