@@ -4,7 +4,8 @@
 
 A module costs heap even when its bytecode is in flash: the module, its table of names, and in it every name imported
 from elsewhere. In one module a name exists once, an import is nothing, and a public number is folded away as a private
-one is. Modules that are imported inside functions stay as they are, but for where they take their names from.
+one is. Modules that are imported inside functions stay as they are, but for where they take their names from. What the
+merged module defines and nothing of this role reads is left out: modules are written for both ends of a protocol.
 
 Source lines keep their order and their number: names are replaced where they stand, imports become blank, and a module
 begins at the line that `image.map` names, so that `host_tools.boards.traceback` finds a line's source again.
@@ -27,6 +28,7 @@ IMAGE = "image"  # the merged module's name
 MAP = "image.map"
 _ROOT_MODULE = {role: "firmware.%s.app" % role for role in stage.ROLES}
 _LOADED_BY_NAME = ("firmware.gateway.operations.", "firmware.lib.messages.", "firmware.lock.commands.")
+_RARE = ("firmware.gateway.erasure",)  # what the root module itself imports when it is needed
 _ALWAYS_THERE = {  # by role, of those what is imported as everything else is
     "gateway": (
         "firmware.gateway.operations.arguments",
@@ -119,7 +121,7 @@ class Image:
         self.renamed: dict[tuple[str, str], str] = {}
         self._kept_out = {name for name in self.sources if name.startswith(_LOADED_BY_NAME)}
         self._kept_out -= set(_ALWAYS_THERE[role])
-        self._kept_out.add("main")
+        self._kept_out |= {"main", *_RARE}
         self._kept_out |= set(self._named_in_strings())
         self._root = _ROOT_MODULE[role]
 
@@ -130,7 +132,8 @@ class Image:
             self._visit(self._root, set())
             self.renamed = self._rename()
             try:
-                return {name: Rewriter(self, source).text() for name, source in self.sources.items()}
+                texts = {name: Rewriter(self, source).text() for name, source in self.sources.items()}
+                return texts | _without_unread({name: texts[name] for name in self.merged}, texts)
             except _UsedAsValue as err:
                 self._kept_out.add(str(err))
 
@@ -218,6 +221,57 @@ class Image:
                 taken.add(wanted)
                 renamed[module, name] = wanted
         return renamed
+
+
+def _without_unread(merged: dict[str, str], texts: dict[str, str]) -> dict[str, str]:
+    """The merged modules' texts without the functions, classes and plain values that nothing reads, lines kept."""
+    definitions: dict[str, set[str]] = {}  # name -> names that are read where it is defined
+    read: set[str] = set()
+    for name, text in texts.items():
+        for node in ast.parse(text).body:
+            defined = _defined(node) if name in merged else None
+            if defined:
+                definitions.setdefault(defined, set()).update(_read(node))
+            else:
+                read |= _read(node)
+    waiting = list(read)
+    while waiting:
+        new = definitions.get(waiting.pop(), set()) - read
+        read |= new
+        waiting += new
+    kept = {}
+    for name, text in merged.items():
+        lines = text.splitlines(keepends=True)
+        for node in ast.parse(text).body:
+            if _defined(node) and _defined(node) not in read:
+                first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+                last = node.end_lineno or first
+                lines[first - 1 : last] = ["\n"] * (last - first + 1)
+        kept[name] = "".join(lines)
+    return kept
+
+
+def _defined(node: ast.stmt) -> str | None:
+    """The one name that a statement defines and does nothing else."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return node.name
+    target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
+    if isinstance(node, ast.AnnAssign):
+        target = node.target
+    acts = any(isinstance(each, ast.Call) for each in ast.walk(node))
+    return target.id if isinstance(target, ast.Name) and not acts else None
+
+
+def _read(node: ast.stmt) -> set[str]:
+    names = set()
+    for each in ast.walk(node):
+        if isinstance(each, ast.Name) and (isinstance(each.ctx, ast.Load) or isinstance(node, ast.AugAssign)):
+            names.add(each.id)
+        elif isinstance(each, ast.Attribute):
+            names.add(each.attr)
+        elif isinstance(each, ast.alias):
+            names.add(each.name)
+    return names
 
 
 def _name(path: Path) -> str:

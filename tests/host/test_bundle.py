@@ -93,6 +93,19 @@ def test_no_two_definitions_share_a_name(tree: Path) -> None:
     assert len(defined) == len(set(defined))
 
 
+def test_what_nothing_of_the_role_reads_is_left_out(tree: Path) -> None:
+    body = ast.parse((tree / "image.py").read_text()).body
+    defined = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    read = set()
+    for path in sources(tree):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Name | ast.Attribute | ast.alias):
+                read.add(next(getattr(node, key) for key in ("id", "attr", "name") if hasattr(node, key)))
+    ends = {"encode_manufacturer", "decode_manufacturer"}  # of an advertisement: one role makes it, the other reads it
+    assert defined & ends == {"decode_manufacturer" if role_of(tree) == "gateway" else "encode_manufacturer"}
+    assert "main" in defined and defined - read == set()
+
+
 def test_every_definition_stands_where_the_map_says(tree: Path) -> None:
     checked = 0
     for node in ast.walk(ast.parse((tree / "image.py").read_text())):
