@@ -193,16 +193,15 @@ class Bridge:
                 self._filled.clear()
                 await lease.wait(self._filled)
                 continue
-            message = (self._signed or self._inbox).pop(0)
-            if message[0] == "records/ack":
-                lock = self._context.registry.by_id(message[1])
-                if lock and not message[4]:
-                    self._context.uploads.acknowledged(lock, message[3])
-            else:
-                await self._request(message, lease)
+            await self._request((self._signed or self._inbox).pop(0), lease)
 
     async def _request(self, message, lease):
         """Deal with one message; once more from the beginning if there was no memory for it."""
+        if message[0] == "records/ack":
+            lock = self._context.registry.by_id(message[1])
+            if lock and not message[4]:
+                self._context.uploads.acknowledged(lock, message[3])
+            return
         for is_last in (False, True):
             request = None
             try:

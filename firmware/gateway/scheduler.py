@@ -190,13 +190,12 @@ class Scheduler:
     async def run(self, lease):
         """Serve jobs for ever."""
         while True:
-            job = self._first()
-            if job is None:
+            if self._first() is None:
                 self._filled.clear()
                 await lease.wait(self._filled)
                 continue
-            self._queue.remove(job)
-            await self._serve(job, lease)
+            self._begin(self._first(), lease)
+            await self._serve(lease)
 
     def wake(self):
         """Something may be due: ask the planners. Jobs that come or end do so by themselves."""
@@ -216,8 +215,14 @@ class Scheduler:
             await lease.wait(self._changed, min(left_ms) if left_ms else None)
 
     def _begin(self, job, lease):
+        """Take a waiting job: from here on `current` alone holds it, so that its memory is free at its end."""
+        self._queue.remove(job)
         self.current = job
         lease.renew(remaining_ms(job.deadline_ms) + _GRACE_MS)
+
+    def _release(self):
+        job, self.current = self.current, None
+        return job
 
     def _cut_off(self, job, err):
         """What a waiting job ends with that is not to go on: `err`, unless it may have acted before it was put back."""
@@ -237,17 +242,16 @@ class Scheduler:
         except Exception as fault:  # the next job must not suffer from this one
             self._log.crash("finish_failed", fault)
 
-    async def _serve(self, job, lease):
-        """Reach the lock of `job`, and use the link; after a failure of the link try again with the job that met it,
-        until each has ended or is put back."""
+    async def _serve(self, lease):
+        """Reach the lock of the current job, and use the link; after a failure of the link try again with the job that
+        met it, until each has ended or is put back."""
         began_ms = ticks_ms()
-        self._begin(job, lease)
         try:
             while self.current:
                 try:
                     async with self._reach(self.current, began_ms) as session:
-                        self.linked = self.current.lock
-                        await self._use(session, self.current, lease)
+                        self.linked = session.lock
+                        await self._use(session, lease)
                 except LinkError as err:
                     self.linked = None
                     await self._failed(err, began_ms)
@@ -262,12 +266,12 @@ class Scheduler:
             self.current = self.linked = None
 
     def _reach(self, job, began_ms):
-        """The way to a session with the lock of `job`, which others have waited for since the tick `began_ms`."""
+        """The way to a session with the lock of `job`, the current one; others have waited since the tick `began_ms`."""
         if not self._registry.is_near(job.lock):
             raise NotNear("not heard for 30 minutes")
         limit_ms = _CONNECT_MS if job.priority <= COMMAND else _BACKGROUND_MS
         until_ms = ticks_add(ticks_ms(), min(remaining_ms(job.deadline_ms), limit_ms))
-        return self._opener(job.lock, until_ms, lambda: self._gives_way(job, began_ms))
+        return self._opener(job.lock, until_ms, lambda: self._gives_way(self.current, began_ms))
 
     async def _failed(self, err, began_ms):
         """The link did not come up, or broke: the current job waits for another attempt, is put back, or ends."""
@@ -289,21 +293,18 @@ class Scheduler:
             self._put_back(job)
             self.current = None
 
-    async def _use(self, session, job, lease):
-        """Run the current `job`, and what follows for the same lock while the link is kept."""
+    async def _use(self, session, lease):
+        """Run the current job, and what follows for the same lock while the link is kept."""
         kept_ms = calm_ms = ticks_ms()
-        while job:
-            await self._run(job, session)
-            linger_ms = self._linger_ms if job.priority <= COMMAND else min(self._linger_ms, _AFTER_MS)
-            if job.priority <= COMMAND:
+        while self.current:
+            await self._run(self.current, session)
+            linger_ms = self._linger_ms if self.current.priority <= COMMAND else min(self._linger_ms, _AFTER_MS)
+            if self.current.priority <= COMMAND:
                 calm_ms = ticks_add(ticks_ms(), min(linger_ms, _CALM_MS))
             until_ms = ticks_add(ticks_ms(), linger_ms)
             if ticks_diff(until_ms, kept_ms) > 0:
                 kept_ms = until_ms
-            self.current = None
-            job = await self._next_for(job, session, kept_ms, calm_ms, lease)
-            if job:
-                self._begin(job, lease)
+            await self._next_for(session, kept_ms, calm_ms, lease)
 
     async def _run(self, job, session):
         """One attempt. A LinkError goes to the caller; every other end is the job's."""
@@ -332,28 +333,28 @@ class Scheduler:
             self._log.info("job_refused", addr=job.lock.address, err=err)
         self._end(job, None, err)
 
-    async def _next_for(self, before, session, until_ms, calm_ms, lease):
-        """The next job if it is for the lock of the one `before`, waiting for one until the tick `until_ms`, with
-        background work until `calm_ms`; None when the link should be closed."""
-        lock = before.lock
+    async def _next_for(self, session, until_ms, calm_ms, lease):
+        """The current job has ended. Begin the next one if it is for the same lock, waiting for one until the tick
+        `until_ms`, with background work until `calm_ms`; without a current job the link should be closed."""
+        before = self._release()
         self._idle_link = session.link
         try:
             if self._first() is None:
                 lease.renew(_VERIFY_MS)
                 await before.after(session)
+            before = None
             while True:
                 first = self._first()
                 if first is None:
                     left_ms = remaining_ms(until_ms)
                     if not left_ms:
-                        return None
+                        return
                 else:
                     left_ms = remaining_ms(calm_ms) if first.priority > COMMAND else 0
                     if not left_ms:
-                        if first.lock is not lock:
-                            return None
-                        self._queue.remove(first)
-                        return first
+                        if first.lock is session.lock:
+                            self._begin(first, lease)
+                        return
                 lease.renew(left_ms)
                 await session.link.listen(left_ms)
         finally:

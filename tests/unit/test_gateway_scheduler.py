@@ -47,7 +47,8 @@ class KeptLink:
 
 
 class Session:
-    def __init__(self):
+    def __init__(self, lock):
+        self.lock = lock
         self.link = KeptLink()
 
     def begin(self, job):
@@ -71,7 +72,7 @@ class Opening:
             if isinstance(fault, Exception):
                 raise fault
             await fault(self._gives_way)
-        return Session()
+        return Session(self._lock)
 
     async def __aexit__(self, kind, err, trace):
         self._bench.closed_ms = ticks_ms()
