@@ -217,7 +217,7 @@ class Ids:
 
     def _append(self, kind, id_hash, digest, content):
         wrapped = self._vault.wrap(id_hash[:_CHECK_LEN] + content)
-        return self._journal.append(bytes((kind | _IS_WRAPPED,)) + id_hash + digest + wrapped)
+        return self._journal.append(bytes((kind | _IS_WRAPPED,)) + id_hash + digest, wrapped)
 
     def _opened(self, entry):
         """What an entry holds behind its hashes, or None when the key is another one."""

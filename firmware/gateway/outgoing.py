@@ -136,24 +136,28 @@ class States:
         while self._gone:
             address = next(iter(self._gone))
             for leaf in ("state", "availability"):
-                await self._send(address, leaf, b"", lease)
+                await self._sent(address, leaf, b"", lease)
             self._gone.discard(address)
         for lock in self._registry.all():
             is_present = self._registry.presence(lock)
             if is_present is not None and self._shown.get(lock.address) != is_present:
-                await self._send(lock.address, "availability", "online" if is_present else "offline", lease)
+                await self._sent(lock.address, "availability", "online" if is_present else "offline", lease)
                 self._shown[lock.address] = is_present
             if lock.address in self._dirty:
                 self._dirty.discard(lock.address)
                 try:
-                    await self._send(lock.address, "state", self._payload(lock), lease)
+                    await self._state_sent(lock, lease)
                 except NetError:
                     self._dirty.add(lock.address)
                     raise
 
-    async def _send(self, address, leaf, payload, lease):
+    def _sent(self, address, leaf, payload, lease):
+        """Awaitable that publishes under a lock's topic."""
         lease.renew(_PUBLISH_MS)
-        await self._mqtt.publish(self._topics.lock(address.hex(), leaf), payload, True, 1)
+        return self._mqtt.publish(self._topics.lock(address.hex(), leaf), payload, True, 1)
+
+    def _state_sent(self, lock, lease):
+        return self._sent(lock.address, "state", self._payload(lock), lease)
 
     def _payload(self, lock):
         members = {
@@ -260,19 +264,16 @@ class Uploads:
         if self._by_consumer and is_offered and self._now_s() < due >> 4:
             return False
         buffer = keeper.buffer(lock)
-        entries = self._next(buffer)
-        if not entries:
+        sending, last = self._next_batch(lock, buffer)
+        if sending is None:
             return False
-        items = [keeper.item(lock, entry.number, entry.raw, entry.who) for entry in entries]
-        payload, count = reports.batch(entries[0].era, items, entries[0].gap)
-        last = entries[count - 1].seq
         if self._by_consumer:  # before it is sent: the consumer may be faster than the broker's receipt
             buffer.offered = last
             times = min(due & 15, 5) + 1
             due_s = self._now_s() + min(_RESEND_S << times - 1, _RESEND_MAX_S)
             self._due[lock.address] = due_s << 4 | times
         try:
-            await self._publish(lock, payload)
+            await sending
         except NetError:
             if self._by_consumer:
                 self._due[lock.address] = due & 15
@@ -301,10 +302,21 @@ class Uploads:
                 continue
             items = items[count:]
 
-    async def _publish(self, lock, payload):
+    def _publish(self, lock, payload):
+        """Awaitable that sends a batch, with its mac."""
         topic = self._topics.lock(lock.id, "records")
         key = self.record_key()
-        await self._mqtt.publish(topic, envelope.sign(key, topic, payload) if key else payload, False, 1)
+        return self._mqtt.publish(topic, envelope.sign(key, topic, payload) if key else payload, False, 1)
+
+    def _next_batch(self, lock, buffer):
+        """(awaitable that sends what is next, sequence of its last record), or (None, 0). Who awaits it for long holds
+        neither entries nor payload meanwhile."""
+        entries = self._next(buffer)
+        if not entries:
+            return None, 0
+        items = [self._keeper.item(lock, entry.number, entry.raw, entry.who) for entry in entries]
+        payload, count = reports.batch(entries[0].era, items, entries[0].gap)
+        return self._publish(lock, payload), entries[count - 1].seq
 
     def _next(self, buffer):
         """Up to a batch of entries with numbers in a row, of one era."""

@@ -58,7 +58,8 @@ def sign(key, topic, text):
     """The text of a JSON object with at least one member -> the same with its mac. `topic` as it is published."""
     if text[-1:] != "}" or len(text) < 3:
         raise ValueError("not an object with a member")
-    return '%s,"mac":"%s"}' % (text[:-1], _mac(key, topic, text[:-1].encode()).hex())
+    body = text[:-1]
+    return "".join((body, ',"mac":"', _mac(key, topic, body.encode()).hex(), '"}'))
 
 
 def verify(key, topic, payload):

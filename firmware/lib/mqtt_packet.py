@@ -20,16 +20,6 @@ _MAX_PAYLOAD = const(1024)
 _MAX_SUBSCRIPTIONS = const(16)
 _MAX_PUBLISH = const(2 + _MAX_TOPIC + 2 + _MAX_PAYLOAD)
 _MAX_REMAINING = const(268435455)  # what four length bytes can say (MQTT 2.2.3)
-# The longest body that each packet type from a broker may have; other types are a breach of the protocol. A longer
-# PUBLISH is no breach: its bytes are skipped.
-_MAX_LEN = {
-    CONNACK: 2,
-    PUBLISH: _MAX_REMAINING,
-    PUBACK: 2,
-    PUBREL: 2,
-    SUBACK: 2 + _MAX_SUBSCRIPTIONS,
-    PINGRESP: 0,
-}
 
 
 class Packet:
@@ -52,6 +42,18 @@ class Packet:
         self.pid = 0
         self.codes = b""
         self.session_present = False
+
+
+def _max_len(type):
+    """The longest body that a packet type from a broker may have; other types are a breach of the protocol, None. A
+    longer PUBLISH than we take is no breach: its bytes are skipped."""
+    if type == PUBLISH:
+        return _MAX_REMAINING
+    if type == SUBACK:
+        return 2 + _MAX_SUBSCRIPTIONS
+    if type == PINGRESP:
+        return 0
+    return 2 if type in (CONNACK, PUBACK, PUBREL) else None
 
 
 class Parser:
@@ -114,13 +116,13 @@ class Parser:
 
     def _header(self, octet):
         if not self._first:
-            if octet >> 4 not in _MAX_LEN or (octet >> 4 == PUBLISH and octet & 6 == 6):  # there is no QoS 3
+            if _max_len(octet >> 4) is None or (octet >> 4 == PUBLISH and octet & 6 == 6):  # there is no QoS 3
                 raise ProtocolError("unexpected MQTT packet type %d" % (octet >> 4))
             self._first = octet
             return
         self._length |= (octet & 0x7F) << self._shift
         self._shift += 7
-        if self._length > _MAX_LEN[self._first >> 4]:
+        if self._length > _max_len(self._first >> 4):
             raise ProtocolError("MQTT packet too long")
         if octet & 0x80:
             if self._shift >= 28:
@@ -198,14 +200,15 @@ def _u16(buf, at):
     return buf[at] << 8 | buf[at + 1]
 
 
-def _packet(first, body):
-    size = len(body)
+def _packet(first, *parts):
+    """The packet in one piece, each part of its body copied once."""
+    size = sum([len(part) for part in parts])
     head = bytearray([first])
     while size > 0x7F:
         head.append(size & 0x7F | 0x80)
         size >>= 7
     head.append(size)
-    return bytes(head) + body
+    return b"".join((bytes(head),) + parts)
 
 
 def _number(value):
@@ -241,16 +244,16 @@ def encode_subscribe(pid, topics, qos=1):
     """SUBSCRIBE (MQTT 3.8) to a list of filters, at most 16 so that the answer fits its limit."""
     if not 0 < len(topics) <= _MAX_SUBSCRIPTIONS:
         raise ValueError("1 to %d filters" % _MAX_SUBSCRIPTIONS)
-    return _packet(0x82, _number(pid) + b"".join([_text(topic) + bytes([qos]) for topic in topics]))
+    return _packet(0x82, _number(pid), *[_text(topic) + bytes([qos]) for topic in topics])
 
 
 def encode_publish(topic, payload, retain=False, qos=0, pid=0, dup=False):
     """PUBLISH (MQTT 3.3); `pid` counts for QoS 1 only."""
     if qos not in (0, 1) or (qos and not pid):
         raise ValueError("QoS 0, or QoS 1 with a packet id")
-    raw = payload.encode() if isinstance(payload, str) else bytes(payload)
+    raw = payload.encode() if isinstance(payload, str) else payload
     first = 0x30 | (8 if dup else 0) | qos << 1 | (1 if retain else 0)
-    return _packet(first, _text(topic) + (_number(pid) if qos else b"") + raw)
+    return _packet(first, _text(topic), _number(pid) if qos else b"", raw)
 
 
 def encode_ack(pid, first=0x40):

@@ -99,31 +99,28 @@ class Mqtt(MQTTClient):
                 self._log.warn("disconnected", step=self.step, why=err, ran_ms=ran_ms, pause_s=pause_s)
             await lease.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
 
-    async def publish(self, topic, payload, retain=False, qos=0):  # type: ignore[override]
-        """Send one message. QoS 0 returns once it is queued, QoS 1 once the broker has acknowledged it.
+    def publish(self, topic, payload, retain=False, qos=0):  # type: ignore[override]
+        """Awaitable that sends one message. QoS 0 ends once it is queued, QoS 1 once the broker has acknowledged it.
 
         Raises NetError at once while there is no connection, and when the connection ends before the PUBACK: the
         message may or may not have arrived then. A broker that dawdles is left after 40 s. Several may wait at a time;
         the order of sending is kept.
         """
-        session = self._usable()
-        if qos == 0:
-            await session.outbox.room()
-            self.sock = _Sink()
-            try:
-                super().publish(topic.encode(), payload.encode() if isinstance(payload, str) else payload, retain, 0)
-                session.outbox.enqueue(bytes(self.sock.written))
-            finally:
-                self.sock = None
-        else:
-            await session.outbox.publish(topic, payload, retain)
+        outbox = self._usable().outbox
+        return outbox.publish(topic, payload, retain) if qos else self._publish_unsure(outbox, topic, payload, retain)
 
-    async def submit(self, topic, payload, retain=False, qos=0):
-        """As `publish`, but for QoS 1 return as soon as it is queued -> what has `acknowledged()`, None for QoS 0."""
-        if qos == 0:
-            await self.publish(topic, payload, retain)
-            return None
-        return await self._usable().outbox.submit(topic, payload, retain)
+    def submit(self, topic, payload, retain=False, qos=0):
+        """As `publish`, but QoS 1 ends as soon as it is queued -> what has `acknowledged()`, None for QoS 0."""
+        return self._usable().outbox.submit(topic, payload, retain) if qos else self.publish(topic, payload, retain)
+
+    async def _publish_unsure(self, outbox, topic, payload, retain):
+        await outbox.room()
+        self.sock = _Sink()
+        try:
+            super().publish(topic.encode(), payload.encode() if isinstance(payload, str) else payload, retain, 0)
+            outbox.enqueue(bytes(self.sock.written))
+        finally:
+            self.sock = None
 
     def _usable(self):
         if self._session is None or not self.is_up:

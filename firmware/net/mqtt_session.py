@@ -68,9 +68,14 @@ class Outbox:
         self._unacked[waiter.pid] = waiter
         return waiter
 
-    async def publish(self, topic, payload, retain):
-        """Queue a QoS 1 message and wait for its PUBACK. Raises NetError when the session ends first."""
-        waiter = await self.submit(topic, payload, retain)
+    def publish(self, topic, payload, retain):
+        """Awaitable that queues a QoS 1 message and waits for its PUBACK. Raises NetError when the session ends
+        first. While it waits the message is in the packet alone."""
+        return self._settle(self.submit(topic, payload, retain))
+
+    async def _settle(self, submitting):
+        waiter = await submitting
+        submitting = None  # even a coroutine that has ended holds its arguments
         try:
             await waiter.acknowledged()
         finally:

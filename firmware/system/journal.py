@@ -88,12 +88,12 @@ class Journal:
     def __len__(self):
         return self.next_seq - self.first_seq
 
-    def append(self, payload):
-        """Store `payload` (at most 1024 bytes) durably and return its number. Drops the oldest segment when all are
-        full, or when the flash is. Raises OSError when the flash refuses all the same.
+    def append(self, *parts):
+        """Store a payload, given in parts (at most 1024 bytes in all), durably and return its number. Drops the oldest
+        segment when all are full, or when the flash is. Raises OSError when the flash refuses all the same.
         """
         seq = self.next_seq
-        raw = journal_frame.encode(seq, payload)
+        raw = journal_frame.encode(seq, *parts)
         try:
             self._append(seq, raw)
         except OSError as err:

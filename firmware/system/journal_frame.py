@@ -18,12 +18,17 @@ _TAIL_LEN = const(5)
 _MAX_LEN = const(1024)
 
 
-def encode(seq, payload):
-    """The bytes of record `seq`. Raises ValueError for more than 1024 bytes."""
-    if len(payload) > _MAX_LEN:
-        raise ValueError("journal record of %d bytes" % len(payload))
-    raw = struct.pack(_HEAD, _MAGIC, len(payload), seq) + bytes(payload)
-    return raw + struct.pack("<I", binascii.crc32(raw) & 0xFFFFFFFF) + _COMMIT
+def encode(seq, *parts):
+    """The bytes of record `seq`, whose payload is given in parts, each of which is copied once. Raises ValueError for
+    more than 1024 bytes."""
+    length = sum([len(part) for part in parts])
+    if length > _MAX_LEN:
+        raise ValueError("journal record of %d bytes" % length)
+    parts = (struct.pack(_HEAD, _MAGIC, length, seq),) + parts
+    crc = 0
+    for part in parts:
+        crc = binascii.crc32(part, crc)
+    return b"".join(parts + (struct.pack("<I", crc & 0xFFFFFFFF), _COMMIT))
 
 
 def following(stream):
