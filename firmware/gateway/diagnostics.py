@@ -4,7 +4,7 @@ text; the lamps are the board's, the names are those of `reports`.
 """
 
 from firmware.lib import reports
-from firmware.lib.compat import const
+from firmware.lib.compat import const, row
 from firmware.lib.errors import ProtocolError
 
 _KEPT = const(32)  # durations per operation
@@ -14,14 +14,15 @@ _LOCKS = const(32)
 
 STEP_MS = 125
 
-_PATTERNS = {  # red, blue or dark in each step of an eighth of a second
-    "unprovisioned": "rrrrbbbb",
-    "joining": "rr--",
-    "no_broker": "bb--",
-    "online": "b",
-    "busy": "b-",
-    "fault": "r",
-}
+# Red, blue or dark in each step of an eighth of a second
+_PATTERNS = """
+unprovisioned rrrrbbbb
+joining rr--
+no_broker bb--
+online b
+busy b-
+fault r
+"""
 
 
 def time_text(clock, ago_s=0):
@@ -111,7 +112,7 @@ class Metrics:
 
 def colour(state, step):
     """(red, green, blue) to show in step number `step` of a state."""
-    pattern = _PATTERNS[state]
+    pattern = row(_PATTERNS, state)
     sign = pattern[step % len(pattern)]
     return sign == "r", False, sign == "b"
 

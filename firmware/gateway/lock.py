@@ -48,9 +48,8 @@ _UNLOCK = "10"
 _NO_UNLOCK = const(66)  # no unlock by app and gateway (hardware-facts.md F74)
 _CHALLENGES = const(64)
 _MAX_OFFSET_MIN = const(16 * 60)
-_KEPT: tuple = ("name", "admin_ps", "unlock_key", "scene", "group", "org", "model", "hardware")
-_KEPT += ("firmware", "verified", "epoch", "addr_type", "clock_s")
-_ADDED = ("handles", "ekeys", "flag_pos", "zone", "said", "doubts", "has_windows")  # older files lack them
+_KEPT = "name admin_ps unlock_key scene group org model hardware firmware verified epoch addr_type clock_s"
+_ADDED = "handles ekeys flag_pos zone said doubts has_windows"  # older files lack them
 _ENOUGH = const(2)  # contradictions in a row, after which 0x14 is not asked for the state any more
 
 
@@ -189,8 +188,8 @@ class Lock:
 
     def as_dict(self):
         """What is kept on flash."""
-        kept = {key: getattr(self, key) for key in _KEPT}
-        for key in _ADDED:
+        kept = {key: getattr(self, key) for key in _KEPT.split(" ")}
+        for key in _ADDED.split(" "):
             kept[key] = getattr(self, key)
         kept["mac"] = self.id
         kept["shown"] = self.shown.hex()
@@ -202,9 +201,9 @@ class Lock:
 def from_dict(kept):
     """A Lock from what `as_dict` gave. Raises KeyError, ValueError for a file of another make."""
     lock = Lock(bytes.fromhex(kept["mac"]), bytes.fromhex(kept["aes"]))
-    for key in _KEPT:
+    for key in _KEPT.split(" "):
         _set(lock, key, kept[key])
-    for key in _ADDED:
+    for key in _ADDED.split(" "):
         _set(lock, key, kept.get(key, getattr(Lock, key)))
     if kept["features"] is not None:
         lock.features = int(kept["features"], 16)
@@ -216,7 +215,7 @@ def from_dict(kept):
 
 def carry(known, lock):
     """Take over what was learned of `known` into a `lock` with the same keys, except what an import says itself."""
-    for key in _KEPT + _ADDED:
+    for key in (_KEPT + " " + _ADDED).split(" "):
         if key not in ("name", "admin_ps", "unlock_key", "zone", "scene", "group", "org"):
             _set(lock, key, getattr(known, key))
     lock.features = known.features

@@ -14,44 +14,15 @@ _BATCH = const(640)  # bytes of a batch of several records: what a board has at 
 _MAX_BATCH = const(949)  # of one with a single long record, without its mac; "below 1 KiB" (docs/spec/mqtt.md 1)
 _MAX_TEXT = const(120)
 
-_STATE: tuple = ("lock", "door", "battery", "rssi", "tamper", "auto_lock_s", "sound", "settings", "last")
-_STATE += ("src", "assumed", "age_s", "seq", "ts")
-_LAST = ("method", "who", "ts")
-_EVENT = ("event_type", "type", "method", "who", "rec", "ts")
-_ITEM: tuple = ("rec", "date", "type", "list", "event", "method", "ok", "who", "ts", "approx")
-_ITEM += ("battery", "button", "accessory_battery")
-_INFO = (
-    "id",
-    "version",
-    "board",
-    "micropython",
-    "name",
-    "boot",
-    "reset",
-    "restart",
-    "nonce",
-    "x25519",
-    "owner",
-    "locks",
-    "features",
-    "flags",
-    "refused",
-)
-_INFO_LOCK = ("mac", "name", "model", "features", "switch")
-_METRICS: tuple = (
-    "uptime_s",
-    "boot",
-    "reason",
-    "heap",
-    "heap_low",
-    "rssi",
-    "queue",
-    "success_pct",
-    "results",
-    "operations",
-    "drift_ms",
-)
-_METRICS += ("unlock_p50_ms", "unlock_p95_ms", "dropped", "restarts", "reconnects", "ts")
+# What each may have: words between spaces, as a text takes no room where the firmware is frozen
+_STATE = " lock door battery rssi tamper auto_lock_s sound settings last src assumed age_s seq ts "
+_LAST = " method who ts "
+_EVENT = " event_type type method who rec ts "
+_ITEM = " rec date type list event method ok who ts approx battery button accessory_battery "
+_INFO = " id version board micropython name boot reset restart nonce x25519 owner locks features flags refused "
+_INFO_LOCK = " mac name model features switch "
+_METRICS = """ uptime_s boot reason heap heap_low rssi queue success_pct results operations drift_ms unlock_p50_ms \
+unlock_p95_ms dropped restarts reconnects ts """
 
 # Result word and its TTLock number, - for words without one. domain.md 5.5
 _NUMBERS = """
@@ -83,8 +54,17 @@ cancelled -
 internal 90000
 """
 # Reason of `refused` -> TTLock number, where it is not 1; the object's kind decides for two of them
-_REASONS = {"exists": -3007, "never_used": -3008, "frozen": -2025, "no_passcode_data": -1007}
-_NOT_FOUND = {"passcode": -2009, "card": -1021, "fingerprint": -1023}
+_REASONS = """
+exists -3007
+never_used -3008
+frozen -2025
+no_passcode_data -1007
+"""
+_NOT_FOUND = """
+passcode -2009
+card -1021
+fingerprint -1023
+"""
 _CODE_LENGTH = const(0x0F)
 _OUT_OF_RANGE = const(0x1D)
 
@@ -96,10 +76,10 @@ def ttlock_number(code, reason=None, op="", ble=None):
     kind = op.split("_")[0]
     if code == "refused":
         if reason == "not_found":
-            return _NOT_FOUND.get(kind, 1)
+            return int(row(_NOT_FOUND, kind) or 1)
         if reason == "full":
             return -3009 if kind == "passcode" else -4056
-        return _REASONS.get(reason, 1)
+        return int(row(_REASONS, reason) or 1)
     if code == "bad_request" and kind == "passcode" and ble == _CODE_LENGTH:
         return -3006
     if code == "bad_request" and kind == "autolock" and ble == _OUT_OF_RANGE:
@@ -233,7 +213,7 @@ def iso(unix_s):
 
 def _allow(members, allowed):
     for key in members:
-        if key not in allowed:
+        if " %s " % key not in allowed:
             raise ValueError("member %s is not for publishing" % key)
     return members
 

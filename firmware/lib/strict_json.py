@@ -14,7 +14,8 @@ _MAX_NUMBER = const(24)  # characters
 _MAX_INT_DIGITS = const(16)  # of 2^53
 _SPACE = b" \t\r\n"
 _DIGITS = b"0123456789"
-_ESCAPES = {0x22: '"', 0x5C: "\\", 0x2F: "/", 0x62: "\b", 0x66: "\f", 0x6E: "\n", 0x72: "\r", 0x74: "\t"}
+_ESCAPES = b'"\\/bfnrt'
+_ESCAPED = '"\\/\b\f\n\r\t'
 _WORDS = ((b"true", True), (b"false", False), (b"null", None))
 
 
@@ -132,9 +133,10 @@ class Reader:
         code = self._text[self._at] if self._at < len(self._text) else 0
         self._at += 1
         if code != 0x75:
-            if code not in _ESCAPES:
+            at = _ESCAPES.find(bytes((code,)))
+            if at < 0:
                 raise ProtocolError("JSON escape broken")
-            return _ESCAPES[code]
+            return _ESCAPED[at]
         point = self._hex4()
         if 0xD800 <= point < 0xDC00 and bytes(self._text[self._at : self._at + 2]) == b"\\u":
             self._at += 2
