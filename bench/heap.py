@@ -3,8 +3,9 @@
 Two figures. `alive`: bytes that are in use after a step once garbage is collected; with them the most that was in use
 while the board waited during the step. `need`: the smallest heap, a hard limit, in which the whole story succeeds: it
 covers what a step needs in passing, and fragmentation. From both the simulator's share is subtracted: what is alive on
-a board that runs no firmware but has the simulator's modules loaded and its radio at work. MicroPython's table of names
-doubles when it is full; the firmware is charged for its names, not for the empty half.
+a board that runs no firmware but has the simulator's modules loaded and its radio at work, from `need` with the bits
+that MicroPython's collector keeps of it. MicroPython's table of names doubles when it is full; the firmware is charged
+for its names, not for the empty half.
 
 Two builds. `stock`: .mpy files on littlefs, as `flash.sh` puts them on a board; bytecode is on the heap. `frozen`: the
 firmware frozen into MicroPython (boards/README.md), here into the 32-bit unix port that `make frozen` builds: bytecode,
@@ -55,8 +56,9 @@ def play(story: str, build: str, heaps: dict[str, str], mode: str = "") -> heap_
 
 
 def limit(share_bytes: int, need_kib: float) -> str:
-    """Heap size for a board that may need so much beside the simulator's share."""
-    return "%dk" % ((share_bytes + need_kib * KIB + KIB - 1) // KIB)
+    """Heap size for a board that may need so much beside the simulator's share. Of a heap, as of a board's, the
+    collector takes three bits for each block of 16 bytes (py/gc.c): those of the share belong to the share."""
+    return "%dk" % ((share_bytes * (128 + 3) // 128 + need_kib * KIB + KIB - 1) // KIB)
 
 
 def find_need(story: str, build: str, role: str, share_bytes: int, hint_kib: int) -> tuple[int, str]:

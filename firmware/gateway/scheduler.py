@@ -266,7 +266,7 @@ class Scheduler:
             self.current = self.linked = None
 
     def _reach(self, job, began_ms):
-        """The way to a session with the lock of `job`, the current one; others have waited since the tick `began_ms`."""
+        """The way to a session with the lock of the current `job`; others have waited since the tick `began_ms`."""
         if not self._registry.is_near(job.lock):
             raise NotNear("not heard for 30 minutes")
         limit_ms = _CONNECT_MS if job.priority <= COMMAND else _BACKGROUND_MS
