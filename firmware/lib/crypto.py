@@ -88,17 +88,19 @@ def hmac_sha256(key, *parts):
     """HMAC-SHA-256 (RFC 2104) of the message that `parts` make together, 32 bytes."""
     if len(key) > _HMAC_BLOCK:
         key = hashlib.sha256(key).digest()
-    inner = bytearray(b"\x36" * _HMAC_BLOCK)
-    outer = bytearray(b"\x5c" * _HMAC_BLOCK)
-    for place in range(len(key)):
-        inner[place] ^= key[place]
-        outer[place] ^= key[place]
-    hashed = hashlib.sha256(inner)
+    padded = int.from_bytes(key + bytes(_HMAC_BLOCK - len(key)), "big")
+    hashed = _pad(padded, b"\x36")
     for part in parts:
         hashed.update(part)
-    outer_hash = hashlib.sha256(outer)
-    outer_hash.update(hashed.digest())
-    return outer_hash.digest()
+    outer = _pad(padded, b"\x5c")
+    outer.update(hashed.digest())
+    return outer.digest()
+
+
+def _pad(key, octet):
+    """A hash that has begun with the block `key` (a number) under a pad. Numbers, because a loop over the octets took
+    longer than both hashes: whoever sends false macs costs a gateway that much (mqtt.md 2, "Separate budgets")."""
+    return hashlib.sha256((key ^ int.from_bytes(octet * _HMAC_BLOCK, "big")).to_bytes(_HMAC_BLOCK, "big"))
 
 
 class Hmac:

@@ -29,7 +29,7 @@ MAX_SEQ = (1 << 53) - 1
 
 def is_name(text):
     """True for the name of an issuer: 1 to 16 of `a-z0-9-`."""
-    return isinstance(text, str) and 0 < len(text) <= _MAX_NAME and all(c in _NAME_CHARS for c in text)
+    return isinstance(text, str) and 0 < len(text) <= _MAX_NAME and not text.strip(_NAME_CHARS)
 
 
 def record_key(owner_key):
@@ -44,10 +44,7 @@ def is_signed(payload):
     """True when the payload (bytes) ends as a signed one does; cheap, and says nothing of the mac."""
     if len(payload) <= _TAIL_LEN + 1 or payload[-_TAIL_LEN : 8 - _TAIL_LEN] != _HEAD or payload[-2:] != b'"}':
         return False
-    for octet in payload[8 - _TAIL_LEN : -2]:
-        if octet not in _HEX:
-            return False
-    return True
+    return not payload[8 - _TAIL_LEN : -2].strip(_HEX)
 
 
 def _mac(key, topic, body):
@@ -82,13 +79,16 @@ def _member(payload, key):
     if rest[:1] != b":":
         return None
     rest = rest[1:].strip()
-    for end in range(1, len(rest)):
-        if rest[end] in b'", }':
-            if rest[:1] == b'"' and rest[end] == 0x22:
-                end += 1
-            value = rest[:end]
-            return "".join([chr(octet) for octet in value]) if max(value) < 0x80 else None
-    return None
+    if rest[:1] == b'"':
+        end = rest.find(b'"', 1) + 1
+    else:
+        end = 1
+        while end < len(rest) and rest[end] not in b'", }':
+            end += 1
+        if end >= len(rest):
+            return None
+    value = rest[:end]
+    return str(value, "ascii") if value and max(value) < 0x80 else None
 
 
 def issuer_of(payload):
@@ -103,7 +103,7 @@ def session_of(payload):
     seq = _member(payload, b'"seq"')
     if not nonce or nonce[0] != '"' or nonce[-1] != '"':
         nonce = '""'
-    if not seq or len(seq) > _SEQ_DIGITS or not all(c in "0123456789" for c in seq) or int(seq) > MAX_SEQ:
+    if not seq or len(seq) > _SEQ_DIGITS or seq.strip("0123456789") or int(seq) > MAX_SEQ:
         return nonce[1:-1], None
     return nonce[1:-1], int(seq)
 
@@ -120,7 +120,7 @@ def nonce(secret, tick_s, iss):
 
 def nonce_tick(secret, text, iss):
     """The second at which this session gave that nonce to `iss`; None when it did not."""
-    if not isinstance(text, str) or len(text) != _NONCE_TEXT or not all(c in "0123456789abcdef" for c in text):
+    if not isinstance(text, str) or len(text) != _NONCE_TEXT or text.strip("0123456789abcdef"):
         return None
     raw = bytes.fromhex(text)
     if not crypto.equal(crypto.hmac_sha256(secret, raw[:4], iss.encode())[:_NONCE_MAC], raw[4:]):

@@ -174,7 +174,7 @@ def _decode_publish(packet, flags, body):
         topic = decode_utf8(body[2 : 2 + size])
     except ProtocolError:
         return
-    if not any(char in topic for char in "#+\0"):
+    if not ("#" in topic or "+" in topic or "\0" in topic):
         packet.topic = topic
         packet.payload = bytes(body[at:])
 

@@ -11,7 +11,7 @@ LOCK_LEAVES = ("availability", "state", "set", "cmd", "rsp", "event", "records",
 
 def is_id(text):
     """True for 12 lower-case hex digits, the form of `<gw>` and `<lock>`."""
-    return len(text) == 12 and all(c in "0123456789abcdef" for c in text)
+    return len(text) == 12 and not text.strip("0123456789abcdef")
 
 
 def discovery(lock):

@@ -9,8 +9,10 @@ from firmware.lib.compat import const
 from firmware.lib.errors import NetError
 from firmware.system.timing import ticks_diff, ticks_ms
 
-_READ = const(256)
+_READ = const(512)  # each piece costs a turn of the loop, and one write for all acknowledgements in it
 _MAX_BYTES = const(6144)  # waiting to be written; one packet may exceed it when nothing else waits
+_ACK_LEN = const(4)
+_JOINED = const(60)  # bytes to which one more is added
 _MAX_STUCK = const(16384)  # above it the broker counts as dead; nothing else limits acknowledgements and pings
 _MAX_UNACKED = const(8)
 _MAX_RECEIVED = const(64)
@@ -107,8 +109,14 @@ class Outbox:
             await self._filled.wait()
 
     def pop_all(self):
-        """All queued packets, which the caller is about to write."""
-        packets, self._queue = self._queue, []
+        """All queued packets, which the caller is about to write: acknowledgements in one piece with what is before."""
+        packets: list = []
+        for packet in self._queue:
+            if packets and len(packet) == _ACK_LEN and len(packets[-1]) <= _JOINED:
+                packets[-1] += packet
+            else:
+                packets.append(packet)
+        self._queue = []
         self._bytes = 0
         self._writing_ms = ticks_ms() if packets else None
         return packets

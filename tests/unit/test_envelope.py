@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from firmware.lib import envelope
+from firmware.lib import envelope, topics
 
 _FOLDER = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
 _KEY = bytes(range(32))
@@ -65,6 +65,18 @@ class Mac(unittest.TestCase):
         ):
             self.assertFalse(envelope.verify(_KEY, _TOPIC, payload), payload)
         self.assertTrue(envelope.verify(_KEY, _TOPIC, signed))
+
+    def test_one_wrong_sign_at_any_place_is_seen(self):
+        signed = envelope.sign(_KEY, _TOPIC, '{"id":"1"}').encode()
+        for place in range(len(signed) - 66, len(signed) - 2):
+            for octet in b"g/:@`G\x00\xff ":
+                self.assertFalse(envelope.is_signed(signed[:place] + bytes((octet,)) + signed[place + 1 :]))
+        for place in range(12):
+            for sign in "g/:@`A\u00e4 ":
+                text = "0123456789abcdef"[:place] + sign + "0123456789abcdef"[place + 1 :]
+                self.assertFalse(topics.is_id(text[:12]), text)
+                self.assertEqual(envelope.is_name(text), sign == "g", text)
+                self.assertEqual(envelope.nonce_tick(bytes(16), 2 * text, "owner"), None)
 
     def test_only_an_object_with_a_member_is_signed(self):
         for text in ("", "{}", "[1]", "1"):

@@ -73,3 +73,23 @@ class OutboxTest(unittest.TestCase):
             return before, after
 
         self.assertEqual(asyncio.run(story()), (8, 1))
+
+    def test_acknowledgements_are_written_together_and_in_order(self):
+        rng = 1
+        for _ in range(200):
+            outbox = Outbox()
+            sent = b""
+            for _ in range(40):
+                rng = rng * 1103515245 + 12345 & 0x7FFFFFFF
+                kind = rng >> 16 & 3
+                packet = bytes((0x40, 2, rng >> 8 & 255, rng & 255)) if kind else bytes(rng >> 18 & 255)
+                if packet:
+                    outbox.enqueue(packet)
+                    sent += packet
+            parts = outbox.pop_all()
+            self.assertEqual(b"".join(parts), sent)
+            self.assertEqual(outbox.pop_all(), [])
+        for number in range(100):
+            outbox.enqueue(bytes((0x40, 2, 0, number)))
+        parts = outbox.pop_all()
+        self.assertTrue(len(parts) <= 7 and max([len(part) for part in parts]) <= 64)
