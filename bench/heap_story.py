@@ -29,6 +29,7 @@ STANDIN = stage.ROOT / "host_tools" / "sim" / "standin"
 PROBE = Path(__file__).parent / "programs" / "probe.py"
 BARE = Path(__file__).parent / "programs" / "bare.py"
 KNOWN = 15
+RATES = {"other_per_min": 60}  # more takes a larger table of ids
 UNREAD = 120  # of 500: the upload goes on long enough to reach its steady state
 STORIES = (("use", "gateway"), ("use", "lock"), ("pair", "lock"))
 SIMULATED = ("time", "bluetooth", "machine", "esp32", "network")
@@ -136,7 +137,9 @@ class Story:
         with tempfile.TemporaryDirectory(prefix="gatehouse-heap-") as name, on_32_bits(self.build):
             self._folder = Path(name)
             gateways = 0 if self.story == "pair" else 1
-            async with Bench(self._folder / "bench", gateways=gateways, locks=1, seed=1) as self._bench:
+            async with Bench(
+                self._folder / "bench", gateways=gateways, locks=1, seed=1, gateway_settings=RATES
+            ) as self._bench:
                 await self._prepare()
                 telling = asyncio.create_task(self._tell())
                 watching = asyncio.create_task(self._watch())
@@ -253,7 +256,7 @@ async def simulators_share(role: str, build: str) -> Share:
     """What is alive on a board of `role` that runs no firmware, without asyncio and what every interpreter has."""
     with tempfile.TemporaryDirectory(prefix="gatehouse-heap-") as name, on_32_bits(build):
         folder = Path(name)
-        async with Bench(folder / "bench", gateways=1, locks=1, seed=1) as bench:
+        async with Bench(folder / "bench", gateways=1, locks=1, seed=1, gateway_settings=RATES) as bench:
             board = bench.gateway if role == "gateway" else bench.lock
             await board.kill()
             board.spec.env["SIM_PROBE"] = str(PROBE)
@@ -291,7 +294,7 @@ async def module_sizes(role: str) -> dict[str, int]:
     """Bytes that each module of `role` takes on the heap once it is imported, without those that it imports."""
     with tempfile.TemporaryDirectory(prefix="gatehouse-heap-") as name, on_32_bits("stock"):
         folder = Path(name)
-        async with Bench(folder / "bench", gateways=1, locks=1, seed=1) as bench:
+        async with Bench(folder / "bench", gateways=1, locks=1, seed=1, gateway_settings=RATES) as bench:
             board = bench.gateway if role == "gateway" else bench.lock
             await board.kill()
             board.spec.env.update({"SIM_PROBE": str(PROBE), "PROBE_IMPORT": " ".join(import_order(role))})

@@ -20,6 +20,8 @@ _ROW_LEN = const(8)
 _TIME = const(0xFFFF)
 _MARKS = const(0xFFFF)
 _SLOTS = const(320)
+_MAX_SLOTS = const(4096)
+_PER_MIN = const(60)
 _RESULT_MAX = const(1024 - 17 - 12)  # what an entry of the journal has room for after kind and hashes
 
 NEW = const(0)
@@ -47,6 +49,11 @@ class Refusal(FirmwareError):
         self.reason = reason
 
 
+def size_for(other_per_min):
+    """How many rows the table of ids has for these requests a minute: 320 for up to 60, as many for each further 60."""
+    return min(_SLOTS * max(1, (other_per_min + _PER_MIN - 1) // _PER_MIN), _MAX_SLOTS)
+
+
 class Ids:
     """Request ids seen before, with their results: each id acts once, also across a reset (security.md CMD-4, CMD-5).
 
@@ -59,11 +66,11 @@ class Ids:
     both hashes. Both are in memory only for requests without a result, which are few.
 
     Where the table is shared out, signed requests, unsigned ones, and one unlock of each lock have rows of their own.
-    `is_strict`: what finds no room in its share is FULL, so that no id is forgotten before its ten minutes; else the
-    oldest one of the share goes.
+    What finds no room in its share is FULL, so that no id is forgotten before its ten minutes, whatever the rates are.
 
     `journal` is a `system.journal.Journal` that keeps at least 640 entries; `now_s` a clock that only rises; `vault`
-    has wrap(bytes) and unwrap(bytes).
+    has wrap(bytes) and unwrap(bytes); `slots` the size of the table (`size_for`). A result that the journal has dropped
+    is LOST, its id is not.
     """
 
     def __init__(self, journal, now_s, vault, slots=_SLOTS):
@@ -73,11 +80,10 @@ class Ids:
         self._slots = slots
         self._rows = bytearray(slots * _ROW_LEN)
         self._next = [0, 0, 0, 0]
-        self.is_strict = False
         self._swept_s = now_s()
         self._unfinished = {}  # row -> hashes of an id without a result
         self._interrupted = {}
-        self.dropped = 0  # ids forgotten before their time, for want of room
+        self.dropped = 0  # ids of before the start, forgotten before their time
         for seq, entry in journal.records():
             id_hash, digest = entry[1:9], entry[9:17]
             row = self._unfinished_row(id_hash)
@@ -199,7 +205,7 @@ class Ids:
             return (LOST, None) if payload is None else (KNOWN, payload)
         if row is not None:  # flash damage must not make it act again
             return (LOST if self._row(row)[0] == digest[6:8] else CONFLICT), None
-        row = self._vacate(share, self.is_strict)
+        row = self._vacate(share, True)
         if row is None:
             return FULL, None
         self._put(row, id_hash, digest, 0)

@@ -31,7 +31,6 @@ _IDS_SEGMENT = const(64)
 _IDS_SEGMENTS = const(11)
 _SECOND = const(8)  # steps of the light
 _LOOK_S = const(5)
-_STRICT_PER_MIN = const(60)  # an owner who allows more accepts that ids are forgotten early
 _METRICS_S = const(60)
 _SCAN_S = const(60)
 _PIN = "remote_pin"
@@ -146,7 +145,7 @@ class Gateway:
         from firmware.ble.central import Central
         from firmware.ble.radio import Radio
         from firmware.ble.scanner import Scanner
-        from firmware.gateway.admission import Ids, Rates
+        from firmware.gateway.admission import Ids, Rates, size_for
         from firmware.gateway.background import Background, Clocks
         from firmware.gateway.bridge import Bridge
         from firmware.gateway.gateway_ops import GatewayOps
@@ -230,8 +229,8 @@ class Gateway:
         # Requests
         self._metrics = metrics = diagnostics.Metrics()
         failures = diagnostics.Failures(clock)
-        self._ids = Ids(Journal(_IDS, _IDS_SEGMENT, _IDS_SEGMENTS), now_s, vault)
-        self._ids.is_strict = values.other_per_min <= _STRICT_PER_MIN
+        journal = Journal(_IDS, _IDS_SEGMENT, _IDS_SEGMENTS)
+        self._ids = Ids(journal, now_s, vault, size_for(values.other_per_min))
         limits = values.unlock_per_min, values.unlock_per_h, values.other_per_min
         rates = Rates(*limits)
         self.issuers = issuers = Issuers(board.Nvs(), limits, now_s)

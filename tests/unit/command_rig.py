@@ -86,7 +86,6 @@ class Rig:
         self._seq = 1000
         if owner:
             self.issuers.own(owner)
-            self.ids.is_strict = True
         clocks = Clocks(self.clock, registry, log)
         self.records = Records(
             self.folder + "/records", registry, clocks, self.clock, self.out, self.topics, self.now, log

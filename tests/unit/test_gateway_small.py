@@ -143,15 +143,39 @@ class IdsTest(unittest.TestCase):
             ids.done("id%d" % size, b"digest-1", b"x" * size)
             self.assertEqual(ids.look("id%d" % size, b"digest-1")[0], known)
 
-    def test_the_latest_ids_are_remembered_however_many_come(self):
-        fresh_folder("ids3")
-        ids = self.open("ids3", Now(), 20)
-        for number in range(50):
+    def test_no_id_is_forgotten_before_its_ten_minutes_however_many_come(self):
+        for share in (admission.ALL, admission.UNSIGNED, admission.SIGNED, admission.RESERVE):
+            for size in (20, 320):
+                fresh_folder("ids3")
+                now = Now()
+                ids = self.open("ids3", now, size)
+                taken = []
+                for number in range(400):
+                    name = "id%d" % number
+                    if ids.look(name, b"digest-1", share)[0] == admission.NEW:
+                        ids.done(name, b"digest-1", b"%d" % number)
+                        taken.append(name)
+                self.assertEqual(taken, ["id%d" % number for number in range(len(taken))])
+                self.assertTrue(0 < len(taken) <= size)
+                now.s += 599
+                for name in taken:
+                    self.assertEqual(ids.look(name, b"digest-1", share), (admission.KNOWN, name[2:].encode()))
+                self.assertEqual((ids.look("more", b"digest-1", share)[0], ids.dropped), (admission.FULL, 0))
+                now.s += 1
+                self.assertEqual(ids.look("more", b"digest-1", share)[0], admission.NEW)
+
+    def test_an_id_outlives_its_result_in_the_journal(self):
+        fresh_folder("ids8")
+        ids = admission.Ids(Journal(scratch("gateway/ids8"), 16, 2), Now(), 320)
+        for number in range(300):
             ids.look("id%d" % number, b"digest-1")
             ids.done("id%d" % number, b"digest-1", b"%d" % number)
-        self.assertEqual(ids.look("id49", b"digest-1"), (admission.KNOWN, b"49"))
-        self.assertEqual(ids.look("id31", b"digest-1"), (admission.KNOWN, b"31"))
-        self.assertEqual(ids.look("id0", b"digest-1"), (admission.NEW, None))
+        self.assertEqual(ids.look("id299", b"digest-1"), (admission.KNOWN, b"299"))
+        self.assertEqual(ids.look("id0", b"digest-1"), (admission.LOST, None))
+
+    def test_the_table_has_the_size_of_what_the_owner_allows(self):
+        sizes = [admission.size_for(per_min) for per_min in (1, 30, 60, 61, 120, 121, 700, 10000)]
+        self.assertEqual(sizes, [320, 320, 320, 640, 640, 960, 3840, 4096])
 
     def test_ids_that_begin_alike_are_told_apart(self):
         fresh_folder("ids7")
