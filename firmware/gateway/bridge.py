@@ -98,7 +98,14 @@ class Bridge:
         if not payload or leaf not in ("cmd", "set", "records/ack"):  # an empty one takes back a retained message
             return
         proof, err, inbox, room = None, None, self._inbox, _DEPTH
-        if self._has_owner and leaf != "records/ack":
+        if leaf == "records/ack":
+            lock = self._context.registry.by_id(lock_id)
+            if retained or lock is None or not self._context.uploads.is_awaited(lock, payload):
+                self._count_drop()
+                return
+            if self._has_owner:
+                inbox, room = self._signed, _SIGNED_DEPTH
+        elif self._has_owner:
             room -= _SIGNED_DEPTH
             if leaf == "cmd" and not retained and envelope.is_signed(payload):
                 try:

@@ -71,6 +71,8 @@ class Issuers:
     def _load(self):
         kept, self.is_damaged = self._stored().load(self._nvs, self._folder)
         self._all = {name: Issuer(name, kept[name], self._limits) for name in kept}
+        owner = self._all.get(envelope.OWNER)
+        self._record_key = owner and envelope.record_key(owner.key)  # made once: strangers may have it asked for
 
     @staticmethod
     def _stored():
@@ -103,8 +105,7 @@ class Issuers:
 
     def record_key(self):
         """The key of records and their acknowledgements, or None while there is no owner."""
-        owner = self._all.get(envelope.OWNER)
-        return owner and envelope.record_key(owner.key)
+        return self._record_key
 
     def get(self, name):
         """The issuer of that name, or None."""

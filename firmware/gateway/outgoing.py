@@ -206,6 +206,14 @@ class Uploads:
         """There may be something to send, or time has passed."""
         self._woken.set()
 
+    def is_awaited(self, lock, payload):
+        """Whether an acknowledgement can count: a batch of the lock is out, and it comes from the owner's recorder.
+        Cheap for all others, of which a stranger may send any number."""
+        if not self._by_consumer or not self._keeper.waiting(lock)[1]:
+            return False
+        key = self.record_key()
+        return not key or envelope.verify(key, self._topics.lock(lock.id, "records/ack"), payload)
+
     def acknowledged(self, lock, payload):
         """`…/records/ack`: {"epoch","from","to"} of a batch, or of its first records; where there is an owner, with the
         mac of the record key. Anything else is ignored: an acknowledgement asks for nothing."""

@@ -48,11 +48,18 @@ class Message:
 
 
 class Observer:
-    """Hears everything on the broker, connects again when the broker comes back, and publishes. While `is_recorder` it
-    says `ack(batch)` of each batch of records, that it is kept, as a consumer does (mqtt.md 2)."""
+    """Hears what is `watched` on the broker, connects again when the broker comes back, and publishes. While
+    `is_recorder` it says `ack(batch)` of each batch of records, that it is kept, as a consumer does (mqtt.md 2)."""
 
-    def __init__(self, host: str, port: int, ack: Callable[[Message], str] | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        ack: Callable[[Message], str] | None = None,
+        watched: tuple[str, ...] = ("gatehouse/#",),
+    ) -> None:
         self._address = (host, port)
+        self._watched = [(topic, 1) for topic in watched]
         self._ack = ack
         self.is_recorder = ack is not None
         self._client: aiomqtt.Client | None = None
@@ -65,7 +72,7 @@ class Observer:
         while True:
             with contextlib.suppress(aiomqtt.MqttError, OSError):
                 async with aiomqtt.Client(*self._address) as client:
-                    await client.subscribe("gatehouse/#", qos=1)
+                    await client.subscribe(self._watched)
                     self._client = client
                     self._ready.set()
                     async for message in client.messages:
@@ -112,7 +119,8 @@ class Observer:
 class Bench:
     """Async context manager around a site; see the module's docstring."""
 
-    def __init__(self, folder: Path, **spec) -> None:
+    def __init__(self, folder: Path, watched: tuple[str, ...] = ("gatehouse/#",), **spec) -> None:
+        self._watched = watched
         spec.setdefault("profile", "ideal")
         spec.setdefault("seed", 1)
         spec.setdefault("locks", 1)
@@ -125,7 +133,7 @@ class Bench:
         print("seed", self.site.seed)
         self._use_air()
         self.unproven: list[str] = []  # batches of records without their mac
-        self.mqtt = Observer(self.site.mqtt_host, self.site.mqtt_port, self.ack)
+        self.mqtt = Observer(self.site.mqtt_host, self.site.mqtt_port, self.ack, self._watched)
         self.signs = OwnerSigns(self.site, self.mqtt)
         return self
 

@@ -464,9 +464,12 @@ class UploadTest(unittest.TestCase):
             envelope.sign(key, other, ack),
             payload,
         ):
+            self.assertFalse(rig.uploads.is_awaited(rig.lock, forged.encode()), forged)
             rig.uploads.acknowledged(rig.lock, forged.encode())
             self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 3, forged)
+        self.assertTrue(rig.uploads.is_awaited(rig.lock, good.encode()))
         rig.uploads.acknowledged(rig.lock, good.encode())
+        self.assertFalse(rig.uploads.is_awaited(rig.lock, good.encode()), "nothing is out")
         self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 0)
         run(rig.uploads.send(rig.lock, body["epoch"], body["items"], ticks_add(ticks_ms(), 1000)))
         topic, payload, _, _ = rig.broker.sent[-1]

@@ -37,7 +37,6 @@ class RightsTest(unittest.TestCase):
             rig.bridge._unread = rig.rates = None  # no budgets here
             rig.bridge._admits = lambda limit: True
             rig.bridge._rates.admit = lambda *args: True
-            rig.ids.is_strict = False
             for op in table.lock_operations():
                 rules = table.rules(op, True)
                 code = rig.ask(op, {"nothing": 1})["code"]
@@ -270,6 +269,21 @@ class BudgetTest(unittest.TestCase):
             self.assertEqual((result["code"], result["signed"]), ("ok", ["owner"]))
         self.assertEqual(rig.far.moved, before + 2)
         self.assertTrue(rig.bridge.dropped > 200)
+
+    def test_acknowledgements_of_strangers_take_no_place(self):
+        rig = owned("signed_acks")
+        heard = []
+        rig.context.uploads.is_awaited = lambda lock, payload: payload == b"good"
+        rig.context.uploads.acknowledged = lambda lock, payload: heard.append(payload)
+        for lock, payload, retained in ((LOCK, b"bad", False), (LOCK, b"good", True), ("aabbcc112234", b"good", False)):
+            for _ in range(50):
+                rig.send("records/ack", payload, retained, lock)
+        self.assertEqual((len(rig.bridge), rig.bridge.dropped), (0, 150))
+        for number in range(20):
+            rig.send("cmd", {"id": "%d" % number, "op": "lock"})
+        rig.send("records/ack", b"good")
+        rig.work(limit_ms=200)
+        self.assertEqual(heard, [b"good"])
 
     def test_the_owners_ids_keep_their_place(self):
         rig = owned("signed_place")

@@ -166,7 +166,7 @@ class IdsTest(unittest.TestCase):
 
     def test_an_id_outlives_its_result_in_the_journal(self):
         fresh_folder("ids8")
-        ids = admission.Ids(Journal(scratch("gateway/ids8"), 16, 2), Now(), 320)
+        ids = Ids(Journal(scratch("gateway/ids8"), 16, 2), Now(), vault(scratch("gateway/ids-board")), 320)
         for number in range(300):
             ids.look("id%d" % number, b"digest-1")
             ids.done("id%d" % number, b"digest-1", b"%d" % number)

@@ -1,0 +1,62 @@
+"""A stranger at the broker, in a process of its own so that it takes nothing from the bench:
+`python -m tests.faults.flooder HOST PORT GATEWAY LOCK RATE SEED`, a captured command on standard input. Prints how many
+messages it has sent, each second, until it is ended.
+"""
+
+import asyncio
+import random
+import sys
+import time
+
+import aiomqtt
+
+
+def message(gateway: str, lock: str, captured: str, number: int) -> tuple[str, str | bytes, bool, int]:
+    """(topic, payload, whether retained, QoS) of one of any mixture."""
+    base = "gatehouse/%s/" % gateway
+    at = base + "lock/%s/" % lock
+    head = '{"id":"flood-%d","op":' % number
+    kinds: list[tuple[str, str | bytes, bool]] = [
+        (at + "cmd", head + '"lock"}', False),
+        (at + "cmd", head + '"unlock"}', False),
+        (at + "cmd", head + '"state"}', False),
+        (at + "cmd", head + '"state","exp":1700000000}', False),
+        (at + "cmd", '{"id":"flood","op":"lock"}', False),
+        (at + "cmd", head + '"lock"}', True),
+        (at + "cmd", "nonsense {" * (1 + number % 90), False),
+        (at + "cmd", b"x" * (1025 + number % 3000), False),
+        (at + "cmd", captured, False),
+        (at + "cmd", captured[:-3] + '0"}', False),
+        (at + "set", "LOCK", False),
+        (at + "set", "UNLOCK", True),
+        (at + "set", '{"do":"unlock","code":"%04d"}' % (number % 10000), False),
+        (at + "records/ack", '{"epoch":1,"from":1,"to":%d}' % number, False),
+        (at + "records/ack", captured, False),
+        (base + "cmd", head + '"hello","args":{"iss":"owner"}}', False),
+        (base + "cmd", head + '"import","sealed":"AAAA"}', False),
+    ]
+    topic, payload, retain = random.choice(kinds)
+    return topic, payload, retain, random.choice((0, 1, 1, 2))
+
+
+async def flood(host: str, port: int, gateway: str, lock: str, per_s: float, captured: str) -> None:
+    """Send so many a second, for ever."""
+    async with aiomqtt.Client(host, port, identifier="stranger") as stranger:
+        began = time.monotonic()
+        sent = told = 0
+        while True:
+            topic, payload, retain, qos = message(gateway, lock, captured, sent)
+            await stranger.publish(topic, payload, qos=qos, retain=retain)
+            sent += 1
+            if sent - told >= per_s:
+                told = sent
+                print(sent, flush=True)
+            ahead_s = began + sent / per_s - time.monotonic()
+            if ahead_s > 0:
+                await asyncio.sleep(ahead_s)
+
+
+if __name__ == "__main__":
+    _host, _port, _gateway, _lock, _per_s, _seed = sys.argv[1:]
+    random.seed(int(_seed))
+    asyncio.run(flood(_host, int(_port), _gateway, _lock, float(_per_s), sys.stdin.readline().strip()))
