@@ -73,7 +73,8 @@ def _is_masked(raw):
 def _redacted(aes, raw):
     """A raw record as the lock sent it -> (number of the credential or None, the record without secrets).
 
-    Lengths and layout stay, so that the rest can be read from it; a tail that does not fit its type is dropped.
+    Lengths and layout stay, so that the rest can be read from it; a tail that does not fit its type is dropped,
+    and one of a type that nobody has seen, but for alarms, where nobody shows a credential.
     """
     clean = bytearray(records.mask(raw))
     try:
@@ -81,7 +82,7 @@ def _redacted(aes, raw):
     except ProtocolError:
         fields = None
     if not fields:
-        return None, bytes(clean[:_HEADER])
+        return None, bytes(clean if raw[0] in records.LATER else clean[:_HEADER])
     who = fields.get("uid", fields.get("credential"))
     if "card" in fields:
         who = marks.of_card(aes, fields["card"])

@@ -52,8 +52,9 @@ _LIST = (
 )
 
 # Beyond the tables the vendor's list names 111 opened by low battery, 115 heat, 116 fire, and 107 and 249, which say
-# nothing of the door. Nobody has seen their tails (hardware-facts.md F57): they are kept, and not read.
-_LATER = b"\x6f\x73\x74"
+# nothing of the door. Nobody has seen their tails (hardware-facts.md F57): they are kept, and not read; by a gateway
+# only those of the three, as nobody shows a credential there (security.md LOG-2, LOG-3).
+LATER = b"\x6f\x73\x74"
 _LOW_BATTERY = const(111)
 
 
@@ -88,7 +89,7 @@ def encode(type, date, battery, tail=b""):
 
 def meaning(type):
     """Type -> (event word, method word, success), the words those of EVENTS, METHODS and OTHER_METHODS."""
-    if type in _LATER:
+    if type in LATER:
         return "unlock" if type == _LOW_BATTERY else "alarm", "sensor", True
     if type >= len(_EVENT_OF) or _EVENT_OF[type] == 0x2E:
         return "other", "unknown", True
@@ -100,7 +101,7 @@ def meaning(type):
 
 def listed(type):
     """Type -> (its number in the list, or None when it is not listed, and whether the list calls it a failure)."""
-    if type in _LATER:
+    if type in LATER:
         return type, False
     code = _LIST[type] if type < len(_LIST) else 0
     return (code & ~_FAILED) or None, code >= _FAILED

@@ -1,9 +1,11 @@
 """The log of a lock by others (hardware-facts.md F50 to F54): two cursors, refusals that are no end, a flag that falls
 only when all was called off, and how often it is read."""
 
+import asyncio
 import random
 import unittest
 
+from firmware.gateway.pages import Pages
 from firmware.lib import records
 from firmware.lib.errors import LinkError, from_ble
 from firmware.lib.messages import session_lock
@@ -348,3 +350,23 @@ class Replaced(unittest.TestCase):
             seen.append(sorted(names))
         self.assertEqual(seen[0], seen[1])
         self.assertEqual(len(set(seen[0])), 60)
+
+
+class Later(unittest.TestCase):
+    """Tails that nobody has seen (hardware-facts.md F57): kept where nobody shows a credential, else dropped."""
+
+    def test_a_gateway_keeps_the_tails_of_alarms_and_of_nothing_else_that_is_new(self):
+        class Session:
+            class lock:
+                aes = bytes(16)
+
+            async def ask(self, command, plain):
+                body = bytes((0, 8, len(raw))) + raw
+                return len(body).to_bytes(2, "big") + body
+
+        for kind in range(102, 256):
+            for tail in (b"", b"\x01\x02\x03", b"\x06123456"):
+                raw = records.encode(kind, (2026, 11, 30, 12, 0, 0), 80, tail)
+                number, kept, who = asyncio.run(Pages(Session()).at(7))
+                self.assertEqual((number, who), (7, None))
+                self.assertEqual(kept, raw if kind in (111, 115, 116) else raw[:8], kind)
