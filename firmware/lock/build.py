@@ -22,6 +22,7 @@ _RECENT = const(4)
 OWN = "own"  # setting `manners`: ours, not those of another maker's locks
 
 _DOOR_FEATURES = (45, 50, 51)  # state with "unknown", door sensor, alarm of a door left open
+_LOW_BATTERY_UNLOCK = const(87)
 
 
 class Identity:
@@ -90,14 +91,17 @@ class Lock:
 
             make_device, make_engine = manners.parts(settings.manners)
         self.device = make_device(self.stores, bolt, door, feedback, settings.pairing_over_air, log, about)
-        self.motion = Motion(self.device, settings.record_auto_lock)
+        self.motion = Motion(self.device, settings.record_auto_lock, settings.low_battery_unlock)
         self.ownership = Ownership(self.device, self.motion)
+        more: tuple = _DOOR_FEATURES if settings.door_sensor else ()
+        if settings.low_battery_unlock:
+            more += (_LOW_BATTERY_UNLOCK,)
         self.engine = make_engine(
             self.device,
             self.motion,
             self.ownership,
             identity,
-            feature_mask(settings.clock_backup, _DOOR_FEATURES if settings.door_sensor else ()),
+            feature_mask(settings.clock_backup, more),
             settings.crc_default == "vendor",
             settings.strict_empty,
             settings.push,

@@ -14,17 +14,21 @@ _AUTO_LOCKED = const(45)
 _PASSAGE_OPENED = const(63)
 _UNLOCK_TIMED_OUT = const(65)
 _LOCK_TIMED_OUT = const(66)
+_OPENED_EMPTY = const(111)
 _LOW_PCT = const(20)
+_EMPTY_PCT = const(8)  # the motor is not started below 5
 
 
 class Motion:
-    """`poll` and `poll_windows` drive what depends on time. `records_auto_lock`: the plain auto-lock is recorded."""
+    """`poll` and `poll_windows` drive what depends on time. `records_auto_lock`: the plain auto-lock is recorded.
+    `opens_empty`: the door is opened before the battery is empty, and stays so."""
 
-    def __init__(self, device, records_auto_lock=False):
+    def __init__(self, device, records_auto_lock=False, opens_empty=False):
         self._device = device
         self._bolt = device.bolt
         self._passage = device.stores.passage
         self._records_auto_lock = records_auto_lock
+        self._opens_empty = opens_empty
         self._relock_ms = None
         self._is_window_over = False  # the bolt is to go out for that, and not for the auto-lock time
         self._waiting = []
@@ -102,7 +106,8 @@ class Motion:
             self._time(now_ms)
 
     def _time(self, now_ms):
-        seconds = self._device.stores.options.autolock_s
+        options = self._device.stores.options
+        seconds = 0 if options.emptied else options.autolock_s
         is_timed = self._bolt.state == bolt.UNLOCKED and seconds and not self._passage.is_holding
         self._is_window_over = False
         self._relock_ms = now_ms + 1000 * seconds if is_timed else None
@@ -123,6 +128,22 @@ class Motion:
         elif self._relock_ms is not None and now_ms >= self._relock_ms and self._may_relock():
             self._relock_ms = None
             self.move(bolt.LOCKED, self._auto_locked, now_ms)
+        elif self._opens_empty:
+            self._poll_battery(now_ms)
+
+    def _poll_battery(self, now_ms):
+        """Once before the battery is empty a locked door opens, so that nobody is shut out; the auto-lock rests until
+        there is another battery. Not what is frozen or locked from inside (hardware-facts.md F57; domain.md 3.12)."""
+        options = self._device.stores.options
+        if options.emptied:
+            if self._device.battery_pct > _LOW_PCT:
+                options.keep_state("emptied", 0)
+                self.auto_lock_changed(now_ms)
+        elif self._device.battery_pct <= _EMPTY_PCT and self._device.is_usable and self._bolt.state == bolt.LOCKED:
+            at = self._device.situation()
+            if not (at.is_frozen or at.is_double_locked or at.is_battery_low):
+                options.keep_state("emptied", 1)
+                self.operate(bolt.UNLOCKED, _OPENED_EMPTY, b"", None, now_ms)
 
     def _may_relock(self):
         """Not while the bolt moves, a pairing is under way, or the door is open, whose frame the bolt would miss."""

@@ -16,6 +16,7 @@ TABLE = Table(
         Setting("push", True, flag),
         Setting("crc_default", "standard", choice("standard", "vendor")),
         Setting("record_auto_lock", False, flag),
+        Setting("low_battery_unlock", False, flag),  # open by itself before the battery is empty (feature bit 87)
         Setting("reset_button", True, flag),  # False: the button never resets, whatever clients set
         Setting("door_sensor", False, flag),  # a contact at the door is wired to its pin
         Setting("strict_empty", False, flag),

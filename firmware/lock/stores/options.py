@@ -30,6 +30,7 @@ OPTIONS = (
     ("lockout_s", 300, 3600),  # of security.md LIM-4, and stricter
     ("door_alarm_s", 0, 65535),
     ("double_locked", 0, 1),  # a state, of the knob inside; it outlives a loss of power
+    ("emptied", 0, 1),  # likewise: it has opened by itself for want of power
 )
 
 
@@ -55,6 +56,7 @@ class Options(Store):
     lockout_s = 300
     door_alarm_s = 0
     double_locked = 0
+    emptied = 0
 
     def __init__(self, vault):
         self._vault = vault
