@@ -28,7 +28,7 @@ TOUCH_DBM = -65  # about half a metre
 _WORDS = {0: "passcodes", 1: "cards", 2: "fingerprints", 4: "auto-lock", 8: "lock command", 10: "gateway unlock"}
 _WORDS |= {11: "freeze", 12: "recurring passcodes", 14: "remote-unlock switch", 15: "sound", 18: "read admin passcode"}
 _WORDS |= {22: "passage mode", 28: "tamper switch", 29: "reset-button switch", 30: "privacy lock", 41: "key fobs"}
-_WORDS |= {50: "door sensor", 53: "face", 70: "palm vein", 108: "QR"}
+_WORDS |= {50: "door sensor", 53: "face", 70: "palm vein", 87: "opens on low battery", 108: "QR"}
 
 
 def feature_words(mask: int) -> list[str]:
