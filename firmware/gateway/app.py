@@ -190,7 +190,7 @@ class Gateway:
         self._topics = topics = Topics(facts["id"], values.mqtt_base)
         self._wifi = Wifi(values.wifi_ssid, values.wifi_password, log)
         resolve = Resolver(self._wifi.name_server).address
-        self._clock = clock = Clock(board, values.ntp_host, log, values.ntp_port, resolve)
+        self._clock = clock = Clock(board, values.ntp_hosts, log, values.ntp_port, resolve)
         self._mqtt = mqtt = Mqtt(
             "gatehouse-" + facts["id"],
             values.mqtt_host,
@@ -212,6 +212,7 @@ class Gateway:
         vault = Vault(_LOCKS, board.Nvs())
         self._registry = registry = Registry(vault, now_s, log, values.presence_s)
         clocks = Clocks(clock, registry, log, values.clock_max_drift_s)
+        clocks.on_moved = lambda lock, moved_s: self._alarm(lock, "clock_moved", moved_s=moved_s)
         records = Records(_RECORDS, registry, clocks, clock, outgoing, topics, now_s, log, values.records_clear)
         self._uploads = uploads = Uploads(registry, records, topics, mqtt, now_s, log, by_consumer)
         records.on_stored = uploads.wake

@@ -3,7 +3,7 @@ policy of domain.md 3.7 for clocks.
 
 A lock shows local time without a zone; the zone's rule was given at the import (`lib/zone`), and which offset its clock
 showed when is kept with the lock (`lib/shown`). Clocks are set after an admin login and only while our own clock is
-trusted.
+trusted; how far, and by whose word, says mqtt.md 2, "Time": servers alone could walk a lock to any day.
 """
 
 from firmware.gateway.admission import Refusal
@@ -21,6 +21,11 @@ _CLOCK_RETRY_S = const(300)
 _REFUSED_RETRY_S = const(21600)  # a lock that refuses our keys is not asked again for hours: that could lock it up
 _DAY_S = const(86400)
 _NEAR_S = const(300)  # a clock so far off shows another offset, or none of the zone
+_FAR_S = const(300)  # what servers alone may move a lock's clock, in all
+_DRIFT_S = const(21600)  # and a second more in so long, as a lock's crystal drifts
+_LOST = const(-1)  # in place of the moment of the last look: the clock lost its power since
+_PAST_S = const(30)  # how far back past the newest record a clock goes that is merely corrected
+_BUILD_YEAR = const(2026)  # no lock met this firmware before
 
 
 class _Task(Job):
@@ -102,10 +107,12 @@ class Background:
 
 class Clocks:
     """`clock` has `now()` (Unix seconds) and `trusted`; `max_drift_s` is what is left alone. `records`, once it is
-    set, reads a lock's log: what was recorded before the clock was set is better read before, too.
+    set, reads a lock's log: what was recorded before the clock was set is better read before, too. `on_moved(lock,
+    seconds)` hears of each move by more than 5 minutes of UTC; None: the clock showed no time.
     """
 
     records: object = None
+    on_moved: object = None
 
     def __init__(self, clock, registry, log, max_drift_s=30):
         self._clock = clock
@@ -113,9 +120,16 @@ class Clocks:
         self._log = log.area("clocks")
         self._max_drift_s = max_drift_s
         self._asked = set()  # addresses of locks to look at soon, whatever the day
+        self._unproven = set()  # of those that are far off, and are set once somebody signs the time
 
     def want(self, lock):
-        """Look at this clock soon: the lock was imported, or has been without power (record 14)."""
+        """Look at this clock soon: the lock was imported."""
+        self._asked.add(lock.address)
+
+    def lost(self, lock):
+        """The lock has been without power (record 14). Of one whose clock we have not seen that is old news."""
+        if lock.clock_s:
+            lock.clock_s = _LOST
         self._asked.add(lock.address)
 
     def is_due(self, lock):
@@ -124,6 +138,8 @@ class Clocks:
             return False
         now_s = self._clock.now()
         if lock.address in self._asked or not 0 <= now_s - lock.clock_s < _DAY_S:
+            return True
+        if lock.address in self._unproven and self._clock.is_signed:
             return True
         if lock.turn_s is None:
             from firmware.lib import zone
@@ -184,13 +200,14 @@ class Clocks:
             unload(table.LATE)
 
     def _seen(self, lock, rule, date):
-        """The clock shows this date. Where that is the time of an offset of the rule, somebody has set it so."""
+        """The clock shows this date. Where that is the time of an offset of the rule, somebody has set it so; one that
+        does not hold now is believed only by a signed time, as servers that lie by an hour would show it."""
         from firmware.lib import shown, zone
 
         now_s = self._clock.now()
-        for offset in [zone.offset_at(rule, now_s)] + zone.offsets(rule):
+        for offset in [zone.offset_at(rule, now_s)] + (zone.offsets(rule) if self._clock.is_signed else []):
             if date is not None and -_NEAR_S <= dates.to_unix(date) - 60 * offset - now_s <= _NEAR_S:
-                since_s = lock.clock_s
+                since_s = max(0, lock.clock_s)
                 if not lock.shown:
                     since_s = zone.since(rule, now_s, offset) or 0
                     if since_s:  # what it wrote just before may bear dates of just after
@@ -228,10 +245,48 @@ class Clocks:
         text = None if date is None else "%04d-%02d-%02dT%02d:%02d:%02d" % tuple(date)
         return {"time": text, "zone": lock.zone, "drift_s": drift_s}
 
-    async def correct(self, session, limit_s=None, rule=None, must_yield=None):
+    def _judge(self, lock, moved_s, date, is_asked):
+        """Whether the clock, which shows `date`, may be moved by so many seconds of UTC (None: it shows no time) ->
+        what servers alone have moved it then. Raises Refusal, `unproven_time`."""
+        newest_s = None
+        if self.records:
+            buffer = self.records.buffer(lock)  # type: ignore[attr-defined]
+            try:
+                newest_s = self.time_of(lock, buffer.cursor - 1, dates.decode6(buffer.last_date() or b""))[0]
+            except ProtocolError:  # no record yet, or one without a date
+                pass
+        self._forgive(lock)
+        servers_s = lock.servers_s + (moved_s or 0)
+        shows_s = None if moved_s is None else self._clock.now() - moved_s
+        if self._clock.is_signed:
+            servers_s = 0
+        elif moved_s is None or not -_FAR_S <= servers_s <= _FAR_S:
+            is_lost = moved_s is None or date[0] < _BUILD_YEAR
+            if not is_lost and moved_s > 0:
+                is_lost = lock.clock_s == _LOST or (newest_s is not None and shows_s < newest_s - _FAR_S)
+            if not is_lost:
+                self._unproven.add(lock.address)
+                raise Refusal("refused", "far off: only a signed time moves it so far", "unproven_time")
+            servers_s = lock.servers_s
+        if moved_s is not None and moved_s < 0 and newest_s is not None and not is_asked:
+            if self._clock.now() < newest_s - _PAST_S:
+                raise Refusal("refused", "it would go back past its newest record", "unproven_time")
+        return servers_s
+
+    def _forgive(self, lock):
+        """What servers have moved a clock fades as a crystal drifts, by our own count of seconds."""
+        now_s = self._clock.uptime()
+        if lock.looked_s is None:
+            lock.looked_s = now_s
+        spare_s = (now_s - lock.looked_s) // _DRIFT_S
+        lock.looked_s += spare_s * _DRIFT_S
+        lock.servers_s = max(0, lock.servers_s - spare_s) if lock.servers_s > 0 else min(0, lock.servers_s + spare_s)
+
+    async def correct(self, session, limit_s=None, rule=None, must_yield=None, is_asked=False):
         """Read the clock and set it if it is off by more than `limit_s` (default: the setting) -> {"drift_s" before,
-        "set", "left_s" after}. Another rule is kept once the lock has its time. Raises Refusal while our clock is not
-        trusted or the zone not known.
+        "set", "left_s" after}. Another rule is kept once the lock has its time. `is_asked`: by the owner, who has
+        signed it. Raises Refusal while our clock is not trusted or the zone not known, or where nobody's word is good
+        for so long a move.
         """
         from firmware.lib import shown, zone
 
@@ -248,8 +303,19 @@ class Clocks:
         is_set = drift_s is None or not -limit_s <= drift_s <= limit_s
         if is_set:
             self._seen(lock, lock.zone or rule, date)
+            shown_min = lock.shown_min
+            ahead_s = drift_s if shown_min is None else self._ahead_s(date, shown_min)
+            moved_s = None if ahead_s is None else -ahead_s
             is_other = lock.shown_min != offset
-            log_end = await self._read_log(session, must_yield) if is_other else None
+            log_end = None
+            if is_other or (moved_s is not None and moved_s < -_PAST_S):
+                log_end = await self._read_log(session, must_yield)
+            try:
+                servers_s = self._judge(lock, moved_s, date, is_asked)
+            except Refusal:
+                self._looked(lock)
+                self._log.warn("clock_far", addr=lock.address, drift_s=drift_s)
+                raise
             since_s = self._clock.now()
             offset = zone.offset_at(rule, since_s)
             if not lock.admin_ps:
@@ -263,15 +329,22 @@ class Clocks:
                     lock.shown = shown.settled(lock.shown, log_end[0])
             left_s = self._ahead_s(await self._read(session), offset)
             self._log.info("clock_set", addr=lock.address, drift_s=drift_s, left_s=left_s, offset_min=offset)
+            lock.servers_s = servers_s
+            if self.on_moved and (moved_s is None or not -_FAR_S <= moved_s <= _FAR_S):
+                self.on_moved(lock, moved_s)  # type: ignore[operator]
         else:
             self._seen(lock, rule, date)
         lock.zone = rule
+        self._unproven.discard(lock.address)
+        self._looked(lock)
+        return {"drift_s": drift_s, "set": is_set, "left_s": left_s}
+
+    def _looked(self, lock):
         lock.clock_s = self._clock.now()
         lock.turn_s = None
         self._registry.save(lock)
         self._asked.discard(lock.address)
         unload(table.LATE)
-        return {"drift_s": drift_s, "set": is_set, "left_s": left_s}
 
     def _next_number(self, lock):
         """The number that the record to be read next has at least."""

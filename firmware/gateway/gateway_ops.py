@@ -218,7 +218,7 @@ class GatewayOps:
             self._jobs.cancel_all(known, Refusal("cancelled", "the lock was imported anew"))
             lock.seq = known.seq
             if known.aes == lock.aes:  # the same pairing: its clock went on
-                lock.shown = known.shown
+                lock.shown, lock.servers_s = known.shown, known.servers_s
         registry.add(lock)
         context.records.renew(lock)
         context.records.want(lock)

@@ -49,7 +49,7 @@ _NO_UNLOCK = const(66)  # no unlock by app and gateway (hardware-facts.md F74)
 _CHALLENGES = const(64)
 _MAX_OFFSET_MIN = const(16 * 60)
 _KEPT = "name admin_ps unlock_key scene group org model hardware firmware verified epoch addr_type clock_s"
-_ADDED = "handles ekeys flag_pos zone said doubts has_windows"  # older files lack them
+_ADDED = "handles ekeys flag_pos zone said doubts has_windows servers_s"  # older files lack them
 _ENOUGH = const(2)  # contradictions in a row, after which 0x14 is not asked for the state any more
 
 
@@ -67,7 +67,8 @@ class Lock:
     verified = False  # the lock has accepted these keys
     epoch = 0
     addr_type = 0
-    clock_s = 0  # Unix time of the last clock check
+    clock_s = 0  # Unix time of the last clock check; 0: none yet, -1: it has lost its power since
+    servers_s = 0  # how far time servers alone have moved its clock
     handles: tuple | None = None  # GATT handles that did: to write, of notifications, of their CCCD
     ekeys: dict | None = None  # who has one and what each may, as `operations.ekeys` keeps it
     flag_pos = 0  # of the last reset of all ekeys, which the lock asks for
@@ -97,6 +98,7 @@ class Lock:
     last: dict | None = None
     src: str | None = None  # who told the state: "command", "query", "push", "advert", "record"
     seq = 0
+    looked_s: int | None = None  # second of uptime up to which `servers_s` has faded
     turn_s: int | None = None  # when its offset changes next, seen from the last clock check
     _challenges: bytearray | None = None  # the numbers that it let us answer last, four bytes each
     _next_challenge = 0

@@ -54,10 +54,14 @@ def _stored(path):
 
 def load(path):
     """The checked settings at `path`. Raises ConfigError."""
-    given = _stored(path)
-    settings = table().check(given)
+    from firmware.gateway import settings
+
+    values = settings.TABLE.check(_stored(path))
+    values.ntp_hosts = settings.ntp_hosts(values)
+    del settings
+    unload(LATE)
     gc.collect()  # what stays is built where their table was, not behind the hole
-    return settings
+    return values
 
 
 class Provisioning:
@@ -128,7 +132,10 @@ class Provisioning:
 
             if self._changing and exists(self._path):
                 self._changing()  # passwords and keys of before stay on flash until it has been swept
-            config.write(self._path, table(), request.get("settings"))
+            changes = request.get("settings")
+            if isinstance(changes, dict) and changes.get("ntp_hosts") is not None:
+                changes.setdefault("ntp_host", None)  # of an older release
+            config.write(self._path, table(), changes)
             self._certificates().tidy(self._folder, config.read(self._path))
             unload(LATE)
             return {"ok": True}

@@ -308,7 +308,7 @@ class Records:
         """Tell of a record that has just been stored; -> `last` of the lock's state if it is about the bolt."""
         record = records.decode(raw)
         if record.type == _POWERED_ON:
-            self._clocks.want(lock)
+            self._clocks.lost(lock)
         at_s, is_approx = self.time_of(lock, number, record)
         item = reports.record_item(number, record, at_s, who, is_approx)
         if (

@@ -55,19 +55,19 @@ def _judge_sealed(command, issuers, ids, clock):
 
 
 def judge_times(request, clock):
-    """The times of a signed request (security.md CMD-3). While the clock is untrusted, the time of one whose nonce
-    is young is believed. Raises Refusal, Expired, BadRequest."""
+    """The times of a signed request (security.md CMD-3). The time of one whose nonce is young is believed while the
+    clock is untrusted, and before all servers where its issuer may set the clock of every lock. Raises Refusal,
+    Expired, BadRequest."""
     command = request.command
     max_s = _UNLOCK_S if command.op in ("unlock", "emergency_unlock") else _MAX_S
     if not 0 <= command.exp - command.iat <= max_s:
         raise BadRequest("exp must lie at most %d s after iat" % max_s)
-    is_fresh = request.proof.age_s <= _FRESH_NONCE_S
+    proof = request.proof
+    if proof.age_s <= _FRESH_NONCE_S:
+        clock.signed(command.iat, proof.age_s, proof.issuer.may("time_sync", None, True))
+    elif not clock.trusted:
+        raise Refusal("stale_nonce", "the gateway has no time of its own: say hello right before")
     if not clock.trusted:
-        if not is_fresh:
-            raise Refusal("stale_nonce", "the gateway has no time of its own: say hello right before")
-        if not clock.signed(command.iat):
-            raise Refusal("no_clock", "iat is earlier than what the gateway knows for certain")
-    elif not command.iat - _EARLY_S <= clock.now() <= command.exp:
+        raise Refusal("no_clock", "iat is earlier than what the gateway knows for certain")
+    if not command.iat - _EARLY_S <= clock.now() <= command.exp:
         raise Expired("iat and exp do not agree with the gateway's clock")
-    elif is_fresh:
-        clock.signed(command.iat)

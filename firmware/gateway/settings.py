@@ -12,6 +12,9 @@ import sys
 from firmware.lib.compat import const, is_shown, is_whole
 from firmware.system.config import REQUIRED, Setting, Table, choice, flag, integer, text
 
+# Of three houses, so that no one of them has two votes
+NTP_HOSTS = ["pool.ntp.org", "time.cloudflare.com", "time.google.com"]
+_MAX_NTP = const(5)
 _MAX_PASSWORD = const(512)
 _MIN_PRESENCE_S = const(600)  # locks advertise in bursts minutes apart (hardware-facts.md F4)
 _BLANKS = " \t\r\n"
@@ -140,8 +143,38 @@ def _ip6(value):
     return None
 
 
-def _ip4_host(value):
-    return host(value, False)
+def _ntp_hosts(value):
+    """Check: a list of time servers, each perhaps with `:port`. Two cannot be outvoted by one."""
+    if not isinstance(value, (list, tuple)) or not 2 <= len(value) <= _MAX_NTP:
+        return "is no list of 2 to %d time servers, most of which must agree" % _MAX_NTP
+    names = []
+    for each in value:
+        fault = plain(1, 259)(each)
+        if fault:
+            return fault
+        name, colon, port = each.partition(":")
+        is_number = 1 <= len(port) <= 5 and all("0" <= sign <= "9" for sign in port)
+        if colon and not (is_number and 0 < int(port) < 65536):
+            return "has a port that is none"
+        fault = host(name, False)
+        if fault:
+            return fault
+        if each.lower() in names:
+            return "names a server twice"
+        names.append(each.lower())
+    return None
+
+
+def _old_ntp_host(value):
+    return None if value == "" else host(value, False)
+
+
+def ntp_hosts(values):
+    """The time servers of checked settings. `ntp_host` is of the first releases, which asked one alone: it comes first,
+    with two of the usual ones beside."""
+    if not values.ntp_host:
+        return values.ntp_hosts
+    return [values.ntp_host] + [each for each in NTP_HOSTS if each != values.ntp_host][:2]
 
 
 def _pin(value):
@@ -172,6 +205,8 @@ def _together(values):
         faults.append("remote_pin needs mqtt_ca: over a plaintext broker anyone on the network could read the PIN")
     if values["remote_pin"] and values["unsigned_unlock"]:
         faults.append("remote_pin and unsigned_unlock exclude each other: anyone could unlock without the PIN")
+    if values["ntp_host"] and values["ntp_hosts"] != NTP_HOSTS:
+        faults.append("ntp_host is the only one of an older release: set ntp_hosts alone")
     return faults
 
 
@@ -189,7 +224,8 @@ TABLE = Table(
         Setting("mqtt_key", "", _file, "path of a DER file"),
         Setting("insecure_broker", False, flag),
         Setting("keepalive_s", 30, integer(4, 3600), "s"),
-        Setting("ntp_host", "pool.ntp.org", _ip4_host),
+        Setting("ntp_hosts", NTP_HOSTS, _ntp_hosts),
+        Setting("ntp_host", "", _old_ntp_host),
         Setting("ntp_port", 123, integer(1, 65535)),
         Setting("name", "", _name),
         Setting("unsigned_unlock", False, flag),

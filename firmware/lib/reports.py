@@ -17,7 +17,7 @@ _MAX_TEXT = const(120)
 # What each may have: words between spaces, as a text takes no room where the firmware is frozen
 _STATE = " lock door battery rssi tamper auto_lock_s sound settings last src assumed age_s seq ts "
 _LAST = " method who ts "
-_EVENT = " event_type type method who rec ts "
+_EVENT = " event_type type method who rec ts moved_s "
 _ITEM = " rec date type list event method ok who ts approx battery button accessory_battery "
 _INFO = " id version board micropython name boot reset restart nonce x25519 owner locks features flags refused "
 _INFO_LOCK = " mac name model features switch "
@@ -141,7 +141,7 @@ def state(**members):
 
 
 def event(**members):
-    """`…/event`: event_type, type (of the record, where it is one), method, who, rec, ts."""
+    """`…/event`: event_type, type (of the record, where it is one), method, who, rec, ts; of a clock moved_s."""
     return _dump(_allow(members, _EVENT))
 
 

@@ -2,8 +2,8 @@
 Pure: samples and a monotonic count come in, the time goes out.
 
 States: `untrusted` (nothing known) -> `floor` (at least the build's or the last persisted time) -> `trusted` (two
-samples agree within 5 s, or a signed time). All times are whole milliseconds, as a board's floats have 24 bits;
-`mono_ms` never goes back and never wraps.
+samples agree within 5 s, or a signed time). A sample is what most of the time servers agree on (`agreed`). All times
+are whole milliseconds, as a board's floats have 24 bits; `mono_ms` never goes back and never wraps.
 """
 
 from firmware.lib.compat import const
@@ -17,17 +17,37 @@ _AGREE_MS = const(5000)
 _DAY_MS = const(86400000)
 _APART_MS = const(60000)  # confirmations closer together than that may have the same wrong source
 _SOLID_MS = const(21600000)  # a distant new time becomes the floor only when nothing contradicted it for so long
+_EARLY_MS = const(30000)  # what an issuer's clock may differ before it contradicts ours (security.md CMD-3)
+_SERVERS_MS = const(300000)  # how far servers may move the clock from the last signed time, beside
+_DRIFT_PARTS = const(10000)  # what our own crystal may be off, one part in so many
 _REPLY_LEN = const(48)
 _UNIX_1900 = const(2208988800)
 
 
-class Timekeeper:
-    """Holds the offset of Unix time from the monotonic count."""
+def agreed(offsets, servers):
+    """The offset that more than half of `servers`, and at least two, have told within 5 s of each other: the middle one
+    of the largest such group, so that one that lies moves it no further than the honest ones differ. None where there
+    is no such group. `offsets` has one of each server that answered."""
+    told = sorted(offsets)
+    best: list = []
+    for first in told:
+        group = [offset for offset in told if 0 <= offset - first <= _AGREE_MS]
+        if len(group) > len(best):
+            best = group
+    return best[(len(best) - 1) // 2] if len(best) >= max(2, servers // 2 + 1) else None
 
-    def __init__(self, floor_ms=0):
+
+class Timekeeper:
+    """Holds the offset of Unix time from the monotonic count. The clock never shows less than `floor_ms`, unless a
+    signed time says so; nothing makes it show less than `least_ms`."""
+
+    def __init__(self, floor_ms=0, least_ms=0):
         self.state = FLOOR if floor_ms else UNTRUSTED
         self.drift_ms = None  # not known before the second agreement
         self._floor_ms = floor_ms
+        self._least_ms = least_ms
+        self._signed_ms = None  # offset by the last signed time of an authority
+        self._signed_at_ms = 0
         self._offset_ms = None
         self._candidate_ms = None
         self._seen = 0
@@ -49,7 +69,8 @@ class Timekeeper:
         if self.state != TRUSTED:
             return None
         now_ms = self.now_ms(mono_ms)
-        if now_ms - self._floor_ms > _DAY_MS + mono_ms and mono_ms - self._since_ms < _SOLID_MS:
+        is_near = now_ms - self._floor_ms <= _DAY_MS + mono_ms
+        if not is_near and self._signed_ms is None and mono_ms - self._since_ms < _SOLID_MS:
             return None
         return now_ms if now_ms > self._floor_ms else None
 
@@ -69,12 +90,13 @@ class Timekeeper:
 
         Untrusted: the second of two that agree within 5 s is taken. Trusted: up to 5 s off is taken at once, a forward
         jump of up to a day with one confirmation, any backward jump and longer forward ones with two, each a minute
-        after the one before. A sample below the floor is never taken.
+        after the one before. A sample below the floor is never taken, nor one that is further from the last signed
+        time than 5 minutes and what a crystal drifts since: all servers may be one liar's.
         """
-        if unix_ms < self._floor_ms:
+        offset_ms = unix_ms - mono_ms
+        if unix_ms < self._floor_ms or self._is_against_signed(offset_ms, mono_ms):
             self._seen = 0
             return None
-        offset_ms = unix_ms - mono_ms
         if self.state == TRUSTED:
             jump_ms = offset_ms - self._offset_ms
             if -_AGREE_MS <= jump_ms <= _AGREE_MS:
@@ -94,13 +116,37 @@ class Timekeeper:
         self._seen_at_ms = mono_ms
         return self._take(offset_ms) if self._seen >= needed else None
 
-    def signed(self, unix_ms, mono_ms):
-        """A time that an issuer has signed for this moment: taken at once while nothing better is known, if not below
-        the floor. Returns the correction in milliseconds, or None."""
-        if self.state == TRUSTED or unix_ms < self._floor_ms:
+    def signed_age_ms(self, mono_ms):
+        """How old the last signed time of an authority is, or None without one."""
+        return None if self._signed_ms is None else mono_ms - self._signed_at_ms
+
+    def _is_against_signed(self, offset_ms, mono_ms):
+        age_ms = self.signed_age_ms(mono_ms)
+        if age_ms is None:
+            return False
+        return abs(offset_ms - self._signed_ms) > _SERVERS_MS + age_ms // _DRIFT_PARTS
+
+    def signed(self, unix_ms, mono_ms, age_ms=0, is_authority=False):
+        """A time that an issuer has signed, after the moment `age_ms` ago in which it was given its nonce. Returns the
+        correction in milliseconds, 0 where the clock agrees, or None where it is not taken.
+
+        While nothing better is known it is taken at once, if not below the floor. The word of an authority, who may set
+        every clock, goes before the servers', whatever they have told and had persisted: the clock is moved where it
+        cannot be that of the issuer, who signed between then and now, and servers do not move it far from there.
+        """
+        if unix_ms < self._least_ms or (not is_authority and (self.state == TRUSTED or unix_ms < self._floor_ms)):
             return None
-        self._seen_at_ms = mono_ms
-        return self._take(unix_ms - mono_ms)
+        moved_ms = 0
+        now_ms = self.now_ms(mono_ms)
+        if self.state != TRUSTED or not -age_ms - _EARLY_MS <= unix_ms - now_ms <= _EARLY_MS:
+            if unix_ms <= self._floor_ms:
+                self._floor_ms = unix_ms - 1
+            self._seen_at_ms = mono_ms
+            moved_ms = self._take(unix_ms - mono_ms)
+        if is_authority:
+            self._signed_ms = self._offset_ms
+            self._signed_at_ms = mono_ms
+        return moved_ms
 
     def _take(self, offset_ms):
         was_ms = self._offset_ms

@@ -6,7 +6,7 @@ import os
 
 from firmware.lib.compat import const
 from firmware.lib.errors import NetError, ProtocolError
-from firmware.lib.timekeeper import TRUSTED, Timekeeper, decode_reply, encode_request
+from firmware.lib.timekeeper import TRUSTED, Timekeeper, agreed, decode_reply, encode_request
 from firmware.net.udp import ask
 from firmware.system.timing import Uptime, jittered_ms, next_pause, ticks_diff, ticks_ms
 
@@ -15,25 +15,26 @@ _ASKING_MS = const(15000)  # the name first
 _BETWEEN_S = const(2)  # from the first sample to the one that confirms it
 _CONFIRM_S = const(61)  # the same for a jump of a trusted clock
 _RESYNC_S = const(3600)
+_DAY_MS = const(86400000)
 _BUILD_UNIX = const(1767225600)  # 2026-01-01: no board with this firmware has seen an earlier day
 _SPACE = "gatehouse"
 _KEY = "last_time"
 
 
 class Clock:
-    """Asks `host` for the time, hourly once trusted. `board` has nvs_get, nvs_set, unix_now and set_rtc; `resolve` is
-    `Resolver.address`, or None where `host` is an address."""
+    """Asks `hosts` for the time, hourly once trusted: names or addresses, each perhaps with `:port`. `board` has
+    nvs_get, nvs_set, unix_now and set_rtc; `resolve` is `Resolver.address`, or None where `hosts` are addresses."""
 
-    def __init__(self, board, host, log, port=123, resolve=None):
+    def __init__(self, board, hosts, log, port=123, resolve=None):
         self._resolve = resolve
         self._board = board
-        self._host = host
+        self._hosts = hosts
         self._port = port
         self._log = log.area("clock")
         self._mono_ms = Uptime().now_ms
         stored = board.nvs_get(_SPACE, _KEY)
         floor_s = max(_BUILD_UNIX, int.from_bytes(stored, "big") if stored else 0)
-        self._keeper = Timekeeper(floor_s * 1000)
+        self._keeper = Timekeeper(floor_s * 1000, _BUILD_UNIX * 1000)
         rtc_s = board.unix_now()
         if rtc_s < floor_s:
             board.set_rtc(floor_s)  # TLS checks certificates against it before a server has answered
@@ -62,30 +63,39 @@ class Clock:
         """Unix seconds; not below the floor, and only to be relied on while `trusted`."""
         return self.now_ms() // 1000
 
-    def signed(self, unix_s):
-        """The `iat` of a signed command whose nonce is young (mqtt.md 2, "Time"): an authenticated source, which counts
-        while no other has told the time. True when the clock is trusted now."""
-        if not self.trusted:
-            moved_ms = self._keeper.signed(unix_s * 1000, self._mono_ms())
-            if moved_ms is None:
-                self._log.warn("signed_too_early", unix=unix_s)
-                return False
+    @property
+    def is_signed(self):
+        """True while a signed time of the last day stands behind `now`: then a lock's clock may be moved far."""
+        age_ms = self._keeper.signed_age_ms(self._mono_ms())
+        return age_ms is not None and age_ms <= _DAY_MS
+
+    def uptime(self):
+        """Seconds that nobody sets."""
+        return self._mono_ms() // 1000
+
+    def signed(self, unix_s, age_s, is_authority):
+        """The `iat` of a signed command whose nonce is young, `age_s` (mqtt.md 2.1, "Time"). `is_authority`: its issuer
+        may set every clock. What becomes of it says `trusted`, and `now`."""
+        was_trusted = self.trusted
+        moved_ms = self._keeper.signed(unix_s * 1000, self._mono_ms(), age_s * 1000, is_authority)
+        if moved_ms or self.trusted != was_trusted:
             self._accepted(moved_ms)
-        return True
+        elif not was_trusted:
+            self._log.warn("signed_too_early", unix=unix_s)
 
     async def run(self, lease):
         """Sample for ever. `run` or `now` must be called at least every six days, as ticks wrap."""
         pause_s = 0
         while True:
-            try:
-                lease.renew(_ASKING_MS)
-                moved_ms = self._keeper.sample(await self._ask(), self._mono_ms())
-                pause_s = 0
-            except (NetError, ProtocolError) as err:
+            offset_ms = await self._ask_all(lease)
+            if offset_ms is None:
                 pause_s = next_pause(pause_s, 0, _BETWEEN_S)
-                self._log.warn("no_answer", host=self._host, why=err, pause_s=pause_s)
+                self._log.warn("no_agreement", servers=len(self._hosts), pause_s=pause_s)
                 await lease.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
                 continue
+            pause_s = 0
+            mono_ms = self._mono_ms()
+            moved_ms = self._keeper.sample(mono_ms + offset_ms, mono_ms)
             if moved_ms is not None:
                 self._accepted(moved_ms)
                 await lease.sleep_ms(_RESYNC_S * 1000)
@@ -105,10 +115,24 @@ class Clock:
             self._board.nvs_set(_SPACE, _KEY, (floor_ms // 1000).to_bytes(8, "big"))
             self._log.info("floor", unix=floor_ms // 1000)
 
-    async def _ask(self):
-        """One exchange -> Unix milliseconds now, half of the round trip added. Raises NetError, ProtocolError."""
+    async def _ask_all(self, lease):
+        """Ask every server -> the offset that they agree on, or None. Two names of one address are one server."""
+        told = {}
+        for host in self._hosts:
+            lease.renew(_ASKING_MS)
+            name, _, port = host.partition(":")
+            try:
+                where = await self._resolve(name) if self._resolve else name, int(port or self._port)
+                if where not in told:
+                    told[where] = await self._ask(*where)
+            except (NetError, ProtocolError) as err:
+                self._log.warn("no_answer", host=host, why=err)
+        return agreed(told.values(), len(self._hosts))
+
+    async def _ask(self, address, port):
+        """One exchange -> how far Unix time is ahead of our count, in milliseconds, half of the round trip added.
+        Raises NetError, ProtocolError."""
         token = os.urandom(8)
-        address = await self._resolve(self._host) if self._resolve else self._host
         sent_ms = ticks_ms()
-        reply = await ask(address, self._port, encode_request(token), _ANSWER_MS, 64)
-        return decode_reply(reply, token) + ticks_diff(ticks_ms(), sent_ms) // 2
+        reply = await ask(address, port, encode_request(token), _ANSWER_MS, 64)
+        return decode_reply(reply, token) + ticks_diff(ticks_ms(), sent_ms) // 2 - self._mono_ms()

@@ -58,8 +58,9 @@ SETTINGS = {
     "mqtt_key": "its private key, on the board",
     "insecure_broker": "allow a broker without TLS",
     "keepalive_s": "longest silence towards the broker",
-    "ntp_host": "time server",
-    "ntp_port": "its port",
+    "ntp_hosts": "time servers, most of which must agree: names or addresses, each perhaps with `:port`",
+    "ntp_host": "the one of an older release; it is the first of three then",
+    "ntp_port": "port of those that say none",
     "name": "what the gateway is called",
     "unsigned_unlock": "let plain MQTT messages unlock",
     "remote_pin": "4 to 8 digits: a hub that cannot sign may unlock with them, over TLS only; none turns it off",
@@ -124,6 +125,8 @@ def page() -> str:
     lines += ["", "## Settings of a gateway", "", "| setting | default | unit | meaning |", "|---|---|---|---|"]
     for each in TABLE._settings:
         default = "`%s`" % each.default if isinstance(each.default, str | int) else "has to be given"
+        if isinstance(each.default, list):
+            default = ", ".join("`%s`" % one for one in each.default)
         default = "" if each.default == "" else default
         lines.append("| `%s` | %s | %s | %s |" % (each.name, default, each.unit, SETTINGS[each.name]))
     lines += [

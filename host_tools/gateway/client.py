@@ -164,7 +164,7 @@ class Gateways:
         """Who commands a gateway; None for one of which nothing is pinned."""
         if self._known is None:
             pinned = [each for each in self._pins() if each.is_pinned]
-            self._known = {each.id: Signer(each, self._base, self._now_s) for each in pinned}
+            self._known = {each.id: Signer(each, self._base, self._now_s, self._now_s is time.time) for each in pinned}
         return self._known.get(gateway)
 
     async def choose(self, gateway: str = "", lock: str = "", wait_s: float = 3.0) -> str:
@@ -496,7 +496,8 @@ async def connect(
 
     User and password: `login`, else those that `brokers` knows. `pins` gives the gateways of a key book, when they are
     first needed, and those of a simulated site come with them at its broker; without `pins` nothing is signed. `now_s`
-    is the time that commands bear. How the connection ends changes nothing of what was done over it.
+    is the time that commands bear; a simulated site has its own. How the connection ends changes nothing of what was
+    done over it.
     Faults of TLS have the codes of `tls.FAULTS`.
     """
     if not isinstance(broker, brokers.Broker):
@@ -523,6 +524,8 @@ async def connect(
     listening = None
     try:
         site = local_brokers.keys(broker.host, broker.port)
+        if site and now_s is time.time:
+            now_s = local_brokers.clock(site)
         gateways = Gateways(client, base, lambda: _with_site(pins(), site) if pins else [], now_s)
         topics = Topics("+", base)
         for pattern in [topics.gateway(leaf) for leaf in _WATCHED] + [topics.lock("+", "rsp")]:

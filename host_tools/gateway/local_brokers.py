@@ -1,13 +1,16 @@
 """Which brokers on this computer are a running simulator's: they speak without TLS, and only programs here reach them.
 
 Owns the marks that sites leave, one file per port, in a folder of this user's: that a broker is one, and where the key
-book is that commands the gateways there. Leaves to `brokers` and `client` what follows.
+book is that commands the gateways there; beside that one, how far the site's time has leapt. Leaves to `brokers` and
+`client` what follows.
 """
 
 import ipaddress
 import os
 import stat
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -43,6 +46,29 @@ def keys(host: str, port: int) -> Path | None:
     """The key book of the running site whose broker is there."""
     marked = _lives(host, _keys_mark(port))
     return Path(marked) if marked else None
+
+
+def mark_leap(book: Path, seconds: float) -> None:
+    """So far time at the site of this key book is ahead of the computer's."""
+    told = _leap_mark(book).with_suffix(".new")
+    told.write_text(repr(seconds))
+    told.replace(_leap_mark(book))
+
+
+def clock(book: Path) -> Callable[[], float]:
+    """The time at the site of this key book."""
+
+    def now_s() -> float:
+        try:
+            return time.time() + float(_leap_mark(book).read_text())
+        except (OSError, ValueError):  # it has not leapt
+            return time.time()
+
+    return now_s
+
+
+def _leap_mark(book: Path) -> Path:
+    return book.with_name("leap")
 
 
 def _keys_mark(port: int) -> Path:

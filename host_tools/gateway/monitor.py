@@ -28,6 +28,7 @@ _EVENTS = {
     "wrong_pin": "ALARM: a wrong PIN was sent through the broker",
     "pin_shut": "ALARM: wrong PINs were sent through the broker; no PIN unlocks for a while",
     "still_open": "ALARM: open for longer than its auto-lock allows",
+    "clock_moved": "its clock was moved by %(moved)s",
 }
 _REACH = {True: ("online", "green"), False: ("offline", "red"), None: ("unknown", "yellow")}
 
@@ -141,10 +142,22 @@ def event_line(
     type = event.get("type")
     kind = event.get("event_type") or "event"
     text = words(type) if type is not None else _EVENTS.get(str(method), "%s %s" % (kind, method or ""))
+    if method == "clock_moved":
+        text = text % {"moved": _span(event.get("moved_s"))}
     name = (whose or Names(None)).of(method, who)
     line = "  ".join(part.strip() for part in (_moment(event.get("ts"), where), lock, text, name) if part.strip())
     alarming = event.get("event_type") == "alarm" or is_alarm(type)
     return line, "bold red" if alarming else None
+
+
+def _span(moved_s: object) -> str:
+    """Seconds in the largest unit that fits; a clock that showed no time has none."""
+    if not isinstance(moved_s, int) or isinstance(moved_s, bool):
+        return "an unknown time: it showed none"
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if abs(moved_s) >= 2 * size:
+            return "%+d %s" % (round(moved_s / size), unit)
+    return "%+d seconds" % moved_s
 
 
 def is_reachable(status: bool | None, availability: bool | None) -> bool | None:

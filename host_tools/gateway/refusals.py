@@ -32,6 +32,7 @@ REASONS = {
     "full": "delete one first",
     "jammed": "the bolt did not arrive: look at the door",
     "low_battery": "change the lock's batteries",
+    "unproven_time": "`gatehouse time sync LOCK` from a computer whose clock is right",
     "not_paired": "the lock was reset: pair it again",
 }
 _UNSIGNED = "this key book cannot sign for the gateway: provision it again over USB: `%s`" % PROVISION

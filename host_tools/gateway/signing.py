@@ -58,15 +58,19 @@ def demand_pinned(gateway: Gateway, told: str | None) -> None:
 class Signer:
     """One gateway's commander. `nonce` is None until `begin` has read the answer of a `hello`.
 
-    `now_s` is Unix time; a simulated gateway's own time goes before it, because its clock leaps.
+    `now_s` is Unix time. A simulated gateway's clock leaps: while it `follows`, because nobody tells the time of the
+    site, commands for one bear its own time.
     """
 
-    def __init__(self, gateway: Gateway, base: str = "gatehouse", now_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, gateway: Gateway, base: str = "gatehouse", now_s: Callable[[], float] = time.time, follows: bool = True
+    ) -> None:
         self.gateway = gateway
         self.nonce: str | None = None
         self.apart_s: float | None = None  # the gateway's clock minus this computer's, where it is trusted
         self._topics = Topics(gateway.id, base)
         self._now_s = now_s
+        self._follows = follows and gateway.simulated
         self._last = 0
 
     def topic(self, lock: str | None, leaf: str) -> str:
@@ -75,11 +79,11 @@ class Signer:
 
     def now(self) -> int:
         """Unix seconds that a command bears."""
-        return int(self._now_s() + (self.apart_s or 0 if self.gateway.simulated else 0))
+        return int(self._now_s() + (self.apart_s or 0 if self._follows else 0))
 
     def is_apart(self) -> bool:
         """Whether this computer's clock and the gateway's differ by more than a command may take."""
-        return not self.gateway.simulated and abs(self.apart_s or 0) > _APART_S
+        return not self._follows and abs(self.apart_s or 0) > _APART_S
 
     # --- the session
 

@@ -8,6 +8,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from tests.micropython import LIBRARY, ROOT, interpreter
 
@@ -44,9 +47,9 @@ def server(answer: Reply) -> Iterator[int]:
         thread.join()
 
 
-def run(port: int, wait_s: float = 20) -> list[str]:
+def run(*ports: int, wait_s: float = 20) -> list[str]:
     env = dict(os.environ, MICROPYPATH=".frozen:%s:%s" % (ROOT, LIBRARY))
-    command = [interpreter(), str(ROOT / "tests/host/boards/clock.py"), str(port)]
+    command = [interpreter(), str(ROOT / "tests/host/boards/clock.py"), *("127.0.0.1:%d" % port for port in ports)]
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=wait_s, check=False)
     except subprocess.TimeoutExpired as err:
@@ -55,14 +58,38 @@ def run(port: int, wait_s: float = 20) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_two_agreeing_answers_make_the_clock_trusted() -> None:
-    with server(lambda _, request: [reply(request)]) as port:
-        lines = run(port)
+def told(*answers: Reply, wait_s: float = 20) -> list[str]:
+    """What the clock of a gateway prints that asks servers which answer so."""
+    with contextlib.ExitStack() as stack:
+        return run(*(stack.enter_context(server(answer)) for answer in answers), wait_s=wait_s)
+
+
+def honest(_: int, request: bytes) -> list[bytes]:
+    return [reply(request)]
+
+
+def silent(_: int, request: bytes) -> list[bytes]:
+    return []
+
+
+def ahead(_: int, request: bytes) -> list[bytes]:
+    return [reply(request, 7 * 86400)]
+
+
+def is_right(lines: list[str]) -> bool:
+    _, _, now, rtc = next(line for line in lines if "trusted" in line).split()
+    return abs(int(now) - time.time()) < 3 and abs(int(rtc) - time.time()) < 3
+
+
+def test_servers_that_agree_make_the_clock_trusted() -> None:
+    lines = told(honest, honest, honest)
     assert lines[0] == "STATE floor 1767225600"
-    state, word, now, rtc = next(line for line in lines if "trusted" in line).split()
-    assert abs(int(now) - time.time()) < 3
-    assert abs(int(rtc) - time.time()) < 3
-    assert lines[-1] == "STOPPED"
+    assert is_right(lines) and lines[-1] == "STOPPED"
+
+
+@pytest.mark.parametrize("third", [silent, ahead], ids=["silent", "lies"])
+def test_one_of_three_is_outvoted(third: Reply) -> None:
+    assert is_right(told(third, honest, honest))
 
 
 def test_lost_and_forged_answers_are_survived() -> None:
@@ -73,13 +100,24 @@ def test_lost_and_forged_answers_are_survived() -> None:
             return [b"short"]
         return [reply(request)]
 
-    with server(answer) as port:
-        lines = run(port, 30)
-    assert sum("no_answer" in line for line in lines) == 2
-    assert abs(int(next(line for line in lines if "trusted" in line).split()[2]) - time.time()) < 3
+    lines = told(answer, answer, wait_s=30)
+    assert sum("no_answer" in line for line in lines) == 4
+    assert sum("no_agreement" in line for line in lines) == 2
+    assert is_right(lines)
 
 
-def test_a_server_that_alternates_is_never_believed() -> None:
-    with server(lambda count, request: [reply(request, 3600 * (count % 2))]) as port:
-        lines = run(port, 8)
+def test_fewer_than_two_that_agree_leave_the_clock_as_it_was() -> None:
+    with contextlib.ExitStack() as stack:
+        one, other, mute = (stack.enter_context(server(answer)) for answer in (honest, ahead, silent))
+        stories = [(one, mute, mute), (one, other, mute), (one, one, one), (one, mute)]
+        with ThreadPoolExecutor() as pool:
+            for lines in pool.map(lambda ports: run(*ports, wait_s=8), stories):
+                assert lines and not any("trusted" in line for line in lines), lines
+
+
+def test_servers_that_alternate_are_never_believed() -> None:
+    def alternates(count: int, request: bytes) -> list[bytes]:
+        return [reply(request, 3600 * (count % 2))]
+
+    lines = told(alternates, alternates, wait_s=8)
     assert not any("trusted" in line for line in lines)

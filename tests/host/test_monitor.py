@@ -63,3 +63,13 @@ def test_what_was_never_told_is_unknown_and_what_is_assumed_says_so() -> None:
 def test_a_lock_that_does_not_lock_itself_stands_out() -> None:
     line, style = event_line("Front", {"event_type": "alarm", "method": "still_open"})
     assert "open for longer" in line and style == "bold red"
+    for moved_s, words in (
+        (-7 * 86400, "by -7 days"),
+        (3600, "by +60 minutes"),
+        (310, "by +5 minutes"),
+        (None, "it showed none"),
+        ("7", "it showed none"),
+        (7, "by +7 seconds"),
+    ):
+        line, _ = event_line("Front", {"event_type": "alarm", "method": "clock_moved", "moved_s": moved_s})
+        assert words in line, line

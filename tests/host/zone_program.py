@@ -160,6 +160,7 @@ def stranger(case):
     if case.get("rules"):
         story.lock.zone = case["rules"][-1]
     story.at(story.rig.clock.unix_s + 86400)
+    story.rig.clock.is_signed = True  # the owner has just handed the lock over
     story.read()
     story.look()
     story.write()

@@ -54,7 +54,7 @@ class OwnerSigns:
         async with self._turn:
             if gateway.id not in self._signers:
                 for pin in self._site.pins():
-                    self._signers.setdefault(pin.id, Signer(pin, now_s=self._site.now))
+                    self._signers.setdefault(pin.id, Signer(pin, now_s=self._site.now, follows=False))
             signer = self._signers[gateway.id]
             if gateway.id not in self._since or self._came_anew(gateway):
                 await self._hello(gateway, signer)

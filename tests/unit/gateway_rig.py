@@ -95,10 +95,15 @@ class UnixClock:
         self.trusted = trusted
         self.drift_ms = 0
 
-    def signed(self, unix_s):
+        self.is_signed = False  # a signed time of the last day
+        self.up_s = 0
+
+    def signed(self, unix_s, age_s, is_authority):
         if not self.trusted:
             self.unix_s, self.trusted = unix_s, True
-        return True
+
+    def uptime(self):
+        return self.up_s
 
     def now_ms(self):
         return self.unix_s * 1000

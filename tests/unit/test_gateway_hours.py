@@ -133,6 +133,7 @@ class DatesTest(unittest.TestCase):
             self.assertEqual(result["code"], "no_zone", op)
         self.assertEqual(rig.opened, 0)
         self.assertEqual(rig.ask("time_sync", {})["code"], "no_zone")
+        rig.clock.is_signed = True
         self.assertEqual(rig.ask("zone_set", {"zone": "CET-1CEST,M3.5.0,M10.5.0/3"})["code"], "ok")
         self.assertEqual(rig.lock.zone, "CET-1CEST,M3.5.0,M10.5.0/3")
 

@@ -69,6 +69,7 @@ NO_HOSTS += (
 )
 NO_HOSTS += ("::1", "::", "0:0:0:0:0:0:0:1", "0000::0001", "fe80::1", "ff02::1", "fd00::1%2", "fd00:::1", "fd00::1::2")
 NO_HOSTS += ("1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "fd00::12345", "fd00::g", ":::", ":", 1, None, True, ["broker"])
+PORTED = ("broker:1883", "1.2.3.4:1883")  # which a time server may be
 NUMBERS = {
     "mqtt_port": (1, 65535),
     "ntp_port": (1, 65535),
@@ -92,7 +93,8 @@ TAKEN = {
     "mqtt_ca": ("", CERTIFICATE),
     "mqtt_cert": ("", CERTIFICATE),
     "mqtt_key": ("", CERTIFICATE),
-    "ntp_host": HOSTS,
+    "ntp_host": ("",) + HOSTS,
+    "ntp_hosts": tuple([host, "b.example:123"] for host in HOSTS) + (["a", "b", "c:1", "d:65535", "192.168.1.1"],),
     "name": ("", "n", "n" * 48, "\u00e4" * 24, "Gate [/] <b>"),
     "records_ack": ("puback", "consumer"),
     "insecure_broker": (True,),
@@ -119,7 +121,11 @@ REFUSED = {
     "mqtt_password": ("p" * 513, "a\n", "a\x00", 5, None),
     "mqtt_base": ("", "g" * 33, "a/b", "+", "#", "a+", "$SYS", "a b", "/a", "a/") + NO_TEXTS,
     "mqtt_ca": ("/nothing/there.der", NO_CERTIFICATE, "/", "a" * 129) + NO_TEXTS,
-    "ntp_host": NO_HOSTS + IP6 + ("pool ntp org", "ntp://pool.ntp.org"),
+    "ntp_host": tuple(each for each in NO_HOSTS if each != "") + IP6 + ("pool ntp org", "ntp://pool.ntp.org"),
+    "ntp_hosts": tuple(["z.example", each] for each in NO_HOSTS + IP6 if each not in (["broker"],) + PORTED)
+    + ("pool.ntp.org", "a,b", ["a"], [], None, 5, True, {}, ["a", "A"], ["a:123", "a:123"], ["a"] * 3)
+    + (["a", "b:0"], ["a", "b:"], ["a", "b:65536"], ["a", "b:x"], ["a", "b:\u00b2"], ["a", ":123"], ["a", ["b"]])
+    + (["a", "b", "c", "d", "e", "f"], ["a", "b:1:2"], ["a", "ntp://b"], ["a", "b c"]),
     "name": ("n" * 49, "\u00e4" * 25, "a\u202eb", "a\x9bb", "a\u2028") + NO_TEXTS,
     "records_ack": ("", "Puback", "both", 1, None, True, ["puback"]),
     "insecure_broker": (False, 0, 1, "true", None, []),
@@ -201,6 +207,26 @@ class SettingsTableTest(unittest.TestCase):
                 self.assertTrue("IPv4 only" in faults[0])
         finally:
             settings.sys = here
+
+    def test_the_one_time_server_of_before_is_the_first_of_three(self):
+        usual = ["pool.ntp.org", "time.cloudflare.com", "time.google.com"]
+        for given, hosts in (
+            ({}, usual),
+            ({"ntp_host": "192.168.1.1"}, ["192.168.1.1"] + usual[:2]),
+            ({"ntp_host": usual[0]}, usual),
+            ({"ntp_host": usual[2]}, [usual[2]] + usual[:2]),
+            ({"ntp_hosts": ["a", "b"]}, ["a", "b"]),
+        ):
+            config.write(PATH, self.table, dict(dict(GOOD, ntp_host=None, ntp_hosts=None), **given))
+            self.assertEqual(provisioning.load(PATH).ntp_hosts, hosts)
+        both = dict(GOOD, ntp_host="a", ntp_hosts=["a", "b"])
+        self.assertEqual(len(self.table.faults(both)), 1)
+
+    def test_new_time_servers_take_the_place_of_the_one_of_before(self):
+        console = provisioning.Provisioning("aabbccddeeff", None, PATH)
+        config.write(PATH, self.table, dict(GOOD, ntp_hosts=None, ntp_host="192.168.1.1"))
+        self.assertTrue(console.handle({"do": "set", "settings": {"ntp_hosts": ["a", "b"]}})["ok"])
+        self.assertEqual(provisioning.load(PATH).ntp_hosts, ["a", "b"])
 
     def test_a_part_lacks_nothing(self):
         self.assertEqual(self.table.faults({"name": "Hall"}, True), [])

@@ -62,6 +62,7 @@ class SharedKeyTest(unittest.TestCase):
             rig = rig_with_shared_key("shared-clock-%d" % is_shared, False)
             rig.lock.admin_ps = 0 if is_shared else 1234
             rig.far.clock6 = (2026, 9, 21, 11, 13, 20)
+            rig.clock.is_signed = True
             result = rig.ask("time_sync", {})
             self.assertEqual((result["code"], result["data"]["set"]), ("ok", True))
             asked = [each for each in rig.far.asked if each not in (opcodes.GET_CLOCK, opcodes.LOG)]

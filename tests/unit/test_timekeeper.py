@@ -134,6 +134,96 @@ class Jumps(unittest.TestCase):
         self.assertIsNone(keeper.sample(_T + 180000 + _HOUR, 180000))
 
 
+class Agreement(unittest.TestCase):
+    def test_who_is_believed(self):
+        for offsets, servers, agreed in (
+            ((), 3, None),
+            ((7,), 3, None),
+            ((7,), 1, None),  # nobody confirms it
+            ((0, 5000), 3, 0),
+            ((0, 5001), 3, None),
+            ((0, _DAY, 100), 3, 0),
+            ((_DAY, 0, _DAY + 5000), 3, _DAY),  # two that lie alike outvote one
+            ((0, 4000, 8000), 3, 0),  # two groups of two
+            ((0, 100, 4900), 3, 100),
+            ((-4900, 0, 100), 3, 0),
+            ((0, 1), 2, 0),
+            ((0, 1), 4, None),
+            ((0, 1, _DAY, _DAY), 4, None),
+            ((0, 1, 2, _DAY), 4, 1),
+            ((0, 1, _DAY, _DAY), 5, None),
+            ((0, 1, 2, _DAY, _DAY), 5, 1),
+        ):
+            for told in (offsets, tuple(reversed(offsets))):
+                self.assertEqual(timekeeper.agreed(told, servers), agreed, "%s of %d" % (told, servers))
+
+    def test_one_of_three_moves_nothing_however_it_lies(self):
+        for lie in [sign << bits for bits in range(0, 40, 3) for sign in (1, -1)]:
+            for spread in (0, 50, 4999):
+                told = timekeeper.agreed((0, lie, spread), 3)
+                self.assertTrue(-5000 <= told <= 5000, "%d, %d" % (lie, spread))
+                self.assertIsNone(timekeeper.agreed((0, lie), 3) if abs(lie) > 5000 else None)
+
+
+class Signed(unittest.TestCase):
+    def test_while_nothing_is_known_anybody_tells_the_time_and_the_floor_holds(self):
+        for is_authority in (False, True):
+            keeper = timekeeper.Timekeeper(_T, _T - 300 * _DAY)
+            keeper.guess(_T + _HOUR, 0)
+            keeper.signed(_T + _DAY, 1000, 0, is_authority)
+            self.assertEqual((keeper.state, keeper.now_ms(1000)), (timekeeper.TRUSTED, _T + _DAY))
+            self.assertEqual(keeper.signed_age_ms(3000), 2000 if is_authority else None)
+
+    def test_only_an_authority_goes_below_what_was_persisted_and_nobody_below_the_build(self):
+        for ago, is_authority, is_taken in ((_DAY, False, False), (_DAY, True, True), (301 * _DAY, True, False)):
+            keeper = timekeeper.Timekeeper(_T, _T - 300 * _DAY)
+            taken = keeper.signed(_T - ago, 1000, 0, is_authority)
+            self.assertEqual((taken is not None, keeper.state == timekeeper.TRUSTED), (is_taken, is_taken))
+            self.assertEqual(keeper.now_ms(1000), _T - ago if is_taken else _T)
+            if is_taken:
+                self.assertEqual(keeper.floor_to_keep(2000), _T - ago + 1000)  # the lie is forgotten for good
+
+    def test_an_authority_corrects_what_the_servers_have_told(self):
+        for lie in (31000, 120000, _HOUR, _DAY, 7 * _DAY, 3650 * _DAY, -90000, -_HOUR, -50 * _DAY):
+            keeper = trusted(_T + lie)
+            self.assertIsNone(keeper.signed(_T + 60000, 60000))  # not everybody does
+            self.assertEqual(keeper.now_ms(60000), _T + 60000 + lie)
+            self.assertEqual(keeper.signed(_T + 60000, 60000, 0, True), -lie)
+            self.assertEqual(keeper.now_ms(60000), _T + 60000)
+
+    def test_a_message_that_was_on_its_way_moves_nothing(self):
+        for age in (0, 5000, 30000):
+            for late in (0, age // 2, age, age + 29000, -29000):
+                keeper = trusted()
+                self.assertEqual(keeper.signed(_T + 60000 - late, 60000, age, True), 0)
+                self.assertEqual(keeper.now_ms(60000), _T + 60000)
+                self.assertEqual(keeper.signed_age_ms(60000), 0)
+
+    def test_servers_stay_near_the_last_signed_time_for_as_long_as_it_is_known(self):
+        for step in (100, 4900, 60000, 4 * 60000, _HOUR, _DAY, 7 * _DAY):
+            for sign in (1, -1):
+                keeper = trusted()
+                keeper.signed(_T + 3000, 3000, 0, True)
+                lie, mono = 0, 3000
+                for _ in range(1000):  # days of lies that grow
+                    mono += 240000
+                    lie += sign * step
+                    keeper.sample(_T + mono + lie, mono)
+                    off = keeper.now_ms(mono) - _T - mono
+                    self.assertTrue(abs(off) <= 300000 + mono // 10000, "%d by steps of %d" % (off, sign * step))
+
+    def test_what_a_crystal_drifts_is_corrected_by_servers_for_ever(self):
+        for parts in (20000, -20000):
+            keeper = trusted()
+            keeper.signed(_T + 3000, 3000, 0, True)
+            mono = 3000
+            for _ in range(24 * 200):
+                mono += _HOUR
+                true = _T + mono + mono // parts
+                keeper.sample(true, mono)
+                self.assertTrue(abs(keeper.now_ms(mono) - true) < 200)
+
+
 _TOKEN = b"\x01\x02\x03\x04\x05\x06\x07\x08"
 
 

@@ -29,9 +29,12 @@ async def time_get(job, session):
 
 
 async def time_sync(job, session):
-    """Set it, however little it is off; in another zone of which `zone_set` tells."""
+    """Set it, however little it is off; in another zone of which `zone_set` tells. Who signs it may set it back past
+    its newest record."""
     clocks = job.context.clocks
-    result = await clocks.correct(session, 0, job.args.get("zone"), lambda: remaining_ms(job.deadline_ms) < _SPARE_MS)
+    rule = job.args.get("zone")
+    is_asked = rule is None and job.request.iss is not None
+    result = await clocks.correct(session, 0, rule, lambda: remaining_ms(job.deadline_ms) < _SPARE_MS, is_asked)
     result.update(await clocks.look(session))
     return result
 

@@ -282,10 +282,11 @@ async def _uplink(site: "Site", request: dict) -> None:
 
 
 async def _ntp(site: "Site", request: dict) -> None:
-    ntp = site.ntp
-    ntp.is_silent = request.get("silent", ntp.is_silent)
-    ntp.lie_s = request.get("lie_s", ntp.lie_s)
-    ntp.delay_s = request.get("delay_s", ntp.delay_s)
+    which = request.get("server")
+    for ntp in site.ntp.servers if which is None else [site.ntp.servers[int(which) - 1]]:
+        ntp.is_silent = request.get("silent", ntp.is_silent)
+        ntp.lie_s = request.get("lie_s", ntp.lie_s)
+        ntp.delay_s = request.get("delay_s", ntp.delay_s)
 
 
 _BOARD: dict[str, Check] = {"board": text}
@@ -321,7 +322,7 @@ ACTIONS: dict[str, Action] = {
     "uplink": Action(
         _uplink, {}, {"gateway": text, "loss": chance, "latency_s": amount, "mode": either(*MODES), "cut": flag}
     ),
-    "ntp": Action(_ntp, {}, {"silent": flag, "lie_s": one_or_more, "delay_s": amount}),
+    "ntp": Action(_ntp, {}, {"silent": flag, "lie_s": one_or_more, "delay_s": amount, "server": within(1, 3)}),
     # what a lock's panel takes, see `panel.act`
     "touch": Action(_panel, _LOCK),
     "keys": Action(_panel, _LOCK | {"digits": text}),

@@ -1,4 +1,4 @@
-"""An SNTP server for the simulated site: tells the site's time (real time plus leaps), the wrong time, or nothing."""
+"""SNTP servers for the simulated site: they tell the site's time (real time plus leaps), the wrong time, or nothing."""
 
 import asyncio
 import struct
@@ -57,3 +57,71 @@ class NtpServer(asyncio.DatagramProtocol):
         version = data[0] & 0x38
         head = struct.pack(">BBbbII4s", version | 4, 2, 6, -20, 0, 0, b"SIM\0")
         self._transport.sendto(head + wire + data[40:48] + wire + wire, addr)
+
+
+class NtpServers:
+    """The site's `servers`, three that must agree. What is set here is set for all of them, what is read is the first
+    one's; one that lies alone is `servers[n]`."""
+
+    def __init__(self, now: Callable[[], float] = time.time, count: int = 3) -> None:
+        self.servers = [NtpServer(now) for _ in range(count)]
+
+    async def start(self, host: str = "127.0.0.1") -> None:
+        """Open their ports."""
+        for server in self.servers:
+            await server.start(host)
+
+    def stop(self) -> None:
+        """Close them."""
+        for server in self.servers:
+            server.stop()
+
+    @property
+    def hosts(self) -> list[str]:
+        """What a gateway's `ntp_hosts` says."""
+        return ["%s:%d" % (server.host, server.port) for server in self.servers]
+
+    @property
+    def port(self) -> int:
+        return self.servers[0].port
+
+    @property
+    def asked(self) -> int:
+        """How often, all together."""
+        return sum(server.asked for server in self.servers)
+
+    @property
+    def is_silent(self) -> bool:
+        return self.servers[0].is_silent
+
+    @is_silent.setter
+    def is_silent(self, value: bool) -> None:
+        for server in self.servers:
+            server.is_silent = value
+
+    @property
+    def is_reachable(self) -> bool:
+        return self.servers[0].is_reachable
+
+    @is_reachable.setter
+    def is_reachable(self, value: bool) -> None:
+        for server in self.servers:
+            server.is_reachable = value
+
+    @property
+    def lie_s(self) -> float | Sequence[float]:
+        return self.servers[0].lie_s
+
+    @lie_s.setter
+    def lie_s(self, value: float | Sequence[float]) -> None:
+        for server in self.servers:
+            server.lie_s = value
+
+    @property
+    def delay_s(self) -> float:
+        return self.servers[0].delay_s
+
+    @delay_s.setter
+    def delay_s(self, value: float) -> None:
+        for server in self.servers:
+            server.delay_s = value

@@ -30,7 +30,7 @@ from host_tools.sim.board.ports import BoardLines, JsonPort
 from host_tools.sim.site import actions, house
 from host_tools.sim.site.broker import HOST, Broker
 from host_tools.sim.site.names import NameServer
-from host_tools.sim.site.ntp import NtpServer
+from host_tools.sim.site.ntp import NtpServers
 from host_tools.sim.site.site_plan import PASSWORD, SSID, SiteSpec, gateway_id
 from host_tools.sim.site.timeline import Timeline
 from host_tools.sim.site.uplink import Uplink
@@ -58,7 +58,7 @@ class Site:
         self.wifi = AccessPoint(SSID, PASSWORD, self.seed)
         self.wifi.on_switch = self._wifi_switched
         self.broker = Broker(self.spec.broker, self.spec.broker_keeps, self.spec.secure)
-        self.ntp = NtpServer(self.now)
+        self.ntp = NtpServers(self.now)
         self.names = NameServer({house.NAME: HOST})
         self.radio = Radio(self.seed, self.spec.profile)
         self.control = JsonPort(lambda request: actions.answer(self, request))
@@ -216,6 +216,7 @@ class Site:
                 return False
             self.leap_s += seconds
             self.radio.air.leap_s = self.leap_s
+            local_brokers.mark_leap(self.key_book, self.leap_s)
             await asyncio.gather(*(board.leap(seconds) for board in boards))
             return True
         finally:
@@ -280,7 +281,7 @@ class Site:
             uplink = Uplink(HOST, self.broker.port, self.seed + index)
             await uplink.start()
             self.uplinks.append(uplink)
-            gateway = self._make(self.spec.gateway(index, uplink.port, self.ntp.port, secure), index)
+            gateway = self._make(self.spec.gateway(index, uplink.port, self.ntp.hosts, secure), index)
             self.gateways.append(gateway)
             at = self.spec.gateway_plan(index).at
             if at:

@@ -88,7 +88,7 @@ class SiteSpec:
         plan = self.lock_plan(index)
         return real.manners(plan.variants or ()) if plan.profile == real.PROFILE else None
 
-    def gateway(self, index: int, mqtt_port: int, ntp_port: int, house: House | None = None) -> BoardSpec:
+    def gateway(self, index: int, mqtt_port: int, ntp_hosts: list[str], house: House | None = None) -> BoardSpec:
         """A gateway's board; `house`: what it has to know of a secure broker."""
         base_mac = gateway_id(index)
         at_broker, files = house.board(base_mac) if house and self.provisioned else (_PLAIN, {})
@@ -100,8 +100,7 @@ class SiteSpec:
                 "wifi_password": PASSWORD,
                 **at_broker,
                 "mqtt_port": mqtt_port,
-                "ntp_host": HOST,
-                "ntp_port": ntp_port,
+                "ntp_hosts": ntp_hosts,
                 "name": plan.name,
                 **self.gateway_settings,
                 **plan.settings,

@@ -1,4 +1,5 @@
-"""Runs `net/clock` on MicroPython for test_clock_ntp.py: `clock.py PORT`. Prints its log and the time once trusted."""
+"""Runs `net/clock` on MicroPython for test_clock_ntp.py: `clock.py HOST ...`. Prints its log, and the time once
+trusted."""
 
 import asyncio
 import sys
@@ -29,7 +30,7 @@ class Board:
 
 async def main():
     board = Board()
-    clock = Clock(board, "127.0.0.1", Log(sink=lambda line: print("LOG", line)), int(sys.argv[1]))
+    clock = Clock(board, sys.argv[1:], Log(sink=lambda line: print("LOG", line)))
     task = asyncio.create_task(clock.run(Lease()))
     print("STATE", clock.state, clock.now())
     while not clock.trusted:
