@@ -124,7 +124,7 @@ class Bridge:
         self._count_drop()
         if leaf != "records/ack":  # answered, and not remembered, so that its id may be used again
             request, err = self._read(message)
-            request.refuse(err or Refusal("busy", "too many requests at once"), True)
+            request.refuse(err or Refusal("busy", "too many requests at once"), proof is None)
 
     @property
     def _has_owner(self):
@@ -338,6 +338,8 @@ class Bridge:
             request.answer(table.answer(self._jobs, lock, command.op, command.args))
         elif rules & table.DURABLE:
             self._jobs.accept(request, lock)
+        elif self._answers.outgoing.is_behind and not request.is_volatile:
+            raise Refusal("busy", "answers wait for the broker")
         elif self._scheduler.submit(CommandJob(lock, deadline_ms, request, self._context)):
             request.hand_on()
         else:

@@ -26,7 +26,7 @@ _RESEND_MAX_S = const(600)
 
 
 class Outgoing:
-    """`mqtt` has `submit`, which raises NetError while there is no connection."""
+    """`mqtt` has `offer`, and `submit`, which raises NetError while there is no connection."""
 
     def __init__(self, mqtt, log, depth=_DEPTH):
         self._mqtt = mqtt
@@ -38,7 +38,10 @@ class Outgoing:
         self.dropped = 0
 
     def publish(self, topic, payload, retain=False, is_low_priority=False, qos=1):
-        """Publish after all that was queued before. Low-priority messages may use half of the queue."""
+        """Publish after all that was queued before; what needs no receipt passes by, while the connection takes it. Low-
+        priority messages may use half of the queue."""
+        if not qos and self._mqtt.offer(topic, payload, retain):
+            return
         if is_low_priority and len(self._queue) >= self._depth // 2:
             self.dropped += 1
             return
@@ -51,6 +54,11 @@ class Outgoing:
 
     def __len__(self):
         return len(self._queue)
+
+    @property
+    def is_behind(self):
+        """So much waits that the answers to more work than is accepted already might find no room."""
+        return len(self._queue) >= self._depth // 4
 
     async def run(self, lease):
         """Publish for ever; what was not acknowledged is sent again once the broker is back."""

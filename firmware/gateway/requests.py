@@ -124,9 +124,10 @@ class Request:
         self.is_answered = True
 
     def refuse(self, err, is_low_priority=False):
-        """A result that is not kept: the request did not act, and its id may come again."""
+        """A result that is not kept: the request did not act, and its id may come again. It goes without a receipt, so
+        that a burst of requests is answered as fast as it comes."""
         self.release()
-        self._report(self._compose(None, err, 0), err, 0, is_low_priority)
+        self._report(self._compose(None, err, 0), err, 0, is_low_priority, 0)
         self.is_answered = True
 
     def progress(self, members, is_low_priority=True):
@@ -135,7 +136,7 @@ class Request:
         if command.id is not None:
             self.publish(reports.progress(command.id, command.op, members), is_low_priority)
 
-    def publish(self, payload, is_low_priority=False):
+    def publish(self, payload, is_low_priority=False, qos=1):
         """Put a message on the topic of this request's results."""
         topics = self._answers.topics
         topic = topics.lock(self.lock_id, "rsp") if self.lock_id else topics.gateway("rsp")
@@ -144,7 +145,7 @@ class Request:
             if not isinstance(payload, str):
                 payload = payload.decode()
             payload = envelope.sign(issuer.key, topic, payload)
-        self._answers.outgoing.publish(topic, payload, False, is_low_priority or self.is_second_class)
+        self._answers.outgoing.publish(topic, payload, False, is_low_priority or self.is_second_class, qos)
 
     def passed_ms(self):
         """Since the request came; None for one that came before the last start, or so long ago that ticks wrap."""
@@ -157,7 +158,7 @@ class Request:
             return reports.success(command.id, command.op, ms, attempts, result, self.job_state)
         return reports.failure(command.id, command.op, err, ms, attempts, result, self.job_state)
 
-    def _report(self, payload, err, attempts, is_low_priority=False):
+    def _report(self, payload, err, attempts, is_low_priority=False, qos=1):
         answers = self._answers
         op = self.command.op
         code = "ok" if err is None else err.code if isinstance(err, FirmwareError) else "internal"
@@ -167,7 +168,7 @@ class Request:
         )
         answers.metrics.record(op, code, ms)
         answers.failures.record(self.lock_id, op, code)
-        self.publish(payload, is_low_priority)
+        self.publish(payload, is_low_priority, qos)
 
 
 class Context:

@@ -107,20 +107,28 @@ class Mqtt(MQTTClient):
         the order of sending is kept.
         """
         outbox = self._usable().outbox
-        return outbox.publish(topic, payload, retain) if qos else self._publish_unsure(outbox, topic, payload, retain)
+        return outbox.publish(topic, payload, retain) if qos else self._publish_unsure(topic, payload, retain)
+
+    def offer(self, topic, payload, retain=False):
+        """Send one message of QoS 0, without waiting -> False where there is no connection, or no room in it now."""
+        session = self._session
+        if session is None or not self.is_up or not session.outbox.has_room:
+            return False
+        self.sock = _Sink()
+        try:
+            super().publish(topic.encode(), payload.encode() if isinstance(payload, str) else payload, retain, 0)
+            session.outbox.enqueue(bytes(self.sock.written))
+        finally:
+            self.sock = None
+        return True
 
     def submit(self, topic, payload, retain=False, qos=0):
         """As `publish`, but QoS 1 ends as soon as it is queued -> what has `acknowledged()`, None for QoS 0."""
         return self._usable().outbox.submit(topic, payload, retain) if qos else self.publish(topic, payload, retain)
 
-    async def _publish_unsure(self, outbox, topic, payload, retain):
-        await outbox.room()
-        self.sock = _Sink()
-        try:
-            super().publish(topic.encode(), payload.encode() if isinstance(payload, str) else payload, retain, 0)
-            outbox.enqueue(bytes(self.sock.written))
-        finally:
-            self.sock = None
+    async def _publish_unsure(self, topic, payload, retain):
+        while not self.offer(topic, payload, retain):
+            await self._usable().outbox.room()
 
     def _usable(self):
         if self._session is None or not self.is_up:
@@ -255,6 +263,7 @@ class Mqtt(MQTTClient):
     async def _receive(self, session):
         while True:
             await self.wait_msg(session)
+            await asyncio.sleep_ms(0)  # answers go out while more comes in
 
     async def _send(self, session):
         while True:

@@ -85,6 +85,11 @@ class Outbox:
                 self._unacked.pop(waiter.pid, None)
                 self._changed.set()
 
+    @property
+    def has_room(self):
+        """Whether a QoS 0 message may be queued."""
+        return not self._closed and self._bytes < _MAX_BYTES
+
     async def room(self):
         """Wait until a QoS 0 message may be queued."""
         await self._until(lambda: self._bytes < _MAX_BYTES)

@@ -351,8 +351,7 @@ def test_f036_requests_beyond_the_queue_are_told_that_it_is_busy(shared):
         idents = ["f036-%d" % number for number in range(60)]
         await bench.until_linkless()
         bench.site.radio.faults.sleep(bench.lock.mac, 12)  # nothing leaves the queue meanwhile
-        for ident in idents:
-            await bench.send({"id": ident, "op": "state"})
+        await asyncio.gather(*(bench.send({"id": ident, "op": "state"}) for ident in idents))
         try:
             await bench.until(lambda: any(bench.results(ident) for ident in idents), "a first result")
             refused = [bench.results(ident)[0] for ident in idents if bench.results(ident)]

@@ -124,12 +124,19 @@ class Broker:
             raise NetError("no broker")
         self.sent.append((topic, payload, retain, qos))
 
+    def offer(self, topic, payload, retain=False):
+        if self.is_up:
+            self.sent.append((topic, payload, retain, 0))
+        return self.is_up
+
     async def submit(self, topic, payload, retain=False, qos=0):
         await self.publish(topic, payload, retain, qos)
 
 
 class Outbox:
     """Stands for `Outgoing`: keeps what was put, messages on the way to a result apart in `steps`."""
+
+    is_behind = False
 
     def __init__(self):
         self.put_in = []

@@ -137,6 +137,15 @@ class RulesTest(unittest.TestCase):
         self.assertEqual(written, [])
         self.assertEqual(rig.far.moved, 6)
 
+    def test_while_answers_wait_for_the_broker_only_what_moves_a_bolt_is_taken(self):
+        rig = Rig("behind")
+        rig.out.is_behind = True
+        self.assertEqual(
+            [rig.ask(op)["code"] for op in ("state", "time_get", "unlock", "lock")], ["busy", "busy", "ok", "ok"]
+        )
+        rig.out.is_behind = False
+        self.assertEqual(rig.ask("state")["code"], "ok")
+
     def test_unsigned_requests_may_only_lock_and_query(self):
         rig = Rig("unsigned", is_unsigned_allowed=False)
         for op, args in (

@@ -136,6 +136,16 @@ class WindowTest(unittest.TestCase):
             again = sent.index(acknowledged, sent.index(acknowledged) + 1)
             self.assertEqual(sent[again:], list(range(acknowledged, 10)))
 
+    def test_what_needs_no_receipt_passes_those_that_wait_for_theirs(self):
+        broker = Broker()
+        outgoing = Outgoing(broker, quiet_log(), 4)
+        for number in range(60):
+            outgoing.publish("t", "result" if number < 3 else "refusal", qos=number < 3)
+        self.assertEqual((len(broker.sent), len(outgoing), outgoing.dropped), (57, 3, 0))
+        broker.is_up = False
+        outgoing.publish("t", "refusal", qos=0)
+        self.assertEqual(len(outgoing), 4)
+
     def test_what_is_dropped_is_what_has_not_been_sent(self):
         async def story(wire, outgoing):
             for number in range(3):
