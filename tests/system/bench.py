@@ -66,10 +66,11 @@ class Observer:
         self._ready = asyncio.Event()
         self._news = asyncio.Condition()
         self.messages: list[Message] = []
+        self._is_closed = False
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        while True:
+        while not self._is_closed:  # a client that was cancelled may end with MqttError instead
             with contextlib.suppress(aiomqtt.MqttError, OSError):
                 async with aiomqtt.Client(*self._address) as client:
                     await client.subscribe(self._watched)
@@ -86,6 +87,7 @@ class Observer:
             await asyncio.sleep(0.2)
 
     async def close(self) -> None:
+        self._is_closed = True
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
