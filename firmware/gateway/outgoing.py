@@ -38,8 +38,8 @@ class Outgoing:
         self.dropped = 0
 
     def publish(self, topic, payload, retain=False, is_low_priority=False, qos=1):
-        """Publish after all that was queued before; what needs no receipt passes by, while the connection takes it. Low-
-        priority messages may use half of the queue."""
+        """Publish after all that was queued before; what needs no receipt passes by while the connection takes it.
+        Low-priority messages may use half of the queue."""
         if not qos and self._mqtt.offer(topic, payload, retain):
             return
         if is_low_priority and len(self._queue) >= self._depth // 2:
