@@ -7,6 +7,7 @@ done here on asyncio streams, with `lib/mqtt_packet.py`. Nothing blocks the loop
 """
 
 import asyncio
+import gc
 import os
 
 from umqtt.simple import MQTTClient, MQTTException
@@ -76,6 +77,7 @@ class Mqtt(MQTTClient):
         self._resolve = resolve
         self._topics = []
         self._session = None
+        self._was_up = False
 
     def subscribe(self, topics):  # type: ignore[override]
         """Filters to subscribe to, with QoS 1, at every connect. The first one is indispensable."""
@@ -89,14 +91,20 @@ class Mqtt(MQTTClient):
         while True:
             began_ms = ticks_ms()
             try:
-                await self._serve(lease)
+                fault = await self._serve(lease)  # always raises
             except NetError as err:
-                self.step = err.step or "broker_lost"
-                self.failures += 1
-                self.why = str(err)
-                ran_ms = ticks_diff(ticks_ms(), began_ms)
-                pause_s = next_pause(pause_s, ran_ms)
-                self._log.warn("disconnected", step=self.step, why=err, ran_ms=ran_ms, pause_s=pause_s)
+                fault = err
+            except MemoryError:
+                if self._was_up:  # it sufficed before: the job's new start, or the board's, mends that
+                    raise
+                gc.collect()
+                fault = NetError("no memory for a connection", "memory")
+            self.step = fault.step or "broker_lost"
+            self.failures += 1
+            self.why = str(fault)
+            ran_ms = ticks_diff(ticks_ms(), began_ms)
+            pause_s = next_pause(pause_s, ran_ms)
+            self._log.warn("disconnected", step=self.step, why=fault, ran_ms=ran_ms, pause_s=pause_s)
             await lease.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
 
     def publish(self, topic, payload, retain=False, qos=0):  # type: ignore[override]
@@ -151,7 +159,7 @@ class Mqtt(MQTTClient):
         try:
             await self._greet(session)
             self._session = session
-            self.is_up = True
+            self.is_up = self._was_up = True
             self.failures = 0
             self._log.info("connected", host=self.server, port=self.port)
             for job in (self._receive, self._send, self._keep_alive, self._welcome):

@@ -6,7 +6,9 @@ Loaded only where there is TLS. MicroPython's streams shake hands at the first w
 from firmware.lib.compat import const
 
 _ALERT = const(-30592)  # MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE: the broker refuses us
+_BAD_CERTIFICATE = const(-31232)  # MBEDTLS_ERR_SSL_BAD_CERTIFICATE: one that is not for a broker
 _CLOSED = const(32)  # EPIPE: it has closed while we still answered, so it speaks TLS
+_NO_MEMORY = (12, 16)  # ENOMEM, and MBEDTLS_ERR_MPI_ALLOC_FAILED, which has no name of its own in the error
 
 
 def context(ca, identity):
@@ -40,4 +42,8 @@ def step(err, is_shaken):
             return "tls_time"
         return "tls_name" if "(CN)" in text else "tls_authority"
     number = err.args[0] if err and err.args else 0
+    if number in _NO_MEMORY or "ALLOC" in str(err):
+        return "memory"
+    if number == _BAD_CERTIFICATE:
+        return "tls_authority"
     return "tls_client" if is_shaken or number in (_ALERT, _CLOSED) else "tls_none"

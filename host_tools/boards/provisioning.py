@@ -79,6 +79,10 @@ STATES = {
         "at %(mqtt_host)s, port %(mqtt_port)d, nothing speaks TLS 1.2 or newer",
         "is this the port with TLS? a plain one needs insecure_broker, and no mqtt_ca",
     ),
+    "memory": (
+        "the gateway has not enough memory for a connection to %(mqtt_host)s",
+        "TLS needs a board with PSRAM, such as an ESP32-S3; see what to buy in the README",
+    ),
     "broker_lost": (
         "the broker ends the gateway's connections again and again",
         "look at the broker's log; may this user subscribe below %(mqtt_base)s/, and is the gateway's id in use twice?",

@@ -33,7 +33,7 @@ _BY_STATUS = {
     AWAY: "not_near busy link link_timeout expired no_clock",
     UNKNOWN: "outcome_unknown",
     NETWORK: "net no_answer wifi_name wifi_password wifi address broker_name broker_refused broker_silent login "
-    "broker_lost tls_authority tls_name tls_time tls_client tls_none",
+    "broker_lost tls_authority tls_name tls_time tls_client tls_none memory",
     FILE: "keys io",
     KEPT: "pending",
     STOPPED: "interrupted",

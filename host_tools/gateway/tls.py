@@ -129,6 +129,8 @@ def diagnose(host: str, port: int, trusted: ssl.SSLContext) -> str:
             return "tls_name" if error.verify_code in _NAME else "tls_authority"
         except ssl.SSLError as error:
             reason = str(error.reason or "")
+            if "UNRECOGNIZED_NAME" in reason:
+                return "tls_name"
             is_ours = "ALERT" in reason and "VERSION" not in reason and "HANDSHAKE" not in reason
             return "tls_client" if is_ours else "tls_none"
         except OSError:

@@ -12,6 +12,7 @@ from tests.micropython import run
 
 FULL = bool(os.environ.get("GATEHOUSE_FAULTS"))
 _SHOWN = 5
+_MAX_ARGUMENT = 255
 
 
 class Row:
@@ -84,6 +85,7 @@ def run_program(name: str, *arguments: object, timeout_s: float = 3000, heapsize
     """
     program = Path(__file__).parent / "programs" / (name + ".py")
     arguments_json = [json.dumps(each) for each in arguments]
+    assert max(map(len, arguments_json), default=0) <= _MAX_ARGUMENT, "MicroPython takes no argument of that length"
     done = run([str(program), *arguments_json], timeout_s, heapsize)
     lines = done.stdout.strip().splitlines()
     assert done.returncode == 0 and lines, (done.stdout + done.stderr)[-4000:]

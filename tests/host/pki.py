@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from host_tools.gateway import certificates
 
@@ -27,6 +27,10 @@ CASES = {
     "other_address": "tls_name",
     "expired": "tls_time",
     "not_yet": "tls_time",
+    "sni_alert": "tls_name",
+    "sni_default": "tls_name",
+    "client_purpose": "tls_authority",
+    "no_authority": "tls_authority",
     "tls_1_1": "tls_none",
     "plain": "tls_none",
     "silent_close": "tls_none",
@@ -34,10 +38,18 @@ CASES = {
 }
 
 
+# What a gateway says where it cannot tell what kind of refusal came
+GATEWAY = CASES | {"sni_alert": "tls_client"}
+
+
 def issue(
-    name: str, signer: Signed | None = None, hosts: tuple[str, ...] = (), days: tuple[int, int] = (-1, 1)
+    name: str,
+    signer: Signed | None = None,
+    hosts: tuple[str, ...] = (),
+    days: tuple[int, int] = (-1, 1),
+    purpose: x509.ObjectIdentifier | None = None,
 ) -> Signed:
-    """A certificate of an authority, or one for `hosts` when there is a signer."""
+    """A certificate of an authority, or one for `hosts` when there is a signer; `purpose`, where it is for one only."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -53,6 +65,8 @@ def issue(
     )
     if hosts:
         builder = builder.add_extension(x509.SubjectAlternativeName([_general(host) for host in hosts]), False)
+    if purpose:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), False)
     return key, builder.sign(signer[0] if signer else key, hashes.SHA256())
 
 
@@ -114,18 +128,41 @@ class Server:
         self._listener.close()
 
 
+def _other_than_default(folder: Path, authority: Signed):
+    """Shows the right certificate to who asks for the name that the broker is not called by."""
+    right = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    right.load_cert_chain(*write(folder, "server-right-name", issue("broker", authority, ("wrong.example",))))
+
+    def choose(stream, name, _context):
+        if name == "wrong.example":
+            stream.context = right
+
+    return choose
+
+
 def _context(case: str, folder: Path, authority: Signed) -> ssl.SSLContext | None:
     if case in ("plain", "silent_close"):
         return None
-    hosts = {"other_name": ("wrong.example",), "other_address": ("127.0.0.2",)}.get(case, (HERE, "localhost"))
+    wrong = ("wrong.example",)
+    hosts = {"other_name": wrong, "sni_default": wrong, "other_address": ("127.0.0.2",)}.get(case, (HERE, "localhost"))
     days = {"expired": (-3, -1), "not_yet": (1, 3)}.get(case, (-1, 1))
     signer = {
         "other_authority": issue("other"),
         "same_name_authority": issue("authority"),
         "self_signed": None,
+        "no_authority": issue("240ac4a00000", authority, purpose=ExtendedKeyUsageOID.CLIENT_AUTH),
     }.get(case, authority)
+    purpose = ExtendedKeyUsageOID.CLIENT_AUTH if case == "client_purpose" else None
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(*write(folder, "server-" + case, issue("broker", signer, hosts, days)))
+    files = write(folder, "server-" + case, issue("broker", signer, hosts, days, purpose))
+    if case == "no_authority":  # who has an identity makes certificates with it, and shows the whole chain
+        assert signer
+        files[0].write_bytes(files[0].read_bytes() + certificates.pem(signer[1]))
+    made.load_cert_chain(*files)
+    if case == "sni_alert":
+        made.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+    if case == "sni_default":
+        made.sni_callback = _other_than_default(folder, authority)
     if case == "tls_1_1":
         made.minimum_version, made.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
         made.set_ciphers("ALL:@SECLEVEL=0")
