@@ -27,8 +27,8 @@ _STATE = ">II6s"  # turn, sequence acknowledged last, era; behind it a row for e
 _STATE_LEN = const(14)
 _TURN = ">I6s"  # turn, era
 _TURN_LEN = const(10)
-_PACKED = ">IIIHHB"  # sequence acknowledged last, offered last, how many wait, turn, cursor, has begun
-_PACKED_LEN = const(17)
+_PACKED = ">IIHHHB"  # sequence acknowledged last, offered last, how many wait, turn, cursor, has begun
+_PACKED_LEN = const(15)  # with a row of the journal 31 bytes, and a lock has two blocks of heap for them
 _NUMBERS = const(65534)  # 0 to 65533 (lock-ble-link.md 9.1)
 _HALF = const(32767)
 _SEGMENT = const(64)
@@ -107,7 +107,7 @@ class Buffer:
 
     def pack(self):
         """This buffer as bytes, for the next one on the same folder; this one must not be used any more."""
-        head = self.sent, self.offered, self.pending(), self._turn, self.cursor, self.has_begun
+        head = self.sent, self.offered, min(self.pending(), _NUMBERS), self._turn, self.cursor, self.has_begun
         return struct.pack(_PACKED, *head) + self._journal.pack()
 
     def rekey(self, key):

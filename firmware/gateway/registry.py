@@ -75,9 +75,9 @@ class Registry:
             self._locks[lock.address] = lock
 
     def _share_texts(self, lock):
-        """There are few models and zones: equal texts of several locks become one object."""
+        """There are few models and zones: what is equal for several locks becomes one object."""
         for other in self._locks.values():
-            for key in ("model", "hardware", "firmware", "zone"):
+            for key in ("model", "hardware", "firmware", "zone", "features"):
                 if getattr(lock, key) and getattr(other, key) == getattr(lock, key):
                     setattr(lock, key, getattr(other, key))
 

@@ -2,6 +2,7 @@
 Owns nothing else.
 """
 
+import gc
 import json
 import sys
 
@@ -14,6 +15,14 @@ except ImportError:
     def const(value):  # type: ignore[misc]
         """CPython: the value itself. MicroPython folds the call away when compiling."""
         return value
+
+
+_SMALL_HEAP = const(262144)  # bytes; main.py, which imports nothing of ours, has it too
+
+
+def has_small_heap():
+    """True for a board without PSRAM, whose firmware is frozen and whose heap is some 100 KiB (docs/spec/budgets.md)."""
+    return hasattr(gc, "mem_free") and gc.mem_free() + gc.mem_alloc() < _SMALL_HEAP
 
 
 def loads_object(text):

@@ -4,8 +4,8 @@
 
 A module costs heap even when its bytecode is in flash: the module, its table of names, and in it every name imported
 from elsewhere. In one module a name exists once, an import is nothing, and a public number is folded away as a private
-one is. Modules that are imported inside functions stay as they are, but for where they take their names from. What the
-merged module defines and nothing of this role reads is left out: modules are written for both ends of a protocol.
+one is. Modules that are imported inside functions stay as they are, but for where they take their names from. What
+nothing of this role reads is left out: modules are written for both ends of a protocol, and for two kinds of boards.
 
 Source lines keep their order and their number: names are replaced where they stand, imports become blank, and a module
 begins at the line that `image.map` names, so that `host_tools.boards.traceback` finds a line's source again.
@@ -133,9 +133,12 @@ class Image:
             self.renamed = self._rename()
             try:
                 texts = {name: Rewriter(self, source).text() for name, source in self.sources.items()}
-                return texts | _without_unread({name: texts[name] for name in self.merged}, texts)
+                return texts | _without_unread({name for name in texts if not self._is_read_by_name(name)}, texts)
             except _UsedAsValue as err:
                 self._kept_out.add(str(err))
+
+    def _is_read_by_name(self, module: str) -> bool:
+        return module == "main" or (module.startswith(_LOADED_BY_NAME) and module not in self.merged)
 
     def targets(self, node: ast.ImportFrom) -> Iterator[tuple[str, str, str]]:
         """(local name, module, name in it or "" for the module itself) of an import of ours."""
@@ -223,13 +226,13 @@ class Image:
         return renamed
 
 
-def _without_unread(merged: dict[str, str], texts: dict[str, str]) -> dict[str, str]:
-    """The merged modules' texts without the functions, classes and plain values that nothing reads, lines kept."""
+def _without_unread(modules: set[str], texts: dict[str, str]) -> dict[str, str]:
+    """Texts of `modules` without the functions, classes and plain values that nothing reads, lines kept."""
     definitions: dict[str, set[str]] = {}  # name -> names that are read where it is defined
     read: set[str] = set()
     for name, text in texts.items():
         for node in ast.parse(text).body:
-            defined = _defined(node) if name in merged else None
+            defined = _defined(node) if name in modules else None
             if defined:
                 definitions.setdefault(defined, set()).update(_read(node))
             else:
@@ -240,9 +243,9 @@ def _without_unread(merged: dict[str, str], texts: dict[str, str]) -> dict[str, 
         read |= new
         waiting += new
     kept = {}
-    for name, text in merged.items():
-        lines = text.splitlines(keepends=True)
-        for node in ast.parse(text).body:
+    for name in modules:
+        lines = texts[name].splitlines(keepends=True)
+        for node in ast.parse(texts[name]).body:
             if _defined(node) and _defined(node) not in read:
                 first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
                 last = node.end_lineno or first

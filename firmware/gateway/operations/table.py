@@ -12,7 +12,7 @@ import sys
 
 from firmware.gateway.admission import Refusal
 from firmware.gateway.session import SHARED_KEY
-from firmware.lib.compat import const, row, unload
+from firmware.lib.compat import const, has_small_heap, row, unload
 from firmware.lib.errors import BadRequest, Unsupported
 
 VOLATILE = const(1)  # V: never queued beyond `exp`, never repeated
@@ -141,8 +141,9 @@ def module(op):
 
 def _loaded(op):
     """The modules that come with an operation and go with it, as far as they are there; None for an operation that is
-    volatile: a movement must not wait for the flash, so that its modules stay."""
-    if rules(op, True) & VOLATILE:
+    volatile: a movement must not wait for the flash, so that its modules stay. Not so in a small heap, whose code is
+    frozen: it is there at once."""
+    if rules(op, True) & VOLATILE and not has_small_heap():
         return None
     return [
         name
