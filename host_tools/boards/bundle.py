@@ -22,12 +22,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TypeGuard
 
-from host_tools.boards import stage
+from host_tools.boards import stage, unread
 
 IMAGE = "image"  # the merged module's name
 MAP = "image.map"
 _ROOT_MODULE = {role: "firmware.%s.app" % role for role in stage.ROLES}
-_LOADED_BY_NAME = ("firmware.gateway.operations.", "firmware.lib.messages.", "firmware.lock.commands.")
 _RARE = ("firmware.gateway.erasure",)  # what the root module itself imports when it is needed
 _ALWAYS_THERE = {  # by role, of those what is imported as everything else is
     "gateway": (
@@ -119,7 +118,7 @@ class Image:
         self.sources = {name: Source(name, path) for name, path in ((_name(path), path) for path in paths)}
         self.merged: list[str] = []
         self.renamed: dict[tuple[str, str], str] = {}
-        self._kept_out = {name for name in self.sources if name.startswith(_LOADED_BY_NAME)}
+        self._kept_out = {name for name in self.sources if name.startswith(unread.LOADED_BY_NAME)}
         self._kept_out -= set(_ALWAYS_THERE[role])
         self._kept_out |= {"main", *_RARE}
         self._kept_out |= set(self._named_in_strings())
@@ -133,12 +132,12 @@ class Image:
             self.renamed = self._rename()
             try:
                 texts = {name: Rewriter(self, source).text() for name, source in self.sources.items()}
-                return texts | _without_unread({name for name in texts if not self._is_read_by_name(name)}, texts)
+                return texts | unread.without_unread({name for name in texts if not self._is_read_by_name(name)}, texts)
             except _UsedAsValue as err:
                 self._kept_out.add(str(err))
 
     def _is_read_by_name(self, module: str) -> bool:
-        return module == "main" or (module.startswith(_LOADED_BY_NAME) and module not in self.merged)
+        return module == "main" or (module.startswith(unread.LOADED_BY_NAME) and module not in self.merged)
 
     def targets(self, node: ast.ImportFrom) -> Iterator[tuple[str, str, str]]:
         """(local name, module, name in it or "" for the module itself) of an import of ours."""
@@ -224,57 +223,6 @@ class Image:
                 taken.add(wanted)
                 renamed[module, name] = wanted
         return renamed
-
-
-def _without_unread(modules: set[str], texts: dict[str, str]) -> dict[str, str]:
-    """Texts of `modules` without the functions, classes and plain values that nothing reads, lines kept."""
-    definitions: dict[str, set[str]] = {}  # name -> names that are read where it is defined
-    read: set[str] = set()
-    for name, text in texts.items():
-        for node in ast.parse(text).body:
-            defined = _defined(node) if name in modules else None
-            if defined:
-                definitions.setdefault(defined, set()).update(_read(node))
-            else:
-                read |= _read(node)
-    waiting = list(read)
-    while waiting:
-        new = definitions.get(waiting.pop(), set()) - read
-        read |= new
-        waiting += new
-    kept = {}
-    for name in modules:
-        lines = texts[name].splitlines(keepends=True)
-        for node in ast.parse(texts[name]).body:
-            if _defined(node) and _defined(node) not in read:
-                first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
-                last = node.end_lineno or first
-                lines[first - 1 : last] = ["\n"] * (last - first + 1)
-        kept[name] = "".join(lines)
-    return kept
-
-
-def _defined(node: ast.stmt) -> str | None:
-    """The one name that a statement defines and does nothing else."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return node.name
-    target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
-    if isinstance(node, ast.AnnAssign):
-        target = node.target
-    acts = any(isinstance(each, ast.Call) for each in ast.walk(node))
-    return target.id if isinstance(target, ast.Name) and not acts else None
-
-
-def _read(node: ast.stmt) -> set[str]:
-    names = set()
-    for each in ast.walk(node):
-        if isinstance(each, ast.Name) and (isinstance(each.ctx, ast.Load) or isinstance(node, ast.AugAssign)):
-            names.add(each.id)
-        elif isinstance(each, ast.Attribute):
-            names.add(each.attr)
-        elif isinstance(each, ast.alias):
-            names.add(each.name)
-    return names
 
 
 def _name(path: Path) -> str:

