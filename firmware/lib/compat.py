@@ -21,7 +21,7 @@ _SMALL_HEAP = const(262144)  # bytes; main.py, which imports nothing of ours, ha
 
 
 def has_small_heap():
-    """True for a board without PSRAM, whose firmware is frozen and whose heap is some 100 KiB (docs/spec/budgets.md)."""
+    """True for a board without PSRAM, whose firmware is frozen and whose heap is 104 KiB (docs/spec/budgets.md)."""
     return hasattr(gc, "mem_free") and gc.mem_free() + gc.mem_alloc() < _SMALL_HEAP
 
 
