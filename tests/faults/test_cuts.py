@@ -57,7 +57,7 @@ def _wear(row: Row, act: str) -> None:
 
 @pytest.mark.row("R-05", "lock, power cut at each flash operation")
 def test_lock_outlives_a_power_cut_at_every_flash_operation(row: Row) -> None:
-    done = _explore(row, "cut_lock", 41, 40)
+    done = _explore(row, "cut_lock", 83, 80)
     assert {"%02x" % command for command in COMMANDS} <= set(_CHANGES) | set(_QUERIES), (
         "a command: does it change anything?"
     )
@@ -70,7 +70,7 @@ def test_lock_outlives_a_power_cut_at_every_flash_operation(row: Row) -> None:
 
 @pytest.mark.row("R-06", "gateway, power cut at each flash operation")
 def test_gateway_outlives_a_power_cut_at_every_flash_operation(row: Row) -> None:
-    done = _explore(row, "cut_gateway", 31, 30)
+    done = _explore(row, "cut_gateway", 61, 60)
     wanted = {op for op in table.lock_operations() if table.rules(op, True) & (table.DURABLE | table.VOLATILE)}
     assert sorted(wanted - done - PENDING) == [], "operations that no flow cuts"
     assert not PENDING & done

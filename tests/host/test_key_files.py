@@ -344,7 +344,7 @@ FILES = st.recursive(
 
 
 @given(value=FILES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_file_ends_in_a_traceback(value):
     report = key_files.read(value)
     assert report.locks or report.faults
@@ -357,7 +357,7 @@ def test_no_file_ends_in_a_traceback(value):
 
 
 @given(value=FILES | st.binary(max_size=60))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_import_ends_in_a_traceback(tmp_path, monkeypatch, value):
     monkeypatch.setenv("GATEHOUSE_KEYS", str(tmp_path / "keys.json"))
     source = value if isinstance(value, bytes) else json.dumps(value).encode()

@@ -10,7 +10,7 @@ from firmware.lib.messages import card_client
 from firmware.lock.stores.held import MAX_CARDS
 from host_tools.sim.site import owner
 from tests.faults import canaries
-from tests.system.bench import Bench
+from tests.system.bench import SOAK, Bench
 
 CARD = 3661413478
 TURNED = 1723612378  # the same card for a reader that starts at its other end
@@ -223,6 +223,7 @@ def test_f085_a_recurring_card_opens_in_its_hours_only(quick):
     quick.run(story)
 
 
+@pytest.mark.skipif(not SOAK, reason="a minute: make soak; tests/unit/test_lock_cards.py has the limit")
 def test_f089_the_card_after_the_thousandth_is_refused_as_one_too_many(tmp_path):
     async def story():
         async with Bench(tmp_path) as bench:
