@@ -12,7 +12,9 @@ from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_diff
 # F3, F6). The chip reports a failure sooner than these.
 _FIRST_MS = const(1800)
 _NEXT_MS = const(2500)
-_PAUSE_MS = const(250)
+_PAUSE_MS = const(20)  # the next advertisement may be a burst's last (hardware-facts.md F4)
+_REFUSED_MS = const(250)  # the same after an attempt that the stack ended at once
+_AT_ONCE_MS = const(10)
 _LAST_MS = const(50)  # too short for an attempt
 _SETTLE_MS = const(100)  # between the subscription and the first request to a foreign lock (hardware-facts.md F36)
 _CHUNK = const(20)  # no MTU exchange is assumed (lock-ble-link.md 3.2)
@@ -94,7 +96,7 @@ class Central:
 
     async def open(self, address, addr_type, deadline_ms, is_eager=False, gives_way=None):
         """(Peer, its handles), subscribed. Raises as `connect`; the caller closes."""
-        began_ms = ticks_ms()
+        began_ms = tried_ms = ticks_ms()
         attempts = 0
         why = LinkError("the radio was busy too long")
         async with self._radio.turn(remaining_ms(deadline_ms)):
@@ -102,11 +104,13 @@ class Central:
                 if attempts and gives_way and gives_way():
                     raise GaveWay("more urgent work")
                 if attempts:
-                    await sleep_ms(min(_PAUSE_MS, remaining_ms(deadline_ms)))
+                    is_refused = ticks_diff(ticks_ms(), tried_ms) < _AT_ONCE_MS
+                    await sleep_ms(min(_REFUSED_MS if is_refused else _PAUSE_MS, remaining_ms(deadline_ms)))
                     if remaining_ms(deadline_ms) <= _LAST_MS:
                         break
                 limit_ms = _NEXT_MS if attempts else _FIRST_MS
                 attempts += 1
+                tried_ms = ticks_ms()
                 try:
                     peer = await self._radio.open(address, addr_type, min(remaining_ms(deadline_ms), limit_ms))
                 except LinkError as err:

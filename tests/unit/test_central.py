@@ -1,13 +1,13 @@
 import asyncio
 import unittest
 
-from firmware.ble import peer
+from firmware.ble import central, peer
 from firmware.ble.central import Central, GaveWay
 from firmware.ble.health import Health
 from firmware.ble.peer import Peer
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.log import Log
-from firmware.system.timing import ticks_add, ticks_ms
+from firmware.system.timing import sleep_ms, ticks_add, ticks_ms
 
 _ADDRESS = bytes.fromhex("240ac4000012")
 
@@ -250,6 +250,34 @@ class CentralTest(unittest.TestCase):
 
         self.assertRaises(GaveWay, asyncio.run, longer())
         self.assertEqual(radio.limits_ms, [1800, 2500, 2500])
+
+    def test_an_attempt_follows_at_once_while_a_burst_lasts_but_not_upon_a_stack_that_refuses(self):
+        pauses, now_ms = [], [1000]
+
+        class Slow(_Radio):
+            async def open(self, address, addr_type, timeout_ms):
+                now_ms[0] += self.takes_ms
+                return await _Radio.open(self, address, addr_type, timeout_ms)
+
+        async def noted(ms):
+            pauses.append(ms)
+            await sleep_ms(0)
+
+        async def scenario(radio):
+            async with _central(radio).connect(_ADDRESS, 0, _soon(60000), False, lambda: radio.attempts == 4):
+                pass
+
+        before = central.sleep_ms, central.ticks_ms
+        central.sleep_ms, central.ticks_ms = noted, lambda: now_ms[0]
+        try:
+            for takes_ms, pause_ms in ((30, 20), (0, 250)):
+                radio = Slow(LinkError("0x3E"))
+                radio.takes_ms = takes_ms
+                pauses.clear()
+                self.assertRaises(GaveWay, asyncio.run, scenario(radio))
+                self.assertEqual(pauses, [pause_ms] * 3)
+        finally:
+            central.sleep_ms, central.ticks_ms = before
 
     def test_stale_handles_lead_to_a_fresh_look(self):
         good, moved, again = _Stack(), _Stack(cccd_status=0x101), _Stack()
