@@ -20,7 +20,6 @@ from firmware.system.timing import remaining_ms, sleep_ms
 _DEPTH = const(32)
 _UNACKED_MAX = const(6)  # states and batches go beside them
 _PAUSE_MS = const(250)
-_PUBLISH_MS = const(60000)  # the connection ends an unacknowledged message well before
 _RESEND_S = const(30)
 _RESEND_MAX_S = const(600)
 
@@ -68,7 +67,7 @@ class Outgoing:
                 self._filled.clear()
                 await lease.wait(self._filled)
                 continue
-            lease.renew(_PUBLISH_MS)
+            lease.suspend()  # the connection has the deadline of what is not acknowledged
             try:
                 await self._step()
             except NetError:  # also of a broker that dawdles, which is no fault of the board
@@ -161,7 +160,7 @@ class States:
 
     def _sent(self, address, leaf, payload, lease):
         """Awaitable that publishes under a lock's topic."""
-        lease.renew(_PUBLISH_MS)
+        lease.suspend()  # the connection has the deadline
         return self._mqtt.publish(self._topics.lock(address.hex(), leaf), payload, True, 1)
 
     def _state_sent(self, lock, lease):
@@ -262,7 +261,7 @@ class Uploads:
             try:
                 again = False
                 for lock in self._registry.all():
-                    lease.renew(_PUBLISH_MS)
+                    lease.suspend()
                     again = await self.offer(lock) or again
             except NetError:  # also when the broker is slow to acknowledge
                 await lease.sleep_ms(_PAUSE_MS)

@@ -158,10 +158,6 @@ class Mqtt(MQTTClient):
         tasks = []
         try:
             await self._greet(session)
-            self._session = session
-            self.is_up = self._was_up = True
-            self.failures = 0
-            self._log.info("connected", host=self.server, port=self.port)
             for job in (self._receive, self._send, self._keep_alive, self._welcome):
                 tasks.append(asyncio.create_task(_guarded(session, job)))
             await lease.wait(session.over)
@@ -199,7 +195,7 @@ class Mqtt(MQTTClient):
         return Session(*streams)
 
     async def _greet(self, session):
-        """CONNECT and SUBSCRIBE, each under a deadline."""
+        """CONNECT under a deadline; SUBSCRIBE goes with what comes after it."""
         try:
             await asyncio.wait_for(self.connect(session), _ANSWER_S)
         except asyncio.TimeoutError:
@@ -219,7 +215,8 @@ class Mqtt(MQTTClient):
         return tls.step(cause, session.has_written)
 
     async def connect(self, session):  # type: ignore[override]
-        """The opening of a session: CONNECT, CONNACK, SUBSCRIBE, SUBACK. Raises MQTTException when refused."""
+        """The opening of a session: CONNECT, CONNACK, and SUBSCRIBE, whose SUBACK `_welcome` awaits: retained messages
+        may come before it, as many and as long as anybody left there. Raises MQTTException when refused."""
         will = (self.lw_topic, self.lw_msg, self.lw_retain, self.lw_qos) if self.lw_topic else None
         hello = mqtt_packet.encode_connect(self.client_id, self.keepalive, self.user, self.pswd, will)
         await session.write(hello)
@@ -228,14 +225,9 @@ class Mqtt(MQTTClient):
             raise ProtocolError("no CONNACK")
         if packet.codes[0]:
             raise MQTTException(packet.codes[0])
-        if not self._topics:
-            return
-        session.subscribe_pid = session.outbox.next_pid()
-        await session.write(mqtt_packet.encode_subscribe(session.subscribe_pid, self._topics))
-        while session.subscribe_pid:  # retained messages may overtake the SUBACK
-            await self.wait_msg(session)
-        for part in session.outbox.pop_all():
-            await session.write(part)
+        if self._topics:
+            waiter = session.subscription = session.outbox.expect()
+            session.outbox.enqueue(mqtt_packet.encode_subscribe(waiter.pid, self._topics))
 
     async def wait_msg(self, session):  # type: ignore[override]
         """Read one packet and act on it."""
@@ -248,14 +240,16 @@ class Mqtt(MQTTClient):
             session.released(packet.pid)
             session.outbox.enqueue(mqtt_packet.encode_ack(packet.pid, 0x70))
         elif packet.type == mqtt_packet.SUBACK:
-            if packet.pid != session.subscribe_pid or len(packet.codes) != len(self._topics):
+            waiter = session.subscription
+            if waiter is None or packet.pid != waiter.pid or len(packet.codes) != len(self._topics):
                 raise ProtocolError("SUBACK to nothing asked")
             self.refused = [self._topics[place] for place, code in enumerate(packet.codes) if code > 2]
             for topic in self.refused:
                 self._log.warn("subscription_refused", topic=topic)
             if packet.codes[0] > 2:
                 raise NetError("broker refused the subscription to %s" % self._topics[0], "broker_lost")
-            session.subscribe_pid = 0
+            session.subscription = None
+            session.outbox.acknowledge(packet.pid)
 
     def _arrived(self, session, packet):
         """Hand a message on once, and acknowledge it whatever it is (MQTT 4.3)."""
@@ -281,8 +275,8 @@ class Mqtt(MQTTClient):
             session.outbox.sent()
 
     async def _keep_alive(self, session):
-        """PINGREQ each half keepalive; silence for a whole one, a PUBACK that does not come, or a broker that does not
-        read, ends the session."""
+        """PINGREQ each half keepalive; silence for a whole one, an acknowledgement that does not come, or a broker that
+        does not read, ends the session."""
         limit_ms = self.keepalive * 1000
         pause_ms = min(limit_ms // 4, _PUBACK_MS // 4)
         pinged_ms = ticks_ms()
@@ -291,7 +285,7 @@ class Mqtt(MQTTClient):
             if ticks_diff(ticks_ms(), session.heard_ms) > limit_ms:
                 raise NetError("broker silent for %d s" % self.keepalive)
             if session.outbox.oldest_ms() > min(limit_ms, _PUBACK_MS):
-                raise NetError("no PUBACK in time, or nothing read")
+                raise NetError("no acknowledgement in time, or nothing read")
             if ticks_diff(ticks_ms(), pinged_ms) >= limit_ms // 2 - pause_ms // 2:
                 pinged_ms = ticks_ms()
                 self.sock = _Sink()
@@ -300,6 +294,13 @@ class Mqtt(MQTTClient):
                 self.sock = None
 
     async def _welcome(self, session):
+        waiter = session.subscription
+        if waiter:
+            await waiter.acknowledged()
+        self._session = session
+        self.is_up = self._was_up = True
+        self.failures = 0
+        self._log.info("connected", host=self.server, port=self.port)
         if self.on_connected:
             await self.on_connected()
 

@@ -16,13 +16,15 @@ _JOINED = const(60)  # bytes to which one more is added
 _MAX_STUCK = const(16384)  # above it the broker counts as dead; nothing else limits acknowledgements and pings
 _MAX_UNACKED = const(8)
 _MAX_RECEIVED = const(64)
+_LEAST_PER_MS = const(4)  # octets that reach the slowest board
 
 
 class _Unacked:
     """One message that the broker has not acknowledged; whoever sent it may wait for that, or leave it."""
 
-    def __init__(self, pid):
+    def __init__(self, pid, received):
         self.pid = pid
+        self.received = received
         self.done = asyncio.Event()
         self.arrived = False
         self.since_ms = ticks_ms()
@@ -46,6 +48,7 @@ class Outbox:
         self._unacked = {}
         self._pid = 0
         self._closed = False
+        self.received = 0  # octets from the broker in this session
 
     def next_pid(self):
         """The next packet id that is not in use, 1 to 65535 (MQTT 2.3.1)."""
@@ -65,9 +68,14 @@ class Outbox:
     async def submit(self, topic, payload, retain):
         """Queue a QoS 1 message -> what awaits its PUBACK. Raises NetError when the session is over."""
         await self._until(lambda: len(self._unacked) < _MAX_UNACKED and self._bytes < _MAX_BYTES)
-        waiter = _Unacked(self.next_pid())
+        waiter = self.expect()
         self.enqueue(mqtt_packet.encode_publish(topic, payload, retain, 1, waiter.pid))
-        self._unacked[waiter.pid] = waiter
+        return waiter
+
+    def expect(self):
+        """Await an acknowledgement of the packet that is queued next -> what awaits it, with its packet id."""
+        pid = self.next_pid()
+        waiter = self._unacked[pid] = _Unacked(pid, self.received)
         return waiter
 
     def publish(self, topic, payload, retain):
@@ -140,12 +148,19 @@ class Outbox:
             self._changed.set()
 
     def oldest_ms(self):
-        """For how long something has waited for its PUBACK or to be written, 0 if nothing does."""
+        """For how long something has waited for its acknowledgement or to be written, 0 if nothing does.
+
+        What the broker sent meanwhile does not count: it came before the acknowledgement, which may stand behind any
+        number of retained messages of any length, and a session that ended for them would meet them again.
+        """
         now_ms = ticks_ms()
-        since = [waiter.since_ms for waiter in self._unacked.values()]
+        ages = [
+            ticks_diff(now_ms, waiter.since_ms) - (self.received - waiter.received) // _LEAST_PER_MS
+            for waiter in self._unacked.values()
+        ]
         if self._writing_ms is not None:
-            since.append(self._writing_ms)
-        return max([ticks_diff(now_ms, at_ms) for at_ms in since] or [0])
+            ages.append(ticks_diff(now_ms, self._writing_ms))
+        return max(ages + [0])
 
     def close(self):
         """The session is over."""
@@ -168,7 +183,7 @@ class Session:
         self.over = asyncio.Event()
         self.fault = None
         self.heard_ms = ticks_ms()
-        self.subscribe_pid = 0
+        self.subscription = None  # what awaits the SUBACK
         self._received = []  # ids of QoS 2 messages that were handed on and not released yet
 
     def is_first(self, pid):
@@ -202,6 +217,7 @@ class Session:
             if not part:
                 raise NetError("broker closed the connection")
             self.packets = self.parser.feed(part)
+            self.outbox.received += len(part)
             self.heard_ms = ticks_ms()
         return self.packets.pop(0)
 

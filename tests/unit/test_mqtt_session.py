@@ -3,7 +3,7 @@ import unittest
 
 from firmware.lib.errors import NetError
 from firmware.net.mqtt_session import Outbox, Session
-from firmware.system.timing import sleep_ms
+from firmware.system.timing import sleep_ms, ticks_add, ticks_ms
 from tests.unit.tasks import cancel
 
 
@@ -42,6 +42,27 @@ class OutboxTest(unittest.TestCase):
 
         asyncio.run(story())
         self.assertEqual(ages, [0, True, True, 0])
+
+    def test_what_the_broker_sends_first_does_not_count_as_its_silence(self):
+        """Retained messages stand before an acknowledgement: however long they take, they cost no session. A broker
+        that says little, and never acknowledges, is found out all the same."""
+
+        async def story():
+            outbox = Outbox()
+            waiter = outbox.expect()
+            outbox.pop_all()
+            ages = []
+            for octets_per_ms in (40, 4, 1):
+                waiter.since_ms = ticks_add(ticks_ms(), -100000)
+                waiter.received = outbox.received
+                outbox.received += 100000 * octets_per_ms
+                ages.append(outbox.oldest_ms())
+            return ages
+
+        fast, slow, little = asyncio.run(story())
+        self.assertEqual(fast, 0)
+        self.assertTrue(slow < 1000)
+        self.assertTrue(little >= 75000)
 
     def test_the_end_of_the_session_ends_every_wait(self):
         async def story():
