@@ -33,6 +33,8 @@ _COMPUTERS = ("linux", "darwin")  # what MicroPython's unix port calls its board
 _WATCHED = ("status", "info", "rsp")
 _VOLATILE = ("lock", "unlock")
 _MAX_NAMED = 4  # of strangers, in one message
+_ACK_S = 60  # a broker's receipt may stand behind all that strangers left there
+_GATHER_S = 0.02  # what is told meanwhile is looked at together
 _SETTLE_S = 0.3  # retained messages arrive together
 _MAX_GATEWAYS, _MAX_PAGES = 256, 4096
 _WAIT_S = 45  # a gateway gives a command to a sleeping lock 30 s
@@ -63,15 +65,15 @@ class Gateways:
         self.online: dict[str, bool] = {}
         self.info: dict[str, dict] = {}
         self.told = 0  # how often one of these has changed
-        self._watchers: list[tuple[tuple[str, ...], Watcher]] = []
+        self._watchers: list[tuple[tuple[str, ...], str, Watcher]] = []
         self.reader = payloads.Reader()
         self._room = Room(_MAX_GATEWAYS, self._is_ours)
 
     async def watch(self, leaves: tuple[str, ...], watcher: "Watcher", lock: str = "+") -> None:
         """Have `watcher(gateway, lock, leaf, text)` called for messages on these leaves of `lock` (an id, or all)."""
-        self._watchers.append((leaves, watcher))
+        self._watchers.append((leaves, lock, watcher))
         for leaf in leaves:
-            await self._client.subscribe(Topics("+", self._base).lock(lock, leaf), qos=1)
+            await self._client.subscribe(Topics("+", self._base).lock(lock, leaf), qos=1, timeout=_ACK_S)
 
     async def acknowledge(self, gateway: str, lock: str, batch: Batch) -> None:
         """Tell a gateway with `records_ack` = consumer that the records of a batch are kept; one of which nothing is
@@ -84,7 +86,7 @@ class Gateways:
             if signed is None:
                 return
             text = signed
-        await self._client.publish(Topics(gateway, self._base).lock(lock, "records/ack"), text, qos=1)
+        await self._client.publish(Topics(gateway, self._base).lock(lock, "records/ack"), text, qos=1, timeout=_ACK_S)
 
     def proven(self, gateway: str, lock: str, text: str) -> bool | None:
         """Whether the gateway made this batch of records; None where this computer cannot tell."""
@@ -130,8 +132,8 @@ class Gateways:
             if len(text) > payloads.longest(leaf) or (leaf != "rsp" and not self._room.has(gateway)):
                 self.reader.dropped += 1
                 continue
-            for leaves, watcher in self._watchers:
-                if lock and leaf in leaves:
+            for leaves, meant, watcher in self._watchers:
+                if lock and leaf in leaves and meant in ("+", lock):
                     watcher(gateway, lock, leaf, text)
             if leaf == "status":
                 self.online[gateway] = text == "online"
@@ -174,12 +176,13 @@ class Gateways:
                 while not self._fitting(gateway, lock):
                     self._changed.clear()
                     await self._changed.wait()
+                    await asyncio.sleep(_GATHER_S)
                 await asyncio.sleep(_SETTLE_S)  # before "the only one" is believed
         fitting = self._fitting(gateway, lock)
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            shown = ", ".join(map(self.title, fitting))
+            shown = _named(list(map(self.title, fitting)))
             raise HostError("bad_request", "several gateways: %s" % shown, "choose one with --gateway NAME")
         self._refuse_strangers(gateway, lock)
         if gateway:
@@ -321,7 +324,7 @@ class Gateways:
         stays, so that the request acts once. What is said of a copy that somebody repeats is no answer."""
         for left in reversed(range(_TRIES)):
             text = json.dumps(members) if signer is None else signer.sign(lock, members)
-            await self._client.publish(topic, text, qos=1)
+            await self._client.publish(topic, text, qos=1, timeout=_ACK_S)
             _demand_going_on()
             result = await self._final(waiter, _OF_COPIES if left else (*_OF_COPIES, _REPEATED))
             code = result.get("code")
@@ -349,7 +352,7 @@ class Gateways:
             ident = signing.new_id()
             waiter = self._waiting[ident] = Waiter(_HELLO, topic, signer)
             try:
-                await self._client.publish(signer.topic(None, "cmd"), signer.hello(ident), qos=1)
+                await self._client.publish(signer.topic(None, "cmd"), signer.hello(ident), qos=1, timeout=_ACK_S)
                 async with asyncio.timeout(min(wait_s, _HELLO_S)):
                     result = await waiter.final
                 if not result["ok"]:
@@ -460,11 +463,15 @@ def import_args(entry: Entry) -> dict:
     }
 
 
-def _so_do(titles: list[str]) -> str:
-    """Who says that he is a gateway, in words of a bounded length."""
+def _named(titles: list[str]) -> str:
+    """Gateways in a text of bounded length."""
     more = len(titles) - _MAX_NAMED
-    shown = ", ".join(titles[:_MAX_NAMED]) + (" and %d more" % more if more > 0 else "")
-    return "%s %s that %s" % (shown, "says" if len(titles) == 1 else "say", "it is" if len(titles) == 1 else "they are")
+    return ", ".join(titles[:_MAX_NAMED]) + (" and %d more" % more if more > 0 else "")
+
+
+def _so_do(titles: list[str]) -> str:
+    is_one = len(titles) == 1
+    return "%s %s that %s" % (_named(titles), "says" if is_one else "say", "it is" if is_one else "they are")
 
 
 def _demand_going_on() -> None:
@@ -528,8 +535,8 @@ async def connect(
             now_s = local_brokers.clock(site)
         gateways = Gateways(client, base, lambda: _with_site(pins(), site) if pins else [], now_s)
         topics = Topics("+", base)
-        for pattern in [topics.gateway(leaf) for leaf in _WATCHED] + [topics.lock("+", "rsp")]:
-            await client.subscribe(pattern, qos=1)
+        patterns = [topics.gateway(leaf) for leaf in _WATCHED] + [topics.lock("+", "rsp")]
+        await client.subscribe([(pattern, 1) for pattern in patterns], timeout=_ACK_S)
         listening = asyncio.create_task(gateways.listen())
         yield gateways
     except aiomqtt.MqttError as err:

@@ -19,7 +19,6 @@ from host_tools.screen import Screen, Table, styled
 _REFRESH_S = 0.25
 _MAX_LINES = 1000  # of events in one refresh
 _MAX_ROWS = 1024  # of locks that the key book does not have
-_MAX_LOCKS = 64  # of one gateway
 _SHOWN = ("lock", "assumed", "door", "battery", "rssi", "last", "ts")  # of a state
 # Events that are no record, by their method
 _EVENTS = {
@@ -92,7 +91,7 @@ class Monitor:
         if self._told[0] != self._gateways.told:
             told: dict[str, str] = {}
             for info in self._gateways.info.values():
-                for each in (info.get("locks") or [])[:_MAX_LOCKS]:
+                for each in info.get("locks") or []:
                     if each.get("name"):
                         told.setdefault(each["mac"].replace(":", ""), str(each["name"]))
             self._told = (self._gateways.told, told)

@@ -19,6 +19,7 @@ _MAX_KEPT = {"status": 16, "availability": 16, "state": 4096, "event": 4096, "re
 MAX_TEXT = 4096  # characters of a text that is no secret and no list
 _MAX_DEPTH = 8
 _MAX_ITEMS = 4096  # of one list or object
+_MAX_LOCKS = 64  # of one gateway
 _WHOLE = 1 << 53  # what JSON carries exactly
 _WORD = re.compile("[a-z][a-z0-9_]{0,39}")
 
@@ -202,13 +203,13 @@ def members(needed: tuple[str, ...] = (), /, **kinds: Kind) -> Kind:
     return kind
 
 
-def listed(item: Kind) -> Kind:
-    """A list; items of another kind are left out."""
+def listed(item: Kind, most: int = _MAX_ITEMS) -> Kind:
+    """A list; items of another kind are left out, and those beyond so many."""
 
     def kind(reader: Reader, value: Any) -> list:
         if not isinstance(value, list):
             raise Wrong
-        checked = [reader.checked(each, item) for each in value[:_MAX_ITEMS]]
+        checked = [reader.checked(each, item) for each in value[:most]]
         return [each for each in checked if each is not None]
 
     return kind
@@ -226,7 +227,7 @@ INFO = members(
     name=name,
     boot=whole,
     x25519=hex32,
-    locks=listed(members(("mac",), mac=address, name=name, model=name, features=anything, switch=anything)),
+    locks=listed(members(("mac",), mac=address, name=name, model=name, features=anything, switch=anything), _MAX_LOCKS),
 )
 STATE = members(
     lock=term,

@@ -33,6 +33,11 @@ def test_no_stranger_imports_a_key(row: Row) -> None:
     row.take(run_program("signed_games", row.seed, row.count(30, 1000), "strangers", heapsize=_HEAP))
 
 
+@pytest.mark.row("IMPORT", "imports again, elsewhere, late, after forget; unproven keys; wrong keys; a full gateway")
+def test_a_gateway_keeps_the_keys_that_its_owner_gave_it(row: Row) -> None:
+    row.take(run_program("import_games", row.seed, row.count(40, 3000), row.count(4, 63), heapsize=_HEAP))
+
+
 # --- floods
 
 

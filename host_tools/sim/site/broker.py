@@ -21,8 +21,7 @@ HOST = "127.0.0.1"
 _MAX_PAYLOAD = 1024 * 1024
 _READY_S = 60
 _PORTS = 20000, 32000
-# Written at every change, so that what a power cut leaves is what was retained
-_KEEPING = "persistence true\npersistence_location %s/\nautosave_on_changes true\nautosave_interval 1\n"
+_KEEPING = "persistence true\npersistence_location %s/\n"
 
 
 def reserve_port() -> socket.socket:
@@ -178,7 +177,7 @@ class Broker:
         if embedded:
             embedded.stop()
         if process:
-            process.kill()
+            process.terminate() if self.keeps else process.kill()  # it writes what it keeps when it ends
             process.wait()
 
 
