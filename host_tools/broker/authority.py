@@ -22,7 +22,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from firmware.gateway.settings import TABLE
@@ -33,7 +33,10 @@ from host_tools.gateway.broker_address import TLS_PORT
 
 ROLES = ("gateway", "controller", "recorder")
 _FROM = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
-_YEARS = 20
+_LIFE = datetime.timedelta(days=20 * 365)
+_FOR_EVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+NEAR_DAYS = 180  # before its end a certificate is to be renewed
+AUTHORITY, BROKER = "the authority", "the broker"  # in lists of ends, beside the names of identities
 _NAME = re.compile("[a-z0-9][a-z0-9-]{0,31}")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _VERSION = 1
@@ -41,11 +44,12 @@ _VERSION = 1
 
 @dataclass
 class Identity:
-    """`serial` is that of its certificate."""
+    """`serial` is that of its certificate, `earlier` are those of certificates that this one renews."""
 
     name: str
     role: str
     serial: int = 0
+    earlier: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -92,14 +96,9 @@ class Authority:
         for part in ("ca", "broker", "identities"):
             _make(folder / part)
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = _subject("Gatehouse authority of %s" % plan.hosts[0])
-        builder = _builder(subject, subject, key.public_key())
-        builder = builder.add_extension(x509.BasicConstraints(True, 0), True).add_extension(_usage(is_ca=True), True)
         write(folder / "ca/ca-key.pem", certificates.key_pem(key), True)
-        write(folder / "ca/ca.pem", certificates.pem(builder.sign(key, hashes.SHA256())))
-        write(folder / "broker/ca.pem", (folder / "ca/ca.pem").read_bytes())
-        place = folder / "broker/server.pem", folder / "broker/server-key.pem"
-        made._issue(plan.hosts[0], ExtendedKeyUsageOID.SERVER_AUTH, *place, plan.hosts)
+        made._certify_itself(key)
+        made._issue_broker()
         made.save()
         for name, role in wanted or []:
             made.add(name, role)
@@ -130,13 +129,48 @@ class Authority:
         self.save()
         return folder
 
+    def ends(self) -> dict[str, datetime.datetime]:
+        """When each certificate ends: of `AUTHORITY`, `BROKER` and every identity, in this order. HostError."""
+        places = {AUTHORITY: self.folder / "ca/ca.pem", BROKER: self.folder / "broker/server.pem"}
+        places |= {each.name: self.folder / "identities" / each.name / "cert.pem" for each in self.plan.identities}
+        return {name: certificates.certificates(place)[0].not_valid_after_utc for name, place in places.items()}
+
+    def near_end(self, within_days: int = NEAR_DAYS) -> list[str]:
+        """Whose certificates end within so many days; all, when the authority's does."""
+        ends = self.ends()
+        limit = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=within_days)
+        return list(ends) if ends[AUTHORITY] <= limit else [name for name, end in ends.items() if end <= limit]
+
+    def renew(self, names: list[str]) -> None:
+        """New certificates for the same keys; `names` as in `ends`. HostError `not_found`, and then nothing is done.
+
+        Those before stay good to their own ends, so that nobody is shut out who has not got the new one yet; `remove`
+        takes them back, too.
+        """
+        for name in names:
+            if name not in (AUTHORITY, BROKER) and self.plan.find(name) is None:
+                raise HostError("not_found", "nobody is called %r here" % name, "see gatehouse broker list")
+        if AUTHORITY in names:
+            self._certify_itself(self._own()[0])
+            for identity in self.plan.identities:
+                write(self.folder / "identities" / identity.name / "ca.pem", (self.folder / "ca/ca.pem").read_bytes())
+        if BROKER in names:
+            self._issue_broker()
+        for identity in self.plan.identities:
+            if identity.name in names:
+                folder = self.folder / "identities" / identity.name
+                place = folder / "cert.pem", folder / "key.pem"
+                identity.earlier.append(identity.serial)
+                identity.serial = self._issue(identity.name, ExtendedKeyUsageOID.CLIENT_AUTH, *place)
+        self.save()
+
     def remove(self, name: str) -> None:
         """Take an identity back: its certificate is revoked, its files here are deleted. HostError `not_found`."""
         identity = self.plan.find(name)
         if identity is None:
             raise HostError("not_found", "nobody is called %r here" % name, "see gatehouse broker list")
         self.plan.identities.remove(identity)
-        self.plan.revoked.append(identity.serial)
+        self.plan.revoked += [*identity.earlier, identity.serial]
         self.save()
         folder = self.folder / "identities" / name
         for path in sorted(folder.glob("*")):
@@ -161,13 +195,27 @@ class Authority:
         (certificate,) = certificates.certificates(self.folder / "ca/ca.pem", "the authority's certificate")
         return certificates.private_key(self.folder / "ca/ca-key.pem", certificate), certificate
 
+    def _certify_itself(self, key: certificates.Key) -> None:
+        """The authority's own certificate; one for the same key and name takes the place of the one before."""
+        subject = _subject("Gatehouse authority of %s" % self.plan.hosts[0])
+        builder = _builder(subject, subject, key.public_key())
+        builder = builder.add_extension(x509.BasicConstraints(True, 0), True).add_extension(_usage(is_ca=True), True)
+        content = certificates.pem(builder.sign(key, hashes.SHA256()))
+        write(self.folder / "ca/ca.pem", content)
+        write(self.folder / "broker/ca.pem", content)
+
+    def _issue_broker(self) -> None:
+        place = self.folder / "broker/server.pem", self.folder / "broker/server-key.pem"
+        self._issue(self.plan.hosts[0], ExtendedKeyUsageOID.SERVER_AUTH, *place, self.plan.hosts)
+
     def _issue(
         self, name: str, purpose: x509.ObjectIdentifier, place: Path, place_of_key: Path, hosts: list[str] | None = None
     ) -> int:
-        """Make certificate and key -> serial number."""
+        """Make a certificate, and its key where there is none -> serial number."""
         signer, authority = self._own()
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_subject(name), authority.subject, key.public_key())
+        is_new = not place_of_key.exists()
+        key = ec.generate_private_key(ec.SECP256R1()) if is_new else certificates.private_key(place_of_key)
+        builder = _builder(_subject(name), authority.subject, key.public_key(), authority.not_valid_after_utc)
         builder = builder.add_extension(x509.BasicConstraints(False, None), True)
         builder = builder.add_extension(_usage(), True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), False)
@@ -175,7 +223,8 @@ class Authority:
             names = x509.SubjectAlternativeName([general_name(host) for host in hosts])
             builder = builder.add_extension(names, False)
         made = builder.sign(signer, hashes.SHA256())
-        write(place_of_key, certificates.key_pem(key), True)
+        if is_new:
+            write(place_of_key, certificates.key_pem(key), True)
         write(place, certificates.pem(made))
         return made.serial_number
 
@@ -239,11 +288,15 @@ def _subject(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    until: datetime.datetime = _FOR_EVER,
+) -> x509.CertificateBuilder:
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(_FROM)
-    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=365 * _YEARS)
-    return builder.not_valid_after(until)
+    return builder.not_valid_after(min(until, datetime.datetime.now(datetime.UTC) + _LIFE))
 
 
 def _usage(is_ca: bool = False) -> x509.KeyUsage:

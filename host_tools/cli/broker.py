@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from host_tools.broker import files
-from host_tools.broker.authority import ROLES, Authority, Plan
-from host_tools.cli.common import out, reporting
+from host_tools.broker.authority import AUTHORITY, BROKER, NEAR_DAYS, ROLES, Authority, Plan
+from host_tools.cli.common import out, reporting, warn
 from host_tools.cli.options import App
 from host_tools.gateway.broker_address import TLS_PORT
 from host_tools.screen import Table
@@ -70,6 +70,7 @@ def add(
         files.write_all(authority)
     out.print("%s: certificate and key of %s" % (made, name))
     out.print("next: copy %s/broker to the broker again, then: systemctl reload mosquitto" % folder)
+    _warn_of_ends(authority, folder)
     return {"name": made.name, "role": role, "folder": str(made)}
 
 
@@ -85,19 +86,62 @@ def remove(
         files.write_all(authority)
     out.print("%s has no rights any more once the broker has the new folder %s/broker" % (name, folder))
     out.print("and is started anew: a connection that stands is not ended by a list of revoked certificates")
+    _warn_of_ends(authority, folder)
     return _described(authority)
+
+
+@app.command("renew")
+def renew(
+    name: Annotated[
+        list[str] | None,
+        typer.Argument(help="Whose; default all whose certificate ends soon. broker: the broker's own"),
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=0, help="How soon, in days")] = NEAR_DAYS,
+    folder: Folder = Path("."),
+) -> dict:
+    """Make new certificates, for the same keys, in place of those that end soon; the old ones hold to their end."""
+    with reporting():
+        authority = Authority.open(folder)
+        named = [BROKER if each == "broker" and authority.plan.find(each) is None else each for each in name or []]
+        renewed = named or authority.near_end(days)
+        authority.renew(renewed)
+        files.write_all(authority)
+    ends = authority.ends()
+    for who in renewed:
+        out.print("%s: a certificate to %s" % (who, ends[who].date()))
+    if not renewed:
+        out.print("no certificate ends within %d days" % days)
+    if AUTHORITY in renewed or BROKER in renewed:
+        out.print("next: copy %s/broker to the broker again, then: systemctl restart mosquitto" % folder)
+    for each in authority.plan.identities:
+        if each.name in renewed and each.role == "gateway":
+            place = folder / "identities" / each.name
+            out.print("next: gatehouse provision --port PORT --identity %s" % place)
+        elif each.name in renewed:
+            out.print("next: copy %s to where %s has it" % (folder / "identities" / each.name, each.name))
+    return {"renewed": renewed, **_described(authority)}
 
 
 @app.command("list")
 def show(folder: Folder = Path(".")) -> dict:
-    """Who has an identity, and which names the broker has."""
+    """Who has an identity, until when, and which names the broker has."""
     with reporting():
         authority = Authority.open(folder)
-    table = Table("name", "role")
-    for each in authority.plan.identities:
-        table.add_row(each.name, each.role)
+        ends = authority.ends()
+    roles = {AUTHORITY: "", BROKER: ", ".join(authority.plan.hosts)}
+    roles |= {each.name: each.role for each in authority.plan.identities}
+    table = Table("name", "role", "until")
+    for each, end in ends.items():
+        table.add_row(each, roles[each], str(end.date()))
     out.print(table)
+    _warn_of_ends(authority, folder)
     return _described(authority)
+
+
+def _warn_of_ends(authority: Authority, folder: Path) -> None:
+    ends = authority.ends()
+    for each in authority.near_end():
+        warn("the certificate of %s ends on %s: gatehouse broker renew --dir %s" % (each, ends[each].date(), folder))
 
 
 def _described(authority: Authority) -> dict:
@@ -107,4 +151,5 @@ def _described(authority: Authority) -> dict:
         "ports": {"gateway": plan.port, **{role: plan.port + 1 for role in ROLES if role != "gateway"}},
         "base": plan.base,
         "identities": [{"name": each.name, "role": each.role} for each in plan.identities],
+        "until": {name: end.isoformat() for name, end in authority.ends().items()},
     }

@@ -16,7 +16,7 @@ from host_tools.cli import common, completion, ending
 from host_tools.cli.common import out, progress, run
 from host_tools.cli.options import OptionGroup
 from host_tools.errors import HostError, Pending
-from host_tools.gateway import brokers, client, credentials
+from host_tools.gateway import brokers, client, credentials, tls
 from host_tools.gateway.client import ServedLock
 from host_tools.owner.keybook import KeyBook, lock_id
 
@@ -45,8 +45,10 @@ class Broker(OptionGroup):
 
     def connect(self) -> contextlib.AbstractAsyncContextManager[client.Gateways]:
         """`async with via.connect() as gateways`."""
-        given = brokers.Given(self.broker, self.ca, self.cert, self.key, self.insecure_broker)
-        return client.connect(given, self.base, pins=common.pins)
+        chosen = brokers.choose(brokers.Given(self.broker, self.ca, self.cert, self.key, self.insecure_broker))
+        for each in tls.ending(chosen.tls) if chosen.tls else ():
+            common.warn(each)
+        return client.connect(chosen, self.base, pins=common.pins)
 
 
 @dataclass

@@ -5,6 +5,7 @@ gateway tells too (operations.md, "Connection"). There is no way back to a plain
 """
 
 import contextlib
+import datetime
 import os
 import socket
 import ssl
@@ -16,6 +17,7 @@ from host_tools.gateway import certificates
 
 SYSTEM = "system"  # in place of a file: what this computer's operating system trusts
 _PROBE_S = 5.0
+_SOON = datetime.timedelta(days=60)
 _TIME = (9, 10)  # X509_V_ERR: not yet valid, has expired
 _NAME = (62, 63, 64)  # host name, e-mail, IP address mismatch
 
@@ -70,6 +72,20 @@ def context(files: Tls) -> ssl.SSLContext:
     if files.cert:
         _identify(made, files)
     return made
+
+
+def ending(files: Tls) -> list[str]:
+    """What to tell of certificates that this connection shows or trusts and that end soon: within sixty days, of those
+    that live for less than two years within a tenth of their life."""
+    told = []
+    now = datetime.datetime.now(datetime.UTC)
+    for path in (files.cert, "" if files.ca == SYSTEM else files.ca):
+        for each in certificates.certificates(path) if path else ():
+            left, life = each.not_valid_after_utc - now, each.not_valid_after_utc - each.not_valid_before_utc
+            if left < min(_SOON, life / 10):
+                when = "has ended" if left.total_seconds() < 0 else "ends"
+                told.append("a certificate in %s %s on %s: renew it" % (path, when, each.not_valid_after_utc.date()))
+    return told
 
 
 def _identify(made: ssl.SSLContext, files: Tls) -> None:

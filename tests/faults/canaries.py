@@ -7,6 +7,9 @@ import json
 import random
 from collections.abc import Iterable
 
+from host_tools.owner import bundles
+from host_tools.owner.keybook import Entry
+
 SHORTEST = 5  # bytes of a form: shorter ones turn up by chance
 
 
@@ -88,6 +91,19 @@ class Canaries:
         for how, form in forms.items():
             if len(form) >= SHORTEST:
                 self._forms[name, how] = form
+
+    def plant_entry(self, entry: Entry) -> None:
+        """Everything that the key book holds of a lock."""
+        self.plant("aes", of_key(bytes.fromhex(entry.aes)))
+        self.plant("admin_ps", of_number(entry.admin_ps))
+        self.plant("unlock_key", of_number(entry.unlock_key))
+        self.plant("seeds", of_key(bytes.fromhex(entry.seeds)))
+        if entry.admin_passcode:
+            self.plant("admin passcode", of_code(entry.admin_passcode))
+        for name in ("adminPwd", "lockKey", "aesKeyStr", "unlockKey"):  # as other programs write them
+            value = bundles.virtual_key(entry).get(name)
+            if isinstance(value, str):
+                self.plant(name, of_text(value))
 
     def __len__(self) -> int:
         return len(self._forms)

@@ -12,7 +12,7 @@ from firmware.gateway.operations import queries
 from firmware.lib import opcodes
 from firmware.lib.messages import card_client
 from host_tools.gateway.ekeys import GatewayEkeys
-from host_tools.owner import bundles, ekeys
+from host_tools.owner import ekeys
 from host_tools.owner.keybook import Entry
 from host_tools.sim.site import owner
 from tests.faults import canaries
@@ -40,7 +40,7 @@ def test_no_secret_leaves_by_mqtt_or_by_a_log(row: Row, tmp_path, capfd) -> None
         bench.site.wifi.password = wifi
         async with bench:
             entry = await bench.adopt()
-            _plant_keys(secrets, entry)
+            secrets.plant_entry(entry)
             await _give_an_ekey(bench, secrets, tmp_path / "guest.json")
             card = random.randrange(1 << 40, 1 << 64)
             secrets.plant("card", canaries.of_key(card.to_bytes(8, "big")) | {"digits": str(card).encode()})
@@ -67,19 +67,6 @@ def test_no_secret_leaves_by_mqtt_or_by_a_log(row: Row, tmp_path, capfd) -> None
     row.figure("forms", len(secrets))
     for each in found:
         row.fail(each)
-
-
-def _plant_keys(secrets: canaries.Canaries, entry) -> None:
-    secrets.plant("aes", canaries.of_key(bytes.fromhex(entry.aes)))
-    secrets.plant("admin_ps", canaries.of_number(entry.admin_ps))
-    secrets.plant("unlock_key", canaries.of_number(entry.unlock_key))
-    secrets.plant("seeds", canaries.of_key(bytes.fromhex(entry.seeds)))
-    if entry.admin_passcode:
-        secrets.plant("admin passcode", canaries.of_code(entry.admin_passcode))
-    for name in ("adminPwd", "lockKey", "aesKeyStr", "unlockKey"):  # as other programs write them
-        value = bundles.virtual_key(entry).get(name)
-        if isinstance(value, str):
-            secrets.plant(name, canaries.of_text(value))
 
 
 async def _give_an_ekey(bench: Bench, secrets: canaries.Canaries, path) -> None:

@@ -6,6 +6,7 @@ retransmission, which doubles with each further loss.
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import suppress
 
 _RETRANSMIT_S = 0.2
@@ -28,6 +29,7 @@ class Uplink:
         self.loss = 0.0
         self.mode = MODES[0]
         self.accepted = 0
+        self.taps: list[Callable[[int, str, bytes], None]] = []  # (connection, "up" or "down", part) of all that comes
         self._random = random.Random(seed)
         self._host = host
         self._target_port = target_port
@@ -69,6 +71,7 @@ class Uplink:
         self._flows.add(task)
         writers = [writer]
         self.accepted += 1
+        number = self.accepted
         try:
             await self._up.wait()
             if self.mode != "through":
@@ -81,7 +84,8 @@ class Uplink:
                 return
             there, back = await asyncio.open_connection(self._host, self._target_port)
             writers.append(back)
-            ways = [asyncio.create_task(self._relay(reader, back)), asyncio.create_task(self._relay(there, writer))]
+            up, down = self._relay(reader, back, number, "up"), self._relay(there, writer, number, "down")
+            ways = [asyncio.create_task(up), asyncio.create_task(down)]
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -96,9 +100,13 @@ class Uplink:
                 with suppress(OSError):
                     each.transport.abort()
 
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _relay(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int, direction: str
+    ) -> None:
         with suppress(OSError):
             while part := await reader.read(4096):
+                for tap in self.taps:
+                    tap(number, direction, part)
                 await self._cross()
                 writer.write(part)
                 await writer.drain()
