@@ -9,7 +9,7 @@ from firmware.lib.compat import const
 from firmware.lib.errors import NetError
 from firmware.system.timing import ticks_diff, ticks_ms
 
-_READ = const(512)  # each piece costs a turn of the loop, and one write for all acknowledgements in it
+_READ = const(1024)  # each piece costs a turn of the loop, and one write for all acknowledgements in it
 _MAX_BYTES = const(6144)  # waiting to be written; one packet may exceed it when nothing else waits
 _ACK_LEN = const(4)
 _JOINED = const(60)  # bytes to which one more is added

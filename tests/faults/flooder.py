@@ -10,6 +10,8 @@ import time
 
 import aiomqtt
 
+_UNDER_WAY = 20
+
 
 def message(gateway: str, lock: str, captured: str, number: int) -> tuple[str, str | bytes, bool, int]:
     """(topic, payload, whether retained, QoS) of one of any mixture."""
@@ -40,20 +42,25 @@ def message(gateway: str, lock: str, captured: str, number: int) -> tuple[str, s
 
 
 async def flood(host: str, port: int, gateway: str, lock: str, per_s: float, captured: str) -> None:
-    """Send so many a second, for ever."""
-    async with aiomqtt.Client(host, port, identifier="stranger") as stranger:
+    """Send so many a second, for ever, without waiting for the broker's receipts: some are under way at a time."""
+    async with aiomqtt.Client(host, port, identifier="stranger") as stranger, asyncio.TaskGroup() as under_way:
+        room = asyncio.Semaphore(_UNDER_WAY)
+
+        async def send(number: int) -> None:
+            topic, payload, retain, qos = message(gateway, lock, captured, number)
+            await stranger.publish(topic, payload, qos=qos, retain=retain)
+            room.release()
+
         began = time.monotonic()
         sent = told = 0
         while True:
-            topic, payload, retain, qos = message(gateway, lock, captured, sent)
-            await stranger.publish(topic, payload, qos=qos, retain=retain)
+            await room.acquire()
+            under_way.create_task(send(sent))
             sent += 1
             if sent - told >= per_s:
                 told = sent
                 print(sent, flush=True)
-            ahead_s = began + sent / per_s - time.monotonic()
-            if ahead_s > 0:
-                await asyncio.sleep(ahead_s)
+            await asyncio.sleep(max(0, began + sent / per_s - time.monotonic()))
 
 
 if __name__ == "__main__":
