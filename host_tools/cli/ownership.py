@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import shlex
 import time
 from collections.abc import Callable
 from typing import Annotated
@@ -129,6 +130,7 @@ def zone(
     if via.near:
         text = "%s: setting its clock ..." % entry.name
         facts = common.run_near(text, lambda step: ownership.set_clock(book, entry, place.name, rule))
+        _tell_gateways(via, entry)
     else:
         _, result = via.ask(entry.id, "zone_set", {"zone": rule})
         ownership.keep_zone(book, entry, place.name, rule)
@@ -137,6 +139,34 @@ def zone(
             return
         facts = result.get("data") or {}
     common.show("%s shows the time of %s" % (entry.name, place.name), facts, as_json, zones.of(entry))
+
+
+def _tell_gateways(via: AnyChange, entry: Entry) -> None:
+    """What a lock was told beside it, its gateways have to know: else they set its clock back to the zone of before."""
+    if not common.pins() and not via.broker:
+        return
+
+    async def work() -> tuple[list[str], list[HostError]]:
+        async with via.connect() as reach:
+            with contextlib.suppress(HostError):  # no gateway, or several: what matters is who is there
+                await reach.choose("", entry.id)
+            told, failed = await reach.tell_zone(entry)
+            return list(map(reach.title, told)), failed
+
+    async def whole() -> tuple[list[str], list[HostError]]:
+        try:
+            return await work()
+        except HostError as error:
+            return [], [error]
+
+    told, failed = common.run(whole(), is_change=True)
+    if told:
+        common.err.print("note: told gateway %s, too" % ", ".join(told))
+    for error in failed:
+        common.warn("a gateway may still know another zone: %s" % error)
+    if failed or not told:
+        todo = "gatehouse time zone %s --zone %s" % (shlex.quote(entry.name), shlex.quote(entry.zone or ""))
+        common.err.print("note: a gateway that serves it sets its clock back, unless you run: %s" % todo)
 
 
 def _zone_of(entry: Entry) -> dict:

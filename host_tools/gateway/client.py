@@ -401,6 +401,24 @@ class Gateways:
             await self.forget(gateway, entry)
         return serving
 
+    async def tell_zone(self, entry: Entry, but: str = "") -> tuple[list[str], list[HostError]]:
+        """Tell every gateway that is online and serves the lock, except one, the zone that its key book has: each sets
+        the lock's clock by the one that it knows -> (ids of those that know it now, or will when the lock is near; why
+        others do not)."""
+        told, failed = [], []
+        for gateway in self._fitting("", entry.id):
+            if gateway == but:
+                continue
+            try:
+                await self.command(gateway, entry.id, "zone_set", {"zone": entry.zone_rule}, is_patient=False)
+            except Pending:
+                pass
+            except HostError as error:
+                failed.append(error)
+                continue
+            told.append(gateway)
+        return told, failed
+
 
 @dataclass
 class ServedLock:

@@ -217,3 +217,21 @@ def test_a_request_that_the_gateway_keeps_is_told_by_its_id():
         assert (err.message["code"], err.message["id"]) == ("progress", asked[0][1]["id"])
 
     with_gateway(work, lambda request: None)
+
+
+def test_every_gateway_of_a_lock_is_told_its_zone():
+    kept = Entry("24:0a:c4:b0:00:02", "Front door", "00" * 16, 11, 22, zone="Asia/Kolkata", zone_rule="IST-5:30")
+    for reply, refuse, told, codes in (
+        (lambda request: {}, lambda request: None, [GATEWAY], []),
+        (lambda request: {"code": "progress", "data": {"job_state": 6}}, lambda request: None, [GATEWAY], []),
+        (None, lambda request: "forbidden", [], ["forbidden"]),
+    ):
+
+        async def work(gateways, asked, _broker, told=told, codes=codes):
+            await gateways.choose("", LOCK)
+            found, failed = await gateways.tell_zone(kept)
+            assert (found, [error.code for error in failed]) == (told, codes)
+            assert [request["args"] for _, request in asked] == [{"zone": "IST-5:30"}] * len(told)
+            assert await gateways.tell_zone(kept, GATEWAY) == ([], [])
+
+        with_gateway(work, reply, end=GatewayEnd(refuse))

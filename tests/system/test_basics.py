@@ -210,7 +210,12 @@ def test_f122_a_clock_is_set_right_through_the_gateway_in_its_zone_and_beside_it
         await bench.until_linkless()
         beside = await ownership.set_clock(bench.book, entry, "UTC", "UTC0", bench.site.now())  # without a gateway
         assert int(beside["time"][11:13]) == pairing.local_date6("UTC0", bench.site.now())[3]
-        assert (await bench.ask("zone_set", {"utc_offset_min": 0}))["code"] == "ok"
+        assert (await bench.ask("time_get"))["data"]["zone"] == "<+02>-2"  # which it would set again
+        async with owner.connect(bench.site) as gateways:
+            await gateways.choose("", entry.id)
+            assert await gateways.tell_zone(entry) == ([bench.gateway.id], [])
+        looked = await bench.ask("time_get")
+        assert looked["data"]["zone"] == "UTC0" and abs(looked["data"]["drift_s"]) <= 2, looked
 
     shared.run(story)
 
