@@ -21,7 +21,7 @@ def test_clock_believes_nobody_too_early(row: Row) -> None:
 
 @pytest.mark.row("T-CLK-2/3", "clocks walked by one hostile time server, by all three, and by a client at the lock")
 def test_no_code_opens_on_another_day(row: Row) -> None:
-    row.take(run_program("time_walks", row.seed, row.count(24, 2000), heapsize="8M"))
+    row.take(run_program("time_walks", row.seed, row.count(24, 1000), heapsize="8M"))
 
 
 async def _expiring(bench: Bench, signed: bool = True) -> str:
