@@ -407,6 +407,6 @@ def read_line() -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def read_all() -> bytes:
-    """All of standard input."""
-    return sys.stdin.buffer.read()
+def read_all(max_bytes: int) -> bytes:
+    """All of standard input, at most so many bytes."""
+    return sys.stdin.buffer.read(max_bytes)

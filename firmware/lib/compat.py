@@ -25,13 +25,18 @@ def has_small_heap():
     return hasattr(gc, "mem_free") and gc.mem_free() + gc.mem_alloc() < _SMALL_HEAP
 
 
+_MAX_BRACKETS = const(200)
+
+
 def loads_object(text):
-    """The JSON object in `text` (str). Raises ValueError for anything else.
+    """The JSON object in `text` (str), of at most 200 brackets. Raises ValueError for anything else.
 
     MicroPython 1.25 takes an object that ends too early, as `{"a":`, for a whole one; later releases refuse it. Hence
     the neighbour: inside an unfinished object it is out of place. MicroPython, 1.29 too, reads the two escapes of a
     character past U+FFFF, as an emoji's, as two characters that no UTF-8 has; so they are joined before.
     """
+    if text.count("[") + text.count("{") > _MAX_BRACKETS:  # each may become 50 bytes of heap
+        raise ValueError("too many brackets")
     at = text.find("\\u")
     while at >= 0:
         pair = text[at + 2 : at + 6] + text[at + 8 : at + 12]

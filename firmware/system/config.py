@@ -4,11 +4,12 @@ The tables live with their role (`gateway/provisioning.py`, `lock/settings.py`).
 with all others that are wrong, by key and reason, and never by the value itself: it may be a password.
 """
 
-from firmware.lib.compat import decode_utf8, loads_object
+from firmware.lib.compat import const, decode_utf8, loads_object
 from firmware.lib.errors import ConfigError, ProtocolError
 from firmware.system import store
 
 REQUIRED = object()
+_MAX_TEXT = const(8192)  # characters of a settings file that somebody wrote by hand
 
 
 def text(low=0, high=128):
@@ -128,7 +129,7 @@ def read(path):
     if value is None and store.exists(path):
         try:
             with open(path) as file:
-                value = loads_object(file.read())
+                value = loads_object(file.read(_MAX_TEXT))
         except (OSError, ValueError, UnicodeError):  # damaged, not written by hand: the second copy is used
             value = store.load(path)
             if value is None:

@@ -38,7 +38,7 @@ class Lines:
             return None
         try:
             return loads_object(bytes(line).decode())
-        except (ValueError, UnicodeError):
+        except (ValueError, UnicodeError, MemoryError):  # more than this board has room for is no request
             return None
 
 

@@ -8,6 +8,7 @@ import time
 
 import serial
 
+from host_tools import json_text
 from host_tools.errors import HostError
 
 _BAUD = 115200
@@ -68,7 +69,7 @@ class SerialConsole:
             if not line.startswith(b"{"):
                 continue
             try:
-                value = json.loads(line)
+                value = json_text.loads(line, _MAX_LINE)
             except ValueError:
                 continue
             if isinstance(value, dict) and value != request:  # a terminal may echo what we sent
@@ -79,7 +80,7 @@ class SerialConsole:
 def read_settings(text: str) -> dict:
     """JSON text of a settings file -> dict. HostError when it is none."""
     try:
-        value = json.loads(text)
+        value = json_text.loads(text)
     except ValueError:
         value = None
     if not isinstance(value, dict) or not value:

@@ -6,11 +6,11 @@ lines pass through unchanged.
 
 import argparse
 import bisect
-import json
 import re
 import sys
 from pathlib import Path
 
+from host_tools import json_text
 from host_tools.boards import bundle
 
 _FRAME = re.compile(r'(File ")%s\.py(", line )(\d+)' % bundle.IMAGE)
@@ -35,7 +35,7 @@ def resolve(line: str, starts: list[tuple[int, str]]) -> str:
 
 def load(path: Path) -> list[tuple[int, str]]:
     """A map as `bundle.write` has written it."""
-    return [(start, name) for start, name in json.loads(path.read_text())]
+    return [(start, name) for start, name in json_text.load(path)]
 
 
 def main() -> None:

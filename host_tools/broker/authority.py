@@ -27,6 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from firmware.gateway.settings import TABLE
 from firmware.lib.topics import is_id
+from host_tools import json_text
 from host_tools.errors import HostError
 from host_tools.gateway import certificates
 from host_tools.gateway.broker_address import TLS_PORT
@@ -108,7 +109,7 @@ class Authority:
     def open(cls, folder: Path) -> "Authority":
         """HostError `config` for what is no such folder."""
         try:
-            values = json.loads((folder / "identities.json").read_text())
+            values = json_text.load(folder / "identities.json")
             if values.pop("version") != _VERSION:
                 raise ValueError
             identities = [Identity(**each) for each in values.pop("identities")]

@@ -1,14 +1,13 @@
 """`gatehouse flash`, `provision` and `sim up`: boards on a cable, and boards that are only simulated."""
 
 import contextlib
-import json
 import socket
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from host_tools import screen
+from host_tools import json_text, screen
 from host_tools.cli import common, gateways
 from host_tools.cli.common import out, progress, reporting, run
 from host_tools.cli.options import App
@@ -224,11 +223,11 @@ def panel(
     with reporting():
         host, _, number = port.rpartition(":")
         try:
-            json.loads(request)
+            json_text.loads(request)
             with socket.create_connection((host or "127.0.0.1", int(number)), 5) as line, line.makefile("rw") as stream:
                 stream.write(request + "\n")
                 stream.flush()
-                answer = json.loads(stream.readline())
+                answer = json_text.loads(stream.readline(json_text.MAX_BYTES))
         except OSError as error:
             raise HostError("link", "no panel at %s (%s)" % (port, error.strerror or error), "is the site still up?")
         except ValueError:

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from firmware.lib.errors import FirmwareError
-from host_tools import screen
+from host_tools import json_text, screen
 from host_tools.cli import completion, ending, shared
 from host_tools.errors import HostError
 from host_tools.owner import places, zones
@@ -187,13 +187,22 @@ def _passphrase(again: bool) -> str:
 def read_text(file: str) -> str:
     """A file of the user's, or standard input for "-", in any encoding of Unicode. Raises HostError."""
     try:
-        raw = screen.read_all() if file == "-" else Path(file).read_bytes()
+        raw = _read(file, json_text.MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise HostError("io", "cannot read %s: %s" % (file, getattr(error, "strerror", None) or error))
+    if len(raw) > json_text.MAX_BYTES:
+        raise HostError("bad_request", "%s is longer than %d MiB" % (file, json_text.MAX_BYTES >> 20))
     try:
         return decoded(raw)
     except ValueError:
         raise HostError("bad_request", "%s is no text" % file, "save it as UTF-8")
+
+
+def _read(file: str, max_bytes: int) -> bytes:
+    if file == "-":
+        return screen.read_all(max_bytes)
+    with open(file, "rb") as stream:
+        return stream.read(max_bytes)
 
 
 def private_path(name: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from host_tools import text
+from host_tools import json_text, text
 from host_tools.errors import HostError
 from host_tools.owner import places
 from host_tools.owner.keybook import KeyBook
@@ -39,7 +39,7 @@ def locks(incomplete: str) -> list[str]:
 def gateways(incomplete: str) -> list[str]:
     """Names, else ids, of the gateways that were at the broker when a command last looked."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        known = json.loads(places.gateways().read_text())
+        known = json_text.load(places.gateways())
         return _fitting([text.tidy(name) or ident for ident, name in known.items()], incomplete)
     return []
 

@@ -1,6 +1,5 @@
 """`gatehouse issuer`: further computers that may command a gateway, each with a key of its own and what it may do."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from firmware.lib import envelope
+from host_tools import json_text
 from host_tools.cli import common
 from host_tools.cli.common import key_book, out, progress, reporting, run
 from host_tools.cli.gateways import fingerprint
@@ -143,8 +143,8 @@ def import_(
     """Command a gateway from this computer, as its owner has allowed."""
     with reporting():
         try:
-            value = json.loads(common.read_text(file))
-        except (ValueError, RecursionError):
+            value = json_text.loads(common.read_text(file))
+        except ValueError:
             raise HostError("bad_request", "%s is not JSON" % file, "give the file that `gatehouse issuer add` wrote")
         issuer = gateways.from_file(value)
 

@@ -5,12 +5,12 @@ list is about is left out; what is no JSON object is no message. Each of these i
 not known here pass, so that newer gateways can say more; they may be anything, and only showing them is safe.
 """
 
-import json
 import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from host_tools import json_text
 from host_tools.text import tidy
 
 MAX_BYTES = 256 * 1024  # of an answer, which is looked at and dropped
@@ -44,10 +44,8 @@ class Reader:
     def message(self, payload: bytes | str, kind: Kind) -> dict | None:
         """A payload as an object of this kind; None when it is none."""
         try:
-            if len(payload) > MAX_BYTES:
-                raise ValueError
-            value = json.loads(payload, parse_constant=_refuse)
-        except (ValueError, RecursionError):
+            value = json_text.loads(payload, MAX_BYTES)
+        except ValueError:
             value = None
         if not isinstance(value, dict):
             self.dropped += 1
@@ -63,10 +61,6 @@ class Reader:
         except Wrong:
             self.dropped += 1
             return None
-
-
-def _refuse(word: str) -> float:
-    raise ValueError(word)
 
 
 # --- kinds

@@ -1,11 +1,12 @@
 """One message of `…/records`: the one place where it is checked. What it means to the store is `records_store`'s."""
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from host_tools import json_text
 from host_tools.errors import HostError
+from host_tools.gateway.payloads import MAX_BYTES
 
 NUMBERS = 65534  # 0 to 65533 (lock-ble-link.md 9.1)
 _MAX_ERA = 1 << 48
@@ -34,13 +35,13 @@ class Batch:
 def read_batch(text: str) -> Batch:
     """JSON of a batch -> Batch. HostError when it is none."""
     try:
-        value = json.loads(text)
+        value = json_text.loads(text, MAX_BYTES)
         batch = Batch(value["epoch"], value["from"], value["to"], value["gap"], value["items"])
         numbers = ((batch.epoch, _MAX_ERA), (batch.first, NUMBERS), (batch.last, NUMBERS), (batch.gap, 1 << 32))
         is_good = all(_is_whole(*number) for number in numbers) and isinstance(batch.items, list)
         if not is_good or not 0 < len(batch.items) <= _MAX_ITEMS or not all(map(_is_item, batch.items)):
             raise ValueError
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError):
         raise HostError("protocol", "a gateway sent a batch of records that cannot be read", "update the gateway")
     return batch
 

@@ -20,6 +20,7 @@ from firmware.lib import crypto, frame, opcodes
 from firmware.lib.errors import LinkError, ProtocolError, from_ble
 from firmware.lib.messages import common, session_client
 from firmware.system.inbox import Inbox
+from host_tools import json_text
 from host_tools.near.sightings import Sighting
 
 WRITE = "0000fff2-0000-1000-8000-00805f9b34fb"
@@ -44,7 +45,7 @@ class Challenges:
         self._seen: dict[str, list[int]] = {}
         if path is not None:
             with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):  # a damaged list is no list
-                kept = json.loads(path.read_text())
+                kept = json_text.load(path)
                 self._seen = {mac: [int(each) for each in numbers] for mac, numbers in kept.items()}
 
     def check(self, mac: str, number: int, is_ours: bool) -> int:

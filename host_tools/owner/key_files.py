@@ -17,14 +17,13 @@ from typing import Any
 from firmware.lib import zone
 from firmware.lib.errors import FirmwareError
 from firmware.lib.messages import pairing_client
-from host_tools import text
+from host_tools import json_text, text
 from host_tools.errors import HostError
 from host_tools.owner import bundles, rows
 from host_tools.owner.ekeys import Ekey
 from host_tools.owner.keybook import Entry, lock_id, offset_name
 from host_tools.owner.names import Credential
 
-MAX_BYTES = 16 << 20
 _MAX_DEPTH = 12  # of the objects that are looked into
 _MAX_LOCKS = 10000
 _U32 = 0xFFFFFFFF
@@ -134,18 +133,12 @@ def loads(source: str) -> Any:
         except ValueError:
             place = " (line %d)" % err.lineno if isinstance(err, json.JSONDecodeError) else ""
             todo = "export it again from the other program"
-            raise HostError("bad_request", "that is not JSON%s" % place, todo) from None
+            what = "that is %s" % err if isinstance(err, json_text.TooMuch) else "that is not JSON" + place
+            raise HostError("bad_request", what, todo) from None
 
 
 def _json(source: str) -> Any:
-    try:
-        return json.loads(source, parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-
-
-def _no_number(word: str) -> float:
-    raise ValueError(word)
+    return json_text.loads(source)
 
 
 def read(value: Any) -> Report:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from firmware.lib import zone
-from host_tools import text
+from host_tools import json_text, text
 from host_tools.errors import HostError
 from host_tools.owner import places, rows
 from host_tools.owner.gateways import Gateway
@@ -32,7 +32,8 @@ OWN_MODELS = "GATEHOUSE-"  # the model of a lock that runs our firmware begins w
 _VERSION = 1
 _WITH_GATEWAYS = 2  # so that an older release does not take the file and lose them
 _SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}
-_MAX_N = 1 << 20  # a hostile file must not make us allocate gigabytes
+_MAX_MEMORY = 128 << 20  # bytes: a hostile file must not make us allocate gigabytes, nor compute for minutes
+_MAX_WORK = 8 * _SCRYPT["n"] * _SCRYPT["r"] * _SCRYPT["p"]
 _AAD = b"gatehouse-keys-1"
 
 
@@ -258,8 +259,10 @@ class KeyBook:
                     "keys", "%s can be read or written by others" % self.path, "run: chmod 600 %s" % self.path
                 )
             try:
-                value = json.load(file)
-            except (ValueError, RecursionError):
+                value = json_text.loads(file.read(json_text.MAX_BYTES + 1))
+            except json_text.TooMuch as err:
+                raise HostError("keys", "%s is %s: no key book" % (self.path, err), "restore a copy")
+            except ValueError:
                 value = None
         if not isinstance(value, dict) or value.get("gatehouse_keys") not in (_VERSION, _WITH_GATEWAYS):
             raise HostError("keys", "%s is not a key book" % self.path, "restore a copy, or move the file away")
@@ -327,12 +330,15 @@ class KeyBook:
                 raise HostError("auth", "%s is protected by a passphrase" % self.path, "set GATEHOUSE_PASSPHRASE_FILE")
             self._phrase = self._ask(False)
         try:
-            if not 0 < sealed["n"] <= _MAX_N or not 0 < sealed["r"] <= 32 or not 0 < sealed["p"] <= 16:
-                raise ValueError
             costs = {name: sealed[name] for name in ("n", "r", "p")}
+            if not all(type(cost) is int and cost > 0 for cost in costs.values()):
+                raise ValueError
+            if 128 * costs["n"] * costs["r"] > _MAX_MEMORY or costs["n"] * costs["r"] * costs["p"] > _MAX_WORK:
+                text = "%s asks for more memory or time than any passphrase needs" % self.path
+                raise HostError("keys", text, "restore a copy: this one was not written by Gatehouse")
             key = _derive(self._phrase, bytes.fromhex(sealed["salt"]), costs)
             plain = AESGCM(key).decrypt(bytes.fromhex(sealed["nonce"]), base64.b64decode(sealed["data"]), _AAD)
-            return json.loads(plain)
+            return json_text.loads(plain)
         except InvalidTag:
             self._phrase = None
             raise HostError("auth", "wrong passphrase for %s, or a damaged file" % self.path)

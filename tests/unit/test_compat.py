@@ -31,6 +31,14 @@ class LoadsObjectTest(unittest.TestCase):
             with self.assertRaises(ValueError):
                 loads_object(broken)
 
+    def test_what_would_fill_the_heap_is_refused_before_it_is_read(self):
+        for count in (200, 4000, 100000):
+            for unit, end in (("[", "]"), ('{"a":', "}"), ("[],", ""), ('["x",{},', "]")):
+                with self.assertRaises(ValueError):
+                    loads_object('{"a":%s1%s}' % (unit * count, end * count))
+        deep = "[" * 90 + "]" * 90
+        self.assertEqual(len(loads_object('{"a":%s,"b":%s}' % (deep, deep))), 2)
+
     def test_other_values_are_no_objects(self):
         for text in ("", " ", "1", "null", '"{}"', '["a"]', "[{}]", "{} x", "{}}", "}{", "{},{}", "{}],[{}"):
             with self.assertRaises(ValueError):

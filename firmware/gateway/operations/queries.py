@@ -7,11 +7,9 @@ itself. `errors`: what went wrong last.
 Source: domain.md key feature 11; lock-ble-commands.md 9.2.
 """
 
-import json
-
 from firmware.gateway.operations.arguments import number, only, word
 from firmware.lib import opcodes, reports
-from firmware.lib.compat import const
+from firmware.lib.compat import const, loads_object
 from firmware.lib.errors import BadRequest, FirmwareError, ProtocolError
 from firmware.lib.messages import settings_client
 
@@ -105,11 +103,9 @@ async def _report(session, part):
         )
         text += more
     try:
-        report = json.loads(text.decode())
+        report = loads_object(text.decode())
     except (ValueError, UnicodeError):
         raise ProtocolError("diagnosis report of %d bytes" % len(text))
-    if not isinstance(report, dict):
-        raise ProtocolError("diagnosis report of another form")
     values = {}
     for key, value in report.items():
         if (part == "stores") == (isinstance(value, dict) and key != "restart"):
