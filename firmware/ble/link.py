@@ -2,6 +2,7 @@
 
 An answer is known by its echo (lock-ble-link.md 6). Every other good frame, a push or the late answer to an earlier
 question, goes to whoever subscribed. A damaged frame is dropped and counted, and the wait goes on to the same deadline.
+A peer that sends without end loses the link: what one exchange may take is counted, and other tasks have their turns.
 """
 
 import asyncio
@@ -11,10 +12,13 @@ from firmware.lib.compat import const
 from firmware.lib.errors import LinkError, LinkTimeout, ProtocolError, from_ble
 from firmware.lib.frame import Reassembler
 from firmware.lib.messages import common
-from firmware.system.timing import Turn, remaining_ms, ticks_add, ticks_ms, wait_for_ms
+from firmware.system.timing import Turn, remaining_ms, sleep_ms, ticks_add, ticks_ms, wait_for_ms
 
 _PROTOCOL = const(5)
 _VERSION = const(3)
+_BUDGET = const(512)  # notifications of one exchange: an answer of the largest size has 14, and some pushes may come
+_TOLD = const(32)  # damaged frames of a link that are logged one by one; of more, each 32nd
+_BREATH = const(8)  # notifications between two turns of the loop
 
 
 class Link:
@@ -40,6 +44,7 @@ class Link:
         self._subscribers = []
         self._is_listening = False
         self._has_left = False
+        self._budget = 0
         self._late = set()  # commands whose answer is late and may still come
 
     def is_connected(self):
@@ -76,6 +81,7 @@ class Link:
         except asyncio.TimeoutError:
             raise LinkTimeout("the link is busy")
         try:
+            self._budget = _BUDGET
             return await self._answer_to(command, deadline_ms)
         finally:
             self._turn.release()
@@ -88,6 +94,7 @@ class Link:
         except asyncio.TimeoutError:
             return
         self._is_listening = True
+        self._budget = _BUDGET
         try:
             while True:
                 self._hand_on(await self._next(deadline_ms))
@@ -103,6 +110,7 @@ class Link:
             self._channel.inbox.nudge()
 
     async def _exchange(self, command, plain, deadline_ms):
+        self._budget = _BUDGET
         self._drain()
         if command in self._late:
             raise LinkError("an answer to command 0x%02x is overdue on this link" % command)
@@ -142,10 +150,8 @@ class Link:
 
     def _drain(self):
         """Hand on what arrived before this request: it cannot be its answer."""
-        part = self._channel.inbox.get_nowait()
-        while part is not None:
-            self._frames.extend(self._reassembler.feed(part, ticks_ms()))
-            part = self._channel.inbox.get_nowait()
+        for _ in range(len(self._channel.inbox)):
+            self._frames.extend(self._reassembler.feed(self._channel.inbox.get_nowait(), ticks_ms()))
         self._reassembler.reset()
         while self._frames:
             answer = self._understand(self._frames.pop(0), None)
@@ -159,6 +165,11 @@ class Link:
                 answer = self._understand(self._frames.pop(0), command)
                 if answer:
                     return answer
+            if self._budget <= 0:
+                raise LinkError("the peer sends without end")
+            if self._budget % _BREATH == 0:  # an inbox that is never empty would let nobody else run
+                await sleep_ms(0)
+            self._budget -= 1
             left_ms = remaining_ms(deadline_ms)
             try:
                 part = await self._channel.inbox.get_within(left_ms)
@@ -191,7 +202,7 @@ class Link:
                 raise ProtocolError("empty answer")
         except ProtocolError as err:
             self.dropped += 1
-            if self._log:
+            if self._log and (self.dropped <= _TOLD or self.dropped % _TOLD == 0):
                 self._log.warn("frame_dropped", bytes=len(raw), err=err)
             return None
         self.group = answer.group

@@ -28,6 +28,7 @@ IRQ_WRITE_DONE = 17
 
 _NOTIFICATIONS = const(64)  # four frames of the largest size
 _EVENTS = const(16)
+_MAX_RESULTS = const(64)  # of one discovery: a lock has a handful of services
 _ATT_ERROR = const(0x100)  # NimBLE: above it, an error that the peer's server has answered
 _BUSY_PAUSE_MS = const(8)
 _BUSY_LIMIT = const(250)
@@ -186,10 +187,12 @@ class Peer:
         return item
 
     async def _results(self, result, done, deadline_ms):
-        results = []
+        results: list = []
         while True:
             event, args = await self._next(deadline_ms)
             if event == result:
+                if len(results) >= _MAX_RESULTS:
+                    raise LinkError("the peer's database has no end")
                 results.append(args)
             elif event == done:
                 return results
