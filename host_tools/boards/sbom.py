@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 
 from firmware.version import VERSION
-from host_tools.boards import debian, stage
+from host_tools.boards import debian, pins, stage
 from host_tools.boards.fetch import PINNED
 
 LOCKS = {
@@ -78,6 +78,15 @@ def _packages() -> list[Component]:
     ]
 
 
+def _of_boards() -> list[Component]:
+    """What of others may be put on boards: nothing but what is pinned. The hash is the digest of `pins`."""
+    what = "optional, on boards: a copy of the owner's, checked against boards/aioble.pins"
+    return [
+        _component("library", "aioble", version, "pkg:generic/aioble@%s?digest=%s" % (version, sha256), what, [sha256])
+        for sha256, version in sorted(pins.read().items())
+    ]
+
+
 def _image(role: str, folder: Path) -> Component:
     """What `flash` puts on a board of this role: the hash is over the lines `SHA-256  path` of its files, sorted."""
     tree = stage.stage(role, folder / role)
@@ -99,7 +108,7 @@ def bill() -> dict:
     interpreter = (
         "the boards' interpreter, put there by their owner: %s or newer; umqtt.simple is part of its ESP32 builds"
     )
-    components = images + _packages()
+    components = images + _packages() + _of_boards()
     components.append(
         _component(
             "platform",

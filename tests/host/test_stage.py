@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.boards import stage, unread
+from host_tools.boards import pins, sbom, stage, unread
 
 
 def tree(path: Path) -> dict[str, str]:
@@ -74,6 +74,56 @@ def test_source_tree_mirrors_the_repository(tmp_path):
 def test_unknown_role_names_the_choices(tmp_path):
     with pytest.raises(stage.StageError, match="gateway, lock"):
         stage.stage("door", tmp_path)
+
+
+def _copy_of_aioble(folder: Path) -> Path:
+    (folder / "aioble").mkdir()
+    for name in ("__init__.py", "core.py"):
+        (folder / "aioble" / name).write_text("NAME = %r\n" % name)
+    return folder / "aioble"
+
+
+@pytest.mark.parametrize("change", ["nothing", "a byte", "a file more", "a file less", "a name", "no pin"])
+def test_a_board_gets_the_aioble_that_is_pinned_and_no_other(change, tmp_path, monkeypatch):
+    package = _copy_of_aioble(tmp_path)
+    listed = tmp_path / "aioble.pins"
+    listed.write_text("# checked\n0.6.1 sha256:%s\n" % pins.digest(package))
+    monkeypatch.setattr(pins, "PINS", listed)
+    monkeypatch.setattr(pins.checked, "__defaults__", (listed,))
+    monkeypatch.setattr(pins.read, "__defaults__", (listed,))
+    monkeypatch.setenv("GATEHOUSE_AIOBLE", str(tmp_path))
+    if change == "a byte":
+        (package / "core.py").write_text("NAME = 'core.pY'\n")
+    elif change == "a file more":
+        (package / "evil.mpy").write_bytes(b"M")
+    elif change == "a file less":
+        (package / "core.py").unlink()
+    elif change == "a name":
+        (package / "core.py").rename(package / "care.py")
+    elif change == "no pin":
+        listed.write_text("")
+    if change == "nothing":
+        built = stage.stage("lock", tmp_path / "tree")
+        assert (built / "lib" / "aioble" / "core.mpy").is_file()
+        assert {"aioble"} <= {each["name"] for each in sbom.bill()["components"]}
+        return
+    with pytest.raises(stage.StageError, match="aioble.pins") as caught:
+        stage.stage("lock", tmp_path / "tree")
+    assert pins.digest(package) in str(caught.value)
+    stage.stage("lock", tmp_path / "simulated", simulator=True)  # a simulated board may have any
+
+
+def test_the_repository_pins_no_aioble_and_a_line_that_is_no_pin_is_an_error(tmp_path, capsys, monkeypatch):
+    assert pins.read() == {}
+    for line in ("0.6.1", "0.6.1 sha256:12", "sha256:" + 64 * "0", "0.6.1 md5:" + 32 * "0", "aioble 0.6.1 x"):
+        (tmp_path / "pins").write_text(line + "\n")
+        with pytest.raises(pins.NotPinned, match="line 1"):
+            pins.read(tmp_path / "pins")
+    package = _copy_of_aioble(tmp_path)
+    monkeypatch.setattr("sys.argv", ["pins", str(package), "0.6.1"])
+    pins.main()
+    (tmp_path / "pins").write_text(capsys.readouterr().out)
+    assert pins.checked(package, tmp_path / "pins") == "0.6.1"
 
 
 def test_given_aioble_directory_without_aioble_is_refused(tmp_path, monkeypatch):
