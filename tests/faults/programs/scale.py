@@ -160,10 +160,12 @@ class World:
         self.acks = []
 
     async def clock(self):
+        began_ms = ticks_ms()
+        began_s, unix_s = self.rig.now.s, self.rig.clock.unix_s
         while True:
-            await asyncio.sleep_ms(50)
-            self.rig.now.s += 50 * _FASTER // 1000
-            self.rig.clock.unix_s += 50 * _FASTER // 1000
+            await asyncio.sleep_ms(20)
+            passed_s = ticks_diff(ticks_ms(), began_ms) * _FASTER // 1000
+            self.rig.now.s, self.rig.clock.unix_s = began_s + passed_s, unix_s + passed_s
             self.look()
             self.rig.scheduler.wake()
             self.uploads.wake()
