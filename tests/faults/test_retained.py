@@ -112,7 +112,7 @@ def test_a_queued_command_is_never_done(row: Row, shared) -> None:  # noqa: F811
         for turn in range(row.count(2, 12)):
             queued = []
             for number in range(row.count(4, 20)):
-                ident = "%031d%x" % (turn, number % 16) if number < 16 else "%030d%02x" % (turn, number)
+                ident = "%030d%02x" % (turn, number)
                 request = {"id": ident, "op": "unlock" if number % 4 else "lock"}
                 queued.append((ident, await bench.signs.sign(bench.gateway, bench.lock.id, request, False)))
             seen = len(bench.mqtt.messages)
