@@ -24,6 +24,7 @@ from tests.host.test_mqtt_tls import run_board
 _HOSTS = (pki.HERE, "localhost")  # without and with a name in the handshake (SNI)
 _ELSEWHERE = set(pki.CASES) - {"sni_alert", "sni_default", "client_purpose", "no_authority"}  # tests/host, in short
 _SIGNATURE = 16  # bytes by which signatures, and with them a handshake, differ in length
+_TRICKLE = 100  # bytes one by one take longer than the deadline; a few would complete the handshake
 _DEADLINE_BEATS = 20  # of some 250 before a deadline: the loop went on
 _MAX_PAUSE_S = 60
 
@@ -155,7 +156,7 @@ def _plans(whole: int) -> list[Disturbance]:
     points = [0, *random.sample(range(1, whole), Row.count(1, 8))]
     plans += [Disturbance("alert", 0, number) for number in tls_relay.ALERTS]
     for after in points:
-        plans += [Disturbance("silence", after), Disturbance("slow", after)]
+        plans += [Disturbance("silence", after), Disturbance("slow", min(after, whole - _TRICKLE))]
         plans += [Disturbance("flood", after, name) for name in tls_relay.FLOODS]
         plans += [Disturbance("alert", after, number) for number in random.sample(tls_relay.ALERTS, Row.count(4, 21))]
     return plans
