@@ -151,7 +151,7 @@ LONG = Entry(
     "00" * 16,
     0xFFFFFFFF,
     0xFFFFFFFF,
-    zone_rule="@60," + ",".join("%d=0" % (1771120800 + place) for place in range(18)),
+    zone_rule="@60," + ",".join("%d=0" % (1771120800 + place) for place in range(34)),
 )
 
 

@@ -140,6 +140,7 @@ TAILS = {
 # Types that our lock causes: `test_record_causes` sees each of them come of a real flow. The rest never, and why
 CAUSED = {1, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 25, 26, 27, 28, 30, 31, 36, 38, 39}
 CAUSED |= {40, 41, 44, 45, 46, 47, 48, 51, 55, 59, 60, 63, 64, 65, 66, 91, 92, 93, 99, 100, 101}
+NEWER = {111}  # opened by itself before the battery is empty, of the vendor's newer list (hardware-facts.md F57)
 NEVER = {
     3: "an old server's unlock; nothing of ours unlocks by server",
     9: "no code is dropped to make room for another: the 251st is refused",
