@@ -4,8 +4,8 @@ The reading cursor is not kept apart: it follows from the newest record stored, 
 cursor are one write (security.md 4.3). A record's era (mqtt.md 2) follows from the lock's key. What is stored names a
 turn, which grows by one with each new key; the eras of turns of which records still wait are kept beside.
 
-What a record tells is encrypted under the board's key (`vault.wrap`), with turn and number in it, so that one which
-another key encrypted is not taken for a record. Earlier releases stored it in clear, and it is still read.
+What a record tells is encrypted under the board's key (`vault.wrap`), its number with it, so that one which another
+key encrypted is not taken for a record. Earlier releases stored it in clear, and it is still read.
 """
 
 import hashlib
@@ -16,13 +16,16 @@ from firmware.lib.compat import const
 from firmware.system.journal import Journal
 from firmware.system.store import Cell
 
-_HEAD = ">HHI"  # turn, number, records lost before this one; the top bit of the last: a WHO follows
-_HEAD_LEN = const(8)
+_HEAD = ">HH"  # turn with the bits below, number; then encrypted: number, records lost before this one, what it tells
+_HEAD_LEN = const(4)
+_IS_WRAPPED = const(0x8000)
+_HAS_WHO = const(0x4000)  # a WHO stands before what it tells
+_TURNS = const(0x3FFF)
+_OLD_HEAD = ">HHI"  # in clear: turn, number, records lost; the top bit of the last: a WHO follows
+_OLD_HEAD_LEN = const(8)
+_OLD_HAS_WHO = const(0x80000000)
 _WHO = ">HI"  # number of the credential, upper and lower part
 _WHO_LEN = const(6)
-_WHO_FOLLOWS = const(0x80000000)
-_IS_WRAPPED = const(0x40000000)
-_NAME_LEN = const(4)  # turn and number
 _STATE = ">II6s"  # turn, sequence acknowledged last, era; behind it a row for each turn before of which records wait
 _STATE_LEN = const(14)
 _TURN = ">I6s"  # turn, era
@@ -44,20 +47,26 @@ class Entry:
 
     def __init__(self, seq, stored, vault):
         self.seq = seq
-        self.turn, self.number, self.gap = struct.unpack_from(_HEAD, stored)
+        turn, self.number = struct.unpack_from(_HEAD, stored)
         self.who = self.era = self.raw = None
-        tail = stored[_HEAD_LEN:]
-        if self.gap & _IS_WRAPPED:
-            tail = vault.unwrap(tail)
-            if tail is None or tail[:_NAME_LEN] != stored[:_NAME_LEN]:
-                self.gap &= ~(_IS_WRAPPED | _WHO_FOLLOWS)
+        self.gap = 0
+        if turn & _IS_WRAPPED:
+            self.turn = turn & _TURNS
+            tail = vault.unwrap(stored[_HEAD_LEN:])
+            if tail is None or tail[:2] != stored[2:4]:
                 return
-            tail = tail[_NAME_LEN:]
-        if self.gap & _WHO_FOLLOWS:
+            self.gap = struct.unpack_from(_HEAD, tail)[1]
+            has_who = turn & _HAS_WHO
+            tail = tail[_HEAD_LEN:]
+        else:
+            self.turn, _, gap = struct.unpack_from(_OLD_HEAD, stored)
+            has_who = gap & _OLD_HAS_WHO
+            self.gap = gap & ~_OLD_HAS_WHO
+            tail = stored[_OLD_HEAD_LEN:]
+        if has_who:
             high, low = struct.unpack_from(_WHO, tail)
             self.who = high << 32 | low
             tail = tail[_WHO_LEN:]
-        self.gap &= ~(_IS_WRAPPED | _WHO_FOLLOWS)
         self.raw = tail
 
 
@@ -154,12 +163,13 @@ class Buffer:
         lost, unless its log has begun anew."""
         # What was before our time is not lost
         gap = (number - self.cursor) % _NUMBERS if self.has_begun and not is_new_log else 0
+        turn = self._turn & _TURNS | _IS_WRAPPED
         tail = raw
         if who is not None:
-            gap |= _WHO_FOLLOWS
+            turn |= _HAS_WHO
             tail = struct.pack(_WHO, who >> 32 & 0xFFFF, who & 0xFFFFFFFF) + raw
-        head = struct.pack(_HEAD, self._turn, number, gap | _IS_WRAPPED)
-        self._journal.append(head + self._vault.wrap(head[:_NAME_LEN] + tail))
+        wrapped = self._vault.wrap(struct.pack(_HEAD, number, gap) + tail)
+        self._journal.append(struct.pack(_HEAD, turn, number) + wrapped)
         self._set_cursor(number)
 
     def unsent(self, after):
