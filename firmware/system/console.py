@@ -43,7 +43,14 @@ class Lines:
 
 
 async def answer(handler, request):
-    """The reply to `request`: what `handler` (plain or async) returns, or a dict that says what went wrong."""
+    """The reply to `request`: what `handler` (plain or async) returns, or a dict that says what went wrong; with the
+    `seq` of the request where it has one, so that a late reply is taken for nothing else."""
+    mark = request.pop("seq", None)
+    reply = await _reply(handler, request)
+    return reply if mark is None else dict(reply, seq=mark)
+
+
+async def _reply(handler, request):
     try:
         reply = handler(request)
         if hasattr(reply, "send"):

@@ -4,6 +4,7 @@ One JSON object per line there, one back; log lines in between are passed over (
 """
 
 import json
+import random
 import time
 
 import serial
@@ -31,6 +32,7 @@ class SerialConsole:
                     raise HostError("link", "cannot open %s (%s)" % (port, err), "is the board plugged in, and free?")
                 time.sleep(0.2)
         self._line = bytearray()
+        self._asked = random.randrange(1 << 16)  # another program may have asked, and gone
 
     def __enter__(self) -> "SerialConsole":
         return self
@@ -43,7 +45,10 @@ class SerialConsole:
         self._serial.close()
 
     def ask(self, request: dict, timeout_s: float = 10.0, repeat: bool = False) -> dict:
-        """Send a request, return its reply. `repeat`: again each second, for a board that is starting."""
+        """Send a request, return its reply. `repeat`: again each second, for a board that is starting. Each request has
+        a `seq`, which its reply repeats: what a slow board says late is no reply to the next one."""
+        self._asked += 1
+        request = {**request, "seq": self._asked}
         text = json.dumps(request, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
         until_s = time.monotonic() + timeout_s
         again_s = 0.0
@@ -72,7 +77,9 @@ class SerialConsole:
                 value = json_text.loads(line, _MAX_LINE)
             except ValueError:
                 continue
-            if isinstance(value, dict) and value != request:  # a terminal may echo what we sent
+            if not isinstance(value, dict) or value == request:  # a terminal may echo what we sent
+                continue
+            if value.pop("seq", self._asked) == self._asked:  # older versions of the firmware repeat none
                 return value
         return None
 

@@ -1,6 +1,7 @@
 """Flashing and provisioning simulated boards behind their ptys."""
 
 import asyncio
+import json
 import os
 import threading
 import time
@@ -119,6 +120,17 @@ def test_the_console_passes_over_log_lines_echoes_and_broken_lines():
             with pytest.raises(HostError) as caught:
                 console.ask({"do": "hello"}, 0.3)
             assert caught.value.code == "link_timeout"
+            late = json.loads(os.read(control, 200))
+
+            def slow_board():
+                asked = json.loads(os.read(control, 200))
+                for seq, reply in ((late["seq"], "of before"), (None, "of nobody"), (asked["seq"], "right")):
+                    os.write(control, json.dumps({"ok": True, "is": reply, "seq": seq}).encode() + b"\r\n")
+
+            thread = threading.Thread(target=slow_board)
+            thread.start()
+            assert console.ask({"do": "own"}, 5) == {"ok": True, "is": "right"}
+            thread.join()
     finally:
         os.close(control)
         os.close(terminal)

@@ -45,3 +45,11 @@ class AnswerTest(unittest.TestCase):
     def test_failures_become_replies(self):
         self.assertEqual(asyncio.run(answer(_refuse, {})), {"ok": False, "code": "bad_request", "msg": "no such key"})
         self.assertEqual(asyncio.run(answer(_crash, {})), {"ok": False, "code": "internal", "msg": "KeyError"})
+
+    def test_a_reply_repeats_the_number_of_its_request_and_no_handler_sees_it(self):
+        for handler in (lambda request: request, _refuse, _crash):
+            request = {"do": "x", "seq": 7}
+            reply = asyncio.run(answer(handler, request))
+            self.assertEqual(reply["seq"], 7)
+            self.assertFalse("seq" in request)
+            self.assertFalse("seq" in asyncio.run(answer(handler, {"do": "x"})))
