@@ -53,6 +53,7 @@ OTHERS = {
     "broker add": "the same",
     "broker init": "names of hosts",
     "broker remove": "one that is there",
+    "broker renew": "the same",
     "passcode list": "a part of a name, for choosing",
     "records": "a person, for choosing",
     "time zone": "a zone of the computer's table",

@@ -16,7 +16,7 @@ OWNER = ROOT / "screen.py"
 # Programs of their own, without names from outside: what set-up fetches and builds, and the simulator's boards.
 APART = {
     ROOT / "boards" / name
-    for name in ("fetch.py", "fetch32.py", "fetch_client.py", "frozen.py", "sbom.py", "traceback.py")
+    for name in ("fetch.py", "fetch32.py", "fetch_client.py", "frozen.py", "pins.py", "sbom.py", "traceback.py")
 }
 SOURCES = [
     path

@@ -178,7 +178,7 @@ class Strangers:
     async def __aexit__(self, *_):
         return None
 
-    async def subscribe(self, pattern, qos=0):
+    async def subscribe(self, pattern, qos=0, timeout=None):
         if not self._sent or pattern.endswith(("records", "event")):
             for topic, payload in self._retained:
                 self._put(topic, payload)
@@ -187,7 +187,7 @@ class Strangers:
     def _put(self, topic, payload) -> None:
         self._queue.put_nowait(SimpleNamespace(topic=topic, payload=payload))
 
-    async def publish(self, topic, payload, qos=0):
+    async def publish(self, topic, payload, qos=0, timeout=None):
         if topic.endswith("/cmd"):
             request = json.loads(payload)
             answer = self._result
