@@ -88,9 +88,11 @@ class Observer:
 
     async def close(self) -> None:
         self._is_closed = True
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        while not self._task.done():  # asyncio.wait_for of Python 3.11 may swallow a cancellation
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=1)
+        if not self._task.cancelled():
+            self._task.result()
 
     async def publish(self, topic: str, payload, retain: bool = False) -> None:
         """Publish at QoS 1; a dict goes as JSON."""
