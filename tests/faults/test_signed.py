@@ -4,12 +4,13 @@ floods over a real broker to a gateway board."""
 import asyncio
 import contextlib
 import math
+import signal
 import sys
 import time
 
 import pytest
 
-from tests.faults.rows import Row, run_program
+from tests.faults.rows import FULL, Row, run_program
 from tests.micropython import ROOT
 from tests.system.bench import Bench
 
@@ -41,21 +42,25 @@ def test_a_gateway_keeps_the_keys_that_its_owner_gave_it(row: Row) -> None:
 # --- floods
 
 
-async def _series(bench: Bench, row: Row, pairs: int) -> float:
-    """The owner unlocks and locks so often -> the 95th percentile of all of these, in seconds."""
+async def _pair(bench: Bench, row: Row) -> list[float]:
+    """The owner unlocks and locks once -> what each took, in seconds."""
     times = []
-    for _ in range(pairs):
-        for op in ("unlock", "lock"):
-            began = time.monotonic()
-            result = await bench.ask(op)
-            times.append(time.monotonic() - began)
-            row.check(result["ok"], "%s: %s" % (op, result))
-    return sorted(times)[math.ceil(len(times) * 0.95) - 1]
+    for op in ("unlock", "lock"):
+        began = time.monotonic()
+        result = await bench.ask(op)
+        times.append(time.monotonic() - began)
+        row.check(result["ok"], "%s: %s" % (op, result))
+    return times
+
+
+def _share(times: list[float], share: float) -> float:
+    return sorted(times)[math.ceil(len(times) * share) - 1]
 
 
 @contextlib.asynccontextmanager
 async def _flooding(bench: Bench, row: Row, per_s: int):
-    """A stranger in a process of its own, who has used up his first budgets. The row tells how much he sent."""
+    """A stranger in a process of its own, who has used up his first budgets -> that process. The row tells how much he
+    sent."""
     captured = await bench.signs.sign(bench.gateway, bench.lock.id, {"id": "ab" * 16, "op": "lock"}, False)
     where = (bench.site.mqtt_host, bench.site.mqtt_port, bench.gateway.id, bench.lock.id, per_s, row.seed)
     pipe = asyncio.subprocess.PIPE
@@ -68,7 +73,7 @@ async def _flooding(bench: Bench, row: Row, per_s: int):
             first = await stranger.stdout.readline()
             assert first, "the stranger has given up"
         began = time.monotonic()
-        yield
+        yield stranger
     finally:
         stranger.kill()
         rest = (await stranger.stdout.read()).split()
@@ -85,13 +90,22 @@ def test_no_flood_slows_the_owner_down(row: Row, tmp_path) -> None:
         per_s = row.count(*_FLOOD_PER_S)
         async with Bench(tmp_path, gateway_settings={"other_per_min": 30}, watched=_OWNERS_VIEW) as bench:
             await bench.adopt()
-            pairs = 13  # a minute's `lock`s, in all
-            await _series(bench, row, 1)
-            quiet_s = await _series(bench, row, pairs)
-            async with _flooding(bench, row, per_s):
-                flooded_s = await _series(bench, row, pairs)
-            row.check(flooded_s <= 1.5 * quiet_s, "p95 %.3f s in the flood, %.3f s without" % (flooded_s, quiet_s))
+            await _pair(bench, row)
+            quiet: list[float] = []
+            flooded: list[float] = []
+            async with _flooding(bench, row, per_s) as stranger:
+                for _ in range(13):  # a minute's `lock`s, in all; in turn, so that the machine's other work is in both
+                    flooded += await _pair(bench, row)
+                    stranger.send_signal(signal.SIGSTOP)
+                    await asyncio.sleep(0.5)  # what he has sent is read
+                    quiet += await _pair(bench, row)
+                    stranger.send_signal(signal.SIGCONT)
+                    await asyncio.sleep(0.5)
+            share = 0.95 if FULL else 0.5  # beside other tests, a few slow ones are no flood's
+            flooded_s, quiet_s = _share(flooded, share), _share(quiet, share)
+            words = "%.3f s in the flood, %.3f s without, of %d %%" % (flooded_s, quiet_s, 100 * share)
+            row.check(flooded_s <= 1.5 * quiet_s, words)
             row.check(bench.gateway.starts == 1 and not bench.gateway.crashes, "the gateway was reset")
-            row.figure("p95_ratio", "%.2f" % (flooded_s / quiet_s))
+            row.figure("ratio", "%.2f" % (flooded_s / quiet_s))
 
     asyncio.run(story())
