@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 JOBS ?= 3
-WORKERS ?= 6
+WORKERS ?= 8
 
 .PHONY: demo test reference frozen soak faults mutate sim lint bench multitests sbom clean setup
 
