@@ -291,6 +291,13 @@ class Rate:
         """Count one request; after `allows`."""
         self._left -= self._span_s
 
+    def take(self, now_s):
+        """Count one request if it is within the limit -> whether it is."""
+        is_allowed = self.allows(now_s)
+        if is_allowed:
+            self.count()
+        return is_allowed
+
 
 class Rates:
     """The limits of one gateway: unlock per lock, everything else together, and what means nothing apart from both."""

@@ -132,18 +132,10 @@ class Bridge:
 
     def _admits(self, limit):
         """Count a message of the second class; False where it is one too many, and goes unread."""
-        if limit.allows(self._now_s()):
-            limit.count()
+        if limit.take(self._now_s()):
             return True
         self._count_drop()
         return False
-
-    def _has_radio_for_it(self):
-        """Count a request of the second class that needs the radio, which has one lock at a time."""
-        is_allowed = self._radio.allows(self._now_s())
-        if is_allowed:
-            self._radio.count()
-        return is_allowed
 
     def _count_drop(self):
         self.dropped += 1
@@ -182,10 +174,8 @@ class Bridge:
     def _alarm(self, lock_id):
         """Somebody left a command at the broker, where it would act at every connect (security.md CMD-6)."""
         self._log.warn("retained_command", lock=lock_id or "-")
-        now_s = self._now_s()
         lock = self._context.registry.by_id(lock_id) if lock_id else None
-        if lock and self._alarms.allows(now_s):
-            self._alarms.count()
+        if lock and self._alarms.take(self._now_s()):
             self._on_retained(lock)
 
     async def run(self, lease):
@@ -206,7 +196,7 @@ class Bridge:
         """Deal with one message; once more from the beginning if there was no memory for it."""
         if message[0] == "records/ack":
             lock = self._context.registry.by_id(message[1])
-            if lock and not message[4]:
+            if lock:  # it may have been forgotten meanwhile
                 self._context.uploads.acknowledged(lock, message[3])
             return
         for is_last in (False, True):
@@ -318,8 +308,9 @@ class Bridge:
             raise Refusal("rate_limited", "too many requests")
         if rules is None:
             raise BadRequest("no such operation here")
-        if lock is not None and request.is_second_class and not rules & table.LOCAL and not self._has_radio_for_it():
-            raise Refusal("rate_limited", "too many unsigned requests that need the radio")
+        if lock is not None and request.is_second_class and not rules & table.LOCAL:
+            if not self._radio.take(self._now_s()):  # the radio has one lock at a time
+                raise Refusal("rate_limited", "too many unsigned requests that need the radio")
         request.is_volatile = bool(rules & table.VOLATILE)
         if request.proof:
             rights.judge_times(request, self._context.clock)

@@ -224,10 +224,9 @@ class Uploads:
     def acknowledged(self, lock, payload):
         """`…/records/ack`: {"epoch","from","to"} of a batch, or of its first records; where there is an owner, with the
         mac of the record key. Anything else is ignored: an acknowledgement asks for nothing."""
-        key = self.record_key()
         try:
-            if key and not envelope.verify(key, self._topics.lock(lock.id, "records/ack"), payload):
-                raise ProtocolError("not the recorder's")
+            if not self.is_awaited(lock, payload):
+                raise ProtocolError("of nothing that is out, or not the recorder's")
             body = Reader(payload).read()
             epoch, first, last = body["epoch"], body["from"], body["to"]
             if not type(epoch) is type(first) is type(last) is int:
@@ -235,10 +234,9 @@ class Uploads:
         except (ProtocolError, KeyError):
             self._log.warn("ack_ignored", lock=lock.id)
             return
-        if self._by_consumer and self._keeper.waiting(lock)[1]:
-            seq = self._keeper.buffer(lock).find(epoch, first, last)
-            if seq is not None:
-                self._done(lock, seq)
+        seq = self._keeper.buffer(lock).find(epoch, first, last)
+        if seq is not None:
+            self._done(lock, seq)
 
     def _done(self, lock, seq):
         self._keeper.buffer(lock).acknowledge(seq)

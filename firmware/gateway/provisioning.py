@@ -22,12 +22,11 @@ import sys
 
 from firmware.gateway.admission import Refusal
 from firmware.lib import crypto
-from firmware.lib.compat import const, is_whole, unload
+from firmware.lib.compat import unload
 from firmware.lib.errors import BadRequest, ConfigError
 from firmware.system.store import exists
 from firmware.version import VERSION
 
-_MIN_PRESENCE_S = const(600)  # as in `settings`
 _SPACE = "gatehouse"
 PATH = "/data/settings.json"
 LATE = ("firmware.gateway.settings", "firmware.system.config", "firmware.gateway.certificates")
@@ -43,13 +42,11 @@ def table():
 
 
 def _stored(path):
-    """The settings on flash. A presence time that was allowed once, and is too short now, is the shortest."""
+    """The settings on flash, as this release has them."""
+    from firmware.gateway import settings
     from firmware.system import config
 
-    given = config.read(path)
-    if is_whole(given.get("presence_s"), 5, _MIN_PRESENCE_S):
-        given["presence_s"] = _MIN_PRESENCE_S
-    return given
+    return settings.renewed(config.read(path))
 
 
 def load(path):

@@ -169,6 +169,14 @@ def _old_ntp_host(value):
     return None if value == "" else host(value, False)
 
 
+def renewed(given):
+    """Settings as they are stored -> the same without what an older release allowed: a presence time that is too short
+    now is the shortest."""
+    if is_whole(given.get("presence_s"), 5, _MIN_PRESENCE_S):
+        given["presence_s"] = _MIN_PRESENCE_S
+    return given
+
+
 def ntp_hosts(values):
     """The time servers of checked settings. `ntp_host` is of the first releases, which asked one alone: it comes first,
     with two of the usual ones beside."""

@@ -67,7 +67,7 @@ class Outbox:
 
     async def submit(self, topic, payload, retain):
         """Queue a QoS 1 message -> what awaits its PUBACK. Raises NetError when the session is over."""
-        await self._until(lambda: len(self._unacked) < _MAX_UNACKED and self._bytes < _MAX_BYTES)
+        await self._until(lambda: len(self._unacked) < _MAX_UNACKED and self.has_room)
         waiter = self.expect()
         self.enqueue(mqtt_packet.encode_publish(topic, payload, retain, 1, waiter.pid))
         return waiter
@@ -95,12 +95,12 @@ class Outbox:
 
     @property
     def has_room(self):
-        """Whether a QoS 0 message may be queued."""
+        """Whether a message may be queued."""
         return not self._closed and self._bytes < _MAX_BYTES
 
     async def room(self):
         """Wait until a QoS 0 message may be queued."""
-        await self._until(lambda: self._bytes < _MAX_BYTES)
+        await self._until(lambda: self.has_room)
 
     async def flushed(self):
         """Wait until all that was queued has been handed to the network."""
