@@ -123,22 +123,18 @@ CODES = ("no_locks", "too_many", "missing", *("bad_" + name for name in (*_NAMES
 def loads(source: str) -> Any:
     """JSON, or one JSON value on each line. HostError `bad_request` for anything else."""
     try:
-        return _json(source)
+        return json_text.loads(source)
     except ValueError as err:
         lines = [line for line in source.splitlines() if line.strip()]
         try:
             if len(lines) < 2:
                 raise ValueError
-            return [_json(line) for line in lines]
+            return [json_text.loads(line) for line in lines]
         except ValueError:
             place = " (line %d)" % err.lineno if isinstance(err, json.JSONDecodeError) else ""
             todo = "export it again from the other program"
             what = "that is %s" % err if isinstance(err, json_text.TooMuch) else "that is not JSON" + place
             raise HostError("bad_request", what, todo) from None
-
-
-def _json(source: str) -> Any:
-    return json_text.loads(source)
 
 
 def read(value: Any) -> Report:
@@ -185,7 +181,7 @@ def _candidates(value: Any, where: str, depth: int) -> Iterator[tuple[str, dict]
             yield from _candidates(each, "%s[%d]" % (where, place), depth + 1)
     elif isinstance(value, str) and value.lstrip()[:1] in ("{", "[") and depth < 3:  # JSON in a member of JSON
         try:
-            inner = _json(value)
+            inner = json_text.loads(value)
         except ValueError:
             return
         yield from _candidates(inner, where, depth + 1)

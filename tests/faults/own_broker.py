@@ -3,7 +3,6 @@ who may say and hear what there (security.md ACL-1)."""
 
 import contextlib
 import getpass
-import os
 import queue
 import shutil
 import socket
@@ -12,12 +11,12 @@ import threading
 import time
 
 import paho.mqtt.client as paho
+import pytest
 
 from host_tools.gateway import tls
-from host_tools.sim.site.broker import reserve_ports
+from host_tools.sim.site.broker import find_mosquitto, reserve_ports
 from tests.host.test_cli import gatehouse
 
-MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
 A, B, LOCK = "240ac4a00000", "240ac4a00004", "aabbccddeeff"
 WAIT_S = 120.0
 OBSERVER = "observer"
@@ -128,7 +127,7 @@ class Rig:
         text = (self.folder / "broker/gatehouse.conf").read_text()
         (folder / "conf").write_text("user %s\npersistence false\n%s" % (getpass.getuser(), text))
         self._process = subprocess.Popen(
-            [MOSQUITTO, "-c", str(folder / "conf")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [find_mosquitto(), "-c", str(folder / "conf")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         for port in (self.port, self.port + 1):
             while True:
@@ -145,3 +144,12 @@ class Rig:
         self._process.wait()
         for each in self.reserved:
             each.close()
+
+
+def running(tmp_path_factory):
+    """What a module's fixture yields: a Rig, until the module is through."""
+    if not find_mosquitto():
+        pytest.skip("mosquitto is not installed")
+    rig = Rig(tmp_path_factory.mktemp("broker"))
+    yield rig
+    rig.close()

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import shutil
 
 import aiomqtt
 import pytest
 
+from host_tools.sim.site.broker import find_mosquitto
 from tests.faults.rows import FULL, Row, run_program
 from tests.system.bench import Bench
 
@@ -27,7 +27,7 @@ def test_records_outlast_a_broker_that_loses_its_disk(row: Row) -> None:
 @pytest.mark.skipif(not FULL, reason="a minute: make faults")
 @pytest.mark.row("R-04", "a site whose broker is away for a week, then restarted, then hears a stranger by our name")
 def test_a_site_survives_its_broker(row: Row, tmp_path) -> None:
-    has_mosquitto = bool(shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin"))
+    has_mosquitto = bool(find_mosquitto())
 
     async def story() -> None:
         async with Bench(tmp_path, broker="mosquitto" if has_mosquitto else "iotcore") as bench:

@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from host_tools.gateway import tls
-from tests.faults.own_broker import ALL, IDENTITIES, MOSQUITTO, OBSERVER, TOPICS, WAIT_S, A, B, Client, Rig
+from tests.faults.own_broker import ALL, IDENTITIES, OBSERVER, TOPICS, WAIT_S, A, B, Client, running
 from tests.faults.rows import Row
 from tests.host import pki
 
@@ -16,11 +16,7 @@ _FOREIGN = ("none", "other_authority", "self_signed", "expired", "revoked")
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory):
-    if not MOSQUITTO:
-        pytest.skip("mosquitto is not installed")
-    rig = Rig(tmp_path_factory.mktemp("broker"))
-    yield rig
-    rig.close()
+    yield from running(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +25,6 @@ def observer(rig):
     client.subscribe("#")
     yield client
     client.close()
-
-
-def _retained(rig):
-    """What the broker has retained, by topic."""
-    late = Client(rig, OBSERVER).entered()
-    late.subscribe("#")
-    late.subscribe("marker")
-    found = {topic: payload for topic, payload, retain in late.drained() if retain}
-    late.close()
-    return found
 
 
 def _retained(rig):

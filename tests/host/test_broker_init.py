@@ -10,17 +10,13 @@ from host_tools.broker import files, rules
 from host_tools.broker.authority import Authority, Identity, Plan
 from host_tools.errors import HostError
 from host_tools.gateway.broker_address import TLS_PORT
-from tests.faults.own_broker import MOSQUITTO, TOPICS, A, B, Client, Rig
+from tests.faults.own_broker import TOPICS, A, B, Client, running
 from tests.host.test_cli import gatehouse
 
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory):
-    if not MOSQUITTO:
-        pytest.skip("mosquitto is not installed")
-    rig = Rig(tmp_path_factory.mktemp("broker"))
-    yield rig
-    rig.close()
+    yield from running(tmp_path_factory)
 
 
 def test_the_rules_say_what_the_broker_does():

@@ -7,7 +7,6 @@ import json
 import os
 import queue
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +19,7 @@ import iotcore
 import paho.mqtt.client as paho
 import pytest
 
-from host_tools.sim.site.broker import reserve_port
+from host_tools.sim.site.broker import find_mosquitto, reserve_port
 from tests.host.test_clock_ntp import Reply, server
 from tests.host.test_resolver import answer
 from tests.micropython import LIBRARY, ROOT, interpreter
@@ -50,7 +49,7 @@ class Broker:
         settings = self._directory / "mosquitto.conf"
         listener = "persistence false\nlistener %d 127.0.0.1\n%s" % (self.port, self.more)
         settings.write_text(listener if "allow_anonymous" in listener else listener + "allow_anonymous true\n")
-        program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
+        program = find_mosquitto()
         assert program
         self._running = subprocess.Popen([program, "-c", str(settings)], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + WAIT_S
@@ -135,7 +134,7 @@ class Watcher:
 
 @pytest.fixture(params=BROKERS)
 def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
-    if request.param == "mosquitto" and not shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin"):
+    if request.param == "mosquitto" and not find_mosquitto():
         pytest.skip("mosquitto is not installed")
     one = Broker(request.param, tmp_path)
     one.start()

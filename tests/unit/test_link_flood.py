@@ -11,6 +11,7 @@ from firmware.lib import crypto, frame
 from firmware.lib.errors import LinkError, LinkTimeout
 from firmware.system.log import Log
 from firmware.system.timing import sleep_ms, ticks_add, ticks_diff, ticks_ms
+from tests.unit.tasks import cancel
 
 _KEY = bytes(range(16))
 _COMMAND = 0x14
@@ -101,11 +102,7 @@ def _play(parts, act, log=None):
         except LinkError as err:
             found = err
         passed_ms = ticks_diff(ticks_ms(), began_ms)
-        task.cancel()
-        try:
-            await task
-        except asyncio.CancelledError:
-            pass
+        await cancel(task)
         return found, channel.inbox.taken, turns[0], passed_ms
 
     return asyncio.run(whole())

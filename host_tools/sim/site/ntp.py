@@ -4,6 +4,7 @@ import asyncio
 import struct
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 _TO_1900 = 2208988800
 
@@ -59,9 +60,28 @@ class NtpServer(asyncio.DatagramProtocol):
         self._transport.sendto(head + wire + data[40:48] + wire + wire, addr)
 
 
+class _OfAll:
+    """A member of every server: set for all of them, read from the first."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, site: "NtpServers", owner: type) -> Any:
+        return getattr(site.servers[0], self._name)
+
+    def __set__(self, site: "NtpServers", value: Any) -> None:
+        for server in site.servers:
+            setattr(server, self._name, value)
+
+
 class NtpServers:
     """The site's `servers`, three that must agree. What is set here is set for all of them, what is read is the first
     one's; one that lies alone is `servers[n]`."""
+
+    is_silent = _OfAll()
+    is_reachable = _OfAll()
+    lie_s = _OfAll()
+    delay_s = _OfAll()
 
     def __init__(self, now: Callable[[], float] = time.time, count: int = 3) -> None:
         self.servers = [NtpServer(now) for _ in range(count)]
@@ -89,39 +109,3 @@ class NtpServers:
     def asked(self) -> int:
         """How often, all together."""
         return sum(server.asked for server in self.servers)
-
-    @property
-    def is_silent(self) -> bool:
-        return self.servers[0].is_silent
-
-    @is_silent.setter
-    def is_silent(self, value: bool) -> None:
-        for server in self.servers:
-            server.is_silent = value
-
-    @property
-    def is_reachable(self) -> bool:
-        return self.servers[0].is_reachable
-
-    @is_reachable.setter
-    def is_reachable(self, value: bool) -> None:
-        for server in self.servers:
-            server.is_reachable = value
-
-    @property
-    def lie_s(self) -> float | Sequence[float]:
-        return self.servers[0].lie_s
-
-    @lie_s.setter
-    def lie_s(self, value: float | Sequence[float]) -> None:
-        for server in self.servers:
-            server.lie_s = value
-
-    @property
-    def delay_s(self) -> float:
-        return self.servers[0].delay_s
-
-    @delay_s.setter
-    def delay_s(self, value: float) -> None:
-        for server in self.servers:
-            server.delay_s = value

@@ -30,6 +30,7 @@ from firmware.system.vault import Vault
 from tests.faults.programs import cuts
 from tests.faults.programs.cuts import DATA, board, differences, misfits
 from tests.unit.gateway_rig import ADDRESS, Broker, LinkedLock, Now, Outbox, UnixClock, quiet_log
+from tests.unit.tasks import cancel
 
 GATEWAY = "001122334455"
 SETTINGS = DATA + "/settings.json"
@@ -149,11 +150,7 @@ class GatewayWorld:
         for _ in range(3):
             await asyncio.sleep_ms(0)
         for task in tasks:
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
+            await cancel(task)
 
     def results(self):
         return [payload for topic, payload in self.out.put_in if topic.endswith("rsp")]

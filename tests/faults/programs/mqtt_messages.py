@@ -21,6 +21,7 @@ from firmware.system.supervisor import Lease
 from tests.faults.programs.mqtt_kinds import KINDS, READABLE, WORDS, deep, good, mutated, some, some_bytes
 from tests.unit.command_rig import Rig
 from tests.unit.gateway_rig import Broker, quiet_log
+from tests.unit.tasks import cancel
 
 _GW = "001122334455"
 _LOCK = "aabbcc112233"
@@ -254,11 +255,7 @@ class Flood:
                 low = low or used
                 high = max(high, used)
         for task in tasks:
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
+            await cancel(task)
         self.failures += self.errors
         moved = rig.far.moved
         if self.mode == "broken" and moved:

@@ -23,6 +23,7 @@ from firmware.system.supervisor import Lease
 from firmware.system.timing import ticks_diff, ticks_ms
 from tests.unit.command_rig import GATEWAY, Rig
 from tests.unit.gateway_rig import LinkedLock, fresh_folder, known_lock, quiet_log
+from tests.unit.tasks import cancel
 from tests.unit.test_gateway_records import unlocked
 
 KEY = bytes(range(32))
@@ -217,11 +218,7 @@ class World:
         await self.until(lambda: len(self.results) >= count, "every command answered")
         await self.until(lambda: self.total == sum([len(each) for each in self.records.values()]), "every record")
         for task in tasks:
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
+            await cancel(task)
         return self.judge(count, kept)
 
     def judge(self, count, kept):

@@ -16,6 +16,7 @@ from firmware.lib import envelope, sealed, x25519
 from firmware.system.supervisor import Lease
 from tests.unit.command_rig import GATEWAY, LOCK, Rig
 from tests.unit.gateway_rig import fresh_folder
+from tests.unit.tasks import cancel
 
 KEY = bytes(range(32))
 _SECRET = bytes(range(32))
@@ -240,11 +241,7 @@ class Games:
         await getattr(self, self.game)(count)
         if task.done():
             self.failures.append("the bridge ended")
-        task.cancel()
-        try:
-            await task
-        except asyncio.CancelledError:
-            pass
+        await cancel(task)
         if not self.accepted:
             self.failures.append("no good one was accepted: nothing was tried")
         figures = {"accepted_good": self.accepted}

@@ -13,6 +13,7 @@ from firmware.net import mqtt
 from firmware.system.log import Log
 from firmware.system.supervisor import Lease
 from tests.faults.programs.score import arguments
+from tests.unit.tasks import cancel
 
 _FASTER = 20
 _LAST = 20  # attempts that a busy machine may need once nobody disturbs
@@ -72,11 +73,7 @@ async def main():
         await asyncio.sleep_ms(2)
     is_up = client.is_up
     for task in (running, beating):
-        task.cancel()
-        try:
-            await task
-        except asyncio.CancelledError:
-            pass
+        await cancel(task)
     print(json.dumps({"up": is_up, "attempts": attempts}))
 
 
