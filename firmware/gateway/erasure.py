@@ -29,7 +29,7 @@ _FILL = ".fill"  # beside the folder of all others
 _PIECE = const(512)
 _SMALL = const(64)  # stays within the folder, whose blocks must be written over, too
 _CHURN = const(80)
-_SPARE = const(16)  # blocks more than were free: the folder of the file takes some, too
+_SPARE = const(16)  # the folder of the file takes some blocks, too
 _LOOKAHEAD = const(256)  # blocks that littlefs has looked at in advance, before some of them became free
 
 
@@ -63,17 +63,18 @@ def sweep(nvs, registry, data=_DATA):
     """A generator that fulfils the promise, a block of flash at a time. OSError of a flash that refuses is raised.
 
     littlefs takes free blocks in their order, around the end, and finds out in advance which of the next 256 are free
-    (VfsLfs2's `lookahead` of 32 bytes). So a small file that is written anew so many times more than there are free
-    blocks has been in each of them, and no room is ever missing for what else is written.
+    (VfsLfs2's `lookahead` of 32 bytes). So a small file that is written anew so many times more than there are blocks
+    has been in each free one, and no room is ever missing for what else is written. How many are free is not asked:
+    `statvfs` counts each folder twice, so that more are free than it says.
     """
     folder = data + _RECORDS
     for name in os.listdir(folder) if exists(folder) else ():
         if name not in [lock.id for lock in registry.all()]:
             for _ in _remove(folder + "/" + name):
                 yield
-    size, _, _, free = os.statvfs(data)[:4]
+    size, _, blocks = os.statvfs(data)[:3]
     piece = bytes(_PIECE)
-    for _ in range(free + min(free, _LOOKAHEAD) + _SPARE):
+    for _ in range(blocks + min(blocks, _LOOKAHEAD) + _SPARE):
         with open(data + _FILL, "wb") as file:
             for _ in range(size // _PIECE):
                 file.write(piece)
