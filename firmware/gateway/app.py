@@ -85,6 +85,8 @@ class App:
             lambda: provisioning.own_key(board)[1],
             self._reset,
             lambda: board.nvs_set("gatehouse", "sweep", b"1"),
+            self._health,
+            _networks,
         )
         console.is_rebooting = is_erasing
         if gateway:
@@ -104,6 +106,16 @@ class App:
 
             self._issuers = Issuers(board.Nvs())
         return self._issuers
+
+    def _health(self):
+        """How the board stands, with or without settings."""
+        from firmware.gateway import health
+
+        unload(("firmware.gateway.health",))
+        found = health.of_board(self._facts, board.free_heap(), self._lifeline.describe())
+        if self._gateway:
+            found.update(self._gateway.describe())
+        return found
 
     def _reset(self):
         """Promise to forget everything, and start anew to do it: nothing runs then that could write."""
@@ -178,7 +190,7 @@ class Gateway:
         self._uptime = Uptime()
         self._heap_low = board.free_heap()
         self.reset = lambda: None  # set by the composition root
-        self._sweep = None
+        self._sweep = self._tail = None
         self._look_s = _LOOK_S
         self._metrics_s = _METRICS_S
         self._scan_s = _SCAN_S
@@ -214,6 +226,7 @@ class Gateway:
         clocks = Clocks(clock, registry, log, values.clock_max_drift_s)
         clocks.on_moved = lambda lock, moved_s: self._alarm(lock, "clock_moved", moved_s=moved_s)
         records = Records(_RECORDS, registry, clocks, clock, outgoing, topics, now_s, log, values.records_clear)
+        self._records = records
         self._uploads = uploads = Uploads(registry, records, topics, mqtt, now_s, log, by_consumer)
         records.on_stored = uploads.wake
         self._states = states = States(registry, topics, mqtt, clock)
@@ -238,9 +251,9 @@ class Gateway:
         uploads.record_key = issuers.record_key
         answers = Answers(self._ids, metrics, failures, outgoing, topics, log, issuers)
         context = Context(
-            registry, clock, clocks, records, uploads, scheduler.is_wanted, failures, metrics, self._describe
+            registry, clock, clocks, records, uploads, scheduler.is_wanted, failures, metrics, self.describe
         )
-        jobs = Jobs(JobStore(_JOBS, board.Nvs()), context, scheduler, answers, now_s, log)
+        self._jobs = jobs = Jobs(JobStore(_JOBS, board.Nvs()), context, scheduler, answers, now_s, log)
         gateway_ops = GatewayOps(
             context,
             scheduler,
@@ -250,6 +263,7 @@ class Gateway:
             issuers=issuers,
             reset=lambda: self.reset(),
             use_pin=self._new_pin,
+            tail=self._send_log,
         )
         self.forget = gateway_ops.forget
         self._bridge = bridge = Bridge(
@@ -371,6 +385,8 @@ class Gateway:
         self._scheduler.wake()
         self._states.wake()
         self._uploads.wake()
+        if self._tail and not self._tail.step():
+            self._end_log()
         if now_s >= self._look_s:
             self._look_s = now_s + _LOOK_S
             self._watch.look()
@@ -380,6 +396,25 @@ class Gateway:
         if now_s >= self._metrics_s and self._mqtt.is_up:
             self._metrics_s = now_s + _METRICS_S
             self._publish_metrics()
+
+    def _send_log(self, args, issuer):
+        """Publish the log for some minutes, or end that -> `data` of the result. Raises BadRequest."""
+        from firmware.gateway import log_tail
+
+        unload(("firmware.gateway.log_tail",))
+        minutes = log_tail.minutes(args)
+        self._end_log()
+        if minutes:
+            now_s = self._uptime.seconds
+            until_s = now_s() + 60 * minutes
+            topic = self._topics.gateway("log")
+            self._tail = log_tail.Tail(self._log, self._mqtt.offer, topic, issuer.key, now_s, until_s)
+        return {"minutes": minutes}
+
+    def _end_log(self):
+        if self._tail:
+            self._tail.end()
+            self._tail = None
 
     async def _connected(self):
         self.issuers.renew()
@@ -436,7 +471,7 @@ class Gateway:
             refused=self._mqtt.refused,
         )
 
-    def _describe(self):
+    def describe(self):
         """What the gateway is and its metrics, for a diagnosis; no secrets, and no list of its locks."""
         members = {key: value for key, value in self.about().items() if key not in ("locks", "x25519", "nonce")}
         members.update(self._gather())
@@ -452,6 +487,9 @@ class Gateway:
             "heap_low": self._heap_low,
             "rssi": self._wifi.rssi_dbm,
             "queue": len(self._scheduler),
+            "clock": self._clock.state,
+            "jobs": len(self._jobs),
+            "records": sum([self._records.waiting(lock)[0] for lock in self._registry.all()]),
             "drift_ms": self._clock.drift_ms,
             "dropped": {
                 "requests": self._bridge.dropped,
@@ -463,6 +501,13 @@ class Gateway:
             "restarts": self._lifeline.restarts.counts(),
             "ts": diagnostics.time_text(self._clock),
         }
+
+
+def _networks():
+    """Members of the reply to `networks`."""
+    from firmware.net import wifi
+
+    return wifi.networks()
 
 
 def main(is_minimal=False):

@@ -1,5 +1,5 @@
-"""What is asked of the gateway itself: ping, info, locks, import, forget, issuers, the PIN, reset. Owns the gateway's
-key pair for sealed arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
+"""What is asked of the gateway itself: ping, info, locks, import, forget, issuers, the PIN, the log, reset. Owns the
+gateway's key pair for sealed arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
 """
 
 from firmware.gateway import lock as locks
@@ -67,10 +67,21 @@ def _has_keys_of(lock, known):
 
 class GatewayOps:
     """`keys` are the secret and the public X25519 key; `about()` returns what `info` says. At most `max_locks` are
-    served. `use_pin(digits)` is told of a PIN that was stored, or of None."""
+    served. `use_pin(digits)` is told of a PIN that was stored, or of None; `tail(args, issuer)` sends the log for a
+    while and returns `data` of the result."""
 
     def __init__(
-        self, context, scheduler, jobs, keys, about, max_locks=MAX_LOCKS, issuers=None, reset=None, use_pin=None
+        self,
+        context,
+        scheduler,
+        jobs,
+        keys,
+        about,
+        max_locks=MAX_LOCKS,
+        issuers=None,
+        reset=None,
+        use_pin=None,
+        tail=None,
     ):
         self._context = context
         self._scheduler = scheduler
@@ -81,6 +92,7 @@ class GatewayOps:
         self._issuers = issuers
         self._reset = reset
         self._use_pin = use_pin
+        self._tail = tail
         self._is_importing = False
 
     def hello(self, request):
@@ -134,11 +146,16 @@ class GatewayOps:
         if command.op[:4] == "pin_":
             request.answer(self._change_pin(command))
             return
+        if command.op == "log":
+            request.answer(self._tail(command.args, self._issuers.get(request.iss)))
+            return
         if command.op == "forget":
             self.forget(command.args)
-        else:
+        elif command.op != "locks":
             only(command.args)
-        request.answer({"info": self._about, "locks": self._list}.get(command.op, dict)())
+        request.answer(
+            self._list(command.args) if command.op == "locks" else self._about() if command.op == "info" else {}
+        )
         if command.op == "reset":
             self._reset()
 
@@ -158,7 +175,12 @@ class GatewayOps:
         finally:
             unload(("firmware.gateway.pin_ops",))
 
-    def _list(self):
+    def _list(self, args):
+        if args:
+            from firmware.gateway import health
+
+            unload(("firmware.gateway.health",))
+            return health.of_lock(self._context, self._jobs, args)
         registry = self._context.registry
         items = []
         for lock in registry.all():

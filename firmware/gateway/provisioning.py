@@ -8,6 +8,10 @@ started. Owns /data/settings.json and these NVS keys; the table of settings is `
 {"do":"put","name":"ca",...}   a piece of a certificate or key, or its end -> `path` for mqtt_ca, mqtt_cert, mqtt_key
                                (`certificates.put`)
 {"do":"info"}                  what the gateway publishes as `info`
+{"do":"health"}                how the board stands: members of `metrics` and `info`, and the flash; also without
+                               settings
+{"do":"networks"}              the Wi-Fi networks that are heard, the strongest first: `ssid`, `rssi`, `auth` (the
+                               number that MicroPython gives to its kind of security, 0: open)
 {"do":"forget","mac":"..."}    stop serving a lock
 {"do":"own","issuer":"..."}    take an owner, whose key is 64 hex digits -> `public`, the key to seal to; code `owned`
                                when there is another owner (mqtt.md 2)
@@ -65,7 +69,8 @@ class Provisioning:
     """`about` returns the members of `info`, or is None before there are settings; `forget(args)` likewise, and
     `connection()`, which tells (word, failures in a row, text). `started()` tells why the board started, `issuers()`
     gives the Issuers, `key()` the gateway's public key; `reset()` begins to forget everything; `changing()` is called
-    before settings take the place of others."""
+    before settings take the place of others; `health()` is what a board says of itself, `networks()`
+    lists (name, dBm, security)."""
 
     def __init__(
         self,
@@ -80,6 +85,8 @@ class Provisioning:
         key=None,
         reset=None,
         changing=None,
+        health=None,
+        networks=None,
     ):
         self._id = id
         self._reboot = reboot
@@ -92,6 +99,8 @@ class Provisioning:
         self._key = key
         self._reset = reset
         self._changing = changing
+        self._health = health
+        self._networks = networks
         self.is_rebooting = False
 
     def faults(self):
@@ -147,6 +156,11 @@ class Provisioning:
             return {"ok": True}
         if do == "info" and self._about:
             return {"ok": True, "info": self._about()}
+        if do == "health" and self._health:
+            return {"ok": True, "health": self._health()}
+        if do == "networks" and self._networks:
+            found = [{"ssid": ssid, "rssi": dbm, "auth": auth} for ssid, dbm, auth in self._networks()]
+            return {"ok": True, "networks": found}
         if do == "forget" and self._forget:
             self._forget({"mac": request.get("mac")})
             return {"ok": True}

@@ -22,7 +22,7 @@ _ITEM = " rec date type list event method ok who ts approx battery button access
 _INFO = " id version board micropython name boot reset restart nonce x25519 owner locks features flags refused "
 _INFO_LOCK = " mac name model features switch "
 _METRICS = """ uptime_s boot reason heap heap_low rssi queue success_pct results operations drift_ms unlock_p50_ms \
-unlock_p95_ms dropped restarts reconnects ts """
+unlock_p95_ms dropped restarts reconnects clock jobs records ts """
 
 # Result word and its TTLock number, - for words without one. domain.md 5.5
 _NUMBERS = """

@@ -5,7 +5,7 @@ from firmware.lib.errors import ProtocolError
 
 MAX_TOPIC = const(128)  # bytes, security.md CMD-8
 HA_STATUS = "homeassistant/status"
-GATEWAY_LEAVES = ("status", "info", "metrics", "cmd", "rsp")
+GATEWAY_LEAVES = ("status", "info", "metrics", "cmd", "rsp", "log")
 LOCK_LEAVES = ("availability", "state", "set", "cmd", "rsp", "event", "records", "records/ack", "trigger")
 
 

@@ -15,6 +15,7 @@ _JOIN_MS = const(20000)
 _LOOK_MS = const(250)
 _WATCH_MS = const(1000)
 _RECONNECTS = const(1)
+_MAX_NETWORKS = const(20)
 _IDLE = const(1000)  # smaller status numbers are reasons of a failure
 _NO_NETWORK = const(201)
 # Authentication expired or failed, MIC failure, time-outs of the handshakes, no network with such security
@@ -110,6 +111,33 @@ class Wifi:
             return "address"
         except (OSError, ValueError):
             return "wifi"
+
+
+def networks():
+    """The networks that the radio hears: [(name, dBm, security as the port numbers it)], the strongest first, each name
+    once, without those that hide it or are no UTF-8. Takes some seconds, in which nothing else runs: somebody waits for
+    it. An attempt to join ends, as the driver does not look around meanwhile. Raises NetError."""
+    wlan = network.WLAN(network.STA_IF)
+    try:
+        wlan.active(True)
+        try:
+            found = wlan.scan()
+        except OSError:  # "STA is connecting, scan are not allowed!"
+            wlan.disconnect()
+            found = wlan.scan()
+    except OSError as err:
+        raise NetError("cannot look around: %s" % err, "wifi")
+    told: list = []
+    names = set()
+    for ssid, _, _, dbm, auth, _ in sorted(found, key=lambda each: -each[3]):
+        try:
+            name = str(bytes(ssid), "utf-8")
+        except UnicodeError:
+            continue
+        if name and name not in names and len(told) < _MAX_NETWORKS:
+            names.add(name)
+            told.append((name, dbm, auth))
+    return told
 
 
 def _step(reason):

@@ -78,12 +78,13 @@ class Area:
 
 
 class Log:
-    """Where lines go. `clock_ms` may wrap; the printed time does not, as long as `pass_time` is called now and then."""
+    """Where lines go: to `sink`, which may be replaced. `clock_ms` may wrap; the printed time does not, as long as
+    `pass_time` is called now and then."""
 
     def __init__(self, clock_ms=None, sink=print, level=INFO):
         self.level = level
         self._clock_ms = clock_ms or ticks_ms
-        self._sink = sink
+        self.sink = sink
         self._last_ms = self._clock_ms()
         self._up_ms = 0
         self._credit_ms = _BURST_MS
@@ -105,7 +106,7 @@ class Log:
         line = "%4d.%03d %s %s %s" % (self._up_ms // 1000, self._up_ms % 1000, letter, name, word)
         for key in sorted(values):
             line += " %s=%s" % (key, _text(values[key]))
-        self._sink(line)
+        self.sink(line)
 
     def pass_time(self):
         """Read the clock; at least every six days, as ticks wrap."""
@@ -135,4 +136,4 @@ class Log:
             text = "".join(traceback.format_exception(type(err), err, err.__traceback__))
         for line in text.split("\n"):
             if line and self._may_write():
-                self._sink("    | " + _plain(line))
+                self.sink("    | " + _plain(line))

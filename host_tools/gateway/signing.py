@@ -22,7 +22,7 @@ _EPOCH_2000_S = 946_684_800
 _APART_S = 20  # between this computer's clock and the gateway's: worth telling when something has expired
 
 # What a gateway takes from no one who does not sign, whatever its owner set (mqtt.md 2)
-ALWAYS_SIGNED = ("import", "forget", "issuer_add", "issuer_remove", "issuers")
+ALWAYS_SIGNED = ("import", "forget", "issuer_add", "issuer_remove", "issuers", "log")
 
 
 def new_id() -> str:

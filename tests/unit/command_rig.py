@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+from firmware.gateway import log_tail
 from firmware.gateway.admission import Ids, Rates
 from firmware.gateway.background import Clocks
 from firmware.gateway.bridge import Bridge
@@ -83,6 +84,7 @@ class Rig:
         self.rates = rates or Rates(6, 60, 30)
         self.issuers = Issuers(nvs(self.folder + "/locks"), (6, 60, 30), self.now, self.folder + "/issuers")
         self.was_reset = 0
+        self.tails = []
         self._seq = 1000
         if owner:
             self.issuers.own(owner)
@@ -108,7 +110,15 @@ class Rig:
         self.jobs = Jobs(store, self.context, self.scheduler, self.answers, self.now, log)
         keys = _SECRET, self.public
         self.gateway_ops = GatewayOps(
-            self.context, self.scheduler, self.jobs, keys, lambda: self.about(), 2, self.issuers, self._reset
+            self.context,
+            self.scheduler,
+            self.jobs,
+            keys,
+            lambda: self.about(),
+            2,
+            self.issuers,
+            self._reset,
+            tail=self._tail,
         )
         self.bridge = Bridge(
             self.answers,
@@ -135,6 +145,10 @@ class Rig:
 
     def _reset(self):
         self.was_reset += 1
+
+    def _tail(self, args, issuer):
+        self.tails.append((log_tail.minutes(args), issuer.name))
+        return {"minutes": self.tails[-1][0]}
 
     def about(self):
         """What the gateway says about itself."""

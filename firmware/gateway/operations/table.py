@@ -100,6 +100,7 @@ issuer_add - SAO
 issuer_remove - AO
 pin_set - SAO
 pin_clear - AO
+log - AO
 reset - AO
 """
 
