@@ -1,7 +1,8 @@
 """One JSON object per line in, one JSON object per line out, on the board's serial port. Owns stdin and stdout.
 
-What is not an object is ignored without an answer: log lines, which share the port, may be echoed back by a terminal.
-A reply is one line that begins with `{`; a log line never does.
+What does not begin with `{` is ignored without an answer: log lines, which share the port, may be echoed back by a
+terminal. A reply is one line that begins with `{`; a log line never does. What begins so and is no object that can be
+read is answered with `bad_request`.
 """
 
 import asyncio
@@ -14,10 +15,12 @@ from firmware.lib.errors import FirmwareError
 
 _MAX_LINE = const(4096)  # all settings at once, with a token of 512 bytes in each of two
 _BURST = const(128)  # bytes that may be read before other tasks get a turn
+BAD = ()  # in place of a request that cannot be read
 
 
 class Lines:
-    """Bytes -> objects. A line longer than `max_line` is dropped whole."""
+    """Bytes -> objects, BAD for a line that begins as one and cannot be read: it is no JSON, too deep, or longer than
+    `max_line`, of which the rest is dropped."""
 
     def __init__(self, max_line=_MAX_LINE):
         self._max_line = max_line
@@ -34,17 +37,19 @@ class Lines:
             return None
         line, self._line = self._line, bytearray()
         is_overlong, self._is_overlong = self._is_overlong, False
-        if is_overlong:
+        if line.lstrip()[:1] != b"{":
             return None
         try:
-            return loads_object(bytes(line).decode())
+            return BAD if is_overlong else loads_object(bytes(line).decode())
         except (ValueError, UnicodeError, MemoryError):  # more than this board has room for is no request
-            return None
+            return BAD
 
 
 async def answer(handler, request):
     """The reply to `request`: what `handler` (plain or async) returns, or a dict that says what went wrong; with the
     `seq` of the request where it has one, so that a late reply is taken for nothing else."""
+    if request is BAD:
+        return {"ok": False, "code": "bad_request", "msg": "no JSON object that can be read"}
     mark = request.pop("seq", None)
     reply = await _reply(handler, request)
     return reply if mark is None else dict(reply, seq=mark)

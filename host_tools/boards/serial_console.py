@@ -13,6 +13,7 @@ from host_tools import json_text
 from host_tools.errors import HostError
 
 _BAUD = 115200
+_GARBLED = "bad_request"
 _AGAIN_S = 1.0
 _MAX_LINE = 65536
 
@@ -45,7 +46,8 @@ class SerialConsole:
         self._serial.close()
 
     def ask(self, request: dict, timeout_s: float = 10.0, repeat: bool = False) -> dict:
-        """Send a request, return its reply. `repeat`: again each second, for a board that is starting. Each request has
+        """Send a request, return its reply. `repeat`: again each second, for a board that is starting, which may get
+        the first one in pieces. Each request has
         a `seq`, which its reply repeats: what a slow board says late is no reply to the next one."""
         self._asked += 1
         request = {**request, "seq": self._asked}
@@ -58,7 +60,7 @@ class SerialConsole:
                     self._serial.write(text)
                     again_s = time.monotonic() + _AGAIN_S if repeat else until_s
                 reply = self._reply(request)
-                if reply is not None:
+                if reply is not None and not (repeat and reply.get("code") == _GARBLED):
                     return reply
         except (OSError, serial.SerialException) as err:
             raise HostError("link", "%s is gone (%s)" % (self.port, err), "plug the board in again")

@@ -2,7 +2,7 @@ import asyncio
 import unittest
 
 from firmware.lib.errors import BadRequest
-from firmware.system.console import Lines, answer
+from firmware.system.console import BAD, Lines, answer
 
 
 def _objects(raw, max_line=64):
@@ -15,14 +15,24 @@ class LinesTest(unittest.TestCase):
     def test_one_object_per_line(self):
         self.assertEqual(_objects(b'{"do":"state"}\n{"n":1}\r\n'), [{"do": "state"}, {"n": 1}])
 
-    def test_what_is_not_an_object_is_ignored(self):
-        self.assertEqual(_objects(b'  12.408 I link connected\n[1]\n7\n\n{"a":\n{"b":2} \n'), [{"b": 2}])
+    def test_what_begins_as_no_object_is_ignored(self):
+        self.assertEqual(_objects(b'  12.408 I link connected\n[1]\n7\n\n"{"\n{"b":2} \n'), [{"b": 2}])
 
-    def test_bytes_that_are_no_text_are_ignored(self):
-        self.assertEqual(_objects(b'{"a":"\xff\xfe"}\n{"b":2}\n'), [{"b": 2}])
-
-    def test_overlong_line_is_dropped_whole(self):
-        self.assertEqual(_objects(b'{"a":"' + b"x" * 80 + b'"}\n{"b":2}\n'), [{"b": 2}])
+    def test_each_line_that_begins_as_an_object_has_one_answer(self):
+        for line in (
+            b'{"a":',
+            b"{",
+            b'{"a":"\xff\xfe"}',
+            b' {"a":1}}',
+            b'{"a":1}{"b":2}',
+            b'{"a":' + b"[" * 201 + b"]" * 201 + b"}",
+            b'{"a":[' + b",".join([b"{}"] * 250) + b"]}",
+            b'{"a":' + b"[" * 600,
+            b'{"a":"' + b"x" * 1100 + b'"}',
+        ):
+            found = _objects(line + b'\n{"b":2}\n', 1024)
+            self.assertEqual(len(found), 2, line)
+            self.assertTrue(found[0] is BAD and found[1] == {"b": 2}, line)
 
 
 async def _later(request):
@@ -41,6 +51,10 @@ class AnswerTest(unittest.TestCase):
     def test_plain_and_async_handlers(self):
         self.assertEqual(asyncio.run(answer(lambda request: {"n": request["n"]}, {"n": 1})), {"n": 1})
         self.assertEqual(asyncio.run(answer(_later, {"n": 2})), {"echo": 2})
+
+    def test_what_cannot_be_read_is_told_and_no_handler_sees_it(self):
+        reply = asyncio.run(answer(_crash, BAD))
+        self.assertEqual((reply["ok"], reply["code"]), (False, "bad_request"))
 
     def test_failures_become_replies(self):
         self.assertEqual(asyncio.run(answer(_refuse, {})), {"ok": False, "code": "bad_request", "msg": "no such key"})
