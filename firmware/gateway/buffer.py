@@ -201,16 +201,16 @@ class Buffer:
             self._save()
             self._journal.trim_below(seq + 1)
 
-    def find(self, era, first, last):
+    def find(self, era, first, last, date=None):
         """The sequence of the record `last` of what was offered and not yet acknowledged, beginning with the record
-        `first`; or None."""
+        `first`; or None. `date`, six bytes, is that of the record `last`: numbers come again after 65534 records."""
         begins = False
         for entry in self.unsent(self.sent):
             if entry.seq > self.offered or entry.era != era or not (begins or entry.number == first):
                 break
             begins = True
             if entry.number == last:
-                return entry.seq
+                return entry.seq if date is None or entry.raw[1:7] == date else None
         return None
 
 

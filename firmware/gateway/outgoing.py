@@ -222,19 +222,20 @@ class Uploads:
         return not key or envelope.verify(key, self._topics.lock(lock.id, "records/ack"), payload)
 
     def acknowledged(self, lock, payload):
-        """`…/records/ack`: {"epoch","from","to"} of a batch, or of its first records; where there is an owner, with the
-        mac of the record key. Anything else is ignored: an acknowledgement asks for nothing."""
+        """`…/records/ack` that `is_awaited`: {"epoch","from","to","date"} of a batch, or of its first records; `date`
+        is the raw one of the record `to`, twelve hex digits, which only who has no key may leave out. Anything else is
+        ignored: an acknowledgement asks for nothing."""
         try:
-            if not self.is_awaited(lock, payload):
-                raise ProtocolError("of nothing that is out, or not the recorder's")
             body = Reader(payload).read()
-            epoch, first, last = body["epoch"], body["from"], body["to"]
+            epoch, first, last, date = body["epoch"], body["from"], body["to"], body.get("date")
             if not type(epoch) is type(first) is type(last) is int:
                 raise ProtocolError("no numbers")
-        except (ProtocolError, KeyError):
+            if date is not None or self.record_key():
+                date = bytes.fromhex(date)
+        except (ProtocolError, KeyError, TypeError, ValueError):
             self._log.warn("ack_ignored", lock=lock.id)
             return
-        seq = self._keeper.buffer(lock).find(epoch, first, last)
+        seq = self._keeper.buffer(lock).find(epoch, first, last, date)
         if seq is not None:
             self._done(lock, seq)
 

@@ -38,6 +38,7 @@ _KEY = bytes(16)
 _OTHER_KEY = b"another key     "
 _ERA = marks.era(bytes(range(16)))  # of the lock that the rig knows
 _UNIX_2000 = 946684800
+_DATE = dates.encode6(dates.from_seconds(1780000000 - _UNIX_2000)).hex()  # of `unlocked`
 
 
 def unlocked(number, unix_s=1780000000):
@@ -49,9 +50,9 @@ def opened(folder, key):
     return Buffer(folder, key, vault(folder + "-board"))
 
 
-def ack(first, last, era=_ERA):
+def ack(first, last, era=_ERA, **more):
     """`…/records/ack` of a batch."""
-    return json.dumps({"epoch": era, "from": first, "to": last}).encode()
+    return json.dumps(dict({"epoch": era, "from": first, "to": last}, **more)).encode()
 
 
 class BufferTest(unittest.TestCase):
@@ -431,10 +432,17 @@ class UploadTest(unittest.TestCase):
             ack(0, True),
             ack(0, 2.0),
             ack(0, 2, era=float(_ERA)),
+            ack(0, 2, date=_DATE.replace("1", "2")),
+            ack(0, 2, date=_DATE[:-2]),
+            ack(0, 2, date=_DATE + "00"),
+            ack(0, 2, date=""),
+            ack(0, 2, date="x" * 12),
+            ack(0, 2, date=7),
+            ack(0, 2, date=[_DATE]),
         ):
             rig.uploads.acknowledged(rig.lock, wrong)
             self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 7, wrong)
-        rig.uploads.acknowledged(rig.lock, ack(0, 1))  # the first records of it
+        rig.uploads.acknowledged(rig.lock, ack(0, 1, date=_DATE))  # the first records of it
         self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 5)
         rig.upload()
         self.assertEqual([(batch["from"], batch["to"]) for batch in rig.batches()], [(0, 2), (2, 4)])
@@ -452,7 +460,8 @@ class UploadTest(unittest.TestCase):
         topic, payload, _, _ = rig.broker.sent[0]
         self.assertTrue(envelope.verify(key, topic, payload.encode()) and len(payload) < 1024)
         body = json.loads(payload)
-        ack = json.dumps({"epoch": body["epoch"], "from": body["from"], "to": body["to"], "iat": 1})
+        named = {"epoch": body["epoch"], "from": body["from"], "to": body["to"], "iat": 1}
+        ack = json.dumps(dict(named, date=_DATE))
         good = envelope.sign(key, topic + "/ack", ack)
         other = topic.replace(rig.lock.id, "000000000000") + "/ack"
         for forged in (
@@ -465,8 +474,11 @@ class UploadTest(unittest.TestCase):
             payload,
         ):
             self.assertFalse(rig.uploads.is_awaited(rig.lock, forged.encode()), forged)
-            rig.uploads.acknowledged(rig.lock, forged.encode())
-            self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 3, forged)
+        for undated in (named, dict(named, date=None), dict(named, date=_DATE.replace("1", "2"))):
+            signed = envelope.sign(key, topic + "/ack", json.dumps(undated)).encode()
+            self.assertTrue(rig.uploads.is_awaited(rig.lock, signed))
+            rig.uploads.acknowledged(rig.lock, signed)
+            self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 3, undated)
         self.assertTrue(rig.uploads.is_awaited(rig.lock, good.encode()))
         rig.uploads.acknowledged(rig.lock, good.encode())
         self.assertFalse(rig.uploads.is_awaited(rig.lock, good.encode()), "nothing is out")
@@ -474,6 +486,27 @@ class UploadTest(unittest.TestCase):
         run(rig.uploads.send(rig.lock, body["epoch"], body["items"], ticks_add(ticks_ms(), 1000)))
         topic, payload, _, _ = rig.broker.sent[-1]
         self.assertTrue(envelope.verify(key, topic, payload.encode()))
+
+    def test_no_old_acknowledgement_moves_the_cursor_when_the_numbers_come_again(self):
+        rig = Rig("consumer-wrap", True)
+        buffer = rig.keeper.buffer(rig.lock)
+        old = []
+        for turn in range(3):  # 65534 records lie between two turns; the buffer keeps what waits only
+            for number in range(4):
+                buffer.append(number, unlocked(number, 1780000000 + turn * 40000000 + number), None, True)
+            rig.now.s += 700
+            rig.upload()
+            batch = rig.batches()[-1]
+            self.assertEqual((batch["from"], batch["to"]), (0, len(batch["items"]) - 1))
+            for each in old:
+                rig.uploads.acknowledged(rig.lock, each)
+                self.assertEqual(rig.keeper.buffer(rig.lock).pending(), 4, each)
+            while buffer.pending():
+                batch = rig.batches()[-1]
+                old.append(ack(batch["from"], batch["to"], date=batch["items"][-1]["date"]))
+                rig.uploads.acknowledged(rig.lock, old[-1])
+                rig.upload()
+                buffer = rig.keeper.buffer(rig.lock)
 
     def test_a_consumer_may_be_faster_than_the_brokers_receipt(self):
         rig = Rig("consumer-fast", True)

@@ -48,24 +48,25 @@ class World:
         return "{" + ",".join(['"%s":%s' % (name, json.dumps(value)) for name, value in members]) + "}"
 
     def forged(self, batch):
-        members = [(name, batch[name]) for name in ("epoch", "from", "to")] + [("iat", 1790000000)]
+        members = self.members(batch) + [("iat", 1790000000)]
         good = envelope.sign(KEY, self.topic, self.text(members))
         mac = good[-66:-2]
         kind = draw(11)
-        at = draw(4)
+        at = draw(5)
         name, value = members[at]
+        more = "0" if name == "date" else 1 + draw(9)
         if kind == 0:
-            members[at] = name, value + 1 + draw(9)
+            members[at] = name, value + more
         elif kind == 1:
             del members[at]
         elif kind == 2:
-            members.insert(draw(5), (name, value + draw(2)))
+            members.insert(draw(6), (name, value + more if draw(2) else value))
         elif kind == 3:
-            members.insert(draw(3) if at == 3 else 3, members.pop(at))
+            members.insert(draw(4) if at == 4 else 4, members.pop(at))
         elif kind == 4:
-            members.insert(draw(5), ("more", 1))
+            members.insert(draw(6), ("more", 1))
         if kind < 5:
-            if members == [(name, batch[name]) for name in ("epoch", "from", "to")] + [("iat", 1790000000)]:
+            if members == self.members(batch) + [("iat", 1790000000)]:
                 return None
             return (self.text(members)[:-1] + ',"mac":"' + mac + '"}').encode()
         raw = bytearray(good.encode())
@@ -89,6 +90,10 @@ class World:
     def wrong(self, batch):
         """By who has the key, and of no batch that is out."""
         epoch, first, last = batch["epoch"], batch["from"], batch["to"]
+        date = self.members(batch)[3][1]
+        if draw(3) == 0:  # as it named another batch of these numbers, or none
+            date = (None, "", date[:-2], date[:10] + "%02x" % (int(date[10:], 16) ^ 1 + draw(63)))[draw(4)]
+            return self.signed([("epoch", epoch), ("from", first), ("to", last), ("date", date)])
         epoch, first, last = (
             (epoch + 1, first, last),
             (epoch, first + 1, last),
@@ -99,7 +104,20 @@ class World:
             (epoch, str(first), last),
             (None, first, last),
         )[draw(8)]
-        return envelope.sign(KEY, self.topic, json.dumps({"epoch": epoch, "from": first, "to": last})).encode()
+        return self.signed([("epoch", epoch), ("from", first), ("to", last), ("date", date)])
+
+    @staticmethod
+    def members(batch):
+        """What a good one says."""
+        return [(name, batch[name]) for name in ("epoch", "from", "to")] + [("date", batch["items"][-1]["date"])]
+
+    def signed(self, members):
+        return envelope.sign(KEY, self.topic, self.text(members)).encode()
+
+    def take(self, ack):
+        """As the bridge does."""
+        if self.rig.uploads.is_awaited(self.rig.lock, ack):
+            self.rig.uploads.acknowledged(self.rig.lock, ack)
 
     def run(self, count):
         rig = self.rig
@@ -108,16 +126,15 @@ class World:
             waiting = rig.keeper.waiting(rig.lock)
             ack = self.forged(batch)
             if ack is not None:
-                rig.uploads.acknowledged(rig.lock, ack)
+                self.take(ack)
                 if rig.keeper.waiting(rig.lock) != waiting:
                     self.failures.append("taken: %r" % ack)
                     batch = self.batch()
             if number % _EVERY == _EVERY - 1:
-                members = [(name, batch[name]) for name in ("epoch", "from", "to")]
-                good = envelope.sign(KEY, self.topic, self.text(members)).encode()
-                rig.uploads.acknowledged(rig.lock, good)
+                good = self.signed(self.members(batch))
+                self.take(good)
                 self.taken += rig.keeper.waiting(rig.lock)[0] < waiting[0]
-                rig.uploads.acknowledged(rig.lock, good)  # again: of nothing that is out
+                self.take(good)  # again: of nothing that is out
                 batch = self.batch()
                 rig.broker.sent.clear()
         if self.taken < count // _EVERY:
