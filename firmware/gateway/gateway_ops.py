@@ -108,6 +108,7 @@ class GatewayOps:
         time_s = clock.now() if clock.trusted else None
         result = {"nonce": self._issuers.nonce(issuer.name), "time": time_s, "trusted": clock.trusted}
         result["public"] = self._public.hex()
+        result["seq"] = issuer.window.top
         request.answer(result)
 
     async def unseal(self, request):

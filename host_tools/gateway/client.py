@@ -31,7 +31,6 @@ from host_tools.owner.keybook import Entry, KeyBook, lock_id
 
 _COMPUTERS = ("linux", "darwin")  # what MicroPython's unix port calls its board
 _WATCHED = ("status", "info", "rsp")
-_VOLATILE = ("lock", "unlock")
 _MAX_NAMED = 4  # of strangers, in one message
 _ACK_S = 60  # a broker's receipt may stand behind all that strangers left there
 _GATHER_S = 0.02  # what is told meanwhile is looked at together
@@ -261,7 +260,8 @@ class Gateways:
         is_patient: bool = True,
         on_sending: Callable[[str], None] = lambda ident: None,
     ) -> dict:
-        """Send one command and return its result; `secret` seals the arguments. HostError unless the result is ok.
+        """Send one command and return its result; arguments that hold secrets are sealed, all of them where `secret`.
+        HostError unless the result is ok.
 
         It is signed wherever the gateway's keys are known, and then only what the gateway proves is believed. Raises
         HostError `gateway_key` for a gateway that is not the pinned one, `not_owned` where nothing is pinned and the
@@ -274,11 +274,13 @@ class Gateways:
         """
         signer = self.signer(gateway)
         ident = signing.new_id()
-        valid_s = signing.VALID_S if wait_s <= _WAIT_S else signing.LONG_VALID_S
+        secret = secret or signing.must_seal(op, lock, args)
+        is_volatile = signing.is_volatile(op, lock)
+        valid_s = signing.VALID_S if is_volatile or wait_s <= _WAIT_S else signing.LONG_VALID_S
         if signer is None:
-            signing.demand_unsigned(gateway, op, secret)
+            signing.demand_unsigned(gateway, lock, op, secret)
             members: dict = {"id": ident, "op": op, **({"args": args} if args else {})}
-            if op in _VOLATILE:
+            if is_volatile:
                 members["exp"] = int(self._now_s()) + valid_s
         else:
             signing.demand_pinned(signer.gateway, self.info.get(gateway, {}).get("x25519"))
@@ -331,9 +333,8 @@ class Gateways:
             if signer is None or code not in (_REPEATED, _STALE) or not left:
                 break
             waiter.renew()
-            if code == _STALE:
-                signer.end()
-                await self._hello(signer, _WAIT_S)
+            signer.end()
+            await self._hello(signer, _WAIT_S)  # it tells the highest number that the gateway has seen, too
         return result
 
     async def _final(self, waiter: Waiter, ignored: tuple[str, ...]) -> dict:

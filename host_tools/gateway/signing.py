@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import firmware.gateway.operations.table as table
 from firmware.lib import envelope, sealed
 from firmware.lib.topics import Topics
 from host_tools.errors import HostError
@@ -19,10 +20,12 @@ from host_tools.owner.gateways import PROVISION, Gateway
 VALID_S = 30  # of a command, security.md CMD-3; a real lock that sleeps takes many attempts (hardware-facts.md F6)
 LONG_VALID_S = 120
 _EPOCH_2000_S = 946_684_800
+_SPREAD = 16  # by which two terminals that begin at once differ
 _APART_S = 20  # between this computer's clock and the gateway's: worth telling when something has expired
 
-# What a gateway takes from no one who does not sign, whatever its owner set (mqtt.md 2)
-ALWAYS_SIGNED = ("import", "forget", "issuer_add", "issuer_remove", "issuers", "log")
+# What nobody but the gateway may read in arguments: codes, numbers of cards, keys (mqtt.md 1)
+SECRETS = ("aes", "code", "key", "new_code", "pin", "seeds", "unlock_key")
+_CARDS = ("card_", "number")
 
 
 def new_id() -> str:
@@ -30,10 +33,32 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-def demand_unsigned(gateway: str, op: str, is_sealed: bool) -> None:
+def must_sign(op: str, lock: str | None) -> bool:
+    """Whether a gateway takes this operation from no one who does not sign, whatever its owner set: the firmware's own
+    table says so. `lock` is None for what is asked of the gateway itself."""
+    return bool(_rules(op, lock) & table.SIGNED)
+
+
+def must_seal(op: str, lock: str | None, args: dict | None) -> bool:
+    """Whether the arguments are for the gateway's eyes alone: it takes no others, or they hold a secret."""
+    family, number = _CARDS
+    has_secret = any(name in SECRETS for name in args or ()) or (op.startswith(family) and number in (args or ()))
+    return has_secret or bool(_rules(op, lock) & table.SEALED)
+
+
+def is_volatile(op: str, lock: str | None) -> bool:
+    """Whether the operation moves something, so that nobody wants it late."""
+    return bool(_rules(op, lock) & table.VOLATILE)
+
+
+def _rules(op: str, lock: str | None) -> int:
+    return table.rules(op, lock is not None) or 0
+
+
+def demand_unsigned(gateway: str, lock: str | None, op: str, is_sealed: bool) -> None:
     """HostError `not_owned` where a request to a gateway of which nothing is pinned needs a signature, or a key to seal
     to: what a topic says of the gateway's key is not believed."""
-    if is_sealed or op in ALWAYS_SIGNED:
+    if is_sealed or must_sign(op, lock):
         raise HostError(
             "not_owned",
             "gateway %s was not given to the owner of this key book: %s is for the owner alone" % (gateway, op),
@@ -72,6 +97,7 @@ class Signer:
         self._now_s = now_s
         self._follows = follows and gateway.simulated
         self._last = 0
+        self._ahead = 0  # of the clock: numbers that the gateway has seen already
 
     def topic(self, lock: str | None, leaf: str) -> str:
         """A topic of this gateway, or of a lock (an id) there."""
@@ -98,6 +124,10 @@ class Signer:
         if not isinstance(nonce, str) or not isinstance(public, str):
             raise HostError("protocol", "gateway %s says no hello" % self.gateway.label, "look at its log")
         demand_pinned(self.gateway, public)
+        top = told.get("seq")
+        if isinstance(top, int) and not isinstance(top, bool) and top < envelope.MAX_SEQ:
+            self._last = max(self._last, top)
+            self._ahead = max(0, top + 1 + secrets.randbelow(_SPREAD) - self._clock_number())
         is_time = told.get("trusted") is True and isinstance(at, int | float) and not isinstance(at, bool)
         self.apart_s = at - self._now_s() if is_time else None
         self.nonce = nonce
@@ -133,9 +163,13 @@ class Signer:
         return text
 
     def _number(self) -> int:
-        """Milliseconds, so that two commands of one computer that overtake each other stay close together."""
-        self._last = max(self._last + 1, int((self._now_s() - _EPOCH_2000_S) * 1000))
+        """Milliseconds, so that two commands of one computer that overtake each other stay close together. Nothing of
+        it is kept: where the clock is behind what the gateway has seen, they count on from there."""
+        self._last = max(self._last + 1, self._clock_number() + self._ahead)
         return self._last
+
+    def _clock_number(self) -> int:
+        return max(0, int((self._now_s() - _EPOCH_2000_S) * 1000))
 
     # --- what comes back
 
@@ -151,7 +185,8 @@ class Signer:
     def acknowledgement(self, lock: str, batch: Batch) -> str | None:
         """The payload that says that a batch is kept; None for an issuer that has not the key of records."""
         key = self.gateway.record_key
-        members = {"epoch": batch.epoch, "from": batch.first, "to": batch.last, "iat": self.now()}
+        members: dict = {"epoch": batch.epoch, "from": batch.first, "to": batch.last}
+        members |= {"date": batch.items[-1].get("date"), "iat": self.now()}
         return None if key is None else _sign(key, self.topic(lock, "records/ack"), members)
 
 

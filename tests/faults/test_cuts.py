@@ -71,7 +71,7 @@ def test_lock_outlives_a_power_cut_at_every_flash_operation(row: Row) -> None:
 @pytest.mark.row("R-06", "gateway, power cut at each flash operation")
 def test_gateway_outlives_a_power_cut_at_every_flash_operation(row: Row) -> None:
     done = _explore(row, "cut_gateway", 61, 60)
-    wanted = {op for op in table.lock_operations() if table.rules(op, True) & (table.DURABLE | table.VOLATILE)}
+    wanted = {op for op in table.operations() if table.rules(op, True) & (table.DURABLE | table.VOLATILE)}
     assert sorted(wanted - done - PENDING) == [], "operations that no flow cuts"
     assert not PENDING & done
     _wear(row, "gateway: record read, sent")

@@ -46,6 +46,7 @@ class GatewayEnd:
             nonce = secrets.token_hex(16)
             self.nonces.add(nonce)
             said = {"nonce": nonce, "time": self.clock, "trusted": self.clock is not None, "public": self.public}
+            said["seq"] = max(self.seen, default=-1)
             return None, self.sign(topic, head | {"ok": True, "code": "ok", "data": said})
         if not envelope.verify(self.key, topic, payload):
             return None, json.dumps(head | {"ok": False, "code": "bad_signature"})
@@ -53,7 +54,7 @@ class GatewayEnd:
         code = self.refuse(request)
         if code is None and request["nonce"] not in self.nonces:
             code = "stale_nonce"
-        if code is None and request["seq"] in self.seen:
+        if code is None and (request["seq"] in self.seen or request["seq"] < max(self.seen, default=0) - 63):
             code = "replayed"
         if code:
             return None, self.sign(topic, head | {"ok": False, "code": code, "msg": code})

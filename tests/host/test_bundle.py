@@ -44,7 +44,7 @@ def test_every_module_of_the_image_is_merged_or_there(tree: Path) -> None:
 
 def test_what_is_loaded_by_name_is_there(tree: Path) -> None:
     if role_of(tree) == "gateway":
-        names = {operations.module(op).__name__ for op in operations.lock_operations()}
+        names = {operations.module(op).__name__ for op in operations.operations()}
         paths = [name.replace(".", "/") + ".py" for name in names]
     else:
         rows = [row.split() for row in COMMANDS.values()]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 
 import aiomqtt
 import pytest
@@ -18,10 +19,12 @@ GATEWAY, OTHER, LOCK = "240ac4a00000", "240ac4a00004", "240ac4b00002"
 ENTRY = Entry("24:0a:c4:b0:00:02", "Front door", "00" * 16, 11, 22)
 
 
-def with_gateway(work, reply=None, others=(), end=None, pins=None, told_key=PUBLIC, told_name="Hall", crowd=()):
+def with_gateway(
+    work, reply=None, others=(), end=None, pins=None, told_key=PUBLIC, told_name="Hall", crowd=(), now_s=time.time
+):
     """Run `work(gateways, asked, broker)` beside a gateway that answers `reply(request)` and notes these. `end`: how it
     signs; `pins`: what the key book has; `told_key` and `told_name`: what its `info` shows; `crowd`: ids of strangers,
-    who say all this of themselves before it does."""
+    who say all this of themselves before it does; `now_s`: this computer's clock."""
     end = end or GatewayEnd()
 
     async def serve(broker, asked):
@@ -47,7 +50,9 @@ def with_gateway(work, reply=None, others=(), end=None, pins=None, told_key=PUBL
         serving = asyncio.create_task(serve(broker, asked))
         known = [pinned(GATEWAY)] if pins is None else pins
         try:
-            async with gateway_client.connect("%s:%d" % (broker.host, broker.port), pins=lambda: known) as gateways:
+            async with gateway_client.connect(
+                "%s:%d" % (broker.host, broker.port), pins=lambda: known, now_s=now_s
+            ) as gateways:
                 await asyncio.wait_for(work(gateways, asked, broker), 120)
         finally:
             serving.cancel()

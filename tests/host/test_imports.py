@@ -105,7 +105,7 @@ HOST_ALLOWED = {
     "sim.site": {"owner", "near", "gateway", "boards", "broker", "sim.air", "sim.ble", "sim.board"},
 }
 BOARD_SIDE = {"shims", "standin"}  # MicroPython modules, which simulated boards import
-HOST_FIRMWARE = {"lib", "version", "ble.link", "system.inbox", "gateway.settings"}
+HOST_FIRMWARE = {"lib", "version", "ble.link", "system.inbox", "gateway.settings", "gateway.operations.table"}
 
 
 def host_sources() -> list[Path]:

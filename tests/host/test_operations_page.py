@@ -22,7 +22,7 @@ def _rows(text: str) -> dict[str, str]:
 def test_page_says_of_every_operation_what_the_table_says() -> None:
     told = {name: flags.split() for name, flags in _rows(PAGE.read_text().split("## Connection")[0]).items()}
     meant = {}
-    for name in table.lock_operations():
+    for name in table.operations():
         rules = table.rules(name, True)
         assert rules is not None
         meant[name] = [letter for flag, letter in _LETTERS if rules & flag]

@@ -3,14 +3,17 @@ gateway that is not the pinned one."""
 
 import asyncio
 import json
+import time
 from dataclasses import replace
 
 import aiomqtt
 import pytest
 
+from firmware.gateway.operations import table
 from firmware.lib import envelope
 from host_tools.errors import HostError, Unknown
-from host_tools.gateway.signing import ALWAYS_SIGNED, Signer
+from host_tools.gateway import signing
+from host_tools.gateway.signing import Signer
 from host_tools.owner.keybook import Entry
 from tests.host.gateway_end import KEY, PUBLIC, GatewayEnd, pinned
 from tests.host.test_gateway_client import ENTRY, GATEWAY, LOCK, refusal, with_gateway
@@ -84,6 +87,31 @@ def test_a_session_that_always_ends_is_told_and_not_tried_for_ever():
     with_gateway(work, end=end)
 
 
+def test_no_clock_that_is_set_back_and_no_old_key_book_locks_the_owner_out():
+    """The gateway tells the highest number that it has seen of this issuer: whoever is behind goes on from there."""
+    end = GatewayEnd()
+    rest = [0, -1, -60, 3600, -3600, -86400, 10**9, -(10**9), -(10**9), 0, -1.5e9]
+    clock = [0.0]
+
+    async def work(gateways, asked, _broker):
+        for number, apart_s in enumerate(rest):
+            clock[0] = apart_s
+            await gateways.command(GATEWAY, LOCK, "state")
+            assert len(asked) == number + 1, apart_s
+
+    for _ in range(2):  # of two processes the second knows nothing of the first
+        with_gateway(work, end=end, now_s=lambda: time.time() + clock[0])
+    # the same in one process after another, and some at once
+    for apart_s in rest[-2:]:
+        clock[0] = apart_s
+
+        async def at_once(gateways, asked, _broker):
+            await asyncio.gather(*(gateways.command(GATEWAY, LOCK, "state") for _ in range(5)))
+            assert len(asked) == 5
+
+        with_gateway(at_once, end=end, now_s=lambda: time.time() + clock[0])
+
+
 @pytest.mark.parametrize("code", ["replayed", "retained"])
 def test_what_is_said_of_a_copy_is_not_taken_for_the_answer(code):
     """Who repeats a signed request gets it refused, under its own id: the tool goes on waiting for its result."""
@@ -136,13 +164,44 @@ def test_nothing_is_sealed_to_a_key_that_a_topic_told():
         chosen = await gateways.choose()
         err = await refusal(gateways.hand_over(chosen, ENTRY))
         assert err.code == "not_owned" and "gatehouse provision" in err.todo
-        for op in ALWAYS_SIGNED:
-            assert (await refusal(gateways.command(chosen, None, op))).code == "not_owned"
+        signed = table.SIGNED | table.SEALED
+        for of_lock in (True, False):
+            for op in table.operations(of_lock):
+                lock = LOCK if of_lock else None
+                if table.rules(op, of_lock) & signed:
+                    assert (await refusal(gateways.command(chosen, lock, op))).code == "not_owned", op
+        for args in ({"code": "4711"}, {"new_code": "4711", "who": 1}, {"number": "12"}):
+            assert (await refusal(gateways.command(chosen, LOCK, "card_add", args))).code == "not_owned"
         assert (await refusal(gateways.command(chosen, LOCK, "card_add", {}, secret=True))).code == "not_owned"
         assert not asked
 
     with_gateway(work, pins=[])
     with_gateway(work, pins=[replace(pinned(GATEWAY), public="")])
+
+
+def test_what_holds_a_secret_is_sealed_whoever_asks():
+    """Whatever the caller says: by the firmware's table, and by what the arguments are called."""
+    secret = {"code", "new_code", "seeds", "unlock_key", "key", "pin", "aes"}
+    for of_lock in (True, False):
+        lock = LOCK if of_lock else None
+        for op in table.operations(of_lock):
+            is_sealed = bool(table.rules(op, of_lock) & table.SEALED)
+            assert signing.must_seal(op, lock, None) == is_sealed, op
+            assert signing.must_sign(op, lock) == bool(table.rules(op, of_lock) & table.SIGNED), op
+            for name in secret | {"start", "slot"}:
+                assert signing.must_seal(op, lock, {"start": 1, name: 1}) == (is_sealed or name in secret), (op, name)
+        assert signing.must_seal("card_lost", LOCK, {"number": "1"})
+        assert not signing.must_seal("fingerprint_delete", LOCK, {"number": 1})
+
+    async def work(gateways, asked, _broker):
+        await gateways.command(GATEWAY, LOCK, "passcode_delete", {"code": "402913"})
+        await gateways.command(GATEWAY, None, "pin_set", {"pin": "402913"})
+        await gateways.command(GATEWAY, LOCK, "emergency_unlock")
+        assert ["sealed" in request for _, request in asked] == [True, True, False]
+        assert not any("args" in request for _, request in asked)
+        assert "402913" not in json.dumps(asked)
+
+    with_gateway(work)
 
 
 LONG = Entry(

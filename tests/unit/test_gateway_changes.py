@@ -12,7 +12,7 @@ _ENDS = (("cancel", "cancelled"), ("expire", "expired"))
 
 def _changing():
     """(operation, its flags) of those that change something, from the table."""
-    for op in sorted(table.lock_operations()):
+    for op in sorted(table.operations()):
         flags = table.rules(op, True)
         if flags & (table.GUARDED | table.DURABLE | table.VOLATILE) and not flags & table.LOCAL:
             if op != "fingerprint_add":  # no lock takes it
@@ -32,7 +32,7 @@ class ChangesTest(unittest.TestCase):
 
     def test_whatever_else_there_is_changes_nothing(self):
         changing = dict(_changing())
-        for op in table.lock_operations():
+        for op in table.operations():
             flags = table.rules(op, True)
             if op in changing or op == "fingerprint_add" or flags & table.LOCAL:
                 continue

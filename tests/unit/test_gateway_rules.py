@@ -50,7 +50,7 @@ class GuardTest(unittest.TestCase):
     def test_without_the_owners_word_only_lock_and_queries_are_obeyed(self):
         rig = Rig("guards", is_unsigned_allowed=False)
         rig.rates.admit = lambda *args: True
-        for op in sorted(table.lock_operations()):
+        for op in sorted(table.operations()):
             if op not in _FREE and not op.endswith(_QUERIES):
                 self.assertEqual(rig.ask(op, {})["code"], "forbidden", op)
         self.assertEqual(rig.opened, 0)

@@ -33,7 +33,7 @@ class SharedKeyTest(unittest.TestCase):
         rig = rig_with_shared_key("shared-refused")
         rig.lock.features = None
         tried = 0
-        for op in table.lock_operations():
+        for op in table.operations():
             if op not in _GOOD_FOR:
                 tried += 1
                 wanted = "bad_request" if table.rules(op, True) & table.SEALED else "forbidden"  # that comes first

@@ -37,7 +37,7 @@ class RightsTest(unittest.TestCase):
             rig.bridge._unread = rig.rates = None  # no budgets here
             rig.bridge._admits = lambda limit: True
             rig.bridge._rates.admit = lambda *args: True
-            for op in table.lock_operations():
+            for op in table.operations():
                 rules = table.rules(op, True)
                 code = rig.ask(op, {"nothing": 1})["code"]
                 self.assertEqual(code == "forbidden", bool(rules & table.GUARDED and not is_allowed), op)
@@ -192,6 +192,22 @@ class SignatureTest(unittest.TestCase):
         result = rig.ask_signed("unlock", nonce=nonce, id="c" * 32)
         self.assertEqual((result["code"], rig.clock.trusted), ("stale_nonce", False))
         self.assertEqual((rig.ask_signed("unlock", id="c" * 32)["code"], rig.clock.trusted), ("ok", True))
+
+    def test_hello_tells_the_highest_number_seen_of_this_issuer_in_this_session(self):
+        rig = owned("signed_top")
+        tops = []
+
+        def ask():
+            rig.send("cmd", {"id": "%032x" % (9000 + len(tops)), "op": "hello", "args": {"iss": "owner"}}, False, None)
+            tops.append(rig.work(len(rig.out.put_in) + 1)[-1]["data"]["seq"])
+
+        ask()
+        for number in (500, 7, 499):
+            rig.ask_signed("lock", seq=number)
+            ask()
+        rig.issuers.renew()
+        ask()
+        self.assertEqual(tops, [-1, 500, 500, 500, -1])
 
     def test_hello_is_answered_under_the_issuers_key_and_remembers_nothing(self):
         rig = owned("signed_hello")

@@ -93,7 +93,7 @@ hello -
 ping -
 info -
 locks -
-import - A
+import - SA
 forget - A
 issuers - AO
 issuer_add - SAO
@@ -112,9 +112,10 @@ _MESSAGES = "firmware.lib.messages."
 LATE = ("firmware.lib.zone",)  # what few moments need
 
 
-def lock_operations():
-    """The names of all that can be asked of a lock."""
-    return [line.split(" ")[0] for line in _LOCK_OPS.strip().split("\n")]
+def operations(of_lock=True):
+    """The names of all that can be asked of a lock, or of the gateway itself."""
+    rows = _LOCK_OPS if of_lock else _GATEWAY_OPS
+    return [line.split(" ")[0] for line in rows.strip().split("\n")]
 
 
 def _row(op, rows=_LOCK_OPS):

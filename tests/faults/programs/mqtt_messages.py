@@ -206,7 +206,7 @@ class Flood:
         if self.mode == "any":
             jobs += [rig.scheduler.run(Lease()), rig.scheduler.watch(Lease())]
         tasks = [asyncio.create_task(job) for job in jobs]
-        for op in table.lock_operations():  # what is loaded when it is first asked for is no growth
+        for op in table.operations():  # what is loaded when it is first asked for is no growth
             table.module(op)
         parser = mqtt_packet.Parser()
         low = high = 0
