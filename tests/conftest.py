@@ -7,6 +7,7 @@ import functools
 import gc
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -121,6 +122,8 @@ def pytest_configure(config: pytest.Config) -> None:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):  # no test reads or writes the owner's own keys and records
         os.environ[name] = os.path.join(folder, name.lower())
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background; tests interrupt
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(_Report(), "fault-report")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Tree(config.rootpath), "clean-tree")

@@ -20,6 +20,7 @@ LOCK, PHONE, OTHER = "24:0a:c4:00:00:12", "24:0a:c4:00:00:22", "24:0a:c4:00:00:3
 TIMED_OUT = hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
 NOT_ESTABLISHED = hci.HCI_ErrorCode.CONNECTION_FAILED_TO_BE_ESTABLISHED_ERROR
 INTERVAL_MS = 7.5
+_NEVER_LATE = 4000  # intervals, half a minute: what only a hang reaches
 
 
 class Talk:
@@ -78,13 +79,13 @@ async def eventually(check: Callable[[], object], timeout_s: float = 120.0) -> N
 # --- profiles
 
 
-async def attempt(phone: AirHost, mac: str = LOCK) -> int | None:
-    """One connection attempt: the reason of its early end, or None."""
+async def attempt(phone: AirHost, mac: str = LOCK, intervals: int = 8) -> int | None:
+    """One connection attempt: the reason of its early end, or None when it has not ended within so many intervals."""
     link = await phone.connect(mac, 5, INTERVAL_MS)
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     link.on("disconnection", lambda reason: ended.done() or ended.set_result(reason))
     try:
-        return await asyncio.wait_for(asyncio.shield(ended), 8 * INTERVAL_MS / 1000)
+        return await asyncio.wait_for(asyncio.shield(ended), intervals * INTERVAL_MS / 1000)
     except TimeoutError:
         with contextlib.suppress(hci.HCI_Error):  # it has ended meanwhile
             await link.disconnect()
@@ -303,7 +304,7 @@ def test_jammed_lock_is_heard_but_cannot_be_connected() -> None:
         air.place(parse_address(PHONE), 0, 0)
         jam = air.faults.jam(10, 0, 3)
         await lock.advertise(20)
-        assert await attempt(phone) == NOT_ESTABLISHED
+        assert await attempt(phone, intervals=_NEVER_LATE) == NOT_ESTABLISHED
         air.faults.lift(jam)
         assert await attempt(phone) is None
 
