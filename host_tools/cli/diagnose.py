@@ -15,8 +15,6 @@ from host_tools.cli import common
 from host_tools.cli.common import out, run
 from host_tools.cli.reach import Gateway, target
 from host_tools.errors import HostError
-from host_tools.gateway.records_choice import Choice
-from host_tools.gateway.records_store import RecordStore
 from host_tools.owner import names
 
 _PARTS = ("errors", "lock", "report", "stores", "settings", "gateway")  # the errors before our own asking adds some
@@ -54,6 +52,9 @@ def diagnose(
 
 def host(ident: str) -> dict:
     """This computer's part: versions, what is known of the lock here, and its newest records without names."""
+    from host_tools.gateway.records_choice import Choice  # SQLAlchemy takes longer to load than most commands to run
+    from host_tools.gateway.records_store import RecordStore
+
     facts: dict = {
         "gatehouse": VERSION,
         "python": platform.python_version(),

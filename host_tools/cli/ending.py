@@ -8,7 +8,6 @@ command did stands: once it is known, the status is that of the outcome, whateve
 import contextlib
 import contextvars
 import os
-import sqlite3
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,8 +94,6 @@ def line(error: BaseException) -> str:
     if isinstance(error, OSError):
         where = " (%s)" % error.filename if error.filename else ""
         return "io: %s%s" % (error.strerror or type(error).__name__, where)
-    if isinstance(error, sqlite3.Error):
-        return "io: the record store cannot be used: %s; is its disk full, or another program at it?" % error
     last = traceback.extract_tb(error.__traceback__)[-1:]
     where = " at %s:%d" % (Path(last[0].filename).name, last[0].lineno or 0) if last else ""
     return "internal: %s%s; GATEHOUSE_TRACEBACK=1 shows more" % (type(error).__name__, where)

@@ -4,7 +4,7 @@ upload` reads a whole log once more."""
 import time
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,12 +16,13 @@ from host_tools.errors import HostError
 from host_tools.gateway import records_export
 from host_tools.gateway.record_words import is_alarm, words
 from host_tools.gateway.records_batch import wall
-from host_tools.gateway.records_choice import Choice
-from host_tools.gateway.records_inflow import QUIET_S, Inflow
-from host_tools.gateway.records_store import RecordStore
 from host_tools.owner import names, zones
 from host_tools.owner.keybook import Entry
 from host_tools.screen import Table
+
+if TYPE_CHECKING:  # SQLAlchemy takes longer to load than most commands to run
+    from host_tools.gateway.records_choice import Choice
+    from host_tools.gateway.records_store import RecordStore
 
 # What people call it -> methods of records
 _KINDS: dict[str, tuple[str, ...]] = {
@@ -57,6 +58,8 @@ def records(
     as_json: common.Json = False,
 ) -> None:
     """Fetch a lock's records through its gateway, keep them on this computer, show who opened with what."""
+    from host_tools.gateway.records_store import RecordStore
+
     with common.reporting():
         ident, name = target(lock)
         entry = common.known_entry(ident)  # without it: no names, and nothing may be deleted
@@ -110,7 +113,9 @@ def _choice(
     whose: names.Names,
     where: times.Where,
     whole_only: bool,
-) -> Choice:
+) -> "Choice":
+    from host_tools.gateway.records_choice import Choice
+
     choice = Choice(who=number)
     if half_year:
         choice.until = int(time.time()) + 1
@@ -132,8 +137,10 @@ def _choice(
 
 
 def _delete(
-    store: RecordStore, ident: str, name: str, entry: Entry | None, choice: Choice, which: str, yes: bool
+    store: "RecordStore", ident: str, name: str, entry: Entry | None, choice: "Choice", which: str, yes: bool
 ) -> None:
+    from host_tools.gateway.records_choice import Choice
+
     if entry is None:
         raise HostError("forbidden", "only who holds the keys of %s may delete its records" % name)
     if which:
@@ -144,7 +151,7 @@ def _delete(
     out.print("%d records of %s deleted here; the lock's own memory is as it was" % (store.delete(ident, choice), name))
 
 
-def _which(store: RecordStore, ident: str, which: str) -> list[int]:
+def _which(store: "RecordStore", ident: str, which: str) -> list[int]:
     """Ids of the records meant by `number`, `era/number` or `era/number/date`. HostError unless it is clear which."""
     parts = which.split("/")
     if len(parts) > 3 or not all(part.isascii() and part.isdigit() for part in parts[:2]):
@@ -183,7 +190,9 @@ def _marks(record: dict) -> dict[str, bool]:
     return {"!": record["conflict"], "?": not record["proven"], "#": record["damaged"]}
 
 
-async def _fetch(store: RecordStore, ident: str, name: str, whose: names.Names, via: Gateway, follow: bool) -> None:
+async def _fetch(store: "RecordStore", ident: str, name: str, whose: names.Names, via: Gateway, follow: bool) -> None:
+    from host_tools.gateway.records_inflow import Inflow
+
     async with via.connect() as gateways:
         inflow = Inflow(store, gateways, ident)
         await inflow.start()
@@ -201,6 +210,9 @@ async def _fetch(store: RecordStore, ident: str, name: str, whose: names.Names, 
 
 def upload(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> None:
     """Read every record that the lock holds once more, also those that were fetched before."""
+    from host_tools.gateway.records_choice import Choice
+    from host_tools.gateway.records_store import RecordStore
+
     with common.reporting():
         ident, name = target(lock)
         with RecordStore() as store:
@@ -212,7 +224,9 @@ def upload(lock: common.Lock, via: Gateway, as_json: common.Json = False) -> Non
     out.print("%s: %d records read, %d of them new here; %d are kept" % (name, read, new, total))
 
 
-async def _upload(store: RecordStore, ident: str, name: str, via: Gateway) -> tuple[int, int]:
+async def _upload(store: "RecordStore", ident: str, name: str, via: Gateway) -> tuple[int, int]:
+    from host_tools.gateway.records_inflow import QUIET_S, Inflow
+
     async with via.connect() as gateways:
         inflow = Inflow(store, gateways, ident)
         await inflow.start()

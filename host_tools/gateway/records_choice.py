@@ -1,7 +1,13 @@
-"""Which records of a lock are meant, as a condition in SQL over the tables of `records_schema`."""
+"""Which records of a lock are meant, as conditions over the tables of `records_schema`."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, and_, or_
+
+from host_tools.gateway.records_schema import RECORDS
+
+_C = RECORDS.c
 
 
 @dataclass
@@ -19,33 +25,28 @@ class Choice:
     failed: bool = False
     ids: list[int] = field(default_factory=list)
 
-    def clause(self, lock: str) -> tuple[str, list]:
-        """The condition in SQL, and its values."""
-        terms = ["lock=?", "gone IS NULL"]
-        values: list = [lock]
-        for sign, moment in ((">=", self.since), ("<", self.until)):
-            if moment is not None:
-                terms.append("ts%s?" % sign)
-                values.append(datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    def clause(self, lock: str) -> ColumnElement[bool]:
+        """The condition."""
+        terms: list[ColumnElement[bool]] = [_C.lock == lock, _C.gone.is_(None)]
+        if self.since is not None:
+            terms.append(_C.ts >= _text(self.since))
+        if self.until is not None:
+            terms.append(_C.ts < _text(self.until))
         if self.methods:
-            terms.append("method IN (%s)" % ",".join("?" * len(self.methods)))
-            values += self.methods
+            terms.append(_C.method.in_(self.methods))
         if self.who is not None:
-            terms.append("who=?")
-            values.append(self.who)
+            terms.append(_C.who == self.who)
         if self.whose is not None:
-            terms.append("(%s)" % (" OR ".join(_one_of(methods) for methods, _ in self.whose) or "0"))
-            for methods, who in self.whose:
-                values += [who, *methods]
+            anyone = [and_(_C.who == who, _C.method.in_(methods)) for methods, who in self.whose]
+            terms.append(or_(_C.id < 0, *anyone))
         if self.listed:
-            terms.append("list IS NOT NULL")
+            terms.append(_C.list.is_not(None))
         if self.failed:
-            terms.append("ok=0")
+            terms.append(_C.ok == 0)
         if self.ids:
-            terms.append("id IN (%s)" % ",".join("?" * len(self.ids)))
-            values += self.ids
-        return " AND ".join(terms), values
+            terms.append(_C.id.in_(self.ids))
+        return and_(*terms)
 
 
-def _one_of(methods: tuple[str, ...]) -> str:
-    return "(who=? AND method IN (%s))" % ",".join("?" * len(methods))
+def _text(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

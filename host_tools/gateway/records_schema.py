@@ -1,38 +1,127 @@
-"""The tables of the owner's record store, and how files of older releases become this one, with nothing lost.
+"""The one schema of records and of what `gatehouse serve` knows beside them, the same in SQLite and in PostgreSQL.
 
-Owns the schema. What counts as the same record, and what is chosen, is `records_store`'s.
+Owns the tables as they are today. How an older base becomes this one is in `migrations`, and a test compares the two;
+what counts as the same record, and what is chosen, is `records_store`'s.
 
-In files of the first release a record was (lock, epoch, rec), `epoch` a count that each gateway began at 0. Such rows
-have an empty `date` until the record arrives once more and is recognised. `proven` is 1 for a row whose batch bore the
-mac of its gateway; rows of before there were macs have NULL, and so have those of gateways without an owner here.
+`proven` is 1 for a row whose batch bore the mac of its gateway; rows of before there were macs have NULL, and so have
+those of gateways without an owner here. A row of the first release has an empty `date` until the record arrives once
+more and is recognised.
 """
 
-import sqlite3
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, UniqueConstraint
 
-from host_tools.errors import HostError
 from host_tools.gateway.records_batch import moment
 
 COLUMNS: tuple[str, ...] = ("rec", "type", "list", "event", "method", "ok", "who", "ts", "approx")
 COLUMNS += ("battery", "button", "accessory_battery")
-VERSION = 3
-_WITHOUT_PROOF = 2  # version of files whose rows do not say whether they were proven
-COUNTED = 1 << 16  # an epoch below this is such a count; an era is not, but for one in four thousand million
+HEAD = "0002"  # the newest revision in `migrations`
+COUNTED = 1 << 16  # an epoch below this is the first release's count; an era is not, but for one in 2 ** 32
 
-_TABLES = """
-CREATE TABLE %s (
- id INTEGER PRIMARY KEY,
- lock TEXT NOT NULL, epoch INTEGER NOT NULL, rec INTEGER NOT NULL, date TEXT NOT NULL,
- type INTEGER, list INTEGER, event TEXT, method TEXT, ok INTEGER, who INTEGER, ts TEXT, approx INTEGER,
- battery INTEGER, button INTEGER, accessory_battery INTEGER,
- place REAL NOT NULL DEFAULT 0, arrived INTEGER, gone INTEGER, proven INTEGER)
-"""
-_MORE = (
-    "CREATE INDEX IF NOT EXISTS records_by_number ON records (lock, epoch, rec)",
-    "CREATE INDEX IF NOT EXISTS records_by_place ON records (lock, place, rec, id)",
-    "CREATE TABLE IF NOT EXISTS gaps (lock TEXT NOT NULL, epoch INTEGER NOT NULL, before INTEGER NOT NULL,"
-    " lost INTEGER NOT NULL, PRIMARY KEY (lock, epoch, before)) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS asked (lock TEXT NOT NULL, epoch INTEGER NOT NULL, first INTEGER NOT NULL,"
-    " last INTEGER NOT NULL, PRIMARY KEY (lock, epoch, first, last)) WITHOUT ROWID",
+META = MetaData()
+_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself for INTEGER alone
+
+
+def _text(name: str, **more: object) -> Column:
+    return Column(name, String, **more)  # type: ignore[arg-type]
+
+
+def _int(name: str, **more: object) -> Column:
+    return Column(name, BigInteger, **more)  # type: ignore[arg-type]
+
+
+RECORDS = Table(
+    "records",
+    META,
+    Column("id", _ID, primary_key=True),
+    _text("lock", nullable=False),
+    _int("epoch", nullable=False),
+    _int("rec", nullable=False),
+    _text("date", nullable=False),
+    _int("type"),
+    _int("list"),
+    _text("event"),
+    _text("method"),
+    _int("ok"),
+    _int("who"),
+    _text("ts"),
+    _int("approx"),
+    _int("battery"),
+    _int("button"),
+    _int("accessory_battery"),
+    Column("place", Float(53), nullable=False, server_default="0"),
+    _int("arrived"),
+    _int("gone"),
+    _int("proven"),
+    Index("records_by_number", "lock", "epoch", "rec"),
+    Index("records_by_place", "lock", "place", "rec", "id"),
+)
+GAPS = Table(
+    "gaps",
+    META,
+    _text("lock", primary_key=True),
+    _int("epoch", primary_key=True, autoincrement=False),
+    _int("before", primary_key=True, autoincrement=False),
+    _int("lost", nullable=False),
+)
+ASKED = Table(
+    "asked",
+    META,
+    _text("lock", primary_key=True),
+    _int("epoch", primary_key=True, autoincrement=False),
+    _int("first", primary_key=True, autoincrement=False),
+    _int("last", primary_key=True, autoincrement=False),
+)
+
+# --- what the service knows beside them
+
+# Names that the owner has given out: kind is `lock`, `gateway`, or a credential's (`owner.names.KINDS`) with its number
+NAMES = Table(
+    "names",
+    META,
+    _text("subject", primary_key=True),
+    _text("kind", primary_key=True),
+    _int("who", primary_key=True, autoincrement=False),
+    _text("name", nullable=False),
+)
+# The last that was told of a subject (`<gateway>`, `<lock>` or `<gateway>/<lock>`): `at` and `since` are Unix seconds
+WATCHES = Table(
+    "watches",
+    META,
+    _text("subject", primary_key=True),
+    _text("what", primary_key=True),
+    _text("value", nullable=False),
+    Column("at", Float(53), nullable=False),
+    Column("since", Float(53), nullable=False),
+)
+# One row for each event that was worth a message; `ended` is NULL while it lasts
+ALERTS = Table(
+    "alerts",
+    META,
+    Column("id", _ID, primary_key=True),
+    _text("kind", nullable=False),
+    _text("subject", nullable=False),
+    Column("since", Float(53), nullable=False),
+    Column("until", Float(53), nullable=False),
+    Column("ended", Float(53)),
+    Index("alerts_by_subject", "subject", "kind", "until"),
+)
+# One row for each message and receiver; `state` is due, sending, sent, failed or unknown
+NOTICES = Table(
+    "notices",
+    META,
+    Column("id", _ID, primary_key=True),
+    _int("alert", nullable=False),
+    _text("part", nullable=False),
+    _text("target", nullable=False),
+    _text("title", nullable=False),
+    _text("body", nullable=False),
+    _text("state", nullable=False),
+    _text("sender"),
+    _int("attempts", nullable=False, server_default="0"),
+    Column("made", Float(53), nullable=False),
+    Column("due", Float(53), nullable=False),
+    UniqueConstraint("alert", "part", "target", name="notices_once"),
+    Index("notices_by_state", "state", "due"),
 )
 
 
@@ -40,49 +129,3 @@ def unix_of(ts: str | None) -> float | None:
     """Unix seconds of a record's time, None for what is none."""
     at = moment(ts) if ts else None
     return None if at is None else at.timestamp()
-
-
-def prepare(base: sqlite3.Connection) -> None:
-    """Bring a file, new or old, to this schema, in one transaction. HostError for a file of a later release."""
-    base.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten in the file, too
-    if base.execute("PRAGMA user_version").fetchone()[0] == VERSION:
-        return
-    base.execute("BEGIN IMMEDIATE")
-    try:
-        version = base.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
-            raise HostError("config", "the record store is of a later release", "update gatehouse")
-        if version == _WITHOUT_PROOF:
-            base.execute("ALTER TABLE records ADD COLUMN proven INTEGER")
-        elif version < VERSION:
-            is_old = base.execute("SELECT 1 FROM sqlite_master WHERE name='records'").fetchone()
-            base.execute(_TABLES % ("records_2" if is_old else "records"))
-            if is_old:
-                _take_over(base)
-                base.execute("DROP TABLE records")
-                base.execute("ALTER TABLE records_2 RENAME TO records")
-            for statement in _MORE:
-                base.execute(statement)
-        if version < VERSION:
-            base.execute("PRAGMA user_version=%d" % VERSION)
-        base.commit()
-    except BaseException:
-        base.rollback()
-        raise
-
-
-def _take_over(base: sqlite3.Connection) -> None:
-    """Every row of the first release's table, also what was deleted, in the order of its numbers."""
-    there = [row[1] for row in base.execute("PRAGMA table_info(records)")]
-    kept = [column for column in ("lock", "epoch", *COLUMNS, "gone") if column in there]
-    place = 0.0
-    owner = None
-    for row in base.execute("SELECT %s FROM records ORDER BY lock, epoch, rec" % ",".join(kept)).fetchall():
-        values = dict(zip(kept, row, strict=True))
-        if values["lock"] != owner:
-            owner, place = values["lock"], 0.0
-        at = unix_of(values.get("ts"))
-        place = place if at is None else at
-        names = [*kept, "date", "place"]
-        statement = "INSERT INTO records_2 (%s) VALUES (%s)" % (",".join(names), ",".join("?" * len(names)))
-        base.execute(statement, (*row, "", 0.0 if values.get("gone") else place))

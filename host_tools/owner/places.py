@@ -39,12 +39,12 @@ def config() -> Path:
     return Path(os.environ.get(CONFIG) or _folder("XDG_CONFIG_HOME", ".config") / "config.toml")
 
 
-def records() -> Path:
-    """$GATEHOUSE_RECORDS or ~/.local/share/gatehouse/records.db; beside a simulated site's key book, or on the
-    simulated air, another one."""
+def records() -> Path | str:
+    """$GATEHOUSE_RECORDS, a file or the URL of a database, or ~/.local/share/gatehouse/records.db; beside a simulated
+    site's key book, or on the simulated air, another one."""
     given = os.environ.get(RECORDS)
     if given:
-        return Path(given)
+        return given if "://" in given else Path(given)
     return _data("records.db")
 
 

@@ -24,7 +24,7 @@ def home(tmp_path, monkeypatch):
 def test_the_owner_s_own(home):
     assert KeyBook().path == home / ".config/gatehouse/keys.json"
     with RecordStore() as store:
-        assert store.path == home / ".local/share/gatehouse/records.db" == places.own_records()
+        assert store.base.path == home / ".local/share/gatehouse/records.db" == places.own_records()
 
 
 def test_whoever_is_at_a_simulated_site_leaves_the_owner_s_files_alone(home, tmp_path, monkeypatch):

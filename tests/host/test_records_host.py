@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import event
 from typer.testing import CliRunner
 
 from firmware.lib import marks, records, reports
@@ -166,7 +167,8 @@ def test_f106_deleted_records_do_not_come_back_and_only_the_owner_deletes(book):
     gatehouse("records", "front door", "--clear", "--until", datetime.fromtimestamp(1790000004).isoformat(), "--yes")
     assert [each["rec"] for each in shown()["records"]] == [4]
     with RecordStore() as store:
-        assert store._base.execute("SELECT COUNT(*) FROM records WHERE who IS NOT NULL").fetchone() == (1,)
+        with store.base.reading() as base:
+            assert base.exec_driver_sql("SELECT COUNT(*) FROM records WHERE who IS NOT NULL").scalar() == 1
     book.remove(ENTRY.mac)
     for way in (("--clear",), ("--delete", "4")):
         done = CliRunner().invoke(app, ["records", ENTRY.id, *way, "--yes"])
@@ -224,7 +226,7 @@ def test_a_record_is_deleted_by_a_name_that_fits_one(book, way):
 def test_a_store_that_cannot_be_written_is_told_and_nothing_is_acknowledged(book, tmp_path):
     keep([item(0, 4, 1790000000, ADA)])
     with RecordStore() as store:
-        store._base.execute("PRAGMA query_only=ON")
+        event.listen(store.base.engine, "begin", lambda base: base.exec_driver_sql("PRAGMA query_only=ON"))
         with pytest.raises(HostError, match="cannot write"):
             store.keep(ENTRY.id, Batch(ERA, 1, 1, 0, [item(1, 4, 1790000060, ADA)]))
     assert [each["rec"] for each in shown()["records"]] == [0]

@@ -10,9 +10,9 @@ import pytest
 
 from firmware.lib import dates, marks, records, reports
 from host_tools.errors import HostError
+from host_tools.gateway.database import SQLITE_VERSION
 from host_tools.gateway.records_batch import NUMBERS, Batch, read_batch
 from host_tools.gateway.records_choice import Choice
-from host_tools.gateway.records_schema import VERSION
 from host_tools.gateway.records_store import RecordStore
 
 LOCK, OTHER = "240ac4b00002", "240ac4b00003"
@@ -153,8 +153,9 @@ class TestDeleting:
         store.delete(LOCK, Choice(ids=[store.find(LOCK, 2)[0]["id"]]))
         octets = (tmp_path / "records.db").read_bytes()
         assert gone["ts"].encode() not in octets and gone["date"].encode() not in octets
-        columns = [row[1] for row in store._base.execute("PRAGMA table_info(records)")]
-        row = dict(zip(columns, store._base.execute("SELECT * FROM records WHERE gone=1").fetchone(), strict=True))
+        base = sqlite3.connect(tmp_path / "records.db")
+        columns = [row[1] for row in base.execute("PRAGMA table_info(records)")]
+        row = dict(zip(columns, base.execute("SELECT * FROM records WHERE gone=1").fetchone(), strict=True))
         told = {name for name, value in row.items() if value is not None}
         assert told == {"id", "lock", "epoch", "rec", "date", "place", "gone"} and not row["place"]
 
@@ -254,19 +255,21 @@ class TestFirstRelease:
 
     def test_a_file_of_a_later_release_is_left_alone(self, tmp_path):
         base = sqlite3.connect(tmp_path / "new.db")
-        base.execute("PRAGMA user_version=%d" % (VERSION + 1))
+        base.execute("PRAGMA user_version=%d" % (SQLITE_VERSION + 1))
         base.commit()
         with pytest.raises(HostError, match="later release"):
             RecordStore(tmp_path / "new.db")
 
-    def test_a_taking_over_that_fails_leaves_the_file_as_it_was(self, tmp_path, monkeypatch):
+    def test_a_taking_over_that_fails_leaves_the_file_as_it_was(self, tmp_path):
         path = self.file(tmp_path / "old.db", [(LOCK, 0, each, False) for each in log_of(1, 2)])
+        base = sqlite3.connect(path)
+        base.execute("CREATE TABLE notices (x)")  # in the way of the last step
+        base.commit()
         before = path.read_bytes()
-        monkeypatch.setattr("host_tools.gateway.records_schema._MORE", ("CREATE nonsense",))
         with pytest.raises(HostError):
             RecordStore(path)
-        monkeypatch.undo()
         assert path.read_bytes() == before
+        base.execute("DROP TABLE notices")
         with RecordStore(path) as store:
             assert shown(store) == [1, 2]
 

@@ -195,6 +195,8 @@ def test_a_store_of_before_takes_the_proof(tmp_path):
         store.keep(LOCK, batch(ITEMS[:1], False))
     base = sqlite3.connect(path)
     base.execute("ALTER TABLE records DROP COLUMN proven")
+    for table in ("alembic_version", "names", "watches", "alerts", "notices"):
+        base.execute("DROP TABLE %s" % table)
     base.execute("PRAGMA user_version=2")
     base.commit()
     base.close()
