@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 JOBS ?= 3
 WORKERS ?= 8
 
-.PHONY: demo test reference frozen soak faults mutate sim lint bench multitests sbom clean setup
+.PHONY: demo test reference frozen soak faults mutate sim lint bench multitests sbom dist aarch64 clean setup
 
 setup: $(STAMP)
 
@@ -69,9 +69,17 @@ multitests: $(STAMP)
 sbom: $(STAMP)
 	@$(PY) -m host_tools.boards.sbom build/sbom.json
 
+# Wheel and sdist, tried in a fresh environment
+dist: $(STAMP)
+	@$(PY) -m host_tools.release.dist
+
+# Whether a Raspberry Pi gets by with wheels: asks the package index
+aarch64: $(STAMP)
+	@$(PY) -m host_tools.release.aarch64
+
 bench: $(STAMP)
 	@$(PY) -m bench
 
 clean:
-	rm -rf $(VENV) .cache build .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) .cache build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

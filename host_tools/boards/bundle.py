@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TypeGuard
 
+from host_tools import sources
 from host_tools.boards import stage, unread
 
 IMAGE = "image"  # the merged module's name
@@ -114,7 +115,7 @@ class Image:
 
     def __init__(self, role: str) -> None:
         paths = [path for path in stage.modules(role) if path.name != "__init__.py"]
-        paths.append(stage.ROOT / "main.py")
+        paths.append(sources.top("main.py"))
         self.sources = {name: Source(name, path) for name, path in ((_name(path), path) for path in paths)}
         self.merged: list[str] = []
         self.renamed: dict[tuple[str, str], str] = {}
@@ -463,7 +464,7 @@ def write(role: str, dest: Path) -> None:
     tree = {
         IMAGE + ".py": lines,
         MAP: json.dumps(starts, indent=1) + "\n",
-        "boot.py": (stage.ROOT / "boot.py").read_text(),
+        "boot.py": sources.top("boot.py").read_text(),
     }
     for name, text in texts.items():
         path = PurePosixPath(name.replace(".", "/") + ".py")

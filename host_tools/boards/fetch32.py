@@ -9,11 +9,11 @@ import platform
 import sys
 from pathlib import Path
 
+from host_tools import sources
 from host_tools.boards import debian
 from host_tools.boards.debian import Unavailable
 
-CACHE = Path(__file__).resolve().parent.parent.parent / ".cache"
-HOME = CACHE / "micropython32"
+HOME = sources.CACHE / "micropython32"
 WRAPPER = HOME / "micropython"
 
 _WRAPPER = """#!/bin/sh

@@ -10,9 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-HOME = ROOT / ".cache" / "ttlock-ble"
-LOCK = ROOT / "requirements-client.lock"
+from host_tools import sources
+
+HOME = sources.CACHE / "ttlock-ble"
+LOCK = sources.ROOT / "requirements-client.lock"
 _STAMP = HOME / "ready"
 _OLDEST = (3, 12)
 _NAMES = ("python3.14", "python3.13", "python3.12", "python3")
@@ -82,7 +83,7 @@ def fetch() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
     subprocess.run([python, "-m", "venv", str(HOME)], check=True, capture_output=True)
     shared = HOME / "shared.lock"
-    shared.write_text(shared_requirements((ROOT / "requirements.lock").read_text()))
+    shared.write_text(shared_requirements((sources.ROOT / "requirements.lock").read_text()))
     pip = [str(HOME / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run(
         [*pip, "--no-deps", "--require-hashes", "-r", str(shared), "-r", str(LOCK)], check=True, capture_output=True

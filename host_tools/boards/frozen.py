@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from host_tools import sources
 from host_tools.boards import bundle, debian, fetch32, stage
 from host_tools.boards.debian import Unavailable
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-MANIFEST = ROOT / "boards" / "unix" / "manifest.py"
-HOME = ROOT / ".cache" / "frozen"
+MANIFEST = sources.top("boards/unix/manifest.py")
+HOME = sources.CACHE / "frozen"
 SOURCE = HOME / "source"
 MBEDTLS = HOME / "mbedtls"
 _BUILD_S = 600

@@ -13,8 +13,9 @@ import hashlib
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PINS = ROOT / "boards" / "aioble.pins"
+from host_tools import sources
+
+PINS = sources.top("boards/aioble.pins")
 _LINE = re.compile(r"(?P<version>[0-9][0-9A-Za-z.+-]*) sha256:(?P<digest>[0-9a-f]{64})")
 
 
@@ -52,7 +53,8 @@ def checked(package: Path, path: Path = PINS) -> str:
     if version is None:
         raise NotPinned(
             "%s is not the copy of a pinned version: compare it with micropython-lib, then add a line to %s: "
-            "VERSION sha256:%s" % (package, path.relative_to(ROOT) if path.is_relative_to(ROOT) else path, made)
+            "VERSION sha256:%s"
+            % (package, path.relative_to(sources.ROOT) if path.is_relative_to(sources.ROOT) else path, made)
         )
     return version
 

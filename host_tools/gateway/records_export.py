@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
+from host_tools import extras
 from host_tools.errors import HostError
 from host_tools.gateway.record_words import words
 
@@ -85,8 +86,8 @@ def _csv(path: Path, rows: Iterable[dict]) -> int:
 def _parquet(path: Path, rows: Iterable[dict]) -> int:
     try:
         import duckdb
-    except ImportError:
-        raise HostError("unsupported", "Parquet needs DuckDB", "run: pip install 'gatehouse[parquet]', or write .csv")
+    except ModuleNotFoundError as error:
+        raise extras.missing(error) or error
     plain = path.with_suffix(".csv")
     count = _csv(plain, rows)
     names = ", ".join("'%s': 'VARCHAR'" % name for name in COLUMNS)

@@ -97,6 +97,7 @@ HOST_ALLOWED = {
     "gateway": {"owner"},
     "boards": {"gateway"},
     "broker": {"gateway"},
+    "release": set(),
     "cli": {"owner", "near", "gateway", "boards", "broker", "sim.ble", "sim.air", "sim.site"},
     "sim.air": set(),
     "sim.ble": {"sim.air"},

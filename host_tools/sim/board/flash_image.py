@@ -1,7 +1,7 @@
 """Flash images of simulated boards: littlefs in a file, written by MicroPython itself.
 
-A finished image of each role is kept in `.cache/sim`, named by the content of everything that went into it, so that a
-board starts from a copy. Owns the images' content; what the board does with its own afterwards is the board's.
+A finished image of each role is kept in `sim` of the cache, named by the content of everything that went into it, so
+that a board starts from a copy. Owns the images' content; what the board does with its own afterwards is the board's.
 """
 
 import fcntl
@@ -13,12 +13,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from host_tools import sources
 from host_tools.boards import stage
 from host_tools.sim.board.interpreter import SHIMS, SimError, command, is_frozen
 
 BLOCK = 4096
 SIZE = 2 * 1024 * 1024
-_CACHE = stage.ROOT / ".cache" / "sim"
+_CACHE = sources.CACHE / "sim"
 
 # Runs under MicroPython: argv = shims, image, "new" or "old", directories to copy in and out ("-": none)
 _COPY = r"""
@@ -134,11 +135,11 @@ def _template(role: str, mpy: bool, size: int) -> Path:
 
 
 def _fingerprint(role: str, mpy: bool, size: int) -> str:
-    root = stage.ROOT
-    sources = [root / "boot.py", root / "main.py", Path(stage.__file__).resolve(), Path(__file__).resolve()]
-    sources += sorted((root / "firmware").rglob("*.py"))
-    sources += sorted((root / ".cache" / "micropython-lib" / "umqtt").rglob("*.py"))
-    named = [(str(path.relative_to(root)), path) for path in sources]
+    paths = [sources.top("boot.py"), sources.top("main.py"), Path(stage.__file__).resolve(), Path(__file__).resolve()]
+    paths += sorted((sources.ROOT / "firmware").rglob("*.py"))
+    named = [(str(path.relative_to(sources.ROOT)), path) for path in paths]
+    umqtt = sources.LIBRARY / "umqtt"
+    named += [("umqtt/%s" % path.relative_to(umqtt), path) for path in sorted(umqtt.rglob("*.py"))]
     aioble = stage.find_aioble(simulator=True)  # anywhere: what it holds counts, not where it lies
     if aioble:
         named += [("aioble/%s" % path.relative_to(aioble), path) for path in sorted(aioble.rglob("*"))]

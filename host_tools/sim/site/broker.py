@@ -9,13 +9,15 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-
-from iotcore import Broker as Embedded
+from typing import TYPE_CHECKING
 
 from host_tools.gateway import local_brokers
 from host_tools.sim.board.interpreter import SimError
 from host_tools.sim.board.pty_end import die_with_parent
 from host_tools.sim.site.house import House
+
+if TYPE_CHECKING:
+    from iotcore import Broker as Embedded
 
 HOST = "127.0.0.1"
 _MAX_PAYLOAD = 1024 * 1024
@@ -126,6 +128,8 @@ class Broker:
         if self.kind == "mosquitto":
             self._start_mosquitto()
             return
+        from iotcore import Broker as Embedded
+
         if self.house:
             self._folder = self._folder or tempfile.TemporaryDirectory()
             config = Path(self._folder.name) / "rumqttd.toml"

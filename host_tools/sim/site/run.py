@@ -1,10 +1,15 @@
 """`gatehouse sim up`: starts a site, says where everything is, and stays until it is told to end."""
 
 import asyncio
+import contextlib
 import json
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 
+from host_tools.boards.stage import StageError
+from host_tools.errors import HostError
+from host_tools.sim.board.interpreter import SimError
 from host_tools.sim.site import owner
 from host_tools.sim.site.site import Site
 from host_tools.sim.site.site_plan import SiteSpec
@@ -15,7 +20,19 @@ def run_site(json_out: bool = False, paired: bool = False, spec: SiteSpec | None
 
     `paired`: pair the locks and hand their keys to the first gateway before the first line is printed.
     """
-    asyncio.run(_run(replace(spec or SiteSpec(), **options), json_out, paired))
+    with told():
+        asyncio.run(_run(replace(spec or SiteSpec(), **options), json_out, paired))
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """What keeps a site from starting becomes a HostError."""
+    try:
+        yield
+    except SimError as error:
+        raise HostError(error.code, str(error))
+    except StageError as error:
+        raise HostError("config", str(error))
 
 
 async def _run(spec: SiteSpec, json_out: bool, paired: bool) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from host_tools.errors import HostError
 from host_tools.sim.ble.bleak_air import ENVIRONMENT
 from host_tools.sim.site import owner
+from host_tools.sim.site.run import told
 from host_tools.sim.site.site import Site
 from host_tools.sim.site.site_plan import SiteSpec
 
@@ -56,7 +57,8 @@ def run_program(program: list[str], air: str | None, spec: SiteSpec | None, pair
     words = command(program)
     if air:
         return asyncio.run(_run(words, environment("127.0.0.1:" + air if air.isdigit() else air)))
-    return asyncio.run(_with_site(words, spec or SiteSpec(gateways=0, locks=1), paired))
+    with told():
+        return asyncio.run(_with_site(words, spec or SiteSpec(gateways=0, locks=1), paired))
 
 
 async def _with_site(words: list[str], spec: SiteSpec, paired: bool) -> int:
