@@ -5,7 +5,7 @@ import asyncio
 from firmware.ble.peer import Peer
 from firmware.lib.advert import SERVICE
 from firmware.lib.compat import const
-from firmware.lib.errors import LinkError, LinkTimeout
+from firmware.lib.errors import GaveWay, LinkError, LinkTimeout
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 # Many short attempts: every second one fails with 0x3E however near the lock is, and the next may do (hardware-facts.md
@@ -20,12 +20,6 @@ _SETTLE_MS = const(100)  # between the subscription and the first request to a f
 _CHUNK = const(20)  # no MTU exchange is assumed (lock-ble-link.md 3.2)
 _REMEMBERED = const(32)
 _BATTERY_SERVICE = const(0x180F)
-
-
-class GaveWay(LinkError):
-    """Somebody with higher priority wants the radio. Never a result: the job is started again later."""
-
-    code = "gave_way"
 
 
 class Channel:

@@ -8,7 +8,7 @@ trusted; how far, and by whose word, says mqtt.md 2, "Time": servers alone could
 
 from firmware.gateway.admission import Refusal
 from firmware.gateway.operations import table
-from firmware.gateway.scheduler import CLOCK, RECORDS, Job
+from firmware.gateway.scheduler import CLOCK, RECORDS, Displaced, Job
 from firmware.lib import dates, opcodes
 from firmware.lib.compat import const, unload
 from firmware.lib.errors import AuthError, FirmwareError, ProtocolError
@@ -16,7 +16,9 @@ from firmware.lib.messages import session_client
 from firmware.system.timing import ticks_add, ticks_ms
 
 _RECORDS_MS = const(120000)
-_CLOCK_MS = const(20000)
+_CLOCK_MS = const(60000)
+_PATIENCE_MS = const(20000)  # after so long in the queue a task is as urgent as a command
+_AT_ONCE = const(4)  # tasks that wait or run, so that the queue keeps room for commands
 _CLOCK_RETRY_S = const(300)
 _REFUSED_RETRY_S = const(21600)  # a lock that refuses our keys is not asked again for hours: that could lock it up
 _DAY_S = const(86400)
@@ -33,28 +35,31 @@ class _Task(Job):
 
     is_persistent = False
 
-    def __init__(self, plan, lock, priority):
-        super().__init__(lock, ticks_add(ticks_ms(), _RECORDS_MS if priority == RECORDS else _CLOCK_MS))
+    def __init__(self, plan, lock, kind):
+        limit_ms = _RECORDS_MS if kind == RECORDS else _CLOCK_MS
+        super().__init__(lock, ticks_add(ticks_ms(), limit_ms))
         self._plan = plan
-        self.priority = priority
+        self.kind = self.priority = kind
+        self.patience_ms = limit_ms - _PATIENCE_MS
 
     async def run(self, session):
         plan = self._plan
         await session.get_to_know()
-        if self.priority == CLOCK:
-            return await plan.clocks.correct(session, must_yield=lambda: plan.scheduler.is_wanted(CLOCK))
+        if self.kind == CLOCK:
+            return await plan.clocks.correct(session, must_yield=lambda: plan.scheduler.is_wanted(self.priority))
         if self.lock.jammed:
             await session.status()
-        return await plan.records.read(session, lambda: plan.scheduler.is_wanted(RECORDS), None, True)
+        return await plan.records.read(session, lambda: plan.scheduler.is_wanted(self.priority), None, True)
 
     def finish(self, result, err):
-        if err is not None and self.priority == RECORDS:
+        if err is not None and self.kind == RECORDS and not isinstance(err, Displaced):
             self._plan.records.failed(self.lock)
         self._plan.ended(self, err)
 
 
 class Background:
-    """The plan: submits at most one task of each kind for a lock at a time."""
+    """The plan: submits at most one task of each kind for a lock at a time, few in all, and begins each time behind the
+    lock that came last; the lock to which a link is up comes first."""
 
     def __init__(self, registry, scheduler, records, clocks, now_s, log):
         self.registry = registry
@@ -63,45 +68,56 @@ class Background:
         self.clocks = clocks
         self._now_s = now_s
         self._log = log.area("background")
-        self._busy = set()  # (lock id, priority) of tasks that wait or run
-        self._not_before_s = {}  # (lock id, priority) -> the lock as it was refused, second
+        self._busy = set()  # (lock id, kind) of tasks that wait or run
+        self._not_before_s = {}  # (lock id, kind) -> the lock as it was refused, second
+        self._last = b""  # address of the lock that came last
         scheduler.planners.append(self.look)
         records.on_wanted = scheduler.wake
 
     def look(self):
         """Submit what is due."""
-        for lock in self.registry.all():
-            if not self.registry.is_fresh(lock):  # its job would wait in the queue, where there is little room
-                continue
-            if self.records.is_due(lock):
-                self._submit(lock, RECORDS)
-            if self.clocks.is_due(lock):
-                self._submit(lock, CLOCK)
+        lock = self.scheduler.linked
+        if lock and self.registry.get(lock.address) is lock:
+            self._look(lock)
+        locks = self.registry.all()
+        at = len([lock for lock in locks if lock.address <= self._last])
+        for lock in locks[at:] + locks[:at]:
+            if len(self._busy) >= _AT_ONCE:
+                return
+            if self.registry.is_fresh(lock) and self._look(lock):  # else its job would wait in the queue
+                self._last = lock.address
 
-    def _submit(self, lock, priority):
-        key = (lock.id, priority)
+    def _look(self, lock):
+        """Submit what is due with one lock; True if something was."""
+        is_records = self.records.is_due(lock) and self._submit(lock, RECORDS)
+        return (self.clocks.is_due(lock) and self._submit(lock, CLOCK)) or is_records
+
+    def _submit(self, lock, kind):
+        key = (lock.id, kind)
         put_off, until_s = self._not_before_s.get(key, (None, 0))
         if key in self._busy or (put_off is lock and self._now_s() < until_s):  # imported anew, it is another object
-            return
+            return False
         self._busy.add(key)
-        if not self.scheduler.submit(_Task(self, lock, priority)):
-            self._busy.discard(key)
+        if self.scheduler.submit(_Task(self, lock, kind)):
+            return True
+        self._busy.discard(key)
+        return False
 
     def ended(self, job, err):
         """A task has ended."""
-        key = (job.lock.id, job.priority)
+        key = (job.lock.id, job.kind)
         self._busy.discard(key)
         self._not_before_s.pop(key, None)
-        if err is not None:
+        if err is not None and not isinstance(err, Displaced):
             pause_s = 0
             if isinstance(err, AuthError):
                 pause_s = _REFUSED_RETRY_S
-            elif job.priority == CLOCK:
+            elif job.kind == CLOCK:
                 pause_s = _CLOCK_RETRY_S
             if pause_s:
                 self._not_before_s[key] = job.lock, self._now_s() + pause_s
             code = err.code if isinstance(err, FirmwareError) else "internal"
-            what = "clock" if job.priority == CLOCK else "records"
+            what = "clock" if job.kind == CLOCK else "records"
             self._log.info("put_off", addr=job.lock.address, what=what, code=code, pause_s=pause_s)
 
 
@@ -323,13 +339,13 @@ class Clocks:
             plain = session_client.set_clock(zone.to_wall(rule, since_s))
             await session.change(opcodes.SET_CLOCK, plain, bool(lock.admin_ps))
             self._changed(lock, offset, log_end, since_s)
+            lock.servers_s = servers_s
             if is_other:
                 log_end = await self._read_log(session, must_yield)
                 if log_end:  # what follows is by the new offset
                     lock.shown = shown.settled(lock.shown, log_end[0])
             left_s = self._ahead_s(await self._read(session), offset)
             self._log.info("clock_set", addr=lock.address, drift_s=drift_s, left_s=left_s, offset_min=offset)
-            lock.servers_s = servers_s
             if self.on_moved and (moved_s is None or not -_FAR_S <= moved_s <= _FAR_S):
                 self.on_moved(lock, moved_s)  # type: ignore[operator]
         else:

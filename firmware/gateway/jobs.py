@@ -20,9 +20,10 @@ from firmware.system.timing import ticks_add, ticks_ms
 
 _LIFE_S = const(604800)
 _FRESH_S = const(60)  # a lock that was not heard for so long is not tried
-_FIRST_MS = const(30000)
+_FIRST_MS = const(20000)
 _AGAIN_MS = const(10000)
-_IN_FLIGHT = const(6)  # of the scheduler's places
+_IN_FLIGHT = const(6)  # of the scheduler's places, one for each lock
+_FRUITLESS = const(3)  # of these for locks that were not reached last time
 _PATIENCE = const(20)  # contacts that fail before the pauses grow
 _PAUSE_S = const(2)
 _PAUSE_MAX_S = const(600)
@@ -175,17 +176,26 @@ class Jobs:
         """Begin what can be begun, and end what is too late."""
         for slot in list(self._ended):
             self._drop(slot)
-        behind = set()  # locks for which nothing further may be begun
-        flying = len([1 for request in self._waiting if request.job])
         for request in list(self._waiting):
-            if request.job:
-                continue
-            if self._is_over(request):
+            if not request.job and self._is_over(request):
                 self._stop(request, Expired("the lock did not come near in time"))
-            elif request.lock_id not in behind and flying < _IN_FLIGHT and self._begin(request):
-                flying += 1
-            else:
+        behind = set()  # locks for which nothing further may be begun
+        flying = fruitless = 0
+        for request in self._waiting:
+            if request.job:
                 behind.add(request.lock_id)
+                flying += 1
+                fruitless += request.lock_id in self._contacts
+        for is_fruitless in (False, True):
+            for request in list(self._waiting):
+                id = request.lock_id
+                if id in behind or (id in self._contacts) != is_fruitless:
+                    continue
+                behind.add(id)
+                if flying < _IN_FLIGHT and fruitless < (_FRUITLESS if is_fruitless else _IN_FLIGHT):
+                    if self._begin(request):
+                        flying += 1
+                        fruitless += is_fruitless
 
     def _is_over(self, request):
         clock = self._context.clock

@@ -3,12 +3,16 @@
 Owns order, deadlines, attempts and the open link, which is kept for a moment for what else there is to do with the same
 lock. A job whose lock is silent waits without the radio until the lock is heard: a link comes up after an advertisement
 or not at all. What a job does, and what its end means, is the job's. Source: domain.md 6.7; hardware-facts.md F6.
+
+A job is left for a more urgent one: between two of its questions, on the link that it has, and for another lock at
+once, while it connects or waits for an answer; never while a frame that changes something has not been answered. It is
+begun again later, as after a link that broke. Equally urgent jobs share: a lock has the radio for so long, then others.
 """
 
 import asyncio
 
 from firmware.lib.compat import const
-from firmware.lib.errors import AuthError, BadRequest, FirmwareError, LinkError, LinkTimeout
+from firmware.lib.errors import AuthError, BadRequest, FirmwareError, GaveWay, LinkError
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 URGENT = const(0)
@@ -18,7 +22,8 @@ CLOCK = const(3)
 
 _DEPTH = const(16)
 _CONNECT_MS = const(5000)  # of attempts to reach a lock for a command, before the others have their turn
-_SHARE_MS = const(2000)  # the same, when others wait whose work is as urgent
+_SHARE_MS = const(1500)  # the same, when others wait whose work is as urgent
+_SLICE_MS = const(5000)  # of work with a lock that was reached, when others wait whose work is as urgent
 _BACKGROUND_MS = const(3000)
 _PAUSE_MS = const(30)  # between rounds of attempts, in which the radio scans
 _VERIFY_MS = const(3000)  # what `after` of a job may take
@@ -37,6 +42,12 @@ class Expired(FirmwareError):
     """The deadline passed before anything was sent."""
 
     code = "expired"
+
+
+class Displaced(FirmwareError):
+    """There was no room for it beside more urgent work."""
+
+    code = "busy"
 
 
 class Unknown(FirmwareError):
@@ -58,10 +69,13 @@ class Job:
 
     `run` may be called again on a new link after a LinkError. `was_sent` is set by the session: a frame that changes
     something was accepted, or may have arrived. `is_persistent` jobs try again until the deadline; the others once, on
-    one link.
+    one link. `is_changing`: a frame that changes something has not been answered. `is_at_door`: the lock waits for what
+    somebody at the door does. `patience_ms`: with less time left a job of the background is as urgent as a command.
     """
 
     priority = COMMAND
+    patience_ms = 0
+    is_changing = is_at_door = False
     is_persistent = True
     attempts = 0
     was_sent = False
@@ -105,6 +119,10 @@ class Scheduler:
         self._filled = asyncio.Event()
         self._changed = asyncio.Event()
         self._idle_link = None  # the link that is being kept
+        self._serving: object = None  # the task that serves the current job
+        self._can_leave = False  # it has begun, and was not told to leave its job
+        self._is_leaving = False
+        self.began_ms = ticks_ms()  # since when the current lock has the radio
         self.planners = []  # functions that submit what is due, and return at once
         self.current = None  # the job that has the radio
         self.linked = None  # the lock to which a link is up
@@ -119,19 +137,40 @@ class Scheduler:
             if last.priority <= job.priority:
                 return False
             self._queue.pop()
-            self._end(last, None, self._cut_off(last, LinkTimeout("displaced by more urgent work")))
+            self._end(last, None, self._cut_off(last, Displaced("displaced by more urgent work")))
         self._insert(job)
         return True
 
     def _insert(self, job):
         at = len(self._queue)
-        while at and self._queue[at - 1].priority > job.priority:
+        while at and self._is_behind(self._queue[at - 1], job):
             at -= 1
         self._queue.insert(at, job)
         self._filled.set()
         self._changed.set()
         if self._idle_link:
             self._idle_link.interrupt()
+
+    def _is_behind(self, other, job):
+        """True when `other`, which waits, comes after the new `job`: it is less urgent, or its lock was not reached."""
+        if other.priority != job.priority:
+            return other.priority > job.priority
+        return other.fault is not None and other.lock is not job.lock
+
+    def _interrupt(self):
+        """Leave the current job where more urgent work must not wait for it; not called by the task that serves it."""
+        job, first = self.current, self._first()
+        if job is None or first is None or not self._can_leave or job.is_changing:
+            return
+        if self.linked is None:
+            if not self._gives_way(job, self.began_ms):
+                return
+        elif first.priority >= job.priority or (first.lock is self.linked and not job.is_at_door):
+            return  # on its link it gives way between two questions
+        if self._registry.is_fresh(first.lock):
+            self._can_leave = False
+            self._is_leaving = True
+            self._serving.cancel()  # type: ignore[attr-defined]
 
     def _put_back(self, job):
         """Queue a job that began, behind other locks' of its urgency, but before what came later for its own lock."""
@@ -145,6 +184,7 @@ class Scheduler:
     def heard(self, lock):
         """A lock is worth an attempt again: its jobs need wait no longer."""
         self._filled.set()
+        self._changed.set()
         if self._idle_link and lock is not self.linked:
             self._idle_link.interrupt()
 
@@ -157,9 +197,31 @@ class Scheduler:
         return None
 
     def is_wanted(self, priority):
-        """True when a job more urgent than `priority` waits: a long job, which asks often, ends its slice then."""
+        """True when a job more urgent than `priority` waits, or another lock's as urgent and this one has had its
+        share: a long job, which asks often, ends its slice then."""
         first = self._first()
-        return first is not None and first.priority < priority
+        if first is None or first.priority > priority:
+            return False
+        if first.priority < priority:
+            return True
+        return first.lock is not self.linked and ticks_diff(ticks_ms(), self.began_ms) >= _SLICE_MS
+
+    def _must_leave(self):
+        """Whether the current job has to leave before its next question."""
+        job, first = self.current, self._first()
+        self._is_leaving = False  # whoever asks was not cancelled
+        return first is not None and (job is None or first.priority < job.priority)
+
+    def _next(self, lock):
+        """As `_first`, but what is as urgent, or all of the background, goes on with the lock to which the link is up,
+        until that has had its share."""
+        first = self._first()
+        if first is None or first.lock is lock or ticks_diff(ticks_ms(), self.began_ms) >= _SLICE_MS:
+            return first
+        for job in self._queue:
+            if job.lock is lock and (job.priority == first.priority or first.priority > COMMAND):
+                return job
+        return first
 
     def _gives_way(self, job, since_ms):
         """True when `job`, which has tried to reach its lock since the tick `since_ms`, must let another have a try."""
@@ -194,25 +256,37 @@ class Scheduler:
                 self._filled.clear()
                 await lease.wait(self._filled)
                 continue
+            self.began_ms = ticks_ms()
             self._begin(self._first(), lease)
-            await self._serve(lease)
+            self._serving = asyncio.create_task(self._serve(lease))
+            await self._serving  # type: ignore[misc]
 
     def wake(self):
         """Something may be due: ask the planners. Jobs that come or end do so by themselves."""
         self._changed.set()
 
     async def watch(self, lease):
-        """End jobs whose deadline passes while they wait, and ask the planners for more; a job of its own, as the radio
-        may be busy for seconds."""
+        """End jobs whose deadline passes while they wait, ask the planners for more, and let the current job give way;
+        a job of its own, as the radio may be busy for seconds."""
         while True:
             self._changed.clear()
             for job in [job for job in self._queue if remaining_ms(job.deadline_ms) <= 0]:
                 self._queue.remove(job)
                 self._end(job, None, self._too_late(job))
-            for plan in self.planners:
-                plan()
+            self._plan()
+            self._interrupt()
             left_ms = [remaining_ms(job.deadline_ms) for job in self._queue]
             await lease.wait(self._changed, min(left_ms) if left_ms else None)
+
+    def _plan(self):
+        """Ask the planners, and let nobody wait for ever who looks after a lock in the background."""
+        for plan in self.planners:
+            plan()
+        for job in [job for job in self._queue if job.priority > COMMAND]:
+            if remaining_ms(job.deadline_ms) < job.patience_ms:
+                job.priority = COMMAND
+                self._queue.remove(job)
+                self._insert(job)
 
     def _begin(self, job, lease):
         """Take a waiting job: from here on `current` alone holds it, so that its memory is free at its end."""
@@ -245,25 +319,43 @@ class Scheduler:
     async def _serve(self, lease):
         """Reach the lock of the current job, and use the link; after a failure of the link try again with the job that
         met it, until each has ended or is put back."""
-        began_ms = ticks_ms()
+        self._can_leave = True
+        self._is_leaving = False
         try:
             while self.current:
                 try:
-                    async with self._reach(self.current, began_ms) as session:
+                    async with self._reach(self.current, self.began_ms) as session:
                         self.linked = session.lock
+                        session.must_leave = self._must_leave
                         await self._use(session, lease)
                 except LinkError as err:
                     self.linked = None
-                    await self._failed(err, began_ms)
-        except asyncio.CancelledError:  # it hung, or all is being stopped: the job's one end all the same
-            if self.current:
+                    await self._failed(err, self.began_ms)
+        except asyncio.CancelledError:
+            if self.current and self._is_leaving:
+                self._leave(self.current)
+                return
+            if self.current:  # it hung, or all is being stopped: the job's one end all the same
                 self._end(self.current, None, self._too_late(self.current))
             raise
         except Exception as err:  # what the opener raises besides: the lock refuses or answers nonsense
             if self.current:
                 self._fail(self.current, err)
         finally:
+            self._can_leave = False
             self.current = self.linked = None
+
+    def _leave(self, job):
+        """More urgent work goes first: the job begins again after it, but for one in which somebody takes part."""
+        self._log.info("left", addr=job.lock.address, attempts=job.attempts)
+        if job.is_at_door:
+            self._end(job, None, Unknown("left for more urgent work: look what became of it, and begin again"))
+            return
+        if self.linked:
+            job.attempts -= 1
+        elif ticks_diff(ticks_ms(), self.began_ms) >= _SHARE_MS:
+            job.fault = LinkError("not reached while others waited")
+        self._put_back(job)
 
     def _reach(self, job, began_ms):
         """The way to a session with the lock of the current `job`; others have waited since the tick `began_ms`."""
@@ -278,7 +370,8 @@ class Scheduler:
         job = self.current
         if job is None:
             return  # the link broke after all work was done
-        if err.code == "gave_way":
+        if isinstance(err, GaveWay):
+            job.fault = LinkError("not reached while others waited")
             self._put_back(job)
             self.current = None
             return
@@ -297,9 +390,14 @@ class Scheduler:
         """Run the current job, and what follows for the same lock while the link is kept."""
         kept_ms = calm_ms = ticks_ms()
         while self.current:
-            await self._run(self.current, session)
-            linger_ms = self._linger_ms if self.current.priority <= COMMAND else min(self._linger_ms, _AFTER_MS)
-            if self.current.priority <= COMMAND:
+            job = self.current
+            linger_ms = self._linger_ms if job.priority <= COMMAND else min(self._linger_ms, _AFTER_MS)
+            try:
+                await self._run(job, session)
+            except GaveWay:
+                self._leave(job)
+                linger_ms = 0
+            if job.priority <= COMMAND:
                 calm_ms = ticks_add(ticks_ms(), min(linger_ms, _CALM_MS))
             until_ms = ticks_add(ticks_ms(), linger_ms)
             if ticks_diff(until_ms, kept_ms) > 0:
@@ -337,6 +435,7 @@ class Scheduler:
         """The current job has ended. Begin the next one if it is for the same lock, waiting for one until the tick
         `until_ms`, with background work until `calm_ms`; without a current job the link should be closed."""
         before = self._release()
+        self._plan()
         self._idle_link = session.link
         try:
             if self._first() is None:
@@ -344,7 +443,7 @@ class Scheduler:
                 await before.after(session)
             before = None
             while True:
-                first = self._first()
+                first = self._next(session.lock)
                 if first is None:
                     left_ms = remaining_ms(until_ms)
                     if not left_ms:

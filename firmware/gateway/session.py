@@ -12,7 +12,7 @@ from firmware.gateway.admission import Refusal
 from firmware.gateway.scheduler import Expired, NotNear
 from firmware.lib import opcodes, records
 from firmware.lib.compat import const
-from firmware.lib.errors import AuthError, FirmwareError, LinkError, LinkTimeout, ProtocolError
+from firmware.lib.errors import AuthError, FirmwareError, GaveWay, LinkError, LinkTimeout, ProtocolError
 from firmware.lib.messages import session_client
 from firmware.system.timing import remaining_ms, ticks_add, ticks_diff, ticks_ms, wait_for_ms
 
@@ -30,7 +30,10 @@ _VERIFY_MS = const(1000)
 
 
 class Session:
-    """Serves one `job` after another; `deadline_ms` is the tick until which exchanges may take."""
+    """Serves one `job` after another; `deadline_ms` is the tick until which exchanges may take. While `must_leave()` is
+    true, no question is begun."""
+
+    must_leave = None
 
     def __init__(self, link, lock, registry, deadline_ms, job=None):
         self.link = link
@@ -63,7 +66,9 @@ class Session:
         return records.GATEWAY_UID if self.lock.is_own else 0
 
     async def ask(self, command, plain=b""):
-        """One request within the deadline -> data of the answer. Raises as `Link.exchange`."""
+        """One request within the deadline -> data of the answer. Raises as `Link.exchange`; GaveWay."""
+        if self.must_leave and self.must_leave():
+            raise GaveWay("more urgent work")
         left_ms = remaining_ms(self.deadline_ms)
         if left_ms <= 0:
             raise LinkTimeout("no time left")
@@ -132,13 +137,15 @@ class Session:
             job.mark()  # first: a flash that erases a block takes long
             if remaining_ms(self.deadline_ms) < _MIN_MS:
                 raise Expired("too little time was left when the lock was ready")
-            job.was_sent = True
+            job.was_sent = job.is_changing = True
             try:
                 return await self.ask(command, plain)
             except FirmwareError as err:
                 job.was_sent = was_sent or getattr(err, "sent", False)
                 if is_last or not isinstance(err, AuthError) or err.ble != _NO_PERMISSION:
                     raise
+            finally:
+                job.is_changing = False
             self._admin_ms = None
 
     async def enrol(self, command, plain, read, timeout_ms):
@@ -160,7 +167,11 @@ class Session:
 
     async def follow(self, command, timeout_ms):
         """A further answer to `command`, which was asked last and answers several times -> its data."""
-        return await self.link.follow(command, min(timeout_ms, remaining_ms(self.deadline_ms)))
+        self._job.is_at_door = True
+        try:
+            return await self.link.follow(command, min(timeout_ms, remaining_ms(self.deadline_ms)))
+        finally:
+            self._job.is_at_door = False
 
     async def user_challenge(self):
         """The lock's number for a movement as a user (0x55), so that a double-locked door can refuse.

@@ -37,6 +37,12 @@ class LinkTimeout(LinkError):
     code = "link_timeout"
 
 
+class GaveWay(LinkError):
+    """More urgent work wants the radio. Never a result: the job is begun again later."""
+
+    code = "gave_way"
+
+
 class AuthError(FirmwareError):
     """A proof of the key failed."""
 

@@ -5,7 +5,7 @@ import unittest
 
 from firmware.lib import opcodes
 from firmware.lib.errors import AuthError, LinkError, LockRefused
-from tests.unit.gateway_rig import Refusal
+from tests.unit.gateway_rig import Refusal, known_lock
 from tests.unit.job_rig import JobRig
 
 
@@ -94,6 +94,32 @@ class JobsTest(unittest.TestCase):
         rig.near()
         rig.work(4)
         self.assertEqual(rig.codes, ["50000%d" % number for number in range(4)])
+
+    def test_a_lock_with_many_requests_and_locks_that_are_not_reached_leave_room_for_others(self):
+        rig = JobRig("job_room")
+        locks = [known_lock(bytes((1, 2, 3, 4, 5, number))) for number in range(8)]
+        for lock in locks:
+            rig.registry.add(lock)
+            for number in range(2):
+                code = "%d" % (100000 + number)
+                rig.send("cmd", {"id": lock.id + code, "op": "passcode_add", "args": _code(code)}, False, lock.id)
+            rig.idle()
+        for lock in locks:
+            lock.seen_s = rig.now.s
+        rig.jobs.look()
+        waiting = [job.lock.address[5] for job in rig.scheduler.waiting()]
+        self.assertEqual(waiting, [0, 1, 2, 3, 4, 5])  # the first of each
+        for job in list(rig.scheduler.waiting()):  # none of them is reached
+            rig.scheduler.withdraw(job)
+            job.fault = LinkError("0x3E")
+            job.finish(None, job.fault)
+        rig.now.s += 30
+        for lock in locks:
+            lock.seen_s = rig.now.s
+        rig.jobs.look()
+        waiting = [job.lock.address[5] for job in rig.scheduler.waiting()]
+        self.assertEqual(waiting, [6, 7, 0, 1, 2])
+        self.assertEqual([len(rig.jobs.of(lock.id)) for lock in locks], [2] * 8)
 
     def test_no_code_is_readable_on_flash(self):
         rig = JobRig("job_canary").away()
