@@ -32,11 +32,11 @@ _IRQ_NOTIFY = const(18)
 _SCAN_US = const(62500)
 
 # The connection interval that we ask for: an answer takes two, and a failed attempt (0x3E) six. Links last a second or
-# two, so a short interval costs the lock's battery little: less than a link that lasts longer. NimBLE's own values,
+# two, so the shortest interval costs the lock's battery little: less than a link that lasts longer. Bluetooth proxies
+# on the same chip ask for it as well; the 15 ms of hardware-facts.md F6 are what another gateway has. NimBLE's own values,
 # which MicroPython leaves no choice about, are good: it initiates listening all the time, and gives a link up after
 # 2.56 s.
-_INTERVAL_MIN_US = const(7500)
-_INTERVAL_MAX_US = const(15000)
+_INTERVAL_US = const(7500)
 _GRACE_MS = const(300)  # beyond the stack's own time-out of an attempt
 _STALE_MS = const(1000)  # a cancelled attempt is reported as failed within this time
 
@@ -197,7 +197,7 @@ class Radio:
         self._opening = bytes(address)
         link = None
         try:
-            self._ble.gap_connect(addr_type, self._opening, timeout_ms, _INTERVAL_MIN_US, _INTERVAL_MAX_US)
+            self._ble.gap_connect(addr_type, self._opening, timeout_ms, _INTERVAL_US, _INTERVAL_US)
             link = await self._opened.get_within(timeout_ms + _GRACE_MS)
             self.health.attempted()
         except OSError as err:
