@@ -58,9 +58,9 @@ class Ids:
     """Request ids seen before, with their results: each id acts once, also across a reset (security.md CMD-4, CMD-5).
 
     An entry of the journal is one kind byte, 8 bytes of the id's hash, 8 bytes of the content's hash, then what is to
-    be known of the request if it is cut off (when started) or the result's payload (when done), encrypted under the
-    board's key (earlier releases: in clear). What the journal holds at start is remembered for another ten minutes from
-    then on, because the age of an entry dies with the ticks.
+    be known of the request if it is cut off (when started) or the result's payload (when done; nothing where it was
+    erased), encrypted under the board's key (earlier releases: in clear). What the journal holds at start is remembered
+    for another ten minutes from then on, because the age of an entry dies with the ticks.
 
     A row of the table holds two bytes of each hash, when the id came, and where its result is in the journal, which has
     both hashes. Both are in memory only for requests without a result, which are few.
@@ -202,7 +202,7 @@ class Ids:
             if entry[9:17] != digest:
                 return CONFLICT, None
             payload = self._opened(entry)
-            return (LOST, None) if payload is None else (KNOWN, payload)
+            return (KNOWN, payload) if payload else (LOST, None)
         if row is not None:  # flash damage must not make it act again
             return (LOST if self._row(row)[0] == digest[6:8] else CONFLICT), None
         row = self._vacate(share, True)
@@ -219,7 +219,7 @@ class Ids:
     def kept(self, id, digest):
         """The stored result (bytes) of a request, or None; takes nothing."""
         _, entry = self._find(_hash(id))
-        return self._opened(entry) if entry is not None and entry[9:17] == digest else None
+        return self._opened(entry) or None if entry is not None and entry[9:17] == digest else None
 
     def _append(self, kind, id_hash, digest, content):
         wrapped = self._vault.wrap(id_hash[:_CHECK_LEN] + content)
@@ -256,6 +256,27 @@ class Ids:
             row, _ = self._find(id_hash)
         seq = self._append(_DONE, id_hash, digest, payload)
         self._put(row, id_hash, digest, seq)
+
+    def erase_results(self):
+        """A generator that drops every result of before, and what the journal holds of them; the ids stay, for their
+        ten minutes. Whoever repeats one is told that its result is LOST."""
+        journal = self._journal
+        first = journal.begin_segment()
+        unfinished = [hashes[:8] for hashes in self._unfinished.values()]
+        for seq, entry in journal.records():
+            if seq >= first:
+                break
+            if entry[0] & ~_IS_WRAPPED == _STARTED and entry[1:9] in unfinished:
+                journal.append(entry)
+            yield
+        for row in range(self._slots):
+            _, is_young, seq = self._row(row)
+            entry = journal.get(seq) if is_young and 0 < seq < first else None
+            if entry is not None:
+                mark = journal.append(bytes((_DONE,)) + entry[1:_HEAD_LEN]) % _MARKS + 1
+                struct.pack_into("<H", self._rows, row * _ROW_LEN + 6, mark)
+                yield
+        journal.trim_below(first)
 
     def drop(self, id):
         """Forget an id that was NEW and did not act: it may come again."""

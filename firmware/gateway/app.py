@@ -84,7 +84,7 @@ class App:
             self._who_signs,
             lambda: provisioning.own_key(board)[1],
             self._reset,
-            lambda: board.nvs_set("gatehouse", "sweep", b"1"),
+            self._forgetting,
             self._health,
             _networks,
         )
@@ -106,6 +106,13 @@ class App:
 
             self._issuers = Issuers(board.Nvs())
         return self._issuers
+
+    def _forgetting(self):
+        """A secret is about to be deleted, or to be replaced."""
+        if self._gateway:
+            self._gateway.begin_sweep()
+        else:
+            board.nvs_set("gatehouse", "sweep", b"1")
 
     def _health(self):
         """How the board stands, with or without settings."""
@@ -263,6 +270,7 @@ class Gateway:
             issuers=issuers,
             reset=lambda: self.reset(),
             use_pin=self._new_pin,
+            replacing=self.begin_sweep,
             tail=self._send_log,
         )
         self.forget = gateway_ops.forget
@@ -284,6 +292,7 @@ class Gateway:
         self._is_tls = bool(values.mqtt_ca)
         self._use_pin(values.remote_pin)
         issuers.on_owned = self._publish_info
+        issuers.on_replacing = self.begin_sweep
         if issuers.is_damaged:
             self._log.area("gateway").error("issuers_damaged")
         if not issuers.has_owner:
@@ -295,12 +304,12 @@ class Gateway:
         registry.on("records", records.flagged)
         registry.on("sighted", records.want)
         registry.on("alarm", self._suspect)
-        registry.on("removing", self._begin_sweep)
+        registry.on("removing", self.begin_sweep)
         for forget in (records.close, rates.forget, issuers.forget, failures.forget, states.withdraw):
             registry.on("removed", forget)
         registry.on("listed", self._publish_info)
         if board.nvs_get("gatehouse", "sweep") is not None:
-            self._begin_sweep()
+            self.begin_sweep()
         mqtt.set_callback(bridge.enqueue)
         mqtt.on_connected = self._connected
         lifeline.is_idle = lambda: scheduler.current is None
@@ -341,7 +350,7 @@ class Gateway:
     def _new_pin(self, digits):
         """The owner has set another one, or none: the wrong ones of before are forgiven."""
         board.nvs_erase("gatehouse", "pin_wrong")
-        self._begin_sweep()  # the PIN of before is still on flash
+        board.nvs_scrub("pin_wrong")  # a few bytes of its hash
         self._use_pin(digits)
         self._publish_info()
 
@@ -361,13 +370,14 @@ class Gateway:
         await self._wifi.wait_up(lease)
         await self._clock.run(lease)
 
-    def _begin_sweep(self, lock=None):
-        """Something is about to be forgotten, or was before the power went."""
+    def begin_sweep(self, lock=None):
+        """A secret is about to be deleted or replaced, or was before the power went."""
         from firmware.gateway import erasure
 
         unload(("firmware.gateway.erasure",))
         erasure.promise_sweep(board.Nvs())
-        self._sweep = erasure.sweep(board.Nvs(), self._registry)
+        self._log.area("gateway").info("sweeping")
+        self._sweep = erasure.sweep(board.Nvs(), self._registry, self._ids)
 
     def sweep(self):
         """One step of what `erasure.sweep` does, while no lock is served."""

@@ -5,8 +5,10 @@ its block is used again; here these blocks are used. Owns the order; loaded when
 passwords, and the gateway's own key. It runs at the start that follows a reset, when nothing else does. The key of
 what is encrypted goes first.
 
-`sweep` runs beside the rest, after a lock was forgotten or settings were changed: it deletes the records of locks that
-are served no more, and then uses each block that was free, one at a time.
+`sweep` runs beside the rest, after something secret was deleted or took the place of another: it deletes the records
+of locks that are served no more and the results of requests, and then uses each block that was free, one at a time.
+Who deletes or replaces a secret calls `promise_sweep` before, by way of the `App`: locks and their keys, issuers,
+settings, the PIN, the key towards the broker.
 
 Each is promised by a mark in NVS, which is set before anything is deleted and erased last: after a power cut it begins
 anew.
@@ -26,6 +28,7 @@ _RECORDS = "/records"
 _VAULTS = ("/issuers", "/locks", "/jobs")
 _KEYS = KEY_NAMES + ("x25519", "x25519_public", "last_time", "boot", "pin_wrong", _SWEEP)
 _FILL = ".fill"  # beside the folder of all others
+_IS_FOLDER = const(0x4000)
 _PIECE = const(512)
 _SMALL = const(64)  # stays within the folder, whose blocks must be written over, too
 _CHURN = const(80)
@@ -55,11 +58,11 @@ def steps(board, data=_DATA):
 
 
 def promise_sweep(nvs):
-    """Durably promise a `sweep`; before what shall be gone is deleted."""
+    """Durably promise a `sweep`; before what shall be gone is deleted or replaced."""
     nvs.set(_SPACE, _SWEEP, b"1")
 
 
-def sweep(nvs, registry, data=_DATA):
+def sweep(nvs, registry, ids, data=_DATA):
     """A generator that fulfils the promise, a block of flash at a time. OSError of a flash that refuses is raised.
 
     littlefs takes free blocks in their order, around the end, and finds out in advance which of the next 256 are free
@@ -71,6 +74,12 @@ def sweep(nvs, registry, data=_DATA):
     for name in os.listdir(folder) if exists(folder) else ():
         if name not in [lock.id for lock in registry.all()]:
             for _ in _remove(folder + "/" + name):
+                yield
+    for _ in ids.erase_results():
+        yield
+    for name in os.listdir(data):  # small files lie inside their folder
+        if os.stat(data + "/" + name)[0] & _IS_FOLDER:
+            for _ in _churn(data + "/" + name + "/" + _FILL):
                 yield
     size, _, blocks = os.statvfs(data)[:3]
     piece = bytes(_PIECE)
@@ -89,7 +98,7 @@ def _remove(path):
         return
     for name in os.listdir(path):
         inner = path + "/" + name
-        if os.stat(inner)[0] & 0x4000:
+        if os.stat(inner)[0] & _IS_FOLDER:
             for _ in _remove(inner):
                 yield
         else:
@@ -109,8 +118,14 @@ def _write_over(path):
     except OSError:  # full, which is what was wanted
         pass
     os.remove(path)
+    for _ in _churn(path):
+        yield
+
+
+def _churn(path):
+    """Write over both blocks of a folder."""
     for _ in range(_CHURN):
         with open(path, "wb") as file:
-            file.write(piece[:_SMALL])
+            file.write(bytes(_SMALL))
         yield
     os.remove(path)

@@ -67,8 +67,8 @@ def _has_keys_of(lock, known):
 
 class GatewayOps:
     """`keys` are the secret and the public X25519 key; `about()` returns what `info` says. At most `max_locks` are
-    served. `use_pin(digits)` is told of a PIN that was stored, or of None; `tail(args, issuer)` sends the log for a
-    while and returns `data` of the result."""
+    served. `use_pin(digits)` is told of a PIN that was stored, or of None, `replacing()` before it is;
+    `tail(args, issuer)` sends the log for a while and returns `data` of the result."""
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class GatewayOps:
         reset=None,
         use_pin=None,
         tail=None,
+        replacing=lambda: None,
     ):
         self._context = context
         self._scheduler = scheduler
@@ -93,6 +94,7 @@ class GatewayOps:
         self._reset = reset
         self._use_pin = use_pin
         self._tail = tail
+        self._replacing = replacing
         self._is_importing = False
 
     def hello(self, request):
@@ -172,7 +174,7 @@ class GatewayOps:
         from firmware.gateway import pin_ops
 
         try:
-            return pin_ops.run(command.op, command.args, self._use_pin)
+            return pin_ops.run(command.op, command.args, self._use_pin, self._replacing)
         finally:
             unload(("firmware.gateway.pin_ops",))
 

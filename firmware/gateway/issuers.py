@@ -65,7 +65,7 @@ class Issuers:
         self._folder = folder
         self._secret = os.urandom(16)
         self._all: dict = {}
-        self.on_owned = lambda: None
+        self.on_owned = self.on_replacing = lambda: None
         self._load()
 
     def _load(self):
@@ -87,8 +87,11 @@ class Issuers:
         return self._stored().load(self._nvs, self._folder)[0]
 
     def store(self, kept):
-        """Replace what is stored. An issuer that stays keeps its numbers. Raises OSError."""
+        """Replace what is stored; `on_replacing()` is told before a key goes. An issuer that stays keeps its numbers.
+        Raises OSError."""
         before = self._all
+        if any(name not in kept or kept[name]["key"] != before[name].key.hex() for name in before):
+            self.on_replacing()
         self._stored().save(self._nvs, self._folder, kept)
         self._load()
         for name, issuer in self._all.items():

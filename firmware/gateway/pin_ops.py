@@ -11,8 +11,9 @@ from firmware.lib.errors import BadRequest, ConfigError
 _KEY = "remote_pin"
 
 
-def run(op, args, use):
-    """Store the PIN, or that there is none, and call `use(digits or None)` -> `data` of the result.
+def run(op, args, use, replacing):
+    """Store the PIN, or that there is none: `replacing()` is called before, `use(digits or None)` behind -> `data` of
+    the result.
 
     Raises BadRequest for what is no PIN, Refusal where the other settings do not allow one, OSError.
     """
@@ -29,6 +30,7 @@ def run(op, args, use):
             faults = table.faults({_KEY: digits}, True)
             if faults or not digits:
                 raise BadRequest("pin must be 4 to 8 digits")
+        replacing()
         config.write(provisioning.PATH, table, {_KEY: digits})
     except ConfigError as err:
         raise Refusal("refused", str(err), "settings")

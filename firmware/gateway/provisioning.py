@@ -69,8 +69,8 @@ class Provisioning:
     """`about` returns the members of `info`, or is None before there are settings; `forget(args)` likewise, and
     `connection()`, which tells (word, failures in a row, text). `started()` tells why the board started, `issuers()`
     gives the Issuers, `key()` the gateway's public key; `reset()` begins to forget everything; `changing()` is called
-    before settings take the place of others; `health()` is what a board says of itself, `networks()`
-    lists (name, dBm, security)."""
+    before settings or a private key go, or take the place of others; `health()` is what a board says of itself,
+    `networks()` lists (name, dBm, security)."""
 
     def __init__(
         self,
@@ -142,12 +142,12 @@ class Provisioning:
             if isinstance(changes, dict) and changes.get("ntp_hosts") is not None:
                 changes.setdefault("ntp_host", None)  # of an older release
             config.write(self._path, table(), changes)
-            self._certificates().tidy(self._folder, config.read(self._path))
+            self._certificates().tidy(self._folder, config.read(self._path), self._changing)
             unload(LATE)
             return {"ok": True}
         if do == "put":
             try:
-                return self._certificates().put(self._folder, request)
+                return self._certificates().put(self._folder, request, self._changing)
             finally:
                 unload(LATE)
         if do == "reboot":

@@ -53,9 +53,9 @@ class Registry:
     def on(self, event, listener):
         """Call `listener(lock)` at each `event`: "changed", something worth publishing; "records", the lock says that
         it has unread ones, or no more; "sighted", for the first time since start or after it was away; "heard", it is
-        worth an attempt to connect again; "listed", the list of locks has changed; "removing", the lock is about to be
-        forgotten; "removed", it is no longer served. At an "alarm", another radio may imitate the lock, or it does not
-        lock itself: call `listener(lock, why)`.
+        worth an attempt to connect again; "listed", the list of locks has changed; "removing", its keys are about to be
+        forgotten or replaced; "removed", it is no longer served. At an "alarm", another radio may imitate the lock, or
+        it does not lock itself: call `listener(lock, why)`.
         """
         self._listeners.setdefault(event, []).append(listener)
 
@@ -115,6 +115,9 @@ class Registry:
 
     def add(self, lock):
         """Serve a lock from now on, in place of one with the same address."""
+        known = self._locks.get(lock.address)
+        if known and (known.aes, known.admin_ps, known.unlock_key) != (lock.aes, lock.admin_ps, lock.unlock_key):
+            self._emit("removing", known)
         self._store(lock)
         self._locks[lock.address] = lock
         self._log.info("lock_added", addr=lock.address, locks=len(self._locks))

@@ -123,6 +123,18 @@ class Journal:
             yield found
             seq = found[0] + 1
 
+    def begin_segment(self):
+        """What is appended from now on shares no file with what is there -> the number that it will have first.
+        `trim_below` that number then drops all of before."""
+        start = self.next_seq
+        if self._segments() < len(self._files):
+            self._settle(start)
+        if self._files[-1].first < start:
+            self._start_at(start, len(self._files))
+        for slot in range(_SLOTS):  # they hold what a segment has, too
+            self._remove(_TAIL + "%d" % slot)
+        return start
+
     def trim_below(self, seq):
         """Drop whole segments that hold only numbers below `seq`; the newest segment stays, it keeps the numbering."""
         while self._segments() > 1 and self._files[1].first <= seq:
@@ -211,11 +223,11 @@ class Journal:
             return "%s/%08x%s" % (self._path, file.first, _SUFFIX)
         return "%s/%s%d" % (self._path, _TAIL, file.slot)
 
-    def _start_at(self, seq):
+    def _start_at(self, seq, place=0):
         file = _File(seq)
         with open(self._name(file), "ab"):
             pass
-        self._files.insert(0, file)
+        self._files.insert(place, file)
 
     def _remove(self, name):
         if exists(self._path + "/" + name):

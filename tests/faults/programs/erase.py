@@ -22,6 +22,7 @@ from tests.unit.gateway_rig import ADDRESS, known_lock
 _STAYS = b"\xaa\xbb\xcc\x44\x55\x66"
 _SEALED = 48  # bytes of what is encrypted that are looked for, behind counter and IV
 _HEAD = 20
+_RESULT = 44  # behind the frame of the journal and the hashes, which stay
 _IN_CLEAR = ("wifi", "broker", "tls key", "x25519")  # SECURITY.md, "What lies on a gateway's flash"
 _PUT = {"wifi_ssid": "home", "mqtt_host": "broker", "insecure_broker": True, "mqtt_user": "gateway"}
 
@@ -68,6 +69,12 @@ class Story:
                 kept = file.read()[_HEAD : _HEAD + _SEALED]
             if len(kept) > 16:
                 self.sealed.append(("forgotten", "records/" + name, kept))
+        for name in os.listdir(DATA + "/ids"):
+            with open(DATA + "/ids/" + name, "rb") as file:
+                kept = file.read()[_RESULT : _RESULT + _SEALED]
+            if len(kept) > 16:
+                self.sealed.append(("forgotten", "ids/" + name, kept))
+        assert self.sealed[-1][1][:4] == "ids/", "no result is on flash"
         self.image = chip.image()
 
     def _note_sealed(self, whose, path):
@@ -106,7 +113,7 @@ class Story:
 
     def sweep(self, world):
         if board.nvs_get("gatehouse", "sweep") is not None:
-            for _ in erasure.sweep(self.chip.key_store(), world.registry, DATA):
+            for _ in erasure.sweep(self.chip.key_store(), world.registry, world.ids, DATA):
                 pass
 
     def reset(self, cut=None):
