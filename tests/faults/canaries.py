@@ -5,7 +5,8 @@ in base64 at any offset, as numbers, swapped, backwards, in BCD, as a list (secu
 import base64
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from host_tools.owner import bundles
 from host_tools.owner.keybook import Entry
@@ -79,12 +80,51 @@ def of_text(secret: str) -> dict[str, bytes]:
     return of_key(secret.encode())
 
 
+def of_card(number: int) -> dict[str, bytes]:
+    """A card's number: its digits, and its bytes."""
+    return of_key(number.to_bytes(8, "big")) | {"digits": str(number).encode()}
+
+
+# Every kind of secret that there is -> in which forms it is looked for. A test of canaries plants all of them, or says
+# why it has one not: so none is forgotten that comes later.
+KINDS: dict[str, Callable[[Any], dict[str, bytes]]] = {
+    "aes": of_key,
+    "admin_ps": of_number,
+    "unlock_key": of_number,
+    "seeds": of_key,
+    "admin passcode": of_code,
+    "bundle": of_text,  # keys of a lock as other programs write them
+    "code": of_code,
+    "card": of_card,
+    "ekey": of_number,
+    "PIN": of_code,
+    "wifi password": of_text,
+    "broker password": of_text,
+    "issuer key": of_key,  # the owner's, and those of further issuers: what an issuer's file holds
+    "key of records": of_key,
+    "gateway key": of_key,  # X25519, to which arguments are sealed
+    "TLS key": of_key,  # of an identity at the broker
+    "passphrase": of_text,  # of a key book and its backups
+    "proof of possession": of_text,  # of provisioning over BLE
+}
+
+
 class Canaries:
     """Named secrets. `hits(where, content)` tells which of them show, in which form."""
 
     def __init__(self) -> None:
         self._forms: dict[tuple[str, str], bytes] = {}
+        self._kinds: set[str] = set()
         self.searched = 0
+
+    def add(self, kind: str, value: Any, which: str = "") -> None:
+        """From now on a secret of one of KINDS is looked for, under the name of its kind, or as `which`."""
+        self._kinds.add(kind)
+        self.plant(which or kind, KINDS[kind](value))
+
+    def missing(self) -> set[str]:
+        """KINDS of which none was added."""
+        return set(KINDS) - self._kinds
 
     def plant(self, name: str, forms: dict[str, bytes]) -> None:
         """From now on `name` is looked for."""
@@ -94,16 +134,16 @@ class Canaries:
 
     def plant_entry(self, entry: Entry) -> None:
         """Everything that the key book holds of a lock."""
-        self.plant("aes", of_key(bytes.fromhex(entry.aes)))
-        self.plant("admin_ps", of_number(entry.admin_ps))
-        self.plant("unlock_key", of_number(entry.unlock_key))
-        self.plant("seeds", of_key(bytes.fromhex(entry.seeds)))
+        self.add("aes", bytes.fromhex(entry.aes))
+        self.add("admin_ps", entry.admin_ps)
+        self.add("unlock_key", entry.unlock_key)
+        self.add("seeds", bytes.fromhex(entry.seeds))
         if entry.admin_passcode:
-            self.plant("admin passcode", of_code(entry.admin_passcode))
+            self.add("admin passcode", entry.admin_passcode)
         for name in ("adminPwd", "lockKey", "aesKeyStr", "unlockKey"):  # as other programs write them
             value = bundles.virtual_key(entry).get(name)
             if isinstance(value, str):
-                self.plant(name, of_text(value))
+                self.add("bundle", value, name)
 
     def __len__(self) -> int:
         return len(self._forms)

@@ -9,6 +9,7 @@ import os
 import random
 import re
 import struct
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from host_tools.errors import HostError
 from host_tools.owner.keybook import KeyBook
 from host_tools.owner.owning import Owning
 from host_tools.sim.board import flash_image
+from host_tools.sim.site import owner
 from host_tools.sim.site.site import HOST
 from tests.faults import canaries
 from tests.faults.rows import FULL, Row
@@ -29,6 +31,8 @@ _KINDS = (0x01, 0x14, 0x42, 0x48)  # of NVS entries: namespace or u8, i32, data 
 _OURS = ("x25519", "dsk", "dsk2", "v.", "boot")  # keys that must be there, or the scan is blind
 _FLASH = 1280 << 10  # the firmware takes most of it, so that little has to be written over
 _WAYS = ("the button", "the cable")
+_CUT_EACH = 61  # changes of flash between two cuts of a reset
+_TEARS = ("", "prefix", "bits", "noise")
 _BLANK = b"\xff" * 32
 
 
@@ -71,19 +75,19 @@ async def _plant(bench: Bench, secrets: canaries.Canaries) -> dict[str, str]:
     assert (await bench.gateway.ask(piece))["ok"]
     end = {"do": "put", "name": "key", "sha256": hashlib.sha256(der).hexdigest()}
     assert (await bench.gateway.ask(end))["ok"]
-    secrets.plant("tls key", canaries.of_key(der[1:]))
-    secrets.plant("aes", canaries.of_key(bytes.fromhex(entry.aes)))
-    secrets.plant("unlock key", canaries.of_number(entry.unlock_key))
-    secrets.plant("admin", canaries.of_number(entry.admin_ps))
-    secrets.plant("issuer", canaries.of_key(pin.command_key))
-    secrets.plant("code", canaries.of_code(code))
+    secrets.add("TLS key", der[1:])
+    secrets.add("aes", bytes.fromhex(entry.aes))
+    secrets.add("unlock_key", entry.unlock_key)
+    secrets.add("admin_ps", entry.admin_ps)
+    secrets.add("issuer key", pin.command_key)
+    secrets.add("code", code)
     for record in bench.records():
         secrets.plant("record", {str(record["rec"]): bytes.fromhex(record["date"]) + b"\x5a"})
     await bench.lock.kill()
     request = {"id": owner_signs.id_of("kept"), "op": "passcode_add", "args": {"code": code}}
     await bench.send(request)
     await bench.until(lambda: bench.progress("kept"), "the request waits")
-    return dict.fromkeys(("aes", "unlock key", "admin", "issuer", "code", "record"), "encrypted")
+    return dict.fromkeys(("aes", "unlock_key", "admin_ps", "issuer key", "code", "record"), "encrypted")
 
 
 def _judge_table(row: Row, bench: Bench, secrets: canaries.Canaries, kinds: dict[str, str], folder: Path) -> None:
@@ -113,7 +117,7 @@ def _fits(name: str, patterns: list[str]) -> bool:
 
 async def _erased(row: Row, bench: Bench, secrets: canaries.Canaries, way: str, seen: int) -> None:
     """Wait until a reset that was asked for has come to its end, and look at every byte."""
-    await bench.gateway.wait_line(" erased", after=seen)
+    await bench.gateway.wait_line(" W gateway erased", after=seen)
     await bench.gateway.wait_line(" started ", after=seen + 1)
     hello = await _hello(bench)
     row.check(hello["owner"] is False and not hello["provisioned"], "after %s it says %s" % (way, hello))
@@ -124,6 +128,40 @@ async def _erased(row: Row, bench: Bench, secrets: canaries.Canaries, way: str, 
     await bench.gateway.start()
 
 
+async def _cut_resets(row: Row, bench: Bench, secrets: canaries.Canaries) -> None:
+    """Resets by the owner's signature, the power cut at a change of flash of the whole start that follows: at one, or
+    from the first to the last in steps. The last one is not cut any more."""
+    draw = random.Random(row.seed)
+    flash, nvs = _images(bench) if FULL else (b"", b"")
+    at = draw.randrange(_CUT_EACH)
+    cuts, was_cut = 0, True
+    while was_cut:
+        seen = len(bench.gateway.lines)
+        bench.gateway.cut_power_at_start(at, draw.choice(_TEARS), draw.randrange(1 << 30))
+        await _signed_reset(bench)
+        off = asyncio.create_task(bench.gateway.wait_off())
+        whole = asyncio.create_task(bench.gateway.wait_line(" W gateway erased", after=seen))
+        await asyncio.wait([off, whole], return_when=asyncio.FIRST_COMPLETED)
+        was_cut = off.done()
+        for task in (off, whole):
+            task.cancel()
+        if was_cut:
+            cuts += 1
+            await bench.gateway.start()
+        await _erased(row, bench, secrets, "a signed reset, cut at change %d" % at, seen)
+        at += _CUT_EACH
+        if not FULL:
+            break
+        if was_cut:
+            await bench.gateway.kill()
+            bench.gateway.image.write_bytes(flash)
+            Path(str(bench.gateway.image) + ".nvs").write_bytes(nvs)
+            await bench.gateway.start()
+            await bench.until_answers()
+            bench.signs.end(bench.gateway)
+    row.figure("resets_cut", cuts)
+
+
 async def _hello(bench: Bench) -> dict:
     reply = await bench.site._asked(bench.gateway, {"do": "hello"})
     while reply.get("rebooting"):
@@ -131,13 +169,45 @@ async def _hello(bench: Bench) -> dict:
     return reply
 
 
+async def _each_secret_that_goes_is_swept(row: Row, bench: Bench) -> None:
+    """Whatever is deleted or replaced over MQTT or the cable begins a sweep, as SECURITY.md promises; what is new does
+    not."""
+    gateway = bench.gateway
+    (entry,) = bench.book.entries()
+    async with owner.connect(bench.site) as gateways:
+
+        def issuer(op: str, key: str = "") -> Callable[[], Awaitable[dict]]:
+            args = {"name": "guest", **({"key": key * 32} if key else {})}
+            return lambda: gateways.command(gateway.id, None, op, args)
+
+        def piece(text: str) -> Callable[[], Awaitable[dict]]:
+            crc = binascii.crc32(bytes.fromhex(text))
+            return lambda: gateway.ask({"do": "put", "name": "key", "at": 0, "hex": text, "crc": crc})
+
+        acts: list[tuple[str, bool, Callable[[], Awaitable[dict]]]] = [
+            ("a new issuer", False, issuer("issuer_add", "a1")),
+            ("another key for an issuer", True, issuer("issuer_add", "b2")),
+            ("an issuer removed", True, issuer("issuer_remove")),
+            ("a private key begun", False, piece("3001")),
+            ("a private key begun anew", True, piece("3002")),
+            ("settings", True, lambda: gateway.ask({"do": "set", "settings": {"name": "Hall"}})),
+            ("a lock forgotten", True, lambda: gateways.forget(gateway.id, entry)),
+        ]
+        for name, begins, act in acts:
+            seen = len(gateway.lines)
+            row.check((await act())["ok"], name)
+            await bench.until_answers()
+            told = any("sweeping" in line for line in list(gateway.lines)[seen:])
+            row.check(told == begins, "%s: a sweep %s" % (name, "begins" if told else "does not begin"))
+
+
 @pytest.mark.row("T-ERA-1b", "whole gateway: the table of SECURITY.md against its flash; resets; who may own it")
 def test_flash_holds_what_the_table_says_and_nothing_after_a_reset(row: Row, tmp_path) -> None:
     random.seed(row.seed)
     secrets = canaries.Canaries()
     wifi, broker = canaries.text(), canaries.text()
-    secrets.plant("wifi", canaries.of_text(wifi))
-    secrets.plant("broker", canaries.of_text(broker))
+    secrets.add("wifi password", wifi)
+    secrets.add("broker password", broker)
     settings = {"wifi_password": wifi, "mqtt_user": "gateway", "mqtt_password": broker}
 
     async def story() -> None:
@@ -145,7 +215,7 @@ def test_flash_holds_what_the_table_says_and_nothing_after_a_reset(row: Row, tmp
         bench.site.wifi.password = wifi
         async with bench:
             kinds = await _plant(bench, secrets)
-            kinds |= dict.fromkeys(("wifi", "broker", "tls key"), "in clear")
+            kinds |= dict.fromkeys(("wifi password", "broker password", "TLS key"), "in clear")
             await bench.gateway.kill()
             _judge_table(row, bench, secrets, kinds, tmp_path / "files")
             await bench.gateway.start()
@@ -154,14 +224,13 @@ def test_flash_holds_what_the_table_says_and_nothing_after_a_reset(row: Row, tmp
             refused = await _own(bench, others[0])
             row.check(refused == "owned", "an owned gateway says %s to another owner" % refused)
 
-            seen = len(bench.gateway.lines)
-            await _signed_reset(bench)
-            await _erased(row, bench, secrets, "a signed reset", seen)
+            await _each_secret_that_goes_is_swept(row, bench)
+            await _cut_resets(row, bench, secrets)
             for number, way in enumerate(_WAYS if FULL else _WAYS[-1:]):
                 owned = await _own(bench, others[number])
                 row.check(owned == "ok", "after a reset it says %s" % owned)
                 key = others[number].gateway(bench.gateway.id).command_key
-                secrets.plant("owner %d" % number, canaries.of_key(key))
+                secrets.add("issuer key", key, "owner %d" % number)
                 late = await _own(bench, others[1 - number])
                 row.check(late == "owned", "and to the next owner %s" % late)
                 given = bench.gateway.spec.settings | {"name": "of owner %d" % number}

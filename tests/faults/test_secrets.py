@@ -2,24 +2,30 @@
 prints, nor on flash where it has no business."""
 
 import asyncio
+import binascii
+import hashlib
 import json
 import random
 import time
+from pathlib import Path
 
 import pytest
 
 from firmware.gateway.operations import queries
 from firmware.lib import opcodes
 from firmware.lib.messages import card_client
+from host_tools.errors import HostError
 from host_tools.gateway.ekeys import GatewayEkeys
 from host_tools.owner import ekeys
-from host_tools.owner.keybook import Entry
+from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.sim.site import owner
 from tests.faults import canaries
 from tests.faults.rows import Row
 from tests.system.bench import Bench
 
 _IN = ("cmd", "set")  # what comes from the owner
+_IN_CLEAR = ("wifi password", "broker password", "TLS key")  # on a gateway's flash: SECURITY.md has the table
+_ELSEWHERE = {"proof of possession"}  # of provisioning over BLE, whose own test looks for it
 
 
 @pytest.mark.row("T-LOG-1", "forms of secrets in messages, logs, host output and flash")
@@ -30,9 +36,9 @@ def test_no_secret_leaves_by_mqtt_or_by_a_log(row: Row, tmp_path, capfd) -> None
     code, wrong, other = canaries.digits(), canaries.digits(), canaries.digits()
     wifi, broker = canaries.text(), canaries.text()
     for name, digits in (("code", code), ("wrong entry", wrong), ("refused code", other)):
-        secrets.plant(name, canaries.of_code(digits))
-    secrets.plant("wifi password", canaries.of_text(wifi))
-    secrets.plant("broker password", canaries.of_text(broker))
+        secrets.add("code", digits, name)
+    secrets.add("wifi password", wifi)
+    secrets.add("broker password", broker)
     settings = {"wifi_password": wifi, "mqtt_user": "gateway", "mqtt_password": broker}
 
     async def story() -> None:
@@ -43,8 +49,10 @@ def test_no_secret_leaves_by_mqtt_or_by_a_log(row: Row, tmp_path, capfd) -> None
             secrets.plant_entry(entry)
             await _give_an_ekey(bench, secrets, tmp_path / "guest.json")
             card = random.randrange(1 << 40, 1 << 64)
-            secrets.plant("card", canaries.of_key(card.to_bytes(8, "big")) | {"digits": str(card).encode()})
+            secrets.add("card", card)
             await _flows(bench, code, wrong, other, entry, card)
+            await _flows_of_the_gateway(bench, secrets, tmp_path / "kept.json")
+            assert secrets.missing() == _ELSEWHERE, secrets.missing()
             for message in bench.mqtt.messages:
                 if message.topic.rsplit("/", 1)[-1] not in _IN:
                     found.extend(secrets.hits(message.topic, (message.topic + " " + message.text).encode()))
@@ -53,8 +61,7 @@ def test_no_secret_leaves_by_mqtt_or_by_a_log(row: Row, tmp_path, capfd) -> None
                 assert printed
                 found.extend(secrets.hits(board.name, printed))
             kept = bench.gateway.image.read_bytes()
-            owner = ("wifi password", "broker password")  # the settings file holds these
-            found.extend(secrets.hits("the gateway's flash", kept, owner))
+            found.extend(secrets.hits("the gateway's flash", kept, _IN_CLEAR))
             found.extend(secrets.hits("the lock's flash", bench.lock.image.read_bytes()))  # its stores are sealed
             row.figure("messages", len(bench.mqtt.messages))
 
@@ -75,9 +82,59 @@ async def _give_an_ekey(bench: Bench, secrets: canaries.Canaries, path) -> None:
     async with owner.connect(bench.site) as gateways:
         way = GatewayEkeys(await gateways.serving(entry.id, bench.gateway.id))
         ekey = await ekeys.send(bench.book, entry, way, ekeys.Ekey(0, "Guest", ekeys.PERMANENT, remote=True), path)
-    secrets.plant("ekey", canaries.of_number(int(json.loads(path.read_text())["unlockKey"])))
+    secrets.add("ekey", int(json.loads(path.read_text())["unlockKey"]))
     assert (await bench.ask("unlock", {"ekey": ekey.uid}))["code"] == "ok"
     await bench.until(lambda: bench.lock.bolt == "locked", "auto-lock")
+
+
+async def _flows_of_the_gateway(bench: Bench, secrets: canaries.Canaries, path: Path) -> None:
+    """What it is told of who commands it, taken or refused: issuers, a PIN, its key towards the broker; and a key book
+    with a passphrase."""
+    (pinned,) = bench.site.pins()
+    pin, phrase = canaries.digits(8), canaries.text()
+    der, guest = b"\x30" + random.randbytes(120), random.randbytes(32)
+    secrets.add("PIN", pin)
+    secrets.add("passphrase", phrase)
+    secrets.add("TLS key", der[1:])
+    secrets.add("issuer key", pinned.command_key)
+    secrets.add("issuer key", guest, "guest's key")
+    secrets.add("key of records", pinned.record_key)
+    secrets.add("gateway key", _in_nvs(bench, b"x25519"))
+    gateway = bench.gateway
+    for settings in ({"remote_pin": pin}, {"remote_pin": pin + "x"}, {"wifi_password": [pin]}):
+        assert (await gateway.ask({"do": "set", "settings": settings}))["code"] == "config"
+    piece = {"do": "put", "name": "key", "at": 0, "hex": der.hex(), "crc": binascii.crc32(der)}
+    assert (await gateway.ask(piece))["ok"]
+    for digest in (bytes(32), hashlib.sha256(der).digest()):
+        told = await gateway.ask({"do": "put", "name": "key", "sha256": digest.hex()})
+        assert told["ok"] == any(digest), told
+        assert any(digest) or (await gateway.ask(piece))["ok"]
+    assert (await gateway.ask({"do": "own", "issuer": guest.hex()}))["code"] == "owned"
+    await bench.mqtt.publish(bench.topic("set"), json.dumps({"do": "unlock", "code": pin}))
+    await bench.until(lambda: "forbidden" in [told["code"] for told in bench.results(None)], "an answer to the PIN")
+    async with owner.connect(bench.site) as gateways:
+        for op, args in (("pin_set", {"pin": pin}), ("pin_set", {"pin": pin + "1"})):
+            with pytest.raises(HostError):
+                await gateways.command(gateway.id, None, op, args)
+        for _ in range(2):
+            assert (await gateways.command(gateway.id, None, "issuer_add", {"name": "guest", "key": guest.hex()}))["ok"]
+        assert (await gateways.command(gateway.id, None, "issuers"))["ok"]
+        assert (await gateways.command(gateway.id, None, "issuer_remove", {"name": "guest"}))["ok"]
+    book = KeyBook(path, lambda again: phrase)
+    book.put(bench.book.entries()[0])
+    book.protect(phrase)
+    assert KeyBook(path, lambda again: phrase).entries() and phrase not in path.read_text(errors="replace")
+    with pytest.raises(HostError):
+        KeyBook(path, lambda again: phrase[:-1]).entries()
+
+
+def _in_nvs(bench: Bench, key: bytes) -> bytes:
+    """The newest blob of 32 bytes under a key; NVS has its bytes behind the entry that names it."""
+    dump = Path(str(bench.gateway.image) + ".nvs").read_bytes()
+    at = dump.rindex(key + bytes(16 - len(key)))
+    while dump[at - 7] != 0x42:  # the type of an entry with the bytes of a blob
+        at = dump.rindex(key + bytes(16 - len(key)), 0, at)
+    return dump[at + 24 : at + 56]
 
 
 async def _flows(bench: Bench, code: str, wrong: str, other: str, entry: Entry, card: int) -> None:

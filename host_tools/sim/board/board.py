@@ -89,6 +89,7 @@ class Board:
         self._nap: Nap | None = None  # its deep sleep, from the request to the end
         self._wake_reason = 0
         self._hasty = 0  # ends in a row, each soon after its start
+        self._next_cut: list | None = None
         self._clock_ahead_s: float | None = None  # the board's clock (seconds since 2000) minus the site's time
         self._offsets: list[tuple[float, float]] = []  # since when (host's time), its clock minus the host's
         self._rtc_memory = ""
@@ -174,6 +175,10 @@ class Board:
         That change is not made, or in part: `tear` is "prefix", "bits" or "noise", see shims/_power.py.
         """
         self.post("cut", changes, tear, seed)
+
+    def cut_power_at_start(self, changes: int, tear: str = "", seed: int = 1) -> None:
+        """The same, counted from the first change of its next start, whoever begins that."""
+        self._next_cut = [changes, tear, seed]
 
     async def flash_changes(self, timeout_s: float = _HANG_S) -> int:
         """How many erases and programs of its flash there have been since it was started. Raises SimError."""
@@ -370,6 +375,8 @@ class Board:
             "rtc_memory": self._rtc_memory,
             "wifi": self._wifi.ssid,
         }
+        if self._next_cut:
+            facts["cut"], self._next_cut = self._next_cut, None
         facts |= {"inputs": self.mechanics.inputs, "adc": self.mechanics.analog} if self.role == "lock" else {}
         self.post("welcome", facts)
 

@@ -6,6 +6,8 @@ import _power
 
 power = _power.Power(lambda: _board.end("cut"))
 _board.handlers["cut"] = power.cut_after
+if _board.welcome().get("cut"):
+    power.cut_after(*_board.welcome()["cut"])
 _board.handlers["changes"] = lambda: _board.post("changes", power.changes)
 
 
