@@ -33,9 +33,9 @@ _SCAN_US = const(62500)
 
 # The connection interval that we ask for: an answer takes two, and a failed attempt (0x3E) six. Links last a second or
 # two, so the shortest interval costs the lock's battery little: less than a link that lasts longer. Bluetooth proxies
-# on the same chip ask for it as well; the 15 ms of hardware-facts.md F6 are what another gateway has. NimBLE's own values,
-# which MicroPython leaves no choice about, are good: it initiates listening all the time, and gives a link up after
-# 2.56 s.
+# on the same chip ask for it as well; the 15 ms of hardware-facts.md F6 are what another gateway has. NimBLE's own
+# values, which MicroPython leaves no choice about, are good: it initiates listening all the time, and gives a link up
+# after 2.56 s.
 _INTERVAL_US = const(7500)
 _GRACE_MS = const(300)  # beyond the stack's own time-out of an attempt
 _STALE_MS = const(1000)  # a cancelled attempt is reported as failed within this time
