@@ -29,6 +29,25 @@ class _Time:
         _Time.slept_s += pause_s
 
 
+class _Gc:
+    """The collector of a MicroPython whose heap has `size` bytes, `used` of them in use."""
+
+    size = used = 0
+    asked = []
+
+    @staticmethod
+    def mem_alloc():
+        return _Gc.used
+
+    @staticmethod
+    def mem_free():
+        return _Gc.size - _Gc.used
+
+    @staticmethod
+    def threshold(after):
+        _Gc.asked.append(after)
+
+
 class _App:
     """Stands for firmware.lock.app."""
 
@@ -92,7 +111,7 @@ def _run(name, with_role=True):
 
 class BootTest(unittest.TestCase):
     def setUp(self):
-        self._kept = {name: sys.modules.get(name) for name in ("machine", "time", "os", "firmware.lock.app")}
+        self._kept = {name: sys.modules.get(name) for name in ("machine", "time", "os", "gc", "firmware.lock.app")}
         self._path = sys.path[:]
         sys.modules["machine"] = _Machine
         sys.modules["time"] = _Time
@@ -196,6 +215,24 @@ class BootTest(unittest.TestCase):
         self._start()
         self.assertEqual(_Rtc.note[:17], b"GH2\x01\x07MemoryError\x00")
         self.assertEqual(_Rtc.note[17:], bytes(range(113, 143)))
+
+    def test_garbage_is_collected_early_but_in_psram(self):
+        sys.modules["gc"] = _Gc
+        for size, while_importing, after in (
+            (56 << 10, 512, 2048),
+            (104 << 10, 512, 2048),
+            ((256 << 10) - 1, 512, 2048),
+            (256 << 10, 2048, 8192),
+            (400 << 10, 2048, 8192),
+            ((1 << 20) - 1, 2048, 8192),
+            (1 << 20, None, None),
+            (8 << 20, None, None),
+        ):
+            for used in (0, size // 3, size):
+                _Rtc.note = b""  # these starts are no row
+                _Gc.size, _Gc.used, _Gc.asked = size, used, []
+                self._start()
+                self.assertEqual(_Gc.asked, [while_importing, after] if after else [], "%d of %d" % (used, size))
 
     def test_without_a_role_the_board_stays_at_its_prompt(self):
         _run("boot.py")
