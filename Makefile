@@ -5,8 +5,11 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 JOBS ?= 3
 WORKERS ?= 8
+# Compiled modules are kept, whatever the shell says: nine processes of pytest and each `gatehouse` of a test would
+# compile the whole project anew
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test reference frozen soak faults mutate sim lint bench multitests sbom dist aarch64 clean setup
+.PHONY: demo test collected reference frozen soak faults mutate sim lint bench multitests sbom dist aarch64 clean setup
 
 setup: $(STAMP)
 
@@ -25,8 +28,13 @@ demo: $(STAMP)
 	@$(PY) -m host_tools.demo $(if $(ONCE),--once)
 
 # Most of a system test's time is time on the air, so several share a core; tests/conftest.py says what runs when
-test: lint
+test: $(STAMP)
+	@$(MAKE) --no-print-directory -j 2 lint collected
 	@$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
+# Beside the linters, on the other core: what each worker of the run would compile for itself
+collected: $(STAMP)
+	@$(PY) -m pytest -q --collect-only >/dev/null || true
 
 # docs/reference.md, from the code
 reference: $(STAMP)
