@@ -104,6 +104,8 @@ class Parser:
 
     def _skip(self, part):
         """Of a body that is not kept, keep the length of the topic (bytes 0, 1) and the packet id behind it (2, 3)."""
+        if self._pid_at and self._used >= self._pid_at + 2:  # both are known: a long message costs by its reading
+            return
         for place in range(4):
             if place == 2:
                 if self._used + len(part) < 2:

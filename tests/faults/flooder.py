@@ -1,6 +1,6 @@
 """A stranger at the broker, in a process of its own so that it takes nothing from the bench:
-`python -m tests.faults.flooder HOST PORT GATEWAY LOCK RATE SEED`, a captured command on standard input. Prints how many
-messages it has sent, each second, until it is ended.
+`python -m tests.faults.flooder HOST PORT GATEWAY LOCK RATE SEED [BYTES]`, a captured command on standard input. Prints
+how many messages it has sent, each second, until it is ended. With BYTES all have that length, and none is a request.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import time
 import aiomqtt
 
 _UNDER_WAY = 20
+_HANG_S = 600  # he is stopped now and then, while his time passes
 
 
 def message(gateway: str, lock: str, captured: str, number: int) -> tuple[str, str | bytes, bool, int]:
@@ -41,14 +42,16 @@ def message(gateway: str, lock: str, captured: str, number: int) -> tuple[str, s
     return topic, payload, retain, random.choice((0, 1, 1, 2))
 
 
-async def flood(host: str, port: int, gateway: str, lock: str, per_s: float, captured: str) -> None:
+async def flood(host: str, port: int, gateway: str, lock: str, per_s: float, captured: str, size: int = 0) -> None:
     """Send so many a second, for ever, without waiting for the broker's receipts: some are under way at a time."""
     async with aiomqtt.Client(host, port, identifier="stranger") as stranger, asyncio.TaskGroup() as under_way:
         room = asyncio.Semaphore(_UNDER_WAY)
 
         async def send(number: int) -> None:
             topic, payload, retain, qos = message(gateway, lock, captured, number)
-            await stranger.publish(topic, payload, qos=qos, retain=retain)
+            if size:
+                topic, payload, retain = "gatehouse/%s/lock/%s/cmd" % (gateway, lock), b"x" * size, False
+            await stranger.publish(topic, payload, qos=qos, retain=retain, timeout=_HANG_S)
             room.release()
 
         began = time.monotonic()
@@ -64,6 +67,7 @@ async def flood(host: str, port: int, gateway: str, lock: str, per_s: float, cap
 
 
 if __name__ == "__main__":
-    _host, _port, _gateway, _lock, _per_s, _seed = sys.argv[1:]
+    _host, _port, _gateway, _lock, _per_s, _seed, *_size = sys.argv[1:]
     random.seed(int(_seed))
-    asyncio.run(flood(_host, int(_port), _gateway, _lock, float(_per_s), sys.stdin.readline().strip()))
+    _captured = sys.stdin.readline().strip()
+    asyncio.run(flood(_host, int(_port), _gateway, _lock, float(_per_s), _captured, int(_size[0]) if _size else 0))
