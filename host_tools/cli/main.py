@@ -15,6 +15,7 @@ from host_tools.cli import (
     ekeys,
     gateways,
     groups,
+    guests,
     issuers,
     keys,
     locks,
@@ -78,6 +79,7 @@ app.command("freeze", bulk=True)(settings.freeze)
 app.command("unfreeze", bulk=True)(settings.unfreeze)
 app.command("emergency-unlock", opens=True)(settings.emergency_unlock)
 app.add_typer(control.autolock_app, name="autolock")
+passcodes.app.command("sync")(guests.sync)
 app.add_typer(passcodes.app, name="passcode")
 app.add_typer(passcodes.admin_app, name="admin-code")
 app.command("erase-code")(passcodes.erase_code)

@@ -70,6 +70,7 @@ class Entry:
     next_seeds: str = ""  # those that a reset of the passcodes may have given to the lock
     minted: list[dict] = field(default_factory=list)  # `minting`'s own: which codes were issued
     erase_code: str = ""
+    guests: list[dict] = field(default_factory=list)  # `guests`' own: which codes belong to bookings
     ekeys: list[dict] = field(default_factory=list)
     flag_pos: int = 0
     groups: list[str] = field(default_factory=list)  # `groups`' own: names of those that the lock is in

@@ -1,11 +1,15 @@
 """Passcodes of all types, from the owner's tools to the bolt: made without it, written through a gateway, erased."""
 
 import asyncio
+import json
+import time
 
 import pytest
+from typer.testing import CliRunner
 
 from firmware.lib import opcodes, records
 from firmware.lib.messages import card_client, passcode_client, session_client, settings_client
+from host_tools.cli.main import app
 from host_tools.errors import HostError
 from host_tools.gateway import credentials
 from host_tools.near import ownership
@@ -93,6 +97,47 @@ async def number(work):
     with pytest.raises(HostError) as caught:
         await work
     return caught.value.ttlock
+
+
+def test_guests_of_a_calendar_open_during_their_stay_and_never_after_it(quick, tmp_path):
+    form = "BEGIN:VEVENT\nUID:%s\nSUMMARY:%s\nDTSTART:%s\nDTEND:%s\nEND:VEVENT\n"
+
+    async def story(bench):
+        entry, now = entry_of(bench), bench.site.now()
+        env = {
+            "GATEHOUSE_MQTT": "%s:%d" % (bench.site.mqtt_host, bench.site.mqtt_port),
+            "GATEHOUSE_KEYS": str(bench.book.path),
+        }
+
+        async def sync(*stays):
+            at = [
+                [time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now + each * HOUR_S)) for each in stay[2:]]
+                for stay in stays
+            ]
+            events = "".join(form % (*stay[:2], *when) for stay, when in zip(stays, at, strict=True))
+            (tmp_path / "rooms.ics").write_text("BEGIN:VCALENDAR\n%sEND:VCALENDAR\n" % events)
+            words = ("passcode", "sync", str(tmp_path / "rooms.ics"), entry.name, "--json", "--ahead", "366")
+            done = await asyncio.to_thread(CliRunner(env=env).invoke, app, words)
+            assert done.exit_code == 0, done.output
+            return json.loads(done.stdout)["bookings"]
+
+        await through(bench, lambda passcodes: passcodes.add({"code": "739155", "type": "permanent"}, "Owner"))
+        first = await sync(("a", "Ada", -1, 30), ("b", "Flo", 24, 48))
+        assert [(each["do"], each["name"]) for each in first] == [("add", "Ada"), ("add", "Flo")]
+        ada, flo = (each["passcode"] for each in first)
+        assert await opens(bench, ada) and not await opens(bench, flo)
+        again = await sync(("a", "Ada", -1, 30), ("b", "Flo", 24, 48))
+        assert [each["do"] for each in again] == ["keep", "keep"]
+        moved = await sync(("a", "Ada", -1, 30), ("b", "Flo", -2, 48))
+        assert sorted(each["do"] for each in moved) == ["keep", "move"]
+        assert await opens(bench, flo)
+        gone = await sync(("b", "Flo", -2, 48))
+        assert [(each["do"], each["name"]) for each in gone] == [("delete", "Ada"), ("keep", "Flo")]
+        assert not await opens(bench, ada) and await opens(bench, flo)
+        assert [each["do"] for each in await sync()] == ["delete"]
+        assert not await opens(bench, flo) and await opens(bench, "739155")
+
+    quick(story)
 
 
 def test_f029_a_code_made_with_no_gateway_opens(local):
