@@ -87,7 +87,7 @@ class Radio:
         self._peers = {}
         self._name = None
         self.health = Health()
-        self.server = None  # a lock's `peripheral`
+        self.server = None  # a lock's `peripheral`, or the `endpoints` of a gateway's add window
         self.make_peer = None  # set by a gateway's `central`
 
     def start(self, name=None):
@@ -216,6 +216,11 @@ class Radio:
 
     def uuid(self, number):
         return bluetooth.UUID(number)
+
+    def serve(self, server):
+        """Events that are not a client's go to `server` from now on -> the stack, for its database."""
+        self.server = server
+        return self._ble
 
     def _abandon(self):
         late = self._opened.get_nowait()

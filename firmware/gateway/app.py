@@ -14,7 +14,6 @@ from firmware.lib.errors import ConfigError
 from firmware.system.console import serve
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
-from firmware.system.store import exists
 from firmware.system.timing import sleep_ms
 from firmware.version import VERSION
 
@@ -25,6 +24,7 @@ _JOBS = "/data/jobs"
 _LIGHT = (18, 19, 21)
 _BUTTON = const(0)  # the boot button
 _HELD = const(80)  # steps of the light: ten seconds
+_PRESSED = const(16)  # two seconds: what opens a port pulls this pin for a moment
 _STUCK = const(240)  # nobody's finger; some terminals hold this pin low
 _NAME = "Gatehouse"
 _IDS_SEGMENT = const(64)
@@ -53,7 +53,11 @@ class App:
         }
         gateway = None
         self._issuers = None
-        light_word = "fault" if is_minimal else "unprovisioned"
+        self._word = "fault" if is_minimal else "unprovisioned"
+        self._window = None
+        is_asked = board.nvs_get("gatehouse", "window") is not None
+        if is_asked:
+            board.nvs_erase("gatehouse", "window")
         is_erasing = board.nvs_get("gatehouse", "wiping") is not None
         try:
             if is_erasing:
@@ -61,18 +65,19 @@ class App:
                 raise ConfigError("everything is being erased")
             if is_minimal:
                 raise ConfigError("minimal mode")
+            if is_asked:
+                raise ConfigError("its button was pressed")
             gateway = Gateway(provisioning.load(provisioning.PATH), self._facts, lifeline, log)
             self._issuers = gateway.issuers
         except ConfigError as err:
             self._log.error("settings_unusable", err=err)
         self._gateway = gateway
-        self._light = diagnostics.Light(board.Light(_LIGHT), gateway.light_word if gateway else lambda: light_word)
+        self._light = diagnostics.Light(board.Light(_LIGHT), gateway.light_word if gateway else lambda: self._word)
         self._button = board.Input(_BUTTON)
         self._held = 0
         self._steps = 0
         lifeline.tick = self._tick
         lifeline.tick_ms = diagnostics.STEP_MS
-        lifeline.is_fit = lambda: gateway is not None or not exists(provisioning.PATH)
         console = provisioning.Provisioning(
             self._facts["id"],
             lifeline.ask_reboot,
@@ -80,17 +85,21 @@ class App:
             gateway and gateway.about,
             gateway and gateway.forget,
             lifeline.describe,
-            gateway and gateway.connection,
+            gateway.connection if gateway else lambda: self._window and self._window.connection,
             self._who_signs,
             lambda: provisioning.own_key(board)[1],
             self._reset,
             self._forgetting,
             self._health,
             _networks,
+            lambda: provisioning.pop(board),
         )
+        lifeline.is_fit = lambda: gateway is not None or is_asked or console.is_begun()
         console.is_rebooting = is_erasing
         if gateway:
             gateway.reset = self._reset
+        if gateway is None and not is_erasing and not is_minimal:
+            lifeline.supervisor.add("window", lambda lease: self._keep_window(lease, console, is_asked, log))
         lifeline.supervisor.add("console", lambda lease: serve(console.handle, lease))
 
     async def run(self):
@@ -124,6 +133,44 @@ class App:
             found.update(self._gateway.describe())
         return found
 
+    def _show(self, word):
+        self._word = word
+
+    async def _keep_window(self, lease, console, is_asked, log):
+        """The add window, once; a gateway whose button was pressed goes on as one afterwards."""
+        from firmware.ble.endpoints import Endpoints
+        from firmware.ble.radio import Radio
+        from firmware.gateway import window
+        from firmware.net.wifi import Wifi
+
+        self._window = window.Window(
+            provisioning.pop(board),
+            self._facts["id"],
+            console,
+            lambda ssid, password: Wifi(ssid, password, log),
+            lambda *what: Endpoints(Radio(log), *what),
+            self._show,
+            log,
+            window.ASKED_S if is_asked else window.BLANK_S,
+        )
+        try:
+            await self._window.run(lease)
+        finally:
+            self._window = None
+            unload(window.LATE)
+            del window
+            gc.collect()
+        self._show("closed")
+        if is_asked and not console.faults():
+            self._lifeline.ask_reboot()
+        await lease.wait(asyncio.Event())
+
+    def _press(self):
+        """The button was pressed for a moment: start anew, with the add window open."""
+        self._log.warn("window_asked")
+        board.nvs_set("gatehouse", "window", b"1")
+        self._lifeline.ask_reboot()
+
     def _reset(self):
         """Promise to forget everything, and start anew to do it: nothing runs then that could write."""
         self._log.warn("reset")
@@ -148,6 +195,8 @@ class App:
         elif self._held:
             if _HELD <= self._held <= _STUCK:
                 self._reset()
+            elif _PRESSED <= self._held < _HELD:
+                self._press()
             self._held = 0
         if self._gateway:
             self._gateway.sweep()

@@ -17,6 +17,8 @@ STEP_MS = 125
 # Red, blue or dark in each step of an eighth of a second
 _PATTERNS = """
 unprovisioned rrrrbbbb
+provisioning rrbb
+closed r---------------
 joining rr--
 no_broker bb--
 online b

@@ -15,6 +15,8 @@ started. Owns /data/settings.json and these NVS keys; the table of settings is `
 {"do":"forget","mac":"..."}    stop serving a lock
 {"do":"own","issuer":"..."}    take an owner, whose key is 64 hex digits -> `public`, the key to seal to; code `owned`
                                when there is another owner (mqtt.md 2)
+{"do":"pop"}                   `name` and `pop`: what it shows over Bluetooth in its add window, and the proof of
+                               possession that it wants there
 {"do":"reset"}                 forget the owner and everything else, and start anew (security.md RST-4)
 {"do":"reboot"}                start anew
 
@@ -32,6 +34,7 @@ from firmware.system.store import exists
 from firmware.version import VERSION
 
 _SPACE = "gatehouse"
+_SIGNS = b"abcdefghijkmnpqrstuvwxyz23456789"
 PATH = "/data/settings.json"
 LATE = ("firmware.gateway.settings", "firmware.system.config", "firmware.gateway.certificates")
 SECRETS = ("wifi_password", "mqtt_password", "remote_pin")  # never shown again
@@ -70,7 +73,7 @@ class Provisioning:
     `connection()`, which tells (word, failures in a row, text). `started()` tells why the board started, `issuers()`
     gives the Issuers, `key()` the gateway's public key; `reset()` begins to forget everything; `changing()` is called
     before settings or a private key go, or take the place of others; `health()` is what a board says of itself,
-    `networks()` lists (name, dBm, security)."""
+    `networks()` lists (name, dBm, security), `pop()` gives the proof of possession."""
 
     def __init__(
         self,
@@ -87,6 +90,7 @@ class Provisioning:
         changing=None,
         health=None,
         networks=None,
+        pop=None,
     ):
         self._id = id
         self._reboot = reboot
@@ -101,6 +105,7 @@ class Provisioning:
         self._changing = changing
         self._health = health
         self._networks = networks
+        self._pop = pop
         self.is_rebooting = False
 
     def faults(self):
@@ -125,8 +130,9 @@ class Provisioning:
                 reply["owner"] = self._issuers().has_owner
             if self.is_rebooting:  # what it says is not yet of the settings that were written
                 reply["rebooting"] = True
-            if self._connection:
-                state, failures, text = self._connection()
+            connection = self._connection and self._connection()
+            if connection:
+                state, failures, text = connection
                 reply["connection"] = {"state": state, "failures": failures, "msg": text}
             return reply
         if do == "settings":
@@ -164,6 +170,11 @@ class Provisioning:
         if do == "forget" and self._forget:
             self._forget({"mac": request.get("mac")})
             return {"ok": True}
+        if do == "pop" and self._pop:
+            from firmware.lib import protocomm
+
+            unload(("firmware.lib.protocomm", "firmware.lib.protobuf"))
+            return {"ok": True, "name": protocomm.device_name(self._id), "pop": self._pop()}
         if do == "own" and self._issuers:
             self._issuers().own(hex_key(request.get("issuer")))
             return {"ok": True, "public": self._key().hex()}
@@ -172,6 +183,19 @@ class Provisioning:
             self._reset()
             return {"ok": True}
         raise BadRequest("no such request")
+
+    def is_begun(self):
+        """True while nothing is wrong with the settings but that some are missing."""
+        return all(fault.endswith(" is missing") for fault in self.faults())
+
+    def keep_wifi(self, ssid, password):
+        """Store a network alone, as phones give it; others may still be missing. Raises ConfigError."""
+        from firmware.system import config
+
+        if self._changing and exists(self._path):
+            self._changing()
+        config.write(self._path, table(), {"wifi_ssid": ssid, "wifi_password": password}, True)
+        unload(LATE)
 
     def _certificates(self):
         from firmware.gateway import certificates
@@ -215,6 +239,17 @@ def own_key(board):
         unload(("firmware.lib.x25519",))
         board.nvs_set(_SPACE, "x25519_public", public)
     return secret, public
+
+
+def pop(board):
+    """The proof of possession that the add window wants: 16 signs, 80 random bits, of this board until it is reset.
+    Security 1 lets who plays the gateway try them at home, so they are more than a person would guess through
+    (security.md 3.3)."""
+    kept = board.nvs_get(_SPACE, "pop")
+    if kept is None or len(kept) != 16:
+        kept = bytes(_SIGNS[octet & 31] for octet in crypto.new_key(16))
+        board.nvs_set(_SPACE, "pop", kept)
+    return kept.decode()
 
 
 def boot_number(board):

@@ -9,7 +9,7 @@ from firmware.lib.errors import ProtocolError
 
 _A24 = const(121665)
 _BITS = const(255)
-_BASE = b"\x09" + bytes(31)
+BASE = b"\x09" + bytes(31)
 
 
 def _prime():
@@ -80,4 +80,4 @@ def shared(secret, peer):
 
 def public_key(secret):
     """The public key of a 32-byte secret."""
-    return shared(secret, _BASE)
+    return shared(secret, BASE)

@@ -55,6 +55,22 @@ class Wifi:
         address = self._wlan.ifconfig()[3]
         return address if address != "0.0.0.0" else None
 
+    # Of the add window alone
+
+    def stop(self):
+        """Leave the network, and switch the radio off."""
+        self._up.clear()
+        self._wlan.active(False)
+
+    def scan(self):
+        """Networks that are heard, as `WLAN.scan` has them; takes seconds. An OSError of the port is raised."""
+        self._wlan.active(True)
+        return self._wlan.scan()
+
+    def joined(self):
+        """(address, channel) while up."""
+        return self._wlan.ifconfig()[0], self._wlan.config("channel")
+
     async def wait_up(self, lease):
         """Return once associated, reporting meanwhile."""
         await lease.wait(self._up)
@@ -65,7 +81,7 @@ class Wifi:
         while True:
             began_ms = ticks_ms()
             try:
-                await self._join(lease)
+                await self.join(lease)
                 self.step = "joining"
                 self.failures = 0
                 self._log.info("connected", address=self._wlan.ifconfig()[0], rssi_dbm=self.rssi_dbm)
@@ -84,7 +100,7 @@ class Wifi:
             self._log.warn("disconnected", why=why, ran_ms=ran_ms, pause_s=pause_s)
             await lease.sleep_ms(jittered_ms(pause_s, os.urandom(1)[0]))
 
-    async def _join(self, lease):
+    async def join(self, lease):
         """One attempt, under a deadline. Raises NetError."""
         try:
             self._wlan.active(True)

@@ -142,8 +142,9 @@ def load(path, table):
     return table.check(read(path))
 
 
-def write(path, table, changes):
-    """Check what is stored at `path` with `changes` applied (None removes a key), store it, return the Settings.
+def write(path, table, changes, is_part=False):
+    """Check what is stored at `path` with `changes` applied (None removes a key), store it, return the Settings; None
+    with `is_part`, when others may still be missing.
 
     Raises ConfigError, and then changes nothing.
     """
@@ -155,6 +156,12 @@ def write(path, table, changes):
             values.pop(name, None)
         else:
             values[name] = changes[name]
-    settings = table.check(values)
+    settings = None
+    if is_part:
+        faults = table.faults(values, True)
+        if faults:
+            raise ConfigError("; ".join(faults))
+    else:
+        settings = table.check(values)
     store.save(path, values, twin=True)
     return settings

@@ -28,7 +28,7 @@ from host_tools.sim.ble.pairing import Pairing
 
 log = logging.getLogger(__name__)
 
-_ANSWER_S = 5.0  # a board that does not serve an IRQ for this long is taken for hung
+_ANSWER_S = 30.0  # the time of an ATT transaction: a peer gives up then, whatever the board does
 _STOP_S = 2.0  # how long the end of links is waited for, as NimBLE's shutdown does
 _BACKLOG = 256 * 1024  # bytes waiting for a board beyond which sightings are dropped, as a full event pool does
 _COUNT_MASK = 0xFFFFFF
