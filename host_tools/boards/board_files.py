@@ -6,7 +6,7 @@ on the board already), its conversion to DER, and the pieces on the line.
 
 import binascii
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from host_tools.boards.serial_console import SerialConsole
@@ -53,23 +53,35 @@ def _is_here(value: object) -> bool:
 
 def send(console: SerialConsole, files: dict[str, bytes], step: Callable[[str], None]) -> dict[str, str]:
     """Write them to the board -> setting: path there. HostError for what the board refuses."""
+    talk = talks(files, step)
+    try:
+        request = next(talk)
+        while True:
+            request = talk.send(console.ask(request, _ASK_S))
+    except StopIteration as end:
+        return end.value
+
+
+def talks(files: dict[str, bytes], step: Callable[[str], None]) -> Generator[dict, dict, dict[str, str]]:
+    """What is said to write them, whichever way: yields each request, is sent its reply, returns setting: path there.
+    HostError for what the board refuses."""
     paths = {}
     for key, content in files.items():
         step("bringing %s to the board" % key)
         for at in range(0, len(content), _PIECE):
             piece = content[at : at + _PIECE]
             request = {"do": "put", "name": KEYS[key], "at": at, "hex": piece.hex(), "crc": binascii.crc32(piece)}
-            _asked(console, request)
+            yield from _asked(request)
         digest = hashlib.sha256(content).hexdigest()
-        paths[key] = str(_asked(console, {"do": "put", "name": KEYS[key], "sha256": digest}).get("path"))
+        paths[key] = str((yield from _asked({"do": "put", "name": KEYS[key], "sha256": digest})).get("path"))
     return paths
 
 
-def _asked(console: SerialConsole, request: dict) -> dict:
+def _asked(request: dict) -> Generator[dict, dict, dict]:
     """A piece that is spoilt on the line may be sent again: it goes to the same place."""
     reply: dict = {}
     for _ in range(_TRIES):
-        reply = console.ask(request, _ASK_S)
+        reply = yield request
         if reply.get("ok"):
             return reply
     code = str(reply.get("code") or "internal")

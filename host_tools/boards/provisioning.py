@@ -166,9 +166,9 @@ def provision(
             step("making it yours")
             _own(console, about, settings, owning)
         settings |= board_files.send(console, files, step)
-        _accepted(console.ask({"do": "set", "settings": settings}, _ASK_S))
-        shown = _accepted(console.ask({"do": "settings"}, _ASK_S)).get("settings") or {}
-        _accepted(console.ask({"do": "reboot"}, _ASK_S))
+        accepted(console.ask({"do": "set", "settings": settings}, _ASK_S))
+        shown = accepted(console.ask({"do": "settings"}, _ASK_S)).get("settings") or {}
+        accepted(console.ask({"do": "reboot"}, _ASK_S))
         step("starting anew")
         watch = _Watch(shown, step)
         until_s = time.monotonic() + limit_s
@@ -191,7 +191,7 @@ def own(port: str, owning: Owns) -> str:
     """Make the gateway on `port` the owner's, as it is -> its id. HostError as `provision`."""
     with SerialConsole(port, _START_S) as console:
         about = _greeted(console)
-        shown = _accepted(console.ask({"do": "settings"}, _ASK_S)).get("settings") or {}
+        shown = accepted(console.ask({"do": "settings"}, _ASK_S)).get("settings") or {}
         _own(console, about, shown, owning)
         return str(about.get("id"))
 
@@ -204,6 +204,18 @@ def reset(port: str) -> str:
         if not reply.get("ok"):
             raise HostError(str(reply.get("code") or "internal"), "the board refused: %s" % reply.get("msg"))
         return str(about.get("id"))
+
+
+def proof(port: str) -> tuple[str, str]:
+    """(name, proof of possession) of the gateway on `port`, for its add window over Bluetooth. HostError."""
+    with SerialConsole(port, _START_S) as console:
+        _greeted(console)
+        reply = console.ask({"do": "pop"}, _ASK_S)
+        if not reply.get("ok"):
+            raise HostError(
+                "unsupported", "this gateway has no add window over Bluetooth", "flash its present firmware"
+            )
+        return str(reply.get("name")), str(reply.get("pop"))
 
 
 def _greeted(console: SerialConsole) -> dict:
@@ -264,7 +276,7 @@ class _Watch:
             self._step(text)
 
 
-def _accepted(reply: dict) -> dict:
+def accepted(reply: dict) -> dict:
     if not reply.get("ok"):
         code = str(reply.get("code") or reply.get("error") or "internal")
         todo = "correct these settings; nothing was written"

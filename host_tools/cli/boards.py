@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from host_tools.gateway.broker_address import TLS_PORT
 
 UNSIGNED = "unsigned_unlock"
 ANSWER_S = 20  # for its first retained messages, then for an answer
+START_S = 90  # the same of a gateway that starts, finds its network and its broker
 
 sim_app = App(no_args_is_help=True, help="The simulator.")
 
@@ -44,7 +46,13 @@ def update(port: Annotated[str, typer.Argument(help="Serial port of the board, s
 
 
 def provision(
-    port: Annotated[str, typer.Option("--port", help="Serial port of the board")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="With --ble: PROV_... of the gateway; else the one")] = "",
+    port: Annotated[str, typer.Option("--port", help="Serial port of the board")] = "",
+    ble: Annotated[bool, typer.Option("--ble", help="Over Bluetooth, a gateway in its add window")] = False,
+    show_list: Annotated[bool, typer.Option("--list", help="With --ble: which gateways are in their window")] = False,
+    pop_file: Annotated[
+        str, typer.Option("--pop-file", help='With --ble: file with the proof of possession ("-" is standard input)')
+    ] = "",
     file: Annotated[str, typer.Option("--file", help='Settings as JSON ("-" is standard input); else asked for')] = "",
     unsigned_unlock: Annotated[
         bool,
@@ -63,10 +71,17 @@ def provision(
     cert: Annotated[str, typer.Option("--cert", help="Client certificate of the gateway, PEM or DER")] = "",
     key: Annotated[str, typer.Option("--key", help="Its private key, PEM or DER")] = "",
 ) -> None:
-    """Make a gateway yours over USB and give it its Wi-Fi and broker; ends when it answers over MQTT, or says where the
-    way ends. The key that commands it is kept in the key book."""
-    from host_tools.boards import board_files, provisioning, serial_console
+    """Make a gateway yours, over USB (--port) or Bluetooth (--ble), and give it its Wi-Fi and broker; ends when it
+    answers over MQTT, or says where the way ends. The key that commands it is kept in the key book."""
+    from host_tools.boards import board_files, serial_console
 
+    with reporting():
+        if bool(port) == ble or (not ble and (name or show_list or pop_file)):
+            todo = "give --port PORT, or --ble and perhaps the gateway's name, a list, a proof of possession"
+            raise HostError("bad_request", "over USB or over Bluetooth?", todo)
+    if show_list:
+        _list_windows()
+        return
     with reporting():
         options = {"mqtt_ca": ca, "mqtt_cert": cert, "mqtt_key": key}
         known = {name: value for name, value in options.items() if value}
@@ -82,15 +97,50 @@ def provision(
             settings["unsigned_unlock"] = True
         if insecure_broker:
             settings["insecure_broker"] = True
-        with progress("talking to the board ...") as step:
-            about, shown = provisioning.provision(port, settings, gateways.owning, step)
-            way = _way_of_this_computer(settings, shown)
-            if way is None:
-                out.print("gateway %s has its settings and is at its broker, over TLS" % about.get("id"))
-                return
-            step("asking it over MQTT")
-            run(_ask_over_mqtt(str(about.get("id")), shown, way), is_change=True)
-    out.print("gateway %s has its settings and answers over MQTT" % about.get("id"))
+    ident, shown = _over_air(name, pop_file, settings) if ble else _over_usb(port, settings)
+    with reporting(), progress("asking it over MQTT"):
+        way = _way_of_this_computer(settings, shown)
+        if way is None:
+            where = "starts with them: see its light" if ble else "is at its broker, over TLS"
+            out.print("gateway %s has its settings and %s" % (ident, where))
+            return
+        run(ask_over_mqtt(ident, shown, way, START_S if ble else ANSWER_S), is_change=True)
+    out.print("gateway %s has its settings and answers over MQTT" % ident)
+
+
+def _over_usb(port: str, settings: dict) -> tuple[str, dict]:
+    from host_tools.boards import provisioning
+
+    with reporting(), progress("talking to the board ...") as step:
+        about, shown = provisioning.provision(port, settings, gateways.owning, step)
+    return str(about.get("id")), shown
+
+
+def _over_air(name: str, pop_file: str, settings: dict) -> tuple[str, dict]:
+    from host_tools.boards import provisioning, window
+
+    with reporting():
+        settings = provisioning.normal(settings)
+    board = common.run_near("looking for the gateway ...", lambda step: window.choose(name))
+    with reporting():
+        pop = common.read_text(pop_file).strip() if pop_file else common.secret("proof of possession of " + board.name)
+
+    async def work(step: Callable[[str], None]) -> window.Outcome:
+        return await window.provision(board, pop, settings, gateways.owning, step)
+
+    outcome = common.run_near("talking to %s ..." % board.name, work)
+    return outcome.id, outcome.settings
+
+
+def _list_windows() -> None:
+    from host_tools.boards import window
+    from host_tools.near import sightings
+
+    found = common.run_near("listening ...", lambda step: window.find())
+    table = screen.Table("name", "address", "strength")
+    for each in found:
+        table.add_row(each.name, each.address, sightings.strength(each.rssi_dbm))
+    out.print(table if found else "no gateway is in its add window; press its button for three seconds, or power it")
 
 
 def _way_of_this_computer(given: dict, shown: dict) -> brokers.Broker | None:
@@ -107,7 +157,7 @@ def _way_of_this_computer(given: dict, shown: dict) -> brokers.Broker | None:
     return None if shown.get("mqtt_cert") or not is_known else brokers.Broker(host, port, tls.Tls(ca))
 
 
-async def _ask_over_mqtt(ident: str, settings: dict, broker: brokers.Broker) -> None:
+async def ask_over_mqtt(ident: str, settings: dict, broker: brokers.Broker, wait_s: float = ANSWER_S) -> None:
     """One question by the way that everybody takes. `settings` as written; a password of before is not known here."""
     user, password = settings.get("mqtt_user") or "", settings.get("mqtt_password")
     login = (user, password or "") if user and not isinstance(password, bool) and broker.user is None else None
@@ -115,7 +165,7 @@ async def _ask_over_mqtt(ident: str, settings: dict, broker: brokers.Broker) -> 
     try:
         base = settings.get("mqtt_base") or "gatehouse"
         async with client.connect(broker, base, login, common.pins) as gateways:
-            await gateways.command(await gateways.choose(ident, wait_s=ANSWER_S), None, "ping", wait_s=ANSWER_S)
+            await gateways.command(await gateways.choose(ident, wait_s=wait_s), None, "ping", wait_s=wait_s)
     except HostError as error:
         silent = ("outcome_unknown", "no_answer", "unknown_gateway")
         if error.code in silent or error.code == "net" and "no gateway" in str(error):

@@ -140,6 +140,32 @@ def own(port: Port) -> None:
     out.print("gateway %s is yours; its key %s is pinned" % (gateway.label, fingerprint(gateway)))
 
 
+@app.command("pop")
+def pop(
+    port: Port,
+    svg: Annotated[
+        str, typer.Option("--svg", metavar="FILE", help="Write the QR code there, to print as a label")
+    ] = "",
+    as_json: common.Json = False,
+) -> None:
+    """Show what a phone or `provision --ble` needs for a gateway in its add window: its name, its proof of possession,
+    and both as the QR code that Espressif's apps read. Keep it as you keep a password; it holds until a reset."""
+    from host_tools.boards import provisioning, window
+
+    with reporting(), progress("talking to the board ..."):
+        name, proof = provisioning.proof(port)
+        code = window.qr_text(name, proof)
+        if svg:
+            window.write_svg(code, svg)
+    if as_json:
+        out.print_json(data={"name": name, "pop": proof, "qr": code})
+        return
+    common.show(name, {"proof of possession": proof, "QR code holds": code})
+    if out.is_terminal:
+        for line in window.qr_lines(code):
+            out.print(line)
+
+
 @app.command("reset")
 def reset(port: Port, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False) -> None:
     """Erase a gateway on a cable: owner, settings, keys of locks, what waits. The key book keeps its own."""

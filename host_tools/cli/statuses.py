@@ -29,7 +29,7 @@ MEANING = {
 
 _BY_STATUS = {
     DONE: "ok",
-    FAILED: "refused auth unsupported forbidden gateway_key not_owned owned unknown_issuer bad_signature "
+    FAILED: "refused auth wrong_pop unsupported forbidden gateway_key not_owned owned unknown_issuer bad_signature "
     "stale_nonce replayed remote_unlock_disabled cancelled conflict retained rate_limited "
     "protocol internal",
     USAGE: "bad_request too_long usage unknown_lock not_found unknown_name unknown_gateway no_zone config",

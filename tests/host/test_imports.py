@@ -95,7 +95,7 @@ HOST_ALLOWED = {
     "owner": set(),
     "near": {"owner"},
     "gateway": {"owner"},
-    "boards": {"gateway"},
+    "boards": {"gateway", "near"},
     "broker": {"gateway"},
     "release": set(),
     "cli": {"owner", "near", "gateway", "boards", "broker", "sim.ble", "sim.air", "sim.site"},
