@@ -54,7 +54,7 @@ class Window:
         self._name = protocomm.device_name(ident)
         self._until_ms = ticks_add(ticks_ms(), open_s * 1000)
         self._flag = ThreadSafeFlag()
-        self._pair = None
+        self.pair = None
         self._session: security1.Session | None = None
         self._guesses = 0
         self._heard_ms = self._drop_ms = None
@@ -79,25 +79,27 @@ class Window:
         """Serve until the window's time is over, or too many have guessed."""
         self._log.info("open", name=self._name)
         try:
-            while not self._is_over():
-                await self._step(lease)
+            while not self.is_over():
+                await self.step(lease)
         finally:
             self._server.close()
             self._wifi.stop()
         self._log.info("closed", guesses=self._guesses)
 
-    def _is_over(self):
+    def is_over(self):
+        """Whether its time is over, or too many have guessed."""
         if self._guesses >= _GUESSES:
             return not self._server.is_linked
         session = self._session
         return not remaining_ms(self._until_ms) and not (session and session.is_open and self._server.is_linked)
 
-    async def _step(self, lease):
+    async def step(self, lease):
+        """One round: what is due, then a wait until something comes."""
         linked = self._server.is_linked
         self._show("provisioning" if linked else "unprovisioned")
-        if not linked and self._pair is None:
+        if not linked and self.pair is None:
             await self._make_pair(lease)
-        if not linked and not self._is_advertised and self._pair is not None:
+        if not linked and not self._is_advertised and self.pair is not None:
             self._is_advertised = True
             try:
                 self._server.advertise(self._name)
@@ -123,7 +125,7 @@ class Window:
         for public in x25519.steps(secret, x25519.BASE):
             lease.renew()
             await sleep_ms(0)
-        self._pair = (secret, public)
+        self.pair = (secret, public)
 
     def _is_silent(self):
         now_ms = ticks_ms()
@@ -183,7 +185,7 @@ class Window:
     def _opened(self):
         self._is_advertised = False
         self._forget()
-        pair, self._pair = self._pair, None
+        pair, self.pair = self.pair, None
         self._session = pair and security1.Session(self._pop, pair, crypto.random_bytes(16))
         self._heard_ms = ticks_ms()
         self._flag.set()

@@ -108,8 +108,9 @@ class Session:
         kind, members = protocomm.decode_session(octets)
         if state == _NEW and kind == protocomm.COMMAND0:
             self._client = protobuf.octets_in(members, 1)
-            if len(self._client) != _KEY or len(members) != 1:
-                raise ProtocolError("a public key has 32 bytes")
+            # X25519 ignores the topmost bit, which nobody sets
+            if len(self._client) != _KEY or len(members) != 1 or self._client[31] > 0x7F:
+                raise ProtocolError("no public key")
             self._state = _GREETED
             body = protobuf.octets(2, self._public) + protobuf.octets(3, self._start)
             return protocomm.encode_session(protocomm.RESPONSE0, body)
@@ -130,7 +131,7 @@ class Session:
 
     def crypt(self, octets):
         """Decrypt what has come, or encrypt what goes, in the order of the air. Raises AuthError while not open."""
-        if self._stream is None:
+        if self._state != _OPEN or self._stream is None:
             raise AuthError("no session")
         return self._stream.take(octets)
 
