@@ -1,4 +1,4 @@
-"""Messages of Espressif's provisioning, in both directions: the handshake of security 1, Wi-Fi scan, Wi-Fi
+"""Messages of Espressif's provisioning, in both directions: the handshake of security scheme 1, Wi-Fi scan, Wi-Fi
 configuration, and the frames of our own endpoint. Owns their fields; how a field is encoded is `protobuf`'s, keys and
 the order of messages are `security1`'s.
 

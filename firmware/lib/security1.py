@@ -1,5 +1,5 @@
-"""Espressif's protocomm security 1, the device's end: X25519, a proof of possession, AES-CTR. One Session for each
-link; anything out of order, replayed or altered ends it. Pure; the messages are `protocomm`'s.
+"""Espressif's protocomm security scheme 1, the device's end: X25519, a proof of possession, AES-CTR. One Session for
+each link; anything out of order, replayed or altered ends it. Pure; the messages are `protocomm`'s.
 
 The key is X25519(ours, theirs) XOR SHA-256(proof of possession), 32 bytes, so AES-256. One key stream, begun at 16
 random bytes of ours, serves both directions in turn, so that a message that was lost ends the session, too. Espressif's

@@ -1,4 +1,4 @@
-"""A client of Espressif's provisioning over Bluetooth, security 1, as a gateway in its add window speaks it.
+"""A client of Espressif's provisioning over Bluetooth, security scheme 1, as a gateway in its add window speaks it.
 
 Owns the link (bleak), the handshake, and the way a request goes to each endpoint. Messages are the firmware's own
 (`firmware.lib.protocomm`); what is asked, and what an answer means to a person, is `window`'s.
