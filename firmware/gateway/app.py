@@ -256,7 +256,7 @@ class Gateway:
 
         # Network
         self._topics = topics = Topics(facts["id"], values.mqtt_base)
-        self._wifi = Wifi(values.wifi_ssid, values.wifi_password, log)
+        self._wifi = Wifi(values.wifi_ssid, values.wifi_password, log, values.fixed_ip)
         resolve = Resolver(self._wifi.name_server).address
         self._clock = clock = Clock(board, values.ntp_hosts, log, values.ntp_port, resolve)
         self._mqtt = mqtt = Mqtt(

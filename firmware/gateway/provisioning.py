@@ -62,6 +62,7 @@ def load(path):
 
     values = settings.TABLE.check(_stored(path))
     values.ntp_hosts = settings.ntp_hosts(values)
+    values.fixed_ip = settings.fixed(values)
     del settings
     unload(LATE)
     gc.collect()  # what stays is built where their table was, not behind the hole

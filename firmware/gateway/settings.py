@@ -117,6 +117,50 @@ def _ip4(parts):
     return None
 
 
+def _own_address(value):
+    """Check: an address of one's own, with the size of its network: `192.168.1.20/24`."""
+    if value == "":
+        return None
+    fault = plain(1, 18)(value)
+    if fault:
+        return fault
+    address, _, bits = value.partition("/")
+    if not bits.isdigit() or len(bits) > 2 or bits[0] == "0" or not 8 <= int(bits) <= 30:
+        return "is no address with the size of its network, such as 192.168.1.20/24"
+    fault = _ip4(address.split(".")) if all(part.isdigit() for part in address.split(".")) else "is no IPv4 address"
+    if fault:
+        return fault
+    rest = _number(address) & ((1 << 32 - int(bits)) - 1)
+    return "is the address of no single host" if rest in (0, (1 << 32 - int(bits)) - 1) else None
+
+
+def _neighbour(value):
+    if value == "":
+        return None
+    fault = plain(1, 15)(value)
+    if fault:
+        return fault
+    labels = value.split(".")
+    return _ip4(labels) if all(label.isdigit() for label in labels) else "is no IPv4 address"
+
+
+def _number(address):
+    number = 0
+    for part in address.split("."):
+        number = number << 8 | int(part)
+    return number
+
+
+def fixed(values):
+    """(address, mask, router, name server) of checked settings, or None: by DHCP."""
+    if not values.ip_address:
+        return None
+    address, _, bits = values.ip_address.partition("/")
+    mask = (1 << 32) - (1 << 32 - int(bits))
+    mask_text = ".".join(str(mask >> shift & 255) for shift in (24, 16, 8, 0))
+    return address, mask_text, values.ip_router, values.ip_dns or values.ip_router
+
+
 def _ip6(value):
     if sys.platform == "esp32":  # its `connect` looks addresses up as AF_INET (MicroPython 1.25 to 1.28)
         return "is an IPv6 address, and MicroPython reaches IPv4 only from this board"
@@ -209,6 +253,15 @@ def _together(values):
         faults.append("mqtt_cert needs mqtt_ca")
     if values["mqtt_password"] and not values["mqtt_user"]:
         faults.append("mqtt_password needs mqtt_user")
+    if bool(values["ip_address"]) != bool(values["ip_router"]):
+        faults.append("ip_address and ip_router belong together")
+    elif values["ip_address"]:
+        address, _, bits = values["ip_address"].partition("/")
+        other = _number(address) ^ _number(values["ip_router"])
+        if other == 0 or other >> 32 - int(bits):
+            faults.append("ip_router is no other address of the network of ip_address")
+    elif values["ip_dns"]:
+        faults.append("ip_dns needs ip_address")
     if values["remote_pin"] and not values["mqtt_ca"]:
         faults.append("remote_pin needs mqtt_ca: over a plaintext broker anyone on the network could read the PIN")
     if values["remote_pin"] and values["unsigned_unlock"]:
@@ -222,6 +275,9 @@ TABLE = Table(
     (
         Setting("wifi_ssid", REQUIRED, plain(1, 32)),
         Setting("wifi_password", "", _wifi_password),
+        Setting("ip_address", "", _own_address),
+        Setting("ip_router", "", _neighbour),
+        Setting("ip_dns", "", _neighbour),
         Setting("mqtt_host", REQUIRED, host),
         Setting("mqtt_port", 1883, integer(1, 65535)),
         Setting("mqtt_user", "", plain(0, _MAX_PASSWORD)),

@@ -23,12 +23,13 @@ _PASSWORD_REASONS = b"\x02\x0e\x0f\xca\xcc\xd2\xd3"
 
 
 class Wifi:
-    """Keeps one station associated. Power saving stays as the port sets it: ESP-IDF aborts when it is turned off while
-    Bluetooth runs.
+    """Keeps one station associated; `fixed_ip` is (address, mask, router, name server), or None: by DHCP. Power saving
+    stays as the port sets it: ESP-IDF aborts when it is turned off while Bluetooth runs.
     """
 
-    def __init__(self, ssid, password, log):
+    def __init__(self, ssid, password, log, fixed_ip=None):
         self._ssid = ssid
+        self._fixed_ip = fixed_ip
         self._password = password
         self._log = log.area("wifi")
         self._up = asyncio.Event()
@@ -107,6 +108,8 @@ class Wifi:
             self._wlan.config(reconnects=_RECONNECTS)  # for ever, the port's default, hides the reason of a failure
             if not self._wlan.isconnected():
                 self._wlan.disconnect()
+                if self._fixed_ip:
+                    self._wlan.ifconfig(self._fixed_ip)  # ends DHCP on this interface
                 self._wlan.connect(self._ssid, self._password)
             began_ms = ticks_ms()
             while not self._wlan.isconnected():

@@ -182,7 +182,7 @@ async def provision(
         about = await client.ask({"do": "hello"})
         if about.get("role") != "gateway":
             raise HostError("refused", "%s is no gateway" % board.name)
-        if settings.get("wifi_ssid"):
+        if settings.get("wifi_ssid") and not settings.get("ip_address"):  # the window asks for an address by DHCP
             step("joining the Wi-Fi")
             await _join(client, settings)
         if owning is not None:

@@ -115,6 +115,12 @@ async def _story(tmp_path):
             kept = (await client.ask({"do": "settings"}))["settings"]
             assert kept["wifi_password"] is True and kept["name"] == "Hall"
 
+        site.wifi.has_dhcp = False
+        fixed = {"ip_address": "127.0.9.9/8", "ip_router": "127.0.0.1"}
+        assert (await gateway.ask({"do": "set", "settings": fixed}, HANG_S))["ok"]
+        await gateway.ask({"do": "reboot"}, HANG_S)
+        await gateway.wait_line("wifi connected address=127.0.9.9", HANG_S)
+
 
 @pytest.mark.xdist_group("window")
 def test_from_a_blank_gateway_to_an_open_door(tmp_path):

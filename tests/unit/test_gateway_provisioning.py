@@ -82,11 +82,15 @@ NUMBERS = {
     "clock_max_drift_s": (2, 3600),
     "linger_ms": (0, 4000),
 }
+OWN_ADDRESS = {"ip_address": "10.1.2.3/8", "ip_router": "10.1.2.1", "ip_dns": "10.1.2.1"}
 NO_TEXTS = ("blank ", " blank", "\ttab", "line\n", "a\x00b", "a\x1bb", "a\x7fb", 5, None, True, {}, ["text"])
 TAKEN = {
     "wifi_ssid": ("a", "a" * 32, "\U0001f3e0" * 8, "caf\u00e9 1", "a b"),
     "wifi_password": ("", "a" * 8, "a" * 63, "0123456789abcdefABCDEF" + "0" * 42, " ends in blanks ", "\u00e4" * 31),
     "mqtt_host": HOSTS + IP6,
+    "ip_address": ("", "10.0.0.1/8", "10.1.2.254/24", "10.1.2.2/30"),
+    "ip_router": ("", "10.255.255.254", "10.0.0.1"),
+    "ip_dns": ("", "192.168.1.1", "9.9.9.9"),
     "mqtt_user": ("", "u", "u" * 512, "\u00e4" * 256, "a:b@c"),
     "mqtt_password": ("", "p", "p" * 512, "\u00e4" * 256, " "),
     "mqtt_base": ("g", "g" * 32, "gate-house_1", "\u00e4" * 16),
@@ -116,6 +120,11 @@ REFUSED = {
         None,
         True,
     ),
+    "ip_address": ("10.100.1.20", "10.100.1.20/", "10.100.1.20/7", "10.100.1.20/31", "10.100.1.20/024")
+    + ("10.100.1.0/24", "10.100.1.255/24", "10.100.1.256/24", "fd00::1/64", "a.b.c.d/24", "224.0.0.1/24", "/24")
+    + NO_TEXTS,
+    "ip_router": ("192.168.1", "192.168.1.1/24", "router", "fd00::1", "0.0.0.0", "01.2.3.4") + NO_TEXTS,
+    "ip_dns": ("dns.example", "255.255.255.255") + NO_TEXTS,
     "mqtt_host": NO_HOSTS,
     "mqtt_user": ("u" * 513,) + NO_TEXTS,
     "mqtt_password": ("p" * 513, "a\n", "a\x00", 5, None),
@@ -164,6 +173,8 @@ class SettingsTableTest(unittest.TestCase):
                     extra = {"mqtt_ca": CERTIFICATE}
                 if key in ("mqtt_cert", "mqtt_key") and value:
                     extra = {"mqtt_ca": CERTIFICATE, "mqtt_cert": CERTIFICATE, "mqtt_key": CERTIFICATE}
+                if key in OWN_ADDRESS and value:
+                    extra = OWN_ADDRESS
                 given = dict(GOOD, **extra)
                 given[key] = value
                 self.assertEqual(self.table.faults(given), [], "%s %r" % (key, value))
@@ -207,6 +218,29 @@ class SettingsTableTest(unittest.TestCase):
                 self.assertTrue("IPv4 only" in faults[0])
         finally:
             settings.sys = here
+
+    def test_an_address_of_its_own_has_a_router_in_its_network(self):
+        own = dict(GOOD, ip_address="192.168.1.20/24", ip_router="192.168.1.1")
+        for given, address in (
+            ({}, ("192.168.1.20", "255.255.255.0", "192.168.1.1", "192.168.1.1")),
+            ({"ip_dns": "9.9.9.9"}, ("192.168.1.20", "255.255.255.0", "192.168.1.1", "9.9.9.9")),
+            ({"ip_address": "10.0.0.1/8", "ip_router": "10.9.0.1"}, ("10.0.0.1", "255.0.0.0", "10.9.0.1", "10.9.0.1")),
+            ({"ip_address": "10.0.0.1/30", "ip_router": "10.0.0.2"},)
+            + (("10.0.0.1", "255.255.255.252") + ("10.0.0.2",) * 2,),
+        ):
+            config.write(PATH, self.table, dict({"ip_dns": None}, **dict(own, **given)))
+            self.assertEqual(provisioning.load(PATH).fixed_ip, address)
+        config.store.remove(PATH)
+        config.write(PATH, self.table, GOOD)
+        self.assertEqual(provisioning.load(PATH).fixed_ip, None)
+        for given in (
+            {"ip_router": ""},
+            {"ip_address": ""},
+            {"ip_router": "192.168.2.1"},
+            {"ip_router": "192.168.1.20"},
+            {"ip_address": "", "ip_router": "", "ip_dns": "9.9.9.9"},
+        ):
+            self.assertEqual(len(self.table.faults(dict(own, **given))), 1)
 
     def test_the_one_time_server_of_before_is_the_first_of_three(self):
         usual = ["pool.ntp.org", "time.cloudflare.com", "time.google.com"]

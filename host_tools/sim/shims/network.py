@@ -38,6 +38,7 @@ class WLAN:
         self._active = False
         self._address = None  # (ip, mask, gateway, dns) while connected
         self._asked = False
+        self._fixed = None  # as _address, without DHCP
         self._linked = False  # associated: before an address, too
         self._reason = 0
         self._ssid = ""
@@ -52,7 +53,9 @@ class WLAN:
         if not self._active or not self._asked:
             return
         if word in ("up", "linked"):
-            if word == "up":
+            if self._fixed:
+                self._address = self._fixed
+            elif word == "up":
                 self._address = (value, "255.255.255.0", "127.0.0.1", "127.0.0.1")
             self._linked = True
             self._rssi = rssi_dbm
@@ -125,7 +128,8 @@ class WLAN:
 
     def ifconfig(self, config=None):
         if config is not None:
-            raise OSError("fixed addresses are not simulated")
+            self._fixed = None if config == "dhcp" else tuple(config)
+            return None
         return self._address or ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
 
     def ipconfig(self, param=None, **fixed):
