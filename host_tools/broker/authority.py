@@ -32,7 +32,7 @@ from host_tools.errors import HostError
 from host_tools.gateway import certificates
 from host_tools.gateway.broker_address import TLS_PORT
 
-ROLES = ("gateway", "controller", "recorder")
+ROLES = ("gateway", "controller", "recorder", "service")
 _FROM = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
 _LIFE = datetime.timedelta(days=20 * 365)
 _FOR_EVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)

@@ -43,6 +43,22 @@ require_certificate true
 use_identity_as_username true
 tls_version tlsv1.2
 """
+# How `gatehouse serve` uses the broker; what is missing is in docs/service.md.
+_SERVE = """\
+[service]
+keys = "records-keys.json"
+
+[broker]
+host = {host}
+port = {port}
+base = {base}
+ca = "ca.pem"
+cert = "cert.pem"
+key = "key.pem"
+
+[database]
+url = "sqlite:///records.db"
+"""
 
 
 def write_all(authority: Authority) -> None:
@@ -76,6 +92,8 @@ def _piece(identity: Identity, plan: Plan) -> tuple[str, str]:
         settings = {"mqtt_host": host, "mqtt_port": plan.port, "mqtt_base": plan.base}
         settings |= {"mqtt_ca": "ca.pem", "mqtt_cert": "cert.pem", "mqtt_key": "key.pem"}
         return "settings.json", json.dumps(settings, indent=1) + "\n"
+    if identity.role == "service":
+        return "serve.toml", _SERVE.format(host=json.dumps(host), port=plan.port + 1, base=json.dumps(plan.base))
     lines: tuple[str, ...] = ("host = %s" % json.dumps(host), "port = %d" % (plan.port + 1))
     lines += ('ca = "ca.pem"', 'cert = "cert.pem"', 'key = "key.pem"')
     return "config.toml", "[brokers.home]\n%s\n" % "\n".join(lines)

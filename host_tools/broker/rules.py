@@ -13,6 +13,7 @@ _OBEYED = ("cmd", "set", "records/ack")
 _TOLD = [leaf for leaf in GATEWAY_LEAVES if leaf not in _OBEYED]
 _LOCK_TOLD = [leaf for leaf in LOCK_LEAVES if leaf not in _OBEYED]
 _RECORDS = ("records", "event", "availability")
+_SERVICE = (*_RECORDS, "state")  # it tells of doors and batteries, too
 
 Rule = tuple[str, str]  # ("read" | "write", filter)
 
@@ -27,9 +28,11 @@ def rules(identity: Identity, gateways: Iterable[str], base: str = "gatehouse") 
     made: list[Rule] = []
     for gateway in gateways:
         topics = Topics(gateway, base)
-        if identity.role == "recorder":
+        if identity.role in ("recorder", "service"):
             made += [("read", topics.gateway(leaf)) for leaf in ("status", "info")]
-            made += [("read", topics.lock("+", leaf)) for leaf in _RECORDS]
+            made += [
+                ("read", topics.lock("+", leaf)) for leaf in (_SERVICE if identity.role == "service" else _RECORDS)
+            ]
             made.append(("write", topics.lock("+", "records/ack")))
         else:
             made += [("read", topics.gateway(leaf)) for leaf in _TOLD]

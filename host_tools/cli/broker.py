@@ -35,6 +35,9 @@ def init(
     recorder: Annotated[
         list[str] | None, typer.Option("--recorder", help="Who stores records; default recorder")
     ] = None,
+    service: Annotated[
+        list[str] | None, typer.Option("--service", help="A service (`gatehouse serve`); repeatable, default none")
+    ] = None,
     port: Annotated[
         int, typer.Option("--port", min=1, max=65534, help="Of gateways; everybody else has the next one")
     ] = TLS_PORT,
@@ -49,6 +52,7 @@ def init(
         wanted = [(each, "gateway") for each in _gateways(gateway or [])]
         wanted += [(each, "controller") for each in (["owner"] if controller is None else controller)]
         wanted += [(each, "recorder") for each in (["recorder"] if recorder is None else recorder)]
+        wanted += [(each, "service") for each in service or []]
         authority = Authority.create(folder, Plan(list(name), port, base, installed, listen), wanted)
         files.write_all(authority)
     out.print("%s: authority, broker's certificate, and %d identities" % (folder, len(wanted)))
@@ -60,7 +64,7 @@ def init(
 @app.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="Id of a gateway, or a name of a-z, 0-9 and -")],
-    role: Annotated[str, typer.Option("--role", help="gateway, controller or recorder")] = "controller",
+    role: Annotated[str, typer.Option("--role", help="gateway, controller, recorder or service")] = "controller",
     folder: Folder = Path("."),
 ) -> dict:
     """Make an identity for one more client; the broker takes up the new access rules when it reloads (SIGHUP)."""

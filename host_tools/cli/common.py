@@ -20,7 +20,7 @@ from firmware.lib.errors import FirmwareError
 from host_tools import json_text, screen
 from host_tools.cli import completion, ending, shared
 from host_tools.errors import HostError
-from host_tools.owner import places, zones
+from host_tools.owner import given_names, places, zones
 from host_tools.owner.gateways import Gateway
 from host_tools.owner.keybook import Entry, KeyBook
 from host_tools.screen import Table, err, out, styled
@@ -137,9 +137,17 @@ def key_book() -> KeyBook:
     """The owner's key book; its passphrase comes from $GATEHOUSE_PASSPHRASE_FILE or is asked for, once a command."""
     kept = ending.kept()
     if "book" not in kept:
-        kept["book"] = KeyBook(passphrase=_passphrase, is_meant=_is_meant)
+        kept["book"] = KeyBook(passphrase=_passphrase, is_meant=_is_meant, changed=_refresh_names)
     book: KeyBook = kept["book"]
     return book
+
+
+def _refresh_names(book: KeyBook) -> None:
+    """Write the file of names anew that `gatehouse keys names --keep` has made; a change stands without it."""
+    try:
+        given_names.refresh(book)
+    except HostError as error:
+        warn(error.line())
 
 
 def pins() -> list[Gateway]:

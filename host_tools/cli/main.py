@@ -23,6 +23,7 @@ from host_tools.cli import (
     passcodes,
     pins,
     records,
+    serve,
     settings,
 )
 from host_tools.cli.options import App, Root
@@ -73,7 +74,9 @@ app.command("lock", bulk=True)(control.lock)
 app.command("state", bulk=True)(control.state)
 app.command("info")(control.info)
 app.add_typer(keys.app, name="keys")
+keys.app.command("names")(serve.names)
 app.add_typer(issuers.app, name="issuer")
+issuers.app.command("recorder")(serve.recorder)
 app.add_typer(control.time_app, name="time")
 app.command("freeze", bulk=True)(settings.freeze)
 app.command("unfreeze", bulk=True)(settings.unfreeze)
@@ -101,6 +104,7 @@ app.command("completion")(completion.completion)
 app.command("monitor")(control.monitor)
 app.command("provision")(boards.provision)
 app.add_typer(broker.app, name="broker")
+app.command("serve")(serve.serve)
 app.command("flash")(boards.flash)
 app.command("update")(boards.update)
 app.add_typer(boards.sim_app, name="sim")

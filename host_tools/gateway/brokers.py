@@ -30,8 +30,8 @@ from host_tools.gateway.tls import SYSTEM, Tls
 from host_tools.owner import places
 
 ENVIRONMENT = "GATEHOUSE_MQTT"
-_KEYS = {"host": str, "port": int, "ca": str, "cert": str, "key": str, "user": str, "insecure": bool}
-_KEYS |= {"password_file": str, "password_env": str}
+KEYS = {"host": str, "port": int, "ca": str, "cert": str, "key": str, "user": str, "insecure": bool}
+KEYS |= {"password_file": str, "password_env": str}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 _PLAIN_TODO = (
     "where the broker has TLS, write mqtts://; where it has none, and you trust everybody on the way to it, say "
@@ -85,14 +85,23 @@ def choose(given: Given | str = "", environ: Mapping[str, str] = os.environ) -> 
 
 
 def _of_file(file: "_File", name: str, given: Given) -> Broker:
-    row = file.brokers[name]
+    return _of_row(file, "brokers.%s" % name, file.brokers[name], given)
+
+
+def of_row(row: Mapping[str, Any], folder: Path, name: str = "broker") -> Broker:
+    """The broker that a table of another configuration describes, with the keys and kinds of `KEYS`; its files are seen
+    from `folder`. HostError `config`."""
+    return _of_row(_Place(folder / "the configuration"), name, row, Given())
+
+
+def _of_row(file: "_Place", name: str, row: Mapping[str, Any], given: Given) -> Broker:
     address = broker_address.read(row["host"])
     if "port" in row:
         if address.has_port and address.port != row["port"]:
-            raise file.wrong("brokers.%s: host and port contradict each other" % name)
+            raise file.wrong("%s: host and port contradict each other" % name)
         address = BrokerAddress(address.host, row["port"], address.user, address.password, address.is_tls, True)
     if address.password is not None:
-        raise file.wrong("brokers.%s: a password does not belong here; give password_file or password_env" % name)
+        raise file.wrong("%s: a password does not belong here; give password_file or password_env" % name)
     files = [file.path_of(row.get(part, "")) for part in ("ca", "cert", "key")]
     password = None
     if "password_file" in row:
@@ -100,10 +109,10 @@ def _of_file(file: "_File", name: str, given: Given) -> Broker:
     elif "password_env" in row:
         password = os.environ.get(row["password_env"])
         if password is None:
-            raise file.wrong("brokers.%s: $%s is not set" % (name, row["password_env"]))
+            raise file.wrong("%s: $%s is not set" % (name, row["password_env"]))
     allowed = row.get("insecure", False)
     if allowed and (address.is_tls or any(files)):
-        raise file.wrong("brokers.%s: insecure contradicts mqtts:// and certificates" % name)
+        raise file.wrong("%s: insecure contradicts mqtts:// and certificates" % name)
     return _made(address, given, files, allowed, (row.get("user", address.user), password))
 
 
@@ -129,11 +138,27 @@ def _made(
     return Broker(address.host, address.port, None, *login)
 
 
-class _File:
-    """The configuration, checked whole. What does not exist is empty."""
+class _Place:
+    """Where a configuration stands: other files are seen from there, and what is wrong with it names it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def path_of(self, text: str) -> str:
+        """A file as written here -> as this process finds it."""
+        if text in ("", SYSTEM):
+            return text
+        return str(self._path.parent / Path(text).expanduser())
+
+    def wrong(self, text: str) -> HostError:
+        return HostError("config", "%s: %s" % (self._path, text), "correct it; docs/networks.md has an example")
+
+
+class _File(_Place):
+    """The configuration, checked whole. What does not exist is empty."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self.default = ""
         self.brokers: dict[str, dict[str, Any]] = {}
         try:
@@ -161,9 +186,9 @@ class _File:
             for key, value in row.items():
                 if key == "password":
                     raise self.wrong("brokers.%s: a password stands apart: password_file or password_env" % name)
-                if key not in _KEYS:
+                if key not in KEYS:
                     raise self.wrong("brokers.%s: no setting is called %r" % (name, key))
-                if not isinstance(value, _KEYS[key]) or (isinstance(value, bool) and _KEYS[key] is int):
+                if not isinstance(value, KEYS[key]) or (isinstance(value, bool) and KEYS[key] is int):
                     raise self.wrong("brokers.%s: %s is of the wrong kind" % (name, key))
             if not row.get("host"):
                 raise self.wrong("brokers.%s has no host" % name)
@@ -173,15 +198,6 @@ class _File:
             raise self.wrong("default names no broker of this file")
         self.brokers = brokers
         self.default = default or (next(iter(brokers)) if len(brokers) == 1 else "")
-
-    def path_of(self, text: str) -> str:
-        """A file as written here -> as this process finds it."""
-        if text in ("", SYSTEM):
-            return text
-        return str(self._path.parent / Path(text).expanduser())
-
-    def wrong(self, text: str) -> HostError:
-        return HostError("config", "%s: %s" % (self._path, text), "correct it; docs/networks.md has an example")
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

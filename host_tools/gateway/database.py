@@ -13,7 +13,14 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from host_tools.errors import HostError
 from host_tools.gateway import records_schema
@@ -27,7 +34,10 @@ _EXTRA = "run: pip install 'gatehouse[serve]'"
 
 
 class DatabaseError(HostError):
-    """The database cannot be used now: away, full, or held by another program. Nothing of the transaction is in it."""
+    """Nothing of the transaction is in the database. `is_away`: it cannot be used now (away, full, held by another
+    program), and later the same may be done; else it will not have what it was given."""
+
+    is_away = True
 
 
 class Database:
@@ -90,7 +100,10 @@ class Database:
             cause = str(getattr(err, "orig", None) or err).strip().splitlines()
             text_ = "cannot %s %s: %s" % (verb, self.name, cause[0] if cause else type(err).__name__)
             todo = self._todo if verb == "open" else "is the disk full, or another running?"
-            raise DatabaseError("config", text_, todo) from err
+            told = DatabaseError("config", text_, todo)
+            told.is_away = not isinstance(err, DBAPIError) or isinstance(err, (OperationalError, InterfaceError))
+            told.is_away |= getattr(err, "connection_invalidated", False)
+            raise told from err
 
 
 def is_url(where: str) -> bool:

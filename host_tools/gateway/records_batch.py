@@ -104,5 +104,7 @@ def _is_item(item: object) -> bool:
     if not all(item.get(name) is None or isinstance(item[name], bool) for name in ("ok", "approx")):
         return False
     return all(
-        item.get(name) is None or (isinstance(item[name], str) and len(item[name]) <= _MAX_TEXT) for name in _TEXTS_OF
+        item.get(name) is None
+        or (isinstance(item[name], str) and item[name].isprintable() and len(item[name]) <= _MAX_TEXT)
+        for name in _TEXTS_OF
     )

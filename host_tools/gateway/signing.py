@@ -177,17 +177,38 @@ class Signer:
         """Whether a message on this topic was made by the gateway, for this issuer."""
         return bool(envelope.verify(self.gateway.command_key, topic, payload))
 
+    @property
+    def _recorder(self) -> "Recorder | None":
+        key = self.gateway.record_key
+        return None if key is None else Recorder(self.gateway.id, key, self._topics.base)
+
     def proves_records(self, lock: str, payload: bytes) -> bool | None:
         """Whether a batch of records was; None for an issuer that has not their key."""
-        key = self.gateway.record_key
-        return None if key is None else bool(envelope.verify(key, self.topic(lock, "records"), payload))
+        recorder = self._recorder
+        return None if recorder is None else recorder.proves(lock, payload)
 
     def acknowledgement(self, lock: str, batch: Batch) -> str | None:
         """The payload that says that a batch is kept; None for an issuer that has not the key of records."""
-        key = self.gateway.record_key
+        recorder = self._recorder
+        return None if recorder is None else recorder.acknowledgement(lock, batch, self.now())[1]
+
+
+class Recorder:
+    """What the key of records alone is good for: batches of one gateway proven and acknowledged."""
+
+    def __init__(self, gateway: str, key: bytes, base: str = "gatehouse") -> None:
+        self._key = key
+        self._topics = Topics(gateway, base)
+
+    def proves(self, lock: str, payload: bytes) -> bool:
+        """Whether the gateway made this batch of records of a lock."""
+        return bool(envelope.verify(self._key, self._topics.lock(lock, "records"), payload))
+
+    def acknowledgement(self, lock: str, batch: Batch, now: int) -> tuple[str, str]:
+        """(topic, payload) that says that a batch is kept."""
+        topic = str(self._topics.lock(lock, "records/ack"))
         members: dict = {"epoch": batch.epoch, "from": batch.first, "to": batch.last}
-        members |= {"date": batch.items[-1].get("date"), "iat": self.now()}
-        return None if key is None else _sign(key, self.topic(lock, "records/ack"), members)
+        return topic, _sign(self._key, topic, members | {"date": batch.items[-1].get("date"), "iat": now})
 
 
 def _compact(value: dict) -> str:

@@ -116,7 +116,8 @@ class KeyBook:
     """The file. Every change is read-modify-write under a lock, so two commands at once lose nothing.
 
     `passphrase(again)` is asked when the file is encrypted; `again` is true when a new one is to be typed twice.
-    `is_meant(typed, entry)` is asked when a text is part of one lock's name only.
+    `is_meant(typed, entry)` is asked when a text is part of one lock's name only. `changed(book)` is called after each
+    change.
     """
 
     def __init__(
@@ -124,7 +125,9 @@ class KeyBook:
         path: Path | None = None,
         passphrase: Callable[[bool], str] | None = None,
         is_meant: Callable[[str, Entry], bool] = lambda typed, entry: False,
+        changed: Callable[["KeyBook"], None] = lambda book: None,
     ) -> None:
+        self._changed = changed
         self._is_meant = is_meant
         self.path = Path(path) if path else places.keys()
         self._ask = passphrase
@@ -246,6 +249,7 @@ class KeyBook:
             raise _unwritable(self.path, err)
         finally:
             os.close(guard)
+        self._changed(self)
 
     def _read(self) -> dict | None:
         try:

@@ -276,6 +276,10 @@ class Names:
             return ""
         return self._names.get((_KIND_OF.get(method or "", ""), who), "") or str(who)
 
+    def given(self) -> list[tuple[str, int, str]]:
+        """(kind, number in records, name) of every credential that has both."""
+        return [(kind, who, name) for (kind, who), name in self._names.items()]
+
     def find(self, kind: str, number: int | None, secret: str = "", who: int | None = None) -> Credential | None:
         """The credential that is in the lock under this number, secret or mark, or None."""
         if secret and self._aes:
