@@ -183,13 +183,18 @@ def known_entry(lock: str) -> Entry | None:
 
 
 def _passphrase(again: bool) -> str:
+    return passphrase("passphrase of the key book", again)
+
+
+def passphrase(what: str, again: bool) -> str:
+    """The one in $GATEHOUSE_PASSPHRASE_FILE, or what is typed; `again`: twice."""
     path = os.environ.get("GATEHOUSE_PASSPHRASE_FILE")
     if path:
         try:
             return Path(path).read_text().rstrip("\n")
         except OSError as error:
             raise HostError("io", "cannot read %s: %s" % (path, error.strerror))
-    return secret("passphrase of the key book", again)
+    return secret(what, again)
 
 
 def read_text(file: str) -> str:

@@ -27,6 +27,7 @@ VARIABLES = {
     "GATEHOUSE_KEYS": "the key book; else ~/.config/gatehouse/keys.json ($XDG_CONFIG_HOME)",
     "GATEHOUSE_PASSPHRASE_FILE": "file that holds the passphrase of a protected key book",
     "GATEHOUSE_RECORDS": "the record store, a file or a database's URL; else ~/.local/share/gatehouse/records.db",
+    "GATEHOUSE_SERVE_SECTION_KEY": "a setting of `gatehouse serve`, KEY of SECTION; goes before its configuration file",
     "GATEHOUSE_AIR": "simulated air in place of this computer's Bluetooth, as `gatehouse sim up` prints it",
     "GATEHOUSE_SITE": "set by `gatehouse sim run` for its program: the site's facts, JSON",
     "GATEHOUSE_ROOT": "set by `gatehouse sim run` for its program: where host_tools is",

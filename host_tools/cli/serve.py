@@ -1,4 +1,4 @@
-"""`gatehouse serve`: the service that keeps records, for years; and the two files that the owner gives it."""
+"""`gatehouse serve`: the service that keeps records, for years; the two files that the owner gives it; backup."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from host_tools.cli import common
 from host_tools.cli.common import err, key_book, out, reporting, run
 from host_tools.errors import HostError
-from host_tools.owner import given_names, recorders
+from host_tools.owner import given_names, places, recorders
 from host_tools.owner.ekeys import write_private
 from host_tools.screen import Table
 
@@ -84,3 +84,49 @@ def names(
             given_names.write(key_book(), Path(to))
     out.print("wrote %s%s" % (to, "; every change of the key book writes it anew" if keep else ""))
     return {"file": to, "kept": keep}
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="New file, or one of before that is written over")],
+    plain: Annotated[bool, typer.Option("--unencrypted", help="In clear: whoever has it opens your doors")] = False,
+) -> dict:
+    """Write key book, names, groups and records into one file, under a passphrase of its own."""
+    from host_tools.gateway import backups
+    from host_tools.gateway.database import Database
+    from host_tools.owner import backup_file
+
+    with reporting():
+        phrase = None if plain else common.passphrase("passphrase of the backup", True)
+        if phrase == "":
+            raise HostError("auth", "without a passphrase nothing is backed up", "or say --unencrypted")
+        database = Database(places.records())
+        try:
+            count = backup_file.write(file, backups.rows(key_book(), database), phrase)
+        finally:
+            database.close()
+    out.print("wrote %s: %d rows%s" % (file, count, ", in clear" if plain else ""))
+    return {"file": str(file), "rows": count, "encrypted": not plain}
+
+
+def restore(file: Annotated[Path, typer.Argument(help="What `gatehouse backup` wrote")]) -> dict:
+    """Add what a backup has and is missing here; what is newer here stays."""
+    from host_tools.gateway import backups
+    from host_tools.gateway.database import Database
+    from host_tools.owner import backup_file
+
+    with reporting():
+        database = Database(places.records())
+        try:
+            source = backup_file.read(file, lambda: common.passphrase("passphrase of the backup", False))
+            done = backups.restore(source, key_book(), database)
+        finally:
+            database.close()
+    new = (done.locks, done.gateways, done.records)
+    out.print("restored %d locks, %d gateways and %d records that were missing here" % new)
+    if done.completed:
+        out.print("%d locks that are here were completed" % done.completed)
+    for label in done.other_keys:
+        common.warn("gateway %s has another key here, which stays" % label)
+    if done.damaged:
+        common.warn("%d records of the backup could not be read" % done.damaged)
+    return vars(done)

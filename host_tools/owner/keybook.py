@@ -31,9 +31,9 @@ from host_tools.owner.gateways import read as read_gateways
 OWN_MODELS = "GATEHOUSE-"  # the model of a lock that runs our firmware begins with this
 _VERSION = 1
 _WITH_GATEWAYS = 2  # so that an older release does not take the file and lose them
-_SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}
+SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}
 _MAX_MEMORY = 128 << 20  # bytes: a hostile file must not make us allocate gigabytes, nor compute for minutes
-_MAX_WORK = 8 * _SCRYPT["n"] * _SCRYPT["r"] * _SCRYPT["p"]
+_MAX_WORK = 8 * SCRYPT["n"] * SCRYPT["r"] * SCRYPT["p"]
 _AAD = b"gatehouse-keys-1"
 
 
@@ -229,6 +229,12 @@ class KeyBook:
             self._phrase = passphrase or None
 
     @contextlib.contextmanager
+    def changing(self) -> Iterator[tuple[dict[str, Entry], dict[str, Gateway]]]:
+        """Locks, by address, and gateways, by id: what is done to them inside is kept, in one go."""
+        with self._changing_all() as contents:
+            yield contents.locks, contents.gateways
+
+    @contextlib.contextmanager
     def _changing(self) -> Iterator[dict[str, Entry]]:
         with self._changing_all() as contents:
             yield contents.locks
@@ -335,15 +341,13 @@ class KeyBook:
                 raise HostError("auth", "%s is protected by a passphrase" % self.path, "set GATEHOUSE_PASSPHRASE_FILE")
             self._phrase = self._ask(False)
         try:
-            costs = {name: sealed[name] for name in ("n", "r", "p")}
-            if not all(type(cost) is int and cost > 0 for cost in costs.values()):
-                raise ValueError
-            if 128 * costs["n"] * costs["r"] > _MAX_MEMORY or costs["n"] * costs["r"] * costs["p"] > _MAX_WORK:
-                text = "%s asks for more memory or time than any passphrase needs" % self.path
-                raise HostError("keys", text, "restore a copy: this one was not written by Gatehouse")
-            key = _derive(self._phrase, bytes.fromhex(sealed["salt"]), costs)
+            costs = costs_of(sealed)
+            key = derive(self._phrase, bytes.fromhex(sealed["salt"]), costs)
             plain = AESGCM(key).decrypt(bytes.fromhex(sealed["nonce"]), base64.b64decode(sealed["data"]), _AAD)
             return json_text.loads(plain)
+        except TooCostly:
+            text = "%s asks for more memory or time than any passphrase needs" % self.path
+            raise HostError("keys", text, "restore a copy: this one was not written by Gatehouse")
         except InvalidTag:
             self._phrase = None
             raise HostError("auth", "wrong passphrase for %s, or a damaged file" % self.path)
@@ -361,6 +365,14 @@ def offset_name(offset_min: int) -> str:
     return "UTC%s%02d:%02d" % ("-" if offset_min < 0 else "+", *divmod(abs(offset_min), 60))
 
 
+def read_entries(kept: list) -> list[Entry]:
+    """Locks as a backup has them. HostError `bad_request`."""
+    try:
+        return [_entry(each) for each in kept]
+    except (TypeError, AttributeError):
+        raise HostError("bad_request", "the backup has a lock that is damaged")
+
+
 def _entry(kept: dict) -> Entry:
     """An entry from the file. One of the first release has an offset from UTC, where 0 was also what nobody had said
     of a lock that was not paired by us. Raises TypeError."""
@@ -372,11 +384,26 @@ def _entry(kept: dict) -> Entry:
     return entry
 
 
-def _derive(phrase: str, salt: bytes, costs: dict) -> bytes:
+class TooCostly(ValueError):
+    """A file asks for more memory or time than any passphrase needs."""
+
+
+def costs_of(head: dict) -> dict:
+    """The costs of scrypt that a file asks for. ValueError, KeyError for what is none; TooCostly."""
+    costs = {name: head[name] for name in ("n", "r", "p")}
+    if not all(type(cost) is int and cost > 0 for cost in costs.values()):
+        raise ValueError
+    if 128 * costs["n"] * costs["r"] > _MAX_MEMORY or costs["n"] * costs["r"] * costs["p"] > _MAX_WORK:
+        raise TooCostly
+    return costs
+
+
+def derive(phrase: str, salt: bytes, costs: dict) -> bytes:
+    """The key that a passphrase gives with this salt, 32 bytes."""
     return Scrypt(salt=salt, length=32, n=costs["n"], r=costs["r"], p=costs["p"]).derive(phrase.encode())
 
 
 def _seal(plain: bytes, phrase: str) -> dict:
     salt, nonce = os.urandom(16), os.urandom(12)
-    data = AESGCM(_derive(phrase, salt, _SCRYPT)).encrypt(nonce, plain, _AAD)
-    return dict(_SCRYPT, kdf="scrypt", salt=salt.hex(), nonce=nonce.hex(), data=base64.b64encode(data).decode())
+    data = AESGCM(derive(phrase, salt, SCRYPT)).encrypt(nonce, plain, _AAD)
+    return dict(SCRYPT, kdf="scrypt", salt=salt.hex(), nonce=nonce.hex(), data=base64.b64encode(data).decode())

@@ -41,7 +41,7 @@ from host_tools.gateway import brokers
 from host_tools.gateway.brokers import Broker
 from host_tools.serve.alerts import KINDS, Rules
 
-PREFIX = "GATEHOUSE_SERVE_"
+PREFIX = "GATEHOUSE_SERVE_SECTION_KEY".removesuffix("SECTION_KEY")
 LISTEN = "127.0.0.1:9464"
 _KEYS: dict[str, Mapping[str, type]] = {
     "service": {"keys": str, "names": str, "listen": str, "group": str},

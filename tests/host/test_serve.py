@@ -138,13 +138,13 @@ def test_what_is_wrong_is_told(tmp_path, old, new, told):
 
 def test_the_environment_goes_over_the_file(tmp_path):
     configured(tmp_path)
-    environ = {"GATEHOUSE_SERVE_BROKER_PORT": "5", "GATEHOUSE_SERVE_ALERTS_OFF": "door, alarm", "GATEHOUSE_X": "y"}
-    environ |= {"GATEHOUSE_SERVE_ALERTS_BACK_S": "1.5"}
+    told = {"BROKER_PORT": "5", "ALERTS_OFF": "door, alarm", "ALERTS_BACK_S": "1.5"}
+    environ = {config.PREFIX + name: value for name, value in told.items()} | {"XDG_DATA_HOME": "y"}
     chosen = config.load(tmp_path / "serve.toml", environ)
     assert (chosen.broker.port, chosen.off, chosen.rules.back_s) == (5, {"door", "alarm"}, 1.5)
     for name, value in (("BROKER_PORT", "x"), ("NO_SUCH", "1"), ("BROKER_INSECURE", "perhaps")):
         with pytest.raises(HostError, match=name):
-            config.load(tmp_path / "serve.toml", {"GATEHOUSE_SERVE_" + name: value})
+            config.load(tmp_path / "serve.toml", {config.PREFIX + name: value})
 
 
 def test_a_secret_that_others_can_read_is_refused(tmp_path):
