@@ -62,11 +62,11 @@ def records(
 
     with common.reporting():
         ident, name = target(lock)
-        entry = common.known_entry(ident)  # without it: no names, and nothing may be deleted
-        whose = names.Names(entry)
-        choice = _choice(since, until, half_year, kind, person, number, whose, lambda: zones.of(entry), clear)
-        choice.listed, choice.failed = listed, failed
+        entry = common.known_entry(ident)  # without it: names as the service has them, and nothing may be deleted
         with RecordStore() as store:
+            whose = names.Names(entry, None if entry else store.names(ident))
+            choice = _choice(since, until, half_year, kind, person, number, whose, lambda: zones.of(entry), clear)
+            choice.listed, choice.failed = listed, failed
             if delete or clear:
                 _delete(store, ident, name, entry, choice, delete, yes)
                 return

@@ -20,7 +20,7 @@ from host_tools.gateway import records_filing
 from host_tools.gateway.database import Database
 from host_tools.gateway.records_batch import NUMBERS, Batch, readable
 from host_tools.gateway.records_choice import Choice
-from host_tools.gateway.records_schema import ASKED, COLUMNS, GAPS, RECORDS
+from host_tools.gateway.records_schema import ASKED, COLUMNS, GAPS, NAMES, RECORDS
 from host_tools.owner import places
 
 _C = RECORDS.c
@@ -69,6 +69,13 @@ class RecordStore:
         return new
 
     # --- out
+
+    def names(self, lock: str) -> dict[tuple[str, int], str]:
+        """Names of a lock's credentials, by kind and number in records, as the owner gave them to the service."""
+        c = NAMES.c
+        with self.base.reading() as base:
+            found = base.execute(select(c.kind, c.who, c.name).where(c.subject == lock, c.kind != "lock"))
+            return {(kind, who): name for kind, who, name in found}
 
     def locks(self) -> list[str]:
         """Ids of all locks of which there are records, in order."""

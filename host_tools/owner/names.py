@@ -255,12 +255,13 @@ def unix_of(text: str | None) -> int | None:
 
 
 class Names:
-    """The names of one lock's credentials; `entry` None: nothing is known, and everything keeps its number."""
+    """The names of one lock's credentials, from its entry, or as `given`, by kind and number in records. What has none
+    keeps its number."""
 
-    def __init__(self, entry: Entry | None) -> None:
+    def __init__(self, entry: Entry | None, given: dict[tuple[str, int], str] | None = None) -> None:
         self.credentials = _read(entry) if entry else []
         self._aes = entry.aes if entry else ""
-        self._names: dict[tuple[str, int], str] = {}
+        self._names: dict[tuple[str, int], str] = {} if entry else dict(given or {})
         for each in self.credentials:
             for who in each.who:
                 self._names[each.kind, who] = each.name

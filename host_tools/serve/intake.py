@@ -124,8 +124,8 @@ class Intake:
                 self._metrics.batches.labels("kept").inc(len(arrived))
                 return arrived
             except DatabaseError as error:
-                self._metrics.database(error.line())
-                self._told(error.line())
+                if self._metrics.database(error.line()) or not error.is_away:
+                    self._told(error.line())
                 if not error.is_away:
                     break
             await asyncio.sleep(pause_s)

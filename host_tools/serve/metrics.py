@@ -43,18 +43,19 @@ class Metrics:
         for part in PARTS:
             self._up.labels(part).set(0)
 
-    def tell(self, part: str, failure: str) -> None:
-        """A part works ("") or does not."""
+    def tell(self, part: str, failure: str) -> bool:
+        """A part works ("") or does not -> whether that is news."""
         self._up.labels(part).set(not failure)
-        if failure:
-            self._failures.labels(part).inc()
-            self._away.setdefault(part, (time.monotonic(), failure))
-        else:
-            self._away.pop(part, None)
+        if not failure:
+            return self._away.pop(part, None) is not None
+        self._failures.labels(part).inc()
+        is_news = part not in self._away
+        self._away.setdefault(part, (time.monotonic(), failure))
+        return is_news
 
-    def database(self, failure: str) -> None:
+    def database(self, failure: str) -> bool:
         """The same of the database."""
-        self.tell("database", failure)
+        return self.tell("database", failure)
 
     def health(self) -> tuple[bool, dict[str, dict]]:
         """Whether all is well, and what is not, with the seconds since when."""

@@ -39,7 +39,7 @@ def record_filter(config: Config) -> str:
 
 
 class Once:
-    """Tells the same only once until something else was told, so that a database that is away for a night makes no
+    """Tells the same only once until something else was told, so that a broker that is away for a night makes no
     thousand lines."""
 
     def __init__(self, told: Told) -> None:
@@ -117,7 +117,7 @@ async def _opened(config: Config, metrics: Metrics, told: Told) -> Database:
         try:
             database = await asyncio.to_thread(Database, config.url, config.password)
             metrics.database("")
-            return database
+            return database  # from here on the jobs tell when it goes away
         except DatabaseError as error:
             if not error.is_away:
                 raise
@@ -135,8 +135,8 @@ async def _again(every_s: float, work: Callable[[], Any], metrics: Metrics, fail
             await work()
             pause_s = every_s
         except DatabaseError as error:
-            metrics.database(error.line())
-            failed(error.line())
+            if metrics.database(error.line()):
+                failed(error.line())
             pause_s = min(2 * pause_s, max(_MAX_PAUSE_S, every_s))
         await asyncio.sleep(pause_s)
 

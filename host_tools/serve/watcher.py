@@ -80,8 +80,8 @@ class Watcher:
                 await asyncio.get_running_loop().run_in_executor(self._executor, self._commit, facts)
                 return
             except DatabaseError as error:
-                self._metrics.database(error.line())
-                self._told(error.line())
+                if self._metrics.database(error.line()) or not error.is_away:
+                    self._told(error.line())
                 self._last.clear()
                 if not error.is_away:
                     return

@@ -13,16 +13,19 @@ from firmware.lib import envelope
 from host_tools.broker import rules
 from host_tools.broker.authority import Identity
 from host_tools.errors import HostError
+from host_tools.gateway.database import Database
+from host_tools.gateway.records_batch import read_batch
 from host_tools.gateway.records_choice import Choice
 from host_tools.gateway.records_store import RecordStore
 from host_tools.owner import given_names, names, recorders
 from host_tools.owner.keybook import KeyBook
-from host_tools.serve import config, service
+from host_tools.serve import config, files, service
 from host_tools.serve.metrics import Endpoint, Metrics
 from host_tools.sim.site.broker import Broker, find_mosquitto
 from tests.host.gateway_end import pinned
 from tests.host.test_cli import ENTRY, gatehouse
 from tests.host.test_gateway_client import GATEWAY, LOCK
+from tests.host.test_records_host import ADA, item
 from tests.host.test_records_proof import ITEMS, RECORD_KEY, TOPIC, forged, text_of
 
 GOOD = """
@@ -184,6 +187,17 @@ def test_names_are_written_anew_with_every_change_and_hold_no_secret(tmp_path, m
     assert ENTRY.aes not in text and "864201" not in text and ENTRY.admin_passcode not in text
     rows = {(row["kind"], row["name"]) for row in given_names.read(json.loads(text))[1]}
     assert {("lock", ENTRY.name), ("passcode", "Ada")} <= rows
+    monkeypatch.setenv("GATEHOUSE_RECORDS", str(tmp_path / "records.db"))
+    base = Database(tmp_path / "records.db")
+    for _ in range(2):
+        files.Watched(path, files.names_into(base)).look()
+    base.close()
+    with RecordStore() as store:
+        store.keep(ENTRY.id, replace(read_batch(text_of([item(1, 4, 1790000000, ADA)])), proven=True))
+    monkeypatch.setenv("GATEHOUSE_KEYS", str(tmp_path / "elsewhere.json"))
+    shown = gatehouse("records", ENTRY.id, "--stored", "--person", "ada", "--json")
+    assert [each["name"] for each in json.loads(shown.stdout)["records"]] == ["Ada"], shown.output
+    monkeypatch.setenv("GATEHOUSE_KEYS", str(tmp_path / "keys.json"))
     assert gatehouse("keys", "remove", ENTRY.name, "--yes").exit_code == 0
     assert ENTRY.name not in path.read_text()
 
