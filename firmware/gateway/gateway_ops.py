@@ -10,7 +10,7 @@ from firmware.gateway.registry import MAX_LOCKS
 from firmware.gateway.scheduler import COMMAND, Job, NotNear
 from firmware.lib import commands
 from firmware.lib.compat import const, unload
-from firmware.lib.errors import AuthError, BadRequest, LinkError, LinkTimeout, ProtocolError
+from firmware.lib.errors import AuthError, BadRequest, GaveWay, LinkError, LinkTimeout, ProtocolError
 from firmware.system.timing import remaining_ms, sleep_ms, ticks_add, ticks_ms
 
 _IMPORT_MS = const(20000)
@@ -36,6 +36,8 @@ class ImportJob(Job):
     async def run(self, session):
         try:
             await session.get_to_know()
+        except GaveWay:
+            raise
         except LinkError as err:
             if session.has_answered:
                 self.silences = 0

@@ -171,6 +171,8 @@ class DurableRequest(Request):
 class DurableJob(CommandJob):
     """One round of a durable request."""
 
+    is_patient = True
+
     def __init__(self, jobs, request, lock, deadline_ms, args, context):
         super().__init__(lock, deadline_ms, request, context)
         self._jobs = jobs

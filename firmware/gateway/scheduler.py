@@ -70,12 +70,13 @@ class Job:
     `run` may be called again on a new link after a LinkError. `was_sent` is set by the session: a frame that changes
     something was accepted, or may have arrived. `is_persistent` jobs try again until the deadline; the others once, on
     one link. `is_changing`: a frame that changes something has not been answered. `is_at_door`: the lock waits for what
-    somebody at the door does. `patience_ms`: with less time left a job of the background is as urgent as a command.
+    somebody at the door does. `is_patient`: nobody waits for it, and it may be done out of turn while a link is up.
+    `patience_ms`: with less time left a job of the background is as urgent as a command.
     """
 
     priority = COMMAND
     patience_ms = 0
-    is_changing = is_at_door = False
+    is_changing = is_at_door = is_patient = False
     is_persistent = True
     attempts = 0
     was_sent = False
@@ -213,14 +214,14 @@ class Scheduler:
         return first is not None and (job is None or first.priority < job.priority)
 
     def _next(self, lock):
-        """As `_first`, but what is as urgent, or all of the background, goes on with the lock to which the link is up,
-        until that has had its share."""
+        """As `_first`, but what nobody waits for goes on with the lock to which the link is up, until that has had its
+        share."""
         first = self._first()
-        if first is None or first.lock is lock or ticks_diff(ticks_ms(), self.began_ms) >= _SLICE_MS:
+        if first is None or first.lock is lock or not first.is_patient:
             return first
         for job in self._queue:
-            if job.lock is lock and (job.priority == first.priority or first.priority > COMMAND):
-                return job
+            if job.lock is lock and job.is_patient and (job.priority == first.priority or first.priority > COMMAND):
+                return job if ticks_diff(ticks_ms(), self.began_ms) < _SLICE_MS else first
         return first
 
     def _gives_way(self, job, since_ms):

@@ -14,6 +14,12 @@ KINDS = (RECORDS, CLOCK, COMMAND)
 CONNECTING, WAITING, CHANGING, AT_DOOR = "connecting", "waiting", "changing", "at the door"
 
 
+class Patient(Work):
+    """Nobody waits for it."""
+
+    is_patient = True
+
+
 class Held(Work):
     """A job that hangs in its first run, at a moment of which it tells, until `go`."""
 
@@ -207,12 +213,25 @@ class SharingTest(unittest.TestCase):
 
         async def story():
             for name in ("a", "b", "c"):
-                bench.submit(bench.front, name, COMMAND)
-                bench.submit(bench.back, name.upper(), COMMAND)
+                bench.scheduler.submit(Patient(bench, bench.front, name, COMMAND))
+                bench.scheduler.submit(Patient(bench, bench.back, name.upper(), COMMAND))
             await bench.until(6)
 
         play(bench, story)
         self.assertEqual((bench.done, bench.opened), (["a", "b", "c", "A", "B", "C"], ["front", "back"]))
+
+    def test_what_somebody_waits_for_is_done_in_the_order_in_which_it_came(self):
+        for priority in (URGENT, COMMAND):
+            bench = Bench(linger_ms=60000)
+
+            async def story(bench=bench, priority=priority):
+                for name in ("a", "b"):
+                    bench.submit(bench.front, name, priority)
+                    bench.submit(bench.back, name.upper(), priority)
+                await bench.until(4)
+
+            play(bench, story)
+            self.assertEqual(bench.done, ["a", "A", "b", "B"])
 
     def test_background_of_one_lock_goes_over_one_link(self):
         bench = Bench(linger_ms=60000)
@@ -220,7 +239,7 @@ class SharingTest(unittest.TestCase):
         async def story():
             for priority in (RECORDS, CLOCK):
                 for lock in (bench.front, bench.back):
-                    bench.submit(lock, "%s %d" % (lock.address, priority), priority)
+                    bench.scheduler.submit(Patient(bench, lock, "%s %d" % (lock.address, priority), priority))
             await bench.until(4)
 
         play(bench, story)
