@@ -5,7 +5,10 @@ Owns these places, and whether this is a checkout. In a package what a checkout 
 """
 
 import os
+import re
 from pathlib import Path
+
+from firmware.version import BUILT
 
 ROOT = Path(__file__).resolve().parent.parent  # of `firmware/` and `host_tools/`
 IS_CHECKOUT = (ROOT / "pyproject.toml").is_file() and (ROOT / "boot.py").is_file()
@@ -19,3 +22,14 @@ LIBRARY = CACHE / "micropython-lib"  # of MicroPython's libraries, what `boards/
 def top(name: str) -> Path:
     """A file at the top of the repository, such as `boot.py`."""
     return _TOP / name
+
+
+def text_of(module: Path) -> str:
+    """A module of the firmware as it is built: the version has the moment of SOURCE_DATE_EPOCH, where that is set and
+    later, so that the same sources and the same moment give the same image (reproducible-builds.org)."""
+    text = module.read_text()
+    if module == ROOT / "firmware" / "version.py":
+        epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+        built = max(BUILT, int(epoch) if epoch.isdecimal() else 0)
+        text = re.sub(r"^BUILT = \d+$", "BUILT = %d" % built, text, flags=re.MULTILINE)
+    return text

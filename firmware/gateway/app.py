@@ -15,7 +15,7 @@ from firmware.system.console import serve
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
 from firmware.system.timing import sleep_ms
-from firmware.version import VERSION
+from firmware.version import BUILT, VERSION
 
 _LOCKS = "/data/locks"
 _RECORDS = "/data/records"
@@ -258,7 +258,7 @@ class Gateway:
         self._topics = topics = Topics(facts["id"], values.mqtt_base)
         self._wifi = Wifi(values.wifi_ssid, values.wifi_password, log, values.fixed_ip)
         resolve = Resolver(self._wifi.name_server).address
-        self._clock = clock = Clock(board, values.ntp_hosts, log, values.ntp_port, resolve)
+        self._clock = clock = Clock(board, values.ntp_hosts, log, values.ntp_port, resolve, BUILT)
         self._mqtt = mqtt = Mqtt(
             "gatehouse-" + facts["id"],
             values.mqtt_host,
@@ -281,6 +281,8 @@ class Gateway:
         self._registry = registry = Registry(vault, now_s, log, values.presence_s)
         clocks = Clocks(clock, registry, log, values.clock_max_drift_s)
         clocks.on_moved = lambda lock, moved_s: self._alarm(lock, "clock_moved", moved_s=moved_s)
+        clocks.on_drift = lambda lock: self._alarm(lock, "clock_drift", drift=lock.drift)
+        clock.on_trusted = self._publish_info
         records = Records(_RECORDS, registry, clocks, clock, outgoing, topics, now_s, log, values.records_clear)
         self._records = records
         self._uploads = uploads = Uploads(registry, records, topics, mqtt, now_s, log, by_consumer)
@@ -528,6 +530,7 @@ class Gateway:
             features=["sealed", "signed"],
             flags=self._flags,
             refused=self._mqtt.refused,
+            clock=self._clock.state,
         )
 
     def describe(self):
@@ -550,6 +553,7 @@ class Gateway:
             "jobs": len(self._jobs),
             "records": sum([self._records.waiting(lock)[0] for lock in self._registry.all()]),
             "drift_ms": self._clock.drift_ms,
+            "drift": self._clock.drift,
             "dropped": {
                 "requests": self._bridge.dropped,
                 "messages": self._mqtt.skipped,

@@ -34,6 +34,7 @@ class _Task(Job):
     """Look after one lock: read its log, giving way to commands after each record, or set its clock right."""
 
     is_persistent = False
+    is_patient = True
 
     def __init__(self, plan, lock, kind):
         limit_ms = _RECORDS_MS if kind == RECORDS else _CLOCK_MS
@@ -129,6 +130,7 @@ class Clocks:
 
     records: object = None
     on_moved: object = None
+    on_drift: object = None  # called with a lock whose clock's drift is out of range, once
 
     def __init__(self, clock, registry, log, max_drift_s=30):
         self._clock = clock
@@ -304,7 +306,7 @@ class Clocks:
         signed it. Raises Refusal while our clock is not trusted or the zone not known, or where nobody's word is good
         for so long a move.
         """
-        from firmware.lib import shown, zone
+        from firmware.lib import pace, shown, zone
 
         if not self._clock.trusted:
             raise Refusal("no_clock", "the gateway's clock is not trusted")
@@ -315,6 +317,7 @@ class Clocks:
         offset = zone.offset_at(rule, self._clock.now())
         date = await self._read(session)
         drift_s = left_s = self._ahead_s(date, offset)
+        self._measure(lock, date, offset)
         limit_s = self._max_drift_s if limit_s is None else limit_s
         is_set = drift_s is None or not -limit_s <= drift_s <= limit_s
         if is_set:
@@ -345,6 +348,7 @@ class Clocks:
                 if log_end:  # what follows is by the new offset
                     lock.shown = shown.settled(lock.shown, log_end[0])
             left_s = self._ahead_s(await self._read(session), offset)
+            lock.pace = pace.was_set(lock.pace, self._clock.now(), left_s)
             self._log.info("clock_set", addr=lock.address, drift_s=drift_s, left_s=left_s, offset_min=offset)
             if self.on_moved and (moved_s is None or not -_FAR_S <= moved_s <= _FAR_S):
                 self.on_moved(lock, moved_s)  # type: ignore[operator]
@@ -355,10 +359,25 @@ class Clocks:
         self._looked(lock)
         return {"drift_s": drift_s, "set": is_set, "left_s": left_s}
 
+    def _measure(self, lock, date, offset):
+        """What a look at the clock tells about how fast it goes."""
+        from firmware.lib import pace
+
+        shown_min = lock.shown_min
+        ahead_s = self._ahead_s(date, offset if shown_min is None else shown_min)
+        now_s = self._clock.now()
+        lock.pace, is_odd = pace.looked(lock.pace, now_s, ahead_s, self._clock.jumped_s <= lock.clock_s)
+        if is_odd:
+            self._log.warn("clock_drift", addr=lock.address, drift=lock.drift)
+            if self.on_drift:
+                self.on_drift(lock)  # type: ignore[operator]
+
     def _looked(self, lock):
         lock.clock_s = self._clock.now()
         lock.turn_s = None
         self._registry.save(lock)
+        if lock.drift:
+            self._registry.changed(lock)
         self._asked.discard(lock.address)
         unload(table.LATE)
 

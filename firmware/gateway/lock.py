@@ -3,6 +3,8 @@
 Owns the file format; who may use the keys is decided elsewhere. Secrets leave this object only into a session.
 """
 
+import struct
+
 from firmware.gateway.operations.arguments import number, octets
 from firmware.lib.compat import const, is_shown, row
 from firmware.lib.errors import BadRequest
@@ -48,6 +50,7 @@ _UNLOCK = "10"
 _NO_UNLOCK = const(66)  # no unlock by app and gateway (hardware-facts.md F74)
 _CHALLENGES = const(64)
 _MAX_OFFSET_MIN = const(16 * 60)
+_UNKNOWN = const(0xFFFF)  # as in lib/pace
 _KEPT = "name admin_ps unlock_key scene group org model hardware firmware verified epoch addr_type clock_s"
 _ADDED = "handles ekeys flag_pos zone said doubts has_windows servers_s"  # older files lack them
 _ENOUGH = const(2)  # contradictions in a row, after which 0x14 is not asked for the state any more
@@ -69,6 +72,7 @@ class Lock:
     addr_type = 0
     clock_s = 0  # Unix time of the last clock check; 0: none yet, -1: it has lost its power since
     servers_s = 0  # how far time servers alone have moved its clock
+    pace = b""  # how fast its clock goes (lib/pace)
     handles: tuple | None = None  # GATT handles that did: to write, of notifications, of their CCCD
     ekeys: dict | None = None  # who has one and what each may, as `operations.ekeys` keeps it
     flag_pos = 0  # of the last reset of all ekeys, which the lock asks for
@@ -126,6 +130,12 @@ class Lock:
         from firmware.lib import shown
 
         return shown.last_offset(self.shown)
+
+    @property
+    def drift(self):
+        """[seconds a day that its clock gains, how uncertain that is], or None."""
+        tenths, error = struct.unpack(">iH", self.pace[6:12] or b"\0\0\0\0\xff\xff")
+        return None if error == _UNKNOWN else [tenths / 10, error / 10]
 
     @property
     def pin(self):
@@ -195,6 +205,7 @@ class Lock:
             kept[key] = getattr(self, key)
         kept["mac"] = self.id
         kept["shown"] = self.shown.hex()
+        kept["pace"] = self.pace.hex()
         kept["aes"] = self.aes.hex()
         kept["features"] = None if self.features is None else "%x" % self.features
         return kept
@@ -210,6 +221,7 @@ def from_dict(kept):
     if kept["features"] is not None:
         lock.features = int(kept["features"], 16)
     _set(lock, "shown", bytes.fromhex(kept.get("shown", "")))
+    _set(lock, "pace", bytes.fromhex(kept.get("pace", "")))
     if "zone" not in kept and kept.get("utc_offset_min"):  # of the first release, where 0 was also what nobody had said
         lock.zone = zone_of(kept)
     return lock

@@ -176,6 +176,7 @@ class States:
             "sound": None if "sound" not in lock.settings else "on" if lock.settings["sound"] else "off",
             "settings": self._settings(lock),
             "last": lock.last,
+            "drift": lock.drift,
             "seq": lock.seq,
         }
         members.update(self._registry.standing(lock))

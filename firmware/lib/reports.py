@@ -15,14 +15,15 @@ _MAX_BATCH = const(949)  # of one with a single long record, without its mac; "b
 _MAX_TEXT = const(120)
 
 # What each may have: words between spaces, as a text takes no room where the firmware is frozen
-_STATE = " lock door battery rssi tamper auto_lock_s sound settings last src assumed age_s seq ts "
+_STATE = " lock door battery rssi tamper auto_lock_s sound settings last src assumed age_s drift seq ts "
 _LAST = " method who ts "
-_EVENT = " event_type type method who rec ts moved_s "
+_EVENT = " event_type type method who rec ts moved_s drift "
 _ITEM = " rec date type list event method ok who ts approx battery button accessory_battery "
-_INFO = " id version board micropython name boot reset restart nonce x25519 owner locks features flags refused "
+_INFO = """ id version board micropython name boot reset restart nonce x25519 owner locks features flags refused \
+clock """
 _INFO_LOCK = " mac name model features switch "
-_METRICS = """ uptime_s boot reason heap heap_low rssi queue success_pct results operations drift_ms unlock_p50_ms \
-unlock_p95_ms dropped restarts reconnects clock jobs records ts """
+_METRICS = """ uptime_s boot reason heap heap_low rssi queue success_pct results operations drift_ms drift \
+unlock_p50_ms unlock_p95_ms dropped restarts reconnects clock jobs records ts """
 
 # Result word and its TTLock number, - for words without one. domain.md 5.5
 _NUMBERS = """
@@ -141,7 +142,7 @@ def state(**members):
 
 
 def event(**members):
-    """`…/event`: event_type, type (of the record, where it is one), method, who, rec, ts; of a clock moved_s."""
+    """`…/event`: event_type, type (of the record, where it is one), method, who, rec, ts; of a clock moved_s, drift."""
     return _dump(_allow(members, _EVENT))
 
 

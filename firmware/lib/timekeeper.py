@@ -20,6 +20,7 @@ _SOLID_MS = const(21600000)  # a distant new time becomes the floor only when no
 _EARLY_MS = const(30000)  # what an issuer's clock may differ before it contradicts ours (security.md CMD-3)
 _SERVERS_MS = const(300000)  # how far servers may move the clock from the last signed time, beside
 _DRIFT_PARTS = const(10000)  # what our own crystal may be off, one part in so many
+_LEAST_MS = const(3600000)  # a drift over a shorter time says nothing
 _REPLY_LEN = const(48)
 _UNIX_1900 = const(2208988800)
 
@@ -37,6 +38,21 @@ def agreed(offsets, servers):
     return best[(len(best) - 1) // 2] if len(best) >= max(2, servers // 2 + 1) else None
 
 
+def rate(passed_ms, gained_ms, error_ms):
+    """A clock has gained so much in so long, each of two readings being right to `error_ms` -> (milliseconds a day that
+    it gains, how uncertain that is), or None where the time is too short."""
+    if passed_ms < _LEAST_MS:
+        return None
+    return gained_ms * _DAY_MS // passed_ms, 2 * error_ms * _DAY_MS // passed_ms + 1
+
+
+def better(known, new):
+    """Of two rates the more certain one; the new one where they contradict each other, as a battery grows weak."""
+    if known and known[1] < new[1] and abs(known[0] - new[0]) <= known[1] + new[1]:
+        return known
+    return new
+
+
 class Timekeeper:
     """Holds the offset of Unix time from the monotonic count. The clock never shows less than `floor_ms`, unless a
     signed time says so; nothing makes it show less than `least_ms`."""
@@ -44,6 +60,8 @@ class Timekeeper:
     def __init__(self, floor_ms=0, least_ms=0):
         self.state = FLOOR if floor_ms else UNTRUSTED
         self.drift_ms = None  # not known before the second agreement
+        self.rate = None  # what our count gains, as `rate` says
+        self._first_ms = None  # (monotonic, offset, error) of the first sample since the last jump
         self._floor_ms = floor_ms
         self._least_ms = least_ms
         self._signed_ms = None  # offset by the last signed time of an authority
@@ -85,8 +103,9 @@ class Timekeeper:
             return self._floor_ms
         return max(mono_ms + self._offset_ms, self._floor_ms)
 
-    def sample(self, unix_ms, mono_ms):
-        """Take one NTP sample. Returns the correction applied, in milliseconds, or None while nothing changed.
+    def sample(self, unix_ms, mono_ms, error_ms=0):
+        """Take one NTP sample, right to `error_ms`. Returns the correction applied, in milliseconds, or None while
+        nothing changed.
 
         Untrusted: the second of two that agree within 5 s is taken. Trusted: up to 5 s off is taken at once, a forward
         jump of up to a day with one confirmation, any backward jump and longer forward ones with two, each a minute
@@ -100,6 +119,7 @@ class Timekeeper:
         if self.state == TRUSTED:
             jump_ms = offset_ms - self._offset_ms
             if -_AGREE_MS <= jump_ms <= _AGREE_MS:
+                self._measure(offset_ms, mono_ms, error_ms)
                 return self._take(offset_ms)
             needed = 2 if 0 < jump_ms <= _DAY_MS else 3
             apart_ms = _APART_MS
@@ -143,10 +163,21 @@ class Timekeeper:
                 self._floor_ms = unix_ms - 1
             self._seen_at_ms = mono_ms
             moved_ms = self._take(unix_ms - mono_ms)
+            self._first_ms = None  # an issuer's clock may be seconds off
         if is_authority:
             self._signed_ms = self._offset_ms
             self._signed_at_ms = mono_ms
         return moved_ms
+
+    def _measure(self, offset_ms, mono_ms, error_ms):
+        """How far our count has gone from the servers' time since the first sample behind the last jump."""
+        if self._first_ms is None:
+            self._first_ms = mono_ms, offset_ms, error_ms
+            return
+        since_ms, was_ms, was_error_ms = self._first_ms
+        new = rate(mono_ms - since_ms, was_ms - offset_ms, max(error_ms, was_error_ms))
+        if new:
+            self.rate = better(self.rate, new)
 
     def _take(self, offset_ms):
         was_ms = self._offset_ms
@@ -157,6 +188,7 @@ class Timekeeper:
         moved_ms = offset_ms - was_ms if was_ms is not None else 0
         if first or not -_AGREE_MS <= moved_ms <= _AGREE_MS:
             self._since_ms = self._seen_at_ms
+            self._first_ms = None
         self.drift_ms = None if first else moved_ms
         return moved_ms
 

@@ -16,16 +16,16 @@ _BETWEEN_S = const(2)  # from the first sample to the one that confirms it
 _CONFIRM_S = const(61)  # the same for a jump of a trusted clock
 _RESYNC_S = const(3600)
 _DAY_MS = const(86400000)
-_BUILD_UNIX = const(1767225600)  # 2026-01-01: no board with this firmware has seen an earlier day
 _SPACE = "gatehouse"
 _KEY = "last_time"
 
 
 class Clock:
     """Asks `hosts` for the time, hourly once trusted: names or addresses, each perhaps with `:port`. `board` has
-    nvs_get, nvs_set, unix_now and set_rtc; `resolve` is `Resolver.address`, or None where `hosts` are addresses."""
+    nvs_get, nvs_set, unix_now and set_rtc; `resolve` is `Resolver.address`, or None where `hosts` are addresses; no
+    time is before `built_s`."""
 
-    def __init__(self, board, hosts, log, port=123, resolve=None):
+    def __init__(self, board, hosts, log, port=123, resolve=None, built_s=0):
         self._resolve = resolve
         self._board = board
         self._hosts = hosts
@@ -33,8 +33,11 @@ class Clock:
         self._log = log.area("clock")
         self._mono_ms = Uptime().now_ms
         stored = board.nvs_get(_SPACE, _KEY)
-        floor_s = max(_BUILD_UNIX, int.from_bytes(stored, "big") if stored else 0)
-        self._keeper = Timekeeper(floor_s * 1000, _BUILD_UNIX * 1000)
+        floor_s = max(built_s, int.from_bytes(stored, "big") if stored else 0)
+        self._keeper = Timekeeper(floor_s * 1000, built_s * 1000)
+        self._trip_ms = 0  # the longest half of a round trip in this round of questions
+        self.jumped_s = 0  # when the trusted time was last moved by more than 5 s
+        self.on_trusted = None  # called when it has become so
         rtc_s = board.unix_now()
         if rtc_s < floor_s:
             board.set_rtc(floor_s)  # TLS checks certificates against it before a server has answered
@@ -49,6 +52,12 @@ class Clock:
     def state(self):
         """`floor` or `trusted`."""
         return self._keeper.state
+
+    @property
+    def drift(self):
+        """[seconds a day that our count gains, how uncertain that is], or None."""
+        pair = self._keeper.rate
+        return None if pair is None else [pair[0] / 1000, pair[1] / 1000]
 
     @property
     def drift_ms(self):
@@ -79,7 +88,7 @@ class Clock:
         was_trusted = self.trusted
         moved_ms = self._keeper.signed(unix_s * 1000, self._mono_ms(), age_s * 1000, is_authority)
         if moved_ms or self.trusted != was_trusted:
-            self._accepted(moved_ms)
+            self._accepted(moved_ms, was_trusted)
         elif not was_trusted:
             self._log.warn("signed_too_early", unix=unix_s)
 
@@ -95,9 +104,10 @@ class Clock:
                 continue
             pause_s = 0
             mono_ms = self._mono_ms()
-            moved_ms = self._keeper.sample(mono_ms + offset_ms, mono_ms)
+            was_trusted = self.trusted
+            moved_ms = self._keeper.sample(mono_ms + offset_ms, mono_ms, self._trip_ms)
             if moved_ms is not None:
-                self._accepted(moved_ms)
+                self._accepted(moved_ms, was_trusted)
                 await lease.sleep_ms(_RESYNC_S * 1000)
             elif self.trusted:
                 self._log.warn("jump_unconfirmed", pending=self._keeper.is_pending)
@@ -105,8 +115,12 @@ class Clock:
             else:
                 await lease.sleep_ms(_BETWEEN_S * 1000)
 
-    def _accepted(self, moved_ms):
+    def _accepted(self, moved_ms, was_trusted):
         now_s = self.now()
+        if not was_trusted and self.on_trusted:
+            self.on_trusted()
+        elif not -5000 <= moved_ms <= 5000:
+            self.jumped_s = now_s
         word = "synced" if -5000 <= moved_ms <= 5000 else "jumped"
         self._log.info(word, unix=now_s, moved_ms=moved_ms)
         self._board.set_rtc(now_s)
@@ -118,6 +132,7 @@ class Clock:
     async def _ask_all(self, lease):
         """Ask every server -> the offset that they agree on, or None. Two names of one address are one server."""
         told = {}
+        self._trip_ms = 0
         for host in self._hosts:
             lease.renew(_ASKING_MS)
             name, _, port = host.partition(":")
@@ -135,4 +150,6 @@ class Clock:
         token = os.urandom(8)
         sent_ms = ticks_ms()
         reply = await ask(address, port, encode_request(token), _ANSWER_MS, 64)
-        return decode_reply(reply, token) + ticks_diff(ticks_ms(), sent_ms) // 2 - self._mono_ms()
+        trip_ms = ticks_diff(ticks_ms(), sent_ms) // 2
+        self._trip_ms = max(self._trip_ms, trip_ms)
+        return decode_reply(reply, token) + trip_ms - self._mono_ms()

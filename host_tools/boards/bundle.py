@@ -61,7 +61,7 @@ class Source:
     constants: dict[str, object] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.text = self.path.read_text()
+        self.text = sources.text_of(self.path)
         self.tree = ast.parse(self.text, str(self.path))
         self.scopes = symtable.symtable(self.text, str(self.path), "exec")
         imported = {alias.asname or alias.name.split(".")[0] for alias in _aliases(self.tree.body)}

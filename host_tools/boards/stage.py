@@ -56,7 +56,7 @@ def stage(role: str, dest, mpy: bool = True, simulator: bool = False) -> Path:
         shutil.copyfile(source, dest / name)
     (dest / "role").write_text(role)
     (dest / "data").mkdir()
-    texts = _texts(role) if mpy else {}
+    texts = _texts(role, mpy)
     for source in modules(role):
         label = str(source.relative_to(ROOT))
         _install(source, dest / SLOT / label, mpy, label, texts.get(source))
@@ -73,13 +73,16 @@ def stage(role: str, dest, mpy: bool = True, simulator: bool = False) -> Path:
     return dest
 
 
-def _texts(role: str) -> dict[Path, str]:
-    """The modules of a role without what nothing of it reads; those that are as they were are not there."""
+def _texts(role: str, is_pruned: bool) -> dict[Path, str]:
+    """The modules of a role as they are built, if `is_pruned` without what nothing of it reads; those that are as they
+    were are not there."""
     paths = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in modules(role)}
-    texts = {name: path.read_text() for name, path in paths.items()}
+    texts = {name: sources.text_of(path) for name, path in paths.items()}
+    if not is_pruned:
+        return {paths[name]: text for name, text in texts.items() if text != paths[name].read_text()}
     texts["main"] = sources.top("main.py").read_text()
     found = unread.without_unread([name for name in paths if not name.startswith(unread.LOADED_BY_NAME)], texts)
-    return {paths[name]: text for name, text in found.items() if text != texts[name]}
+    return {paths[name]: text for name, text in found.items() if text != paths[name].read_text()}
 
 
 def modules(role: str) -> list[Path]:
@@ -178,7 +181,7 @@ def _install(source: Path, dest: Path, mpy: bool, label: str, text: str | None =
     """Copy or compile a module; `text` is compiled in place of what stands in it."""
     dest.parent.mkdir(parents=True, exist_ok=True)
     if not mpy:
-        shutil.copyfile(source, dest)
+        dest.write_bytes(source.read_bytes() if text is None else text.encode())
         return
     if text is not None:
         dest.write_text(text)

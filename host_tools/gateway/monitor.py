@@ -28,6 +28,7 @@ _EVENTS = {
     "pin_shut": "ALARM: wrong PINs were sent through the broker; no PIN unlocks for a while",
     "still_open": "ALARM: open for longer than its auto-lock allows",
     "clock_moved": "its clock was moved by %(moved)s",
+    "clock_drift": "its clock goes wrong by more than 20 s a day: look at its batteries",
 }
 _REACH = {True: ("online", "green"), False: ("offline", "red"), None: ("unknown", "yellow")}
 

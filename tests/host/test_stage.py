@@ -1,11 +1,15 @@
 """The staged tree: what each role gets, compiled for the interpreters we support, the same bytes every time."""
 
 import hashlib
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from host_tools.boards import pins, sbom, stage, unread
+from firmware.version import BUILT
+from host_tools import sources
+from host_tools.boards import bundle, pins, sbom, stage, unread
 
 
 def tree(path: Path) -> dict[str, str]:
@@ -130,3 +134,37 @@ def test_given_aioble_directory_without_aioble_is_refused(tmp_path, monkeypatch)
     monkeypatch.setenv("GATEHOUSE_AIOBLE", str(tmp_path))
     with pytest.raises(stage.StageError, match="GATEHOUSE_AIOBLE"):
         stage.find_aioble()
+
+
+def _released(changelog: str) -> list[float]:
+    """The days of the releases that a changelog names."""
+    days = re.findall(r"^## \S+, (\d{4}-\d\d-\d\d)$", changelog, re.MULTILINE)
+    return [datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() for day in days]
+
+
+def test_the_clocks_floor_is_a_day_no_earlier_than_the_newest_release():
+    assert _released("## 0.3.0, unreleased\n\n## 0.2.0, 2027-01-02\n\n## 0.1.0, 2026-12-01\n")[0] == 1798848000
+    assert BUILT % 86400 == 0
+    assert BUILT >= max(_released(sources.top("CHANGELOG.md").read_text()), default=0)
+    day = datetime.fromtimestamp(BUILT, UTC).strftime("(%Y-%m-%d)")
+    assert day in (stage.ROOT / "firmware" / "version.py").read_text()
+
+
+@pytest.mark.parametrize("mpy", [True, False])
+def test_a_build_has_the_day_of_its_sources_and_is_the_same_each_time(mpy, tmp_path, monkeypatch):
+    module = "a/firmware/version." + ("mpy" if mpy else "py")
+    made = {}
+    for number, epoch in enumerate((None, BUILT + 90000, BUILT + 90000, BUILT - 1, "tomorrow")):
+        monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+        if epoch:
+            monkeypatch.setenv("SOURCE_DATE_EPOCH", str(epoch))
+        made[number] = tree(stage.stage("gateway", tmp_path, mpy=mpy, simulator=True))
+    assert made[0] == made[3] == made[4]
+    assert made[1] == made[2]
+    assert {name for name in made[0] if made[0][name] != made[1][name]} == {module}
+
+
+def test_a_frozen_build_has_it_too(monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(BUILT + 1))
+    path = stage.ROOT / "firmware" / "version.py"
+    assert "BUILT = %d\n" % (BUILT + 1) in bundle.Source("firmware.version", path).text

@@ -94,7 +94,7 @@ class UnixClock:
         self.unix_s = unix_s
         self.trusted = trusted
         self.drift_ms = 0
-
+        self.jumped_s = 0
         self.is_signed = False  # a signed time of the last day
         self.up_s = 0
 

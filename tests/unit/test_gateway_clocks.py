@@ -1,8 +1,10 @@
 """By whose word a lock's clock is moved, and how far (mqtt.md 2, "Time")."""
 
+import json
 import unittest
 
 from firmware.gateway.admission import Refusal
+from firmware.gateway.lock import from_dict
 from firmware.lib import dates, opcodes, records
 from tests.unit import command_rig
 from tests.unit.gateway_rig import run
@@ -239,3 +241,71 @@ def _no_date(answer):
         return bytes(6) if is_lost else answer(command, plain)
 
     return told
+
+
+class DriftTest(unittest.TestCase):
+    def days(self, world, s_day, count, since_s=0):
+        """The lock's clock goes by `s_day` for so many days, and is looked at daily."""
+        ahead_s = since_s
+        for _ in range(count):
+            world.clock.unix_s += _DAY
+            ahead_s += s_day
+            world.show(ahead_s, world.lock.shown_min or 0)
+            if world.look():
+                ahead_s = world.ahead_s - 60 * (world.lock.shown_min or 0)
+
+    def test_a_locks_drift_is_measured_over_looks_settings_and_changes_of_offset(self):
+        for zone, s_day in (("UTC0", -9), ("UTC0", 0), ("UTC0", 4), (_BERLIN, -3), (_BERLIN, 12)):
+            world = World("drift-rate", zone)
+            world.clock.is_signed = True
+            world.show(0)
+            world.correct(0)
+            before = world.lock.shown_min
+            world.moved = []
+            self.days(world, s_day, 60)
+            value, error = world.lock.drift
+            self.assertTrue(abs(value - s_day) <= error <= 2.1, (zone, s_day, value, error))
+            self.assertEqual(world.lock.shown_min == before, zone == "UTC0")
+            self.assertEqual(world.moved, [])
+
+    def test_it_outlives_a_restart_and_is_told_once_when_out_of_range(self):
+        world = World("drift-odd")
+        told = []
+        world.clocks.on_drift = lambda lock: told.append(lock.drift[0])
+        world.clock.is_signed = True
+        world.show(0)
+        world.correct(0)
+        self.days(world, -45, 4)
+        self.assertEqual(told, [-45.0])
+        again = from_dict(json.loads(json.dumps(world.lock.as_dict())))
+        self.assertEqual((again.drift, again.pace), (world.lock.drift, world.lock.pace))
+        self.assertEqual(again.drift[0], -45.0)
+
+    def test_a_jump_of_the_gateways_own_time_is_no_drift_of_the_lock(self):
+        world = World("drift-jump")
+        told = []
+        world.clocks.on_drift = told.append
+        world.clock.is_signed = True
+        world.show(0)
+        world.correct(0)
+        self.days(world, 1, 3)
+        known = world.lock.drift
+        world.clock.unix_s += _HOUR  # the gateway's time is wrong from here on
+        world.clock.jumped_s = world.clock.unix_s
+        self.days(world, 1, 1, -_HOUR)
+        self.assertEqual((world.lock.drift, told), (known, []))
+
+
+class StatesTest(unittest.TestCase):
+    def test_what_each_state_of_the_gateways_clock_allows(self):
+        """As the table of mqtt.md 2.3."""
+        for trusted in (False, True):
+            rig = command_rig.Rig("states", owner=bytes(range(32)))
+            rig.clock.trusted = trusted
+            wanted = "ok" if trusted else "no_clock"
+            self.assertEqual(rig.ask("lock", exp=rig.clock.unix_s + 9)["code"], wanted)
+            self.assertEqual(rig.ask("lock")["code"], "ok")
+            self.assertEqual(rig.ask("state")["code"], "ok")
+            self.assertEqual(rig.clock.trusted, trusted)
+            self.assertEqual(rig.ask_signed("unlock")["code"], "ok")
+            self.assertTrue(rig.clock.trusted)  # signed time

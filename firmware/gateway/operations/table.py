@@ -109,7 +109,7 @@ _ABSENT = ("face_", "palm_", "qr_")  # credentials that the open platform names,
 _OPERATIONS = "firmware.gateway.operations."
 _MESSAGES = "firmware.lib.messages."
 
-LATE = ("firmware.lib.zone",)  # what few moments need
+LATE = ("firmware.lib.zone", "firmware.lib.pace")  # what few moments need
 
 
 def operations(of_lock=True):

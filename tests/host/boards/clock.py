@@ -7,6 +7,7 @@ import sys
 from firmware.net.clock import Clock
 from firmware.system.log import Log
 from firmware.system.supervisor import Lease
+from firmware.version import BUILT
 
 
 class Board:
@@ -30,7 +31,7 @@ class Board:
 
 async def main():
     board = Board()
-    clock = Clock(board, sys.argv[1:], Log(sink=lambda line: print("LOG", line)))
+    clock = Clock(board, sys.argv[1:], Log(sink=lambda line: print("LOG", line)), built_s=BUILT)
     task = asyncio.create_task(clock.run(Lease()))
     print("STATE", clock.state, clock.now())
     while not clock.trusted:
