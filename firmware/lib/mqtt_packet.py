@@ -202,9 +202,9 @@ def _u16(buf, at):
     return buf[at] << 8 | buf[at + 1]
 
 
-def _packet(first, *parts):
-    """The packet in one piece, each part of its body copied once."""
-    size = sum([len(part) for part in parts])
+def _packet(first, *parts, more=0):
+    """The packet in one piece, each part of its body copied once; `more` octets of the body follow."""
+    size = more + sum([len(part) for part in parts])
     head = bytearray([first])
     while size > 0x7F:
         head.append(size & 0x7F | 0x80)
@@ -256,6 +256,11 @@ def encode_publish(topic, payload, retain=False, qos=0, pid=0, dup=False):
     raw = payload.encode() if isinstance(payload, str) else payload
     first = 0x30 | (8 if dup else 0) | qos << 1 | (1 if retain else 0)
     return _packet(first, _text(topic), _number(pid) if qos else b"", raw)
+
+
+def encode_publish_head(topic, size, retain, pid):
+    """PUBLISH of QoS 1 up to its payload, of which `size` octets follow."""
+    return _packet(0x33 if retain else 0x32, _text(topic), _number(pid), more=size)
 
 
 def encode_ack(pid, first=0x40):

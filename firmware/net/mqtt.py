@@ -134,6 +134,12 @@ class Mqtt(MQTTClient):
         """As `publish`, but QoS 1 ends as soon as it is queued -> what has `acknowledged()`, None for QoS 0."""
         return self._usable().outbox.submit(topic, payload, retain) if qos else self.publish(topic, payload, retain)
 
+    def publish_pieces(self, topic, size, pieces, retain=False):
+        """As `publish` with QoS 1, of a payload of `size` octets that the generator `pieces` makes while it is sent: it
+        must give exactly these."""
+        outbox = self._usable().outbox
+        return outbox.settle(outbox.submit_pieces(topic, size, pieces, retain))
+
     async def _publish_unsure(self, topic, payload, retain):
         while not self.offer(topic, payload, retain):
             await self._usable().outbox.room()
@@ -271,7 +277,8 @@ class Mqtt(MQTTClient):
         while True:
             await session.outbox.wait()
             for part in session.outbox.pop_all():
-                await session.write(part)
+                for piece in (part,) if isinstance(part, bytes) else part:
+                    await session.write(piece)
             session.outbox.sent()
 
     async def _keep_alive(self, session):

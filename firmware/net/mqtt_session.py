@@ -72,6 +72,14 @@ class Outbox:
         self.enqueue(mqtt_packet.encode_publish(topic, payload, retain, 1, waiter.pid))
         return waiter
 
+    async def submit_pieces(self, topic, size, pieces, retain):
+        """As `submit`, of a payload of `size` octets that is made in pieces while it is written."""
+        await self._until(lambda: len(self._unacked) < _MAX_UNACKED and self.has_room)
+        waiter = self.expect()
+        self.enqueue(mqtt_packet.encode_publish_head(topic, size, retain, waiter.pid))
+        self._queue.append(pieces)
+        return waiter
+
     def expect(self):
         """Await an acknowledgement of the packet that is queued next -> what awaits it, with its packet id."""
         pid = self.next_pid()
@@ -81,9 +89,10 @@ class Outbox:
     def publish(self, topic, payload, retain):
         """Awaitable that queues a QoS 1 message and waits for its PUBACK. Raises NetError when the session ends
         first. While it waits the message is in the packet alone."""
-        return self._settle(self.submit(topic, payload, retain))
+        return self.settle(self.submit(topic, payload, retain))
 
-    async def _settle(self, submitting):
+    async def settle(self, submitting):
+        """Await what `submit` or `submit_pieces` gave, and the PUBACK. Raises NetError when the session ends first."""
         waiter = await submitting
         submitting = None  # even a coroutine that has ended holds its arguments
         try:
@@ -122,10 +131,11 @@ class Outbox:
             await self._filled.wait()
 
     def pop_all(self):
-        """All queued packets, which the caller is about to write: acknowledgements in one piece with what is before."""
+        """All that is queued, which the caller is about to write: packets, acknowledgements in one piece with what is
+        before, and behind the head of a message the generator of the pieces of its payload."""
         packets: list = []
         for packet in self._queue:
-            if packets and len(packet) == _ACK_LEN and len(packets[-1]) <= _JOINED:
+            if packets and _is_ack(packet) and isinstance(packets[-1], bytes) and len(packets[-1]) <= _JOINED:
                 packets[-1] += packet
             else:
                 packets.append(packet)
@@ -168,6 +178,10 @@ class Outbox:
         for waiter in self._unacked.values():
             waiter.done.set()
         self._changed.set()
+
+
+def _is_ack(packet):
+    return isinstance(packet, bytes) and len(packet) == _ACK_LEN
 
 
 class Session:

@@ -43,6 +43,36 @@ class OutboxTest(unittest.TestCase):
         asyncio.run(story())
         self.assertEqual(ages, [0, True, True, 0])
 
+    def test_a_payload_in_pieces_is_one_message_whatever_comes_between(self):
+        """The head says its length; an acknowledgement that is queued meanwhile goes before it or behind it."""
+
+        async def story():
+            outbox = Outbox()
+            ack = b"\x40\x02\x00\x07"
+            made = []
+
+            def pieces():
+                for size in (1, 0, 200, 500):
+                    made.append(size)
+                    yield b"x" * size
+
+            outbox.enqueue(ack)
+            task = asyncio.create_task(outbox.settle(outbox.submit_pieces("t", 701, pieces(), True)))
+            await sleep_ms(20)
+            outbox.enqueue(ack)
+            taken = outbox.pop_all()
+            self.assertEqual(made, [])  # nothing is made before it is written
+            written = b"".join([part if isinstance(part, bytes) else b"".join(list(part)) for part in taken])
+            self.assertEqual(written[:4] + written[-4:], ack + ack)
+            packet = written[4:-4]
+            head = b"\x33\xc2\x05\x00\x01t"  # QoS 1, retained; 2 + 1 + 2 + 701 octets
+            self.assertEqual((packet[:6], packet[8:]), (head, b"x" * 701))
+            self.assertFalse(task.done())
+            outbox.acknowledge(packet[6] << 8 | packet[7])
+            await task
+
+        asyncio.run(story())
+
     def test_what_the_broker_sends_first_does_not_count_as_its_silence(self):
         """Retained messages stand before an acknowledgement: however long they take, they cost no session. A broker
         that says little, and never acknowledges, is found out all the same."""
