@@ -21,6 +21,7 @@ _LOCKS = "/data/locks"
 _RECORDS = "/data/records"
 _IDS = "/data/ids"
 _JOBS = "/data/jobs"
+_ANNOUNCED = "/data/discovery"
 _LIGHT = (18, 19, 21)
 _BUTTON = const(0)  # the boot button
 _HELD = const(80)  # steps of the light: ten seconds
@@ -34,6 +35,7 @@ _LOOK_S = const(5)
 _METRICS_S = const(60)
 _SCAN_S = const(60)
 _PIN = "remote_pin"
+_FAREWELL_MS = const(5000)  # in which the broker is told that the gateway forgets everything
 
 
 class App:
@@ -175,7 +177,8 @@ class App:
         """Promise to forget everything, and start anew to do it: nothing runs then that could write."""
         self._log.warn("reset")
         board.nvs_set("gatehouse", "wiping", b"1")
-        self._lifeline.ask_reboot()
+        is_told = self._gateway is not None and self._gateway.take_leave(self._lifeline.ask_reboot)
+        self._lifeline.ask_reboot(_FAREWELL_MS if is_told else 0)
 
     async def _erase(self, lease):
         from firmware.gateway import erasure
@@ -214,6 +217,7 @@ class Gateway:
         from firmware.ble.radio import Radio
         from firmware.ble.scanner import Scanner
         from firmware.gateway.admission import Ids, Rates, size_for
+        from firmware.gateway.announcer import Announcer
         from firmware.gateway.background import Background, Clocks
         from firmware.gateway.bridge import Bridge
         from firmware.gateway.gateway_ops import GatewayOps
@@ -255,7 +259,9 @@ class Gateway:
         now_s = self._uptime.seconds
 
         # Network
-        self._topics = topics = Topics(facts["id"], values.mqtt_base)
+        self._topics = topics = Topics(
+            facts["id"], values.mqtt_base, values.discovery_prefix if values.discovery else ""
+        )
         self._wifi = Wifi(values.wifi_ssid, values.wifi_password, log, values.fixed_ip)
         resolve = Resolver(self._wifi.name_server).address
         self._clock = clock = Clock(board, values.ntp_hosts, log, values.ntp_port, resolve, BUILT)
@@ -287,7 +293,26 @@ class Gateway:
         self._records = records
         self._uploads = uploads = Uploads(registry, records, topics, mqtt, now_s, log, by_consumer)
         records.on_stored = uploads.wake
+        records.on_event = self._trigger
         self._states = states = States(registry, topics, mqtt, clock)
+        self._announcer = None
+        if values.discovery or exists(_ANNOUNCED):
+            self._announcer = states.announcer = Announcer(
+                _ANNOUNCED,
+                registry,
+                topics,
+                mqtt,
+                now_s,
+                log,
+                facts["id"],
+                topics.birth[:-7],
+                lambda: (self._facts["name"], self._facts["board"]),
+                self._may,
+                self._tell_metrics,
+            )
+            for event in ("changed", "kept"):
+                registry.on(event, self._announcer.look)
+            registry.on("removed", self._announcer.removed)
 
         # Radio
         radio = Radio(log)
@@ -361,7 +386,7 @@ class Gateway:
         registry.on("listed", self._publish_info)
         if board.nvs_get("gatehouse", "sweep") is not None:
             self.begin_sweep()
-        mqtt.set_callback(bridge.enqueue)
+        mqtt.set_callback(self._arrived)
         mqtt.on_connected = self._connected
         lifeline.is_idle = lambda: scheduler.current is None
 
@@ -404,12 +429,34 @@ class Gateway:
         board.nvs_scrub("pin_wrong")  # a few bytes of its hash
         self._use_pin(digits)
         self._publish_info()
+        if self._announcer:  # who types it is asked for it
+            self._announcer.mark_all()
 
     def _wrong_pin(self, lock_id, method):
         self._log.area("bridge").warn(method, lock=lock_id)
         lock = self._registry.by_id(lock_id)
         if lock:
             self._alarm(lock, method)
+
+    # --- Home Assistant
+
+    def _arrived(self, topic, payload, retained, qos):
+        if self._announcer and topic == self._topics.birth:
+            self._announcer.born(payload)
+        else:
+            self._bridge.enqueue(topic, payload, retained, qos)
+
+    def _may(self, word):
+        """Whether who cannot sign may change something, or unlock with a PIN."""
+        return ("unsigned_unlock" if word == "unsigned" else _PIN) in self._flags
+
+    def _tell_metrics(self):
+        self._metrics_s = 0  # nobody keeps them for who has just come
+
+    def take_leave(self, on_done):
+        """Everything is about to be forgotten: take back what Home Assistant was told -> whether that has begun;
+        `on_done()` is called at its end."""
+        return self._announcer is not None and self._announcer.end(on_done)
 
     # --- jobs
 
@@ -482,6 +529,8 @@ class Gateway:
         self._outgoing.publish(self._topics.gateway("status"), "online", True)
         self._publish_info()
         self._states.mark_all()
+        if self._announcer:
+            self._announcer.mark_all()
         self._uploads.offer_again()
 
     # --- what others see
@@ -509,6 +558,11 @@ class Gateway:
         """Tell of something suspicious on the lock's `…/event`."""
         payload = reports.event(event_type="alarm", method=method, ts=diagnostics.time_text(self._clock), **members)
         self._outgoing.publish(self._topics.lock(lock.id, "event"), payload)
+        self._trigger(lock, "alarm", method)
+
+    def _trigger(self, lock, event, method):
+        """The same for automations, which compare a word."""
+        self._outgoing.publish(self._topics.lock(lock.id, "trigger"), "%s/%s" % (event, method))
 
     def _publish_info(self, lock=None):
         self._outgoing.publish(self._topics.gateway("info"), reports.info(**self.about()), True)

@@ -43,6 +43,7 @@ fob 41
 volume 43
 language 43
 passage_auto_unlock 46
+door 50
 door_alarm_s 51
 """
 

@@ -99,6 +99,7 @@ class States:
         self._shown = {}  # address -> whether it was said to be online
         self._gone = set()
         self._woken = asyncio.Event()
+        self.announcer = None  # tells Home Assistant what there is, one device at a time between the states
 
     def mark(self, lock):
         """The lock's state has changed. Before the first sighting none is known."""
@@ -130,6 +131,8 @@ class States:
         while True:
             try:
                 await self.publish(lease)
+                if self.announcer:
+                    await self.announcer.step(lease)
             except NetError:
                 await lease.sleep_ms(_PAUSE_MS)
                 continue

@@ -42,8 +42,8 @@ class _Plan:
 
 class Records:
     """`outgoing.publish` takes events, `clocks` hears of locks that lost their power. `on_stored(lock)` is called when
-    there is something to upload, `on_wanted()` when there is something to read. `clears_flag`: see the setting
-    records_clear."""
+    there is something to upload, `on_wanted()` when there is something to read, `on_event(lock, event, method)` of a
+    young record. `clears_flag`: see the setting records_clear."""
 
     def __init__(self, folder, registry, clocks, clock, outgoing, topics, now_s, log, clears_flag=True):
         self._folder = folder
@@ -60,7 +60,7 @@ class Records:
         self._packed = {}  # the others, by the address of their lock, which costs no text of its own
         self._plans = {}
         self.reading = None  # the lock whose log is being read: more of its records are about to come
-        self.on_stored = self.on_wanted = None
+        self.on_stored = self.on_wanted = self.on_event = None
 
     def buffer(self, lock):
         """The buffer of a lock. Two are open at a time; who awaits asks for it anew, but for a lock that is read."""
@@ -320,6 +320,8 @@ class Records:
             members = {key: item[key] for key in ("type", "method", "who", "rec", "ts")}
             payload = reports.event(event_type=item["event"], **members)
             self._outgoing.publish(self._topics.lock(lock.id, "event"), payload)
+            if self.on_event:
+                self.on_event(lock, item["event"], item["method"])
         if item["event"] in ("unlock", "lock"):
             return {"method": item["method"], "who": item["who"], "ts": item["ts"]}
         return None

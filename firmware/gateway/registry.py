@@ -51,7 +51,8 @@ class Registry:
         self._load()
 
     def on(self, event, listener):
-        """Call `listener(lock)` at each `event`: "changed", something worth publishing; "records", the lock says that
+        """Call `listener(lock)` at each `event`: "changed", something worth publishing; "kept", something that is kept
+        on flash; "records", the lock says that
         it has unread ones, or no more; "sighted", for the first time since start or after it was away; "heard", it is
         worth an attempt to connect again; "listed", the list of locks has changed; "removing", its keys are about to be
         forgotten or replaced; "removed", it is no longer served. At an "alarm", another radio may imitate the lock, or
@@ -108,6 +109,7 @@ class Registry:
         if lock.kept != print_:
             self.vault.save(lock.id, packed)
             lock.kept = print_
+            self._emit("kept", lock)
 
     def listen_for(self, lock):
         """Take sightings of a lock that is not served yet; None ends it."""

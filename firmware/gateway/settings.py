@@ -67,6 +67,14 @@ def _base(value):
     return fault
 
 
+def _prefix(value):
+    """Check: the first levels of Home Assistant's topics."""
+    fault = plain(1, 32)(value) or _name(value)
+    if not fault and (not all(value.split("/")) or any(sign in value for sign in "+# $")):
+        fault = "is no beginning of topics such as homeassistant"
+    return fault
+
+
 def _file(value):
     """A path on the board."""
     fault = plain(0, 128)(value)
@@ -292,6 +300,8 @@ TABLE = Table(
         Setting("ntp_host", "", _old_ntp_host),
         Setting("ntp_port", 123, integer(1, 65535)),
         Setting("name", "", _name),
+        Setting("discovery", True, flag),  # Home Assistant's
+        Setting("discovery_prefix", "homeassistant", _prefix),
         Setting("unsigned_unlock", False, flag),
         Setting("remote_pin", "", _pin),
         Setting("records_ack", "consumer", choice("puback", "consumer")),

@@ -5,6 +5,7 @@ from firmware.lib.errors import ProtocolError
 
 MAX_TOPIC = const(128)  # bytes, security.md CMD-8
 HA_STATUS = "homeassistant/status"
+_HA = "homeassistant"
 GATEWAY_LEAVES = ("status", "info", "metrics", "cmd", "rsp", "log")
 LOCK_LEAVES = ("availability", "state", "set", "cmd", "rsp", "event", "records", "records/ack", "trigger")
 
@@ -14,18 +15,20 @@ def is_id(text):
     return len(text) == 12 and not text.strip("0123456789abcdef")
 
 
-def discovery(lock):
-    """Where Home Assistant looks for the device of a lock (or of a gateway), given its id."""
-    return "homeassistant/device/gatehouse_%s/config" % lock
+def discovery(gateway, device, prefix=_HA):
+    """Where Home Assistant looks for a device of a gateway, a lock or itself, given their ids."""
+    return "%s/device/%s/gatehouse_%s/config" % (prefix, gateway, device)
 
 
 class Topics:
-    """The topics of one gateway below one base. `gateway` "+" builds the filters of a program that watches them all."""
+    """The topics of one gateway below one base. `gateway` "+" builds the filters of a program that watches them all.
+    `prefix` is Home Assistant's, or "" for a gateway that does not listen to it."""
 
-    def __init__(self, gateway, base="gatehouse"):
+    def __init__(self, gateway, base="gatehouse", prefix=_HA):
         if gateway != "+" and not is_id(gateway):
             raise ProtocolError("gateway id is not 12 lower-case hex digits")
         self.base = base
+        self.birth = prefix and prefix + "/status"
         self._root = base + "/" + gateway + "/"
 
     def gateway(self, leaf):
@@ -38,20 +41,15 @@ class Topics:
 
     def obeyed(self):
         """What the gateway subscribes to, and all that its broker account may read (security.md ACL-1)."""
-        return [
-            self.gateway("cmd"),
-            self.lock("+", "cmd"),
-            self.lock("+", "set"),
-            self.lock("+", "records/ack"),
-            HA_STATUS,
-        ]
+        own = [self.gateway("cmd")] + [self.lock("+", leaf) for leaf in ("cmd", "set", "records/ack")]
+        return own + [self.birth] if self.birth else own
 
     def parse_obeyed(self, topic):
         """Topic of an arriving message -> (leaf, lock id | None), or None when it is none of ours.
 
         Leaves: "cmd", "set", "records/ack", and HA_STATUS whole for Home Assistant's birth message.
         """
-        if topic == HA_STATUS:
+        if topic == self.birth:
             return HA_STATUS, None
         if not topic.startswith(self._root):
             return None

@@ -13,7 +13,7 @@ import gc
 from firmware.lib.compat import const
 from firmware.system.restarts import Restarts, Slot
 from firmware.system.supervisor import Supervisor
-from firmware.system.timing import sleep_ms, ticks_diff, ticks_ms
+from firmware.system.timing import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 _STARTING_MS = const(30000)  # modules are read and stores scanned before the loop runs
 _RUNNING_MS = const(8000)  # with 4 s of silence and one round, below 15 s (security.md R-19)
@@ -97,9 +97,9 @@ class Lifeline:
             await sleep_ms(_LOOK_MS)
         self.reset(why, what, is_soft)
 
-    def ask_reboot(self):
-        """Reset in a moment, because the owner asks for it."""
-        self._reboot_ms = ticks_ms()
+    def ask_reboot(self, after_ms=0):
+        """Reset in a moment, and so many milliseconds later, because the owner asks for it."""
+        self._reboot_ms = ticks_add(ticks_ms(), after_ms)
 
     def _ends(self):
         """How many ends jobs have had since power came on."""

@@ -69,6 +69,8 @@ SETTINGS = {
     "unsigned_unlock": "let plain MQTT messages unlock",
     "remote_pin": "4 to 8 digits: a hub that cannot sign may unlock with them, over TLS only; none turns it off",
     "records_ack": "who says that records have arrived: a recorder, or the broker",
+    "discovery": "tell Home Assistant what there is; off: take it back",
+    "discovery_prefix": "first levels of Home Assistant's own topics",
     "records_clear": "take down a lock's unread flag once its records are read",
     "presence_s": "so long after its last advertisement a lock is near",
     "expiry_s": "a command without `exp` is good for so long",

@@ -105,6 +105,8 @@ TAKEN = {
     "unsigned_unlock": (True, False),
     "remote_pin": ("", "0000", "123456", "98765432"),
     "records_clear": (True, False),
+    "discovery": (True, False),
+    "discovery_prefix": ("homeassistant", "h", "house/ha", "a_b-1", "\u00e4" * 16),
 }
 REFUSED = {
     "wifi_ssid": ("", "a" * 33, "\u00e4" * 17, "\U0001f3e0" * 9) + NO_TEXTS,
@@ -142,6 +144,8 @@ REFUSED = {
     "remote_pin": ("123", "123456789", "12a4", " 1234", "-123", "12.4", "\u0664" * 4, "\uff11" * 4, "1234\n")
     + (1234, None, True, ["1234"], b"1234"),
     "records_clear": (0, 1, "true", None, []),
+    "discovery": (0, 1, "true", None, []),
+    "discovery_prefix": ("", "h" * 33, "+", "#", "a/#", "$SYS", "a b", "/a", "a/", "a//b", "a\u202eb") + NO_TEXTS,
 }
 REFUSED["mqtt_cert"] = REFUSED["mqtt_key"] = REFUSED["mqtt_ca"]
 for key, (low, high) in NUMBERS.items():

@@ -14,7 +14,10 @@ class Build(unittest.TestCase):
         names = topics.Topics(_GW)
         self.assertEqual(names.gateway("status"), "gatehouse/a1b2c3d4e5f6/status")
         self.assertEqual(names.lock(_LOCK, "records/ack"), "gatehouse/a1b2c3d4e5f6/lock/e606a3a898bd/records/ack")
-        self.assertEqual(topics.discovery(_LOCK), "homeassistant/device/gatehouse_e606a3a898bd/config")
+        self.assertEqual(
+            topics.discovery(_GW, _LOCK), "homeassistant/device/a1b2c3d4e5f6/gatehouse_e606a3a898bd/config"
+        )
+        self.assertEqual(topics.discovery("g", "l", "a/b"), "a/b/device/g/gatehouse_l/config")
         self.assertEqual(topics.Topics("+", "b").lock("+", "rsp"), "b/+/lock/+/rsp")
 
     def test_obeyed(self):
@@ -28,6 +31,13 @@ class Build(unittest.TestCase):
                 "homeassistant/status",
             ],
         )
+
+    def test_home_assistants_own_topic_is_below_its_prefix_or_is_none_of_ours(self):
+        self.assertEqual(topics.Topics(_GW, "g", "a/b").obeyed()[-1], "a/b/status")
+        self.assertEqual(topics.Topics(_GW, "g", "a/b").parse_obeyed("a/b/status"), (topics.HA_STATUS, None))
+        off = topics.Topics(_GW, "g", "")
+        self.assertEqual(len(off.obeyed()), 4)
+        self.assertIsNone(off.parse_obeyed("homeassistant/status"))
 
     def test_refuses_what_is_no_id(self):
         for text in ("", "A1B2C3D4E5F6", "a1b2c3d4e5f", "a1b2c3d4e5f6f", "a1b2c3d4e5/6"):
