@@ -141,12 +141,14 @@ def mask_of(table, has):
 
 def head(ids, link, names, software, via, topics, state):
     """The beginning of a payload. `ids`: the device's id; `link`: ("bluetooth" or "mac", address as text); `names`:
-    pairs of a key of the device and its value, those that are empty left out; `software`: of the gateway; `via`: the id
-    of the gateway or ""; `topics`: what must say `online` for it to be available; `state`: its state's topic."""
+    pairs of a key of the device and its value, what is empty left out, but for `name`; `software`: of the gateway;
+    `via`: the id of the gateway or ""; `topics`: what must say `online` for it to be available; `state`: its state's
+    topic."""
     parts = [b'{"dev":{"ids":["gatehouse_%s"],"cns":[["%s","%s"]]' % (ids.encode(), link[0].encode(), link[1].encode())]
     for key, value in names:
-        if value:
-            parts.append(b',"%s":%s' % (key.encode(), text(value)))
+        said = text(value, ids if key == "name" else "")
+        if len(said) > 2:
+            parts.append(b',"%s":%s' % (key.encode(), said))
     if via:
         parts.append(b',"via_device":"gatehouse_%s"' % via.encode())
     parts.append(b'},"o":{"name":"gatehouse","sw":%s},"avty":[' % text(software))

@@ -222,5 +222,10 @@ def test_f057_a_pin_opens_nothing_else_does_and_a_forgotten_lock_is_gone(tmp_pat
             async with _hub(site) as hub:
                 await hub.wait(lambda t, text: t == topic_of(gateway, gateway) and text)
                 assert not [t for t, _ in hub.heard if lock.id in t]
+                before = len(hub.heard)
+                async with owner.connect(site) as owners:  # who resets a gateway takes it back, too
+                    await owners.choose(gateway.id, wait_s=HANG_S)
+                    await owners.command(gateway.id, None, "reset")
+                await hub.wait(lambda t, text: t == topic_of(gateway, gateway) and not text, before)
 
     asyncio.run(story())

@@ -132,6 +132,11 @@ class Payload(unittest.TestCase):
                 event, method = component["pl"].split("/")
                 self.assertTrue(event in records.EVENTS and method in _METHODS, key)
 
+    def test_the_update_entity_tells_one_member_that_home_assistant_knows_and_installs_nothing(self):
+        update = payload_of(discovery.GATEWAY, discovery.mask_of(discovery.GATEWAY, None))[0]["cmps"]["update"]
+        self.assertEqual(update["val_tpl"], "{{ dict(installed_version=value_json.version)|tojson }}")
+        self.assertFalse("cmd_t" in update or "pl_inst" in update)
+
     def test_rows_keep_their_places(self):
         """The memory of what stands at the broker names a component by its place."""
         keys = []

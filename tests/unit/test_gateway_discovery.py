@@ -190,6 +190,16 @@ class Told(unittest.TestCase):
         self.assertEqual(board.broker.configs()[renamed.id]["dev"]["name"], renamed.name)
         self.assertEqual(len(board.broker.configs()), 2)
 
+    def test_no_state_is_one_that_something_must_end(self):
+        """A power cut would leave it standing: every word that a lock can have is a settled one, or unknown."""
+        board = Board("words")
+        words = set()
+        for state in (None, 0, 1, 2, 3):
+            for jammed in (False, True):
+                board.locks[0].state, board.locks[0].jammed = state, jammed
+                words.add(board.registry.standing(board.locks[0])["lock"])
+        self.assertEqual(words, {"LOCKED", "UNLOCKED", "JAMMED", None})
+
     def test_a_full_gateway(self):
         board = Board("full", 64)
         self.assertTrue(board.settle() <= 34)
@@ -240,6 +250,20 @@ class Gone(unittest.TestCase):
         board.announcer.mark_all()
         board.settle()
         self.assertEqual(board.broker.retained, {})
+
+    def test_a_lock_that_another_gateway_takes_over_is_told_of_once(self):
+        board = Board("handed", 1)
+        board.settle()
+        other = Board("taken")
+        other.broker = board.broker
+        other.start()
+        other.announcer.id = "a1b2c3d4e5f7"
+        board.registry.remove(board.locks[0])
+        board.settle()
+        other.announcer.mark_all()
+        other.settle()
+        topics = [topic for topic in board.broker.retained if board.locks[0].id in topic]
+        self.assertEqual(topics, ["homeassistant/device/a1b2c3d4e5f7/gatehouse_%s/config" % board.locks[0].id])
 
     def test_a_reset_takes_everything_back_and_then_goes_on(self):
         board = Board("reset", 20)
