@@ -113,33 +113,37 @@ async def _take_back(announcer, memory, address, prefix):
 
 
 async def _publish(announcer, memory, address, lock):
+    table = discovery.GATEWAY if lock is None else discovery.LOCK
+    mask = discovery.mask_of(table, lambda word: _has(announcer, lock, word))
+    gone = (memory.mask(address) or 0) & ~mask
+    memory.put(address, mask | gone, announcer.prefix)
+    if gone:
+        await (await _sent(announcer, table, address, lock, mask, gone))
+    await (await _sent(announcer, table, address, lock, mask, 0))
+    memory.put(address, mask)
+    announcer.log.info("published", id=address.hex())
+
+
+async def _sent(announcer, table, address, lock, mask, gone):
+    """What sends a payload, to be awaited: who waits for that holds nothing of it."""
     id = address.hex()
     if lock is None:
-        table, start = discovery.GATEWAY, _gateway_head(announcer)
-        reasons = restarts.WORDS[: restarts.WORDS.index("unknown") + 1]
-        lists = discovery.words(reasons), b""
+        start = _gateway_head(announcer)
+        lists = discovery.words(restarts.WORDS[: restarts.WORDS.index("unknown") + 1]), b""
         base = announcer.topics.gateway("")
     else:
-        table, start = discovery.LOCK, _lock_head(announcer, lock)
+        start = _lock_head(announcer, lock)
         lists = discovery.words(records.METHODS + records.OTHER_METHODS), discovery.words(records.EVENTS)
         base = announcer.topics.lock(id, "")
-    mask = discovery.mask_of(table, lambda word: _has(announcer, lock, word))
-    before = memory.mask(address) or 0
-    memory.put(address, mask | before, announcer.prefix)
+    args = table, start, mask, gone, id, discovery.topic_text(base[:-1]), lists, announcer.may("pin")
+    size = count = 0
+    for piece in discovery.pieces(*args):
+        size += len(piece)
+        count += 1
+        if count % _STEPS == 0:
+            await sleep_ms(0)
     topic = topics.discovery(announcer.id, id, announcer.prefix)
-    base = discovery.topic_text(base[:-1])
-    size = 0
-    for gone in (before & ~mask, 0) if before & ~mask else (0,):
-        args = table, start, mask, gone, id, base, lists, announcer.may("pin")
-        size = count = 0
-        for piece in discovery.pieces(*args):
-            size += len(piece)
-            count += 1
-            if count % _STEPS == 0:
-                await sleep_ms(0)
-        await announcer.mqtt.publish_pieces(topic, size, discovery.pieces(*args), True)
-    memory.put(address, mask)
-    announcer.log.info("published", id=id, octets=size)
+    return announcer.mqtt.publish_pieces(topic, size, discovery.pieces(*args), True)
 
 
 def _has(announcer, lock, word):

@@ -279,6 +279,7 @@ class Mqtt(MQTTClient):
             for part in session.outbox.pop_all():
                 for piece in (part,) if isinstance(part, bytes) else part:
                     await session.write(piece)
+            part = piece = None  # while nothing is to be sent nothing of it is held
             session.outbox.sent()
 
     async def _keep_alive(self, session):

@@ -314,6 +314,8 @@ EXTREMES = [
         "ntp_port": 1,
         "records_ack": "consumer",
         "records_clear": True,
+        "discovery": False,
+        "discovery_prefix": "h",
         "unsigned_unlock": True,
     },
     {
@@ -332,6 +334,8 @@ EXTREMES = [
         "ntp_port": 65535,
         "records_ack": "puback",
         "records_clear": False,
+        "discovery": True,
+        "discovery_prefix": "h" * 32,
         "unsigned_unlock": False,
     },
 ]
