@@ -17,7 +17,12 @@ _SPREAD_S = const(10)  # gateways of a house do not answer a birth message all a
 _BIRTH_S = const(120)  # whoever sends birth messages without end gets a round each two minutes
 _AT_ONCE = const(2)  # devices between two looks at what else is to be published
 _LATER_S = const(60)
+_PATIENCE_S = const(15)  # for which a round gives way to whatever needs the heap
 _BORN = b"online"
+
+
+def _never():
+    return False
 
 
 class Announcer:
@@ -43,6 +48,8 @@ class Announcer:
         self._on_end: object = None
         self._now_s = now_s
         self._on_birth = on_birth
+        self.is_busy = _never  # set by the composition root: the heap is small, and somebody else needs it
+        self._busy_s = 0
         self._told = {}  # address -> hash of what was last seen of it
         self._birth_s = self._pause_s = 0
         self._next_birth_s = 0
@@ -97,6 +104,13 @@ class Announcer:
             self._on_birth()
         if not self.marked or now_s < self._pause_s or not self.mqtt.is_up:
             return
+        if self.is_busy():
+            self._busy_s = self._busy_s or now_s
+            if now_s - self._busy_s < _PATIENCE_S:
+                self.memory = None
+                unload(_LATE)
+                return
+        self._busy_s = 0
         lease.suspend()  # the connection has the deadline
         from firmware.gateway import discovery
 

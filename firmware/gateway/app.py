@@ -9,7 +9,7 @@ import sys
 from firmware import board
 from firmware.gateway import diagnostics, provisioning
 from firmware.lib import reports
-from firmware.lib.compat import const, unload
+from firmware.lib.compat import const, has_small_heap, unload
 from firmware.lib.errors import ConfigError
 from firmware.system.console import serve
 from firmware.system.lifeline import Lifeline
@@ -310,6 +310,7 @@ class Gateway:
                 self._may,
                 self._tell_metrics,
             )
+            self._announcer.is_busy = lambda: has_small_heap() and self._scheduler.current is not None
             for event in ("changed", "kept"):
                 registry.on(event, self._announcer.look)
             registry.on("removed", self._announcer.removed)

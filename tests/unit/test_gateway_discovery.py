@@ -200,6 +200,17 @@ class Told(unittest.TestCase):
                 words.add(board.registry.standing(board.locks[0])["lock"])
         self.assertEqual(words, {"LOCKED", "UNLOCKED", "JAMMED", None})
 
+    def test_in_a_small_heap_it_gives_way_to_who_serves_a_lock_and_not_for_ever(self):
+        board = Board("busy", 2)
+        board.announcer.is_busy = lambda: True
+        told = []
+        for _ in range(40):
+            run(board.announcer.step(Lease()))
+            self.assertFalse("firmware.gateway.discovery" in sys.modules and not board.broker.sent)
+            board.now.s += 1
+            told.append(len(board.broker.configs()))
+        self.assertEqual((told[14], told[15], told[39]), (0, 2, 3))
+
     def test_a_full_gateway(self):
         board = Board("full", 64)
         self.assertTrue(board.settle() <= 34)
