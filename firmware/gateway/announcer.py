@@ -15,7 +15,7 @@ from firmware.system.timing import sleep_ms
 _LATE = ("firmware.gateway.discovery", "firmware.lib.discovery")
 _SPREAD_S = const(10)  # gateways of a house do not answer a birth message all at once
 _BIRTH_S = const(120)  # whoever sends birth messages without end gets a round each two minutes
-_AT_ONCE = const(2)  # devices between two looks at what else is to be published
+_AT_ONCE = const(8)  # devices between two looks at what else is to be published
 _LATER_S = const(60)
 _PATIENCE_S = const(15)  # for which a round gives way to whatever needs the heap
 _BORN = b"online"
@@ -116,7 +116,7 @@ class Announcer:
 
         try:
             count = 0
-            while self.marked and (count < _AT_ONCE or self.is_ending):
+            while self.marked and (not count or count < _AT_ONCE and not self.is_busy() or self.is_ending):
                 await discovery.step(self)
                 await sleep_ms(0)
                 count += 1

@@ -209,11 +209,11 @@ class Told(unittest.TestCase):
             self.assertFalse("firmware.gateway.discovery" in sys.modules and not board.broker.sent)
             board.now.s += 1
             told.append(len(board.broker.configs()))
-        self.assertEqual((told[14], told[15], told[39]), (0, 2, 3))
+        self.assertEqual((told[14], told[15], told[30], told[31], told[39]), (0, 1, 1, 2, 2))
 
     def test_a_full_gateway(self):
         board = Board("full", 64)
-        self.assertTrue(board.settle() <= 34)
+        self.assertTrue(board.settle() <= 9)
         self.assertEqual(len(board.broker.configs()), 65)
         for lock in board.locks:
             board.registry.remove(lock)
