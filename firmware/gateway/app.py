@@ -14,6 +14,7 @@ from firmware.lib.errors import ConfigError
 from firmware.system.console import serve
 from firmware.system.lifeline import Lifeline
 from firmware.system.log import Log
+from firmware.system.store import exists
 from firmware.system.timing import sleep_ms
 from firmware.version import BUILT, VERSION
 
