@@ -138,7 +138,7 @@ class Provisioning:
             return reply
         if do == "settings":
             return {"ok": True, "settings": self._shown()}
-        if self.is_rebooting and do in ("set", "own", "put"):
+        if self.is_rebooting and do in ("set", "own", "put", "pop"):
             raise Refusal("busy", "the gateway starts anew")
         if do == "set":
             from firmware.system import config

@@ -261,7 +261,9 @@ class Window:
         elif kind == protocomm.SCAN_STATUS:
             body = protobuf.whole(1, 1) + protobuf.whole(2, len(self._networks))
         else:
-            first, count = protobuf.number_in(members, 1), protobuf.number_in(members, 2)
+            # a board's indices have 31 bits
+            first = min(protobuf.number_in(members, 1), _MAX_NETWORKS)
+            count = min(protobuf.number_in(members, 2), _MAX_NETWORKS)
             for ssid, bssid, channel, rssi_dbm, auth in self._networks[first : first + count]:
                 entry = protocomm.network_body(ssid, channel, rssi_dbm, bssid, auth)
                 if len(body) + len(entry) > _ROOM:

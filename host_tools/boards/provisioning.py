@@ -211,6 +211,8 @@ def proof(port: str) -> tuple[str, str]:
     with SerialConsole(port, _START_S) as console:
         _greeted(console)
         reply = console.ask({"do": "pop"}, _ASK_S)
+        if reply.get("code") == "busy":
+            raise HostError("busy", "the gateway starts anew", "run this again")
         if not reply.get("ok"):
             raise HostError(
                 "unsupported", "this gateway has no add window over Bluetooth", "flash its present firmware"

@@ -446,3 +446,29 @@ def test_a_lock_is_not_provisioned():
 def test_settings_must_be_an_object(text):
     with pytest.raises(HostError):
         serial_console.read_settings(text)
+
+
+def test_over_bluetooth_it_ends_the_same_way(rig, tmp_path, monkeypatch):
+    gateway = rig.site.gateways[0]
+    assert gatehouse("gateway", "reset", "--port", gateway.console, "--yes").exit_code == 0
+    while (asked := gatehouse("gateway", "pop", "--port", gateway.console, "--json")).exit_code:
+        pass  # it forgets everything, and starts anew
+    shown = json.loads(asked.stdout)
+    assert json.loads(shown["qr"]) == {"ver": "v1", "name": shown["name"], "pop": shown["pop"], "transport": "ble"}
+
+    monkeypatch.setenv("GATEHOUSE_AIR", "127.0.0.1:%d" % rig.site.radio.hci_port)
+    for name, text in (("settings", json.dumps(rig.good())), ("pop", shown["pop"] + "\n"), ("wrong", "a" * 16)):
+        (tmp_path / name).write_text(text)
+    given = "provision", "--ble", shown["name"], "--file", str(tmp_path / "settings"), "--pop-file"
+    for pop, status, told in (("wrong", 1, "error wrong_pop: "), ("pop", 0, "answers over MQTT")):
+        while shown["name"] not in gatehouse("provision", "--ble", "--list").output:
+            pass
+        result = gatehouse(*given, str(tmp_path / pop))
+        assert result.exit_code == status and told in result.output, result.output
+    assert shown["pop"] not in result.output and PASSWORD not in result.output
+
+
+@pytest.mark.parametrize("given", [(), ("--ble", "--port", "x"), ("--list", "--port", "x"), ("NAME", "--port", "x")])
+def test_one_way_to_the_gateway_must_be_chosen(given):
+    result = gatehouse("provision", *given)
+    assert result.exit_code == 2 and "over USB or over Bluetooth" in result.stderr

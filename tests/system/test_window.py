@@ -31,6 +31,13 @@ async def _blank(site):
     return gateway, shown["name"], shown["pop"]
 
 
+async def _lit(gateway):
+    """Its light alternates red and blue."""
+    for colour, other in (("red", "blue"), ("blue", "red"), ("red", "blue")):
+        while not gateway.mechanics.light[colour] or gateway.mechanics.light[other]:
+            await asyncio.sleep(0.01)
+
+
 async def _by_others(gateway, name, pop):
     """esp-protocomm, unmodified: a wrong proof, a wrong password, no such network, and the right one."""
     transport = BleTransport(scan_timeout=2)
@@ -57,6 +64,12 @@ async def _by_others(gateway, name, pop):
 
 async def _story(tmp_path):
     async with Site(SiteSpec(gateways=1, locks=1, profile="ideal", provisioned=False)) as site:
+        gateway, name, pop = await _blank(site)
+        await _lit(gateway)
+        await site.leap(301)
+        await gateway.wait_line("window closed", HANG_S)
+        assert name not in [each.name for each in await window.find(2)]
+        await gateway.restart()
         gateway, name, pop = await _blank(site)
         await _by_others(gateway, name, pop)
 
@@ -123,5 +136,5 @@ async def _story(tmp_path):
 
 
 @pytest.mark.xdist_group("window")
-def test_from_a_blank_gateway_to_an_open_door(tmp_path):
+def test_f021_f022_f023_f024_f025_f027_from_a_blank_gateway_to_an_open_door(tmp_path):
     asyncio.run(_story(tmp_path))

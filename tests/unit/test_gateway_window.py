@@ -4,9 +4,13 @@ import asyncio
 import json
 import unittest
 
+from firmware.gateway import provisioning
 from firmware.lib import protobuf, protocomm, security1
+from firmware.system import config
+from tests.scratch import scratch
 from tests.unit.window_rig import CONFIG, OWN, POP, SCAN, SESSION, VER, Client, Rig, wrong
 
+PATH = scratch("window.json")
 BSSID = b"\x02\0\0\0\0\x01"
 
 
@@ -14,14 +18,14 @@ def network(ssid, rssi_dbm, channel=6, auth=3):
     return ssid, BSSID, channel, rssi_dbm, auth, False
 
 
-def config(ssid, password):
+def wifi_config(ssid, password):
     return protobuf.octets(1, ssid) + protobuf.octets(2, password)
 
 
 async def joined(rig, client, ssid, password):
     """(status of setting, status of applying, state, reason or None)."""
     statuses = []
-    for kind, body in ((protocomm.SET_CONFIG, config(ssid, password)), (protocomm.APPLY_CONFIG, b"")):
+    for kind, body in ((protocomm.SET_CONFIG, wifi_config(ssid, password)), (protocomm.APPLY_CONFIG, b"")):
         told, _ = client.wifi(CONFIG, kind, body)
         statuses.append(protobuf.number_in(protobuf.message(told), 1))
     between = protobuf.message(client.wifi(CONFIG, protocomm.GET_STATUS)[0])
@@ -114,9 +118,9 @@ class EndpointsTest(unittest.TestCase):
             (b"\xff", b"password"),
             (b"home", b"\xc0\x80password"),
         ):
-            self.assertEqual(client.wifi(CONFIG, protocomm.SET_CONFIG, config(ssid, password))[0], refused)
+            self.assertEqual(client.wifi(CONFIG, protocomm.SET_CONFIG, wifi_config(ssid, password))[0], refused)
         self.assertEqual(client.wifi(CONFIG, protocomm.APPLY_CONFIG)[0], refused)
-        self.assertEqual(client.wifi(CONFIG, protocomm.SET_CONFIG, config(b"home", b"password"))[0], b"")
+        self.assertEqual(client.wifi(CONFIG, protocomm.SET_CONFIG, wifi_config(b"home", b"password"))[0], b"")
 
     def test_our_own_endpoint_asks_the_console_in_parts_of_any_size(self):
         async def story():
@@ -137,6 +141,55 @@ class EndpointsTest(unittest.TestCase):
             self.assertIn(b"bad_request", client.frame(0)[1])
 
         asyncio.run(story())
+
+
+class InterruptedTest(unittest.TestCase):
+    """security.md R-25: a link that ends at each message leaves the settings whole or absent."""
+
+    def test_settings_come_whole_or_not_at_all(self):
+        given = {"wifi_ssid": "home", "mqtt_host": "broker", "insecure_broker": True, "name": "x" * 48}
+        text = json.dumps({"do": "set", "settings": given}).encode()
+        frames = [text[at : at + 30] for at in range(0, len(text), 30)]
+
+        async def story(cut):
+            console = provisioning.Provisioning("240ac4a00000", None, PATH)
+            rig = Rig(300, console)
+            client = Client(rig)
+            self.assertTrue(client.shake())
+            for place, part in enumerate(frames):
+                if place == cut:
+                    break
+                client.frame(0 if part is frames[-1] else 1, part)
+            if cut > len(frames):
+                await rig.step()
+            rig.server.leave()
+            await rig.step()
+            return config.read(PATH)
+
+        outcomes = []
+        for cut in range(len(frames) + 2):
+            config.store.remove(PATH)
+            outcomes.append(asyncio.run(story(cut)))
+        config.store.remove(PATH)
+        self.assertEqual(outcomes, [{}] * (len(frames) + 1) + [given])
+
+    def test_two_who_provision_at_once_leave_the_settings_of_one(self):
+        async def story():
+            console = provisioning.Provisioning("240ac4a00000", None, PATH)
+            client = Client(Rig(300, console))
+            self.assertTrue(client.shake())
+            first = {"wifi_ssid": "home", "mqtt_host": "first", "insecure_broker": True}
+            await client.ask({"do": "set", "settings": first})
+            console.handle({"do": "set", "settings": dict(first, mqtt_host="second", name="Hall")})
+            client.frame(0, b'{"do":"set","settings":{"mqtt_port":"x"}}')
+            await client.rig.step()
+            self.assertIn(b"config", client.frame(0)[1])
+            return config.read(PATH)
+
+        config.store.remove(PATH)
+        kept = asyncio.run(story())
+        config.store.remove(PATH)
+        self.assertEqual((kept["mqtt_host"], kept["name"]), ("second", "Hall"))
 
 
 class EndsTest(unittest.TestCase):

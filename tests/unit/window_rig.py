@@ -108,7 +108,7 @@ class Console:
 
 
 class Rig:
-    def __init__(self, open_s=300):
+    def __init__(self, open_s=300, console=None):
         self.networks = {"home": "password", "open": ""}
         self.heard: list = []
         self.is_deaf = False
@@ -116,7 +116,7 @@ class Rig:
         self.words = []
         self.log = Log()
         self.server = Server()
-        self.console = Console()
+        self.console = console or Console()
         self.window = Window(
             POP,
             "240ac4a00000",
