@@ -8,12 +8,14 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from host_tools.boards.fetch32 import find32
+from tests import compiled
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / ".cache" / "micropython-lib"
 # In a thread, whose stack may be large: a chain of imports from source outgrows the 40 KB of a 32-bit port's main stack
 _RUN = """
 import _thread, sys, time, unittest
+sys.path.remove("")  # the folder it runs in, whose firmware is not compiled
 _thread.stack_size(1 << 20)
 ended = []
 
@@ -52,7 +54,8 @@ def interpreters() -> list[str]:
 
 
 def run(arguments: list[str], timeout_s: float, heapsize: str = "64M", on: str | None = None) -> CompletedProcess:
-    """Run MicroPython with the repository and its libraries on the path and scratch folders of its own.
+    """Run MicroPython with the repository, its firmware compiled, and its libraries on the path and scratch folders of
+    its own.
 
     GATEHOUSE_SCRATCH and GATEHOUSE_MEMORY are in memory where the machine has such a place: a disk takes its time over
     many small files that are flushed, above all when others use it, too.
@@ -63,7 +66,7 @@ def run(arguments: list[str], timeout_s: float, heapsize: str = "64M", on: str |
         return subprocess.run(
             [on or interpreter(), "-X", "heapsize=" + heapsize, *arguments],
             cwd=ROOT,
-            env=os.environ | places | {"MICROPYPATH": ".frozen:%s:%s" % (ROOT, LIBRARY)},
+            env=os.environ | places | {"MICROPYPATH": ".frozen:%s:%s:%s" % (compiled.firmware(ROOT), ROOT, LIBRARY)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
