@@ -279,6 +279,6 @@ class ChangeRig(JobRig):
         if way == "told":
             return self.out.steps or self.results("one")
         job = self.scheduler.current
-        if job:
+        if job and self.far.is_cut:
             job.deadline_ms = ticks_ms()  # it tries to reach a lock that it does not reach any more
         return job is None and (way == "round" or self.results("one"))
