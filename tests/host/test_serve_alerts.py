@@ -2,6 +2,8 @@
 order, how often, by whichever instance, and across restarts."""
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +21,9 @@ from host_tools.serve.alerts import BAD, GOOD, Episode, Incident, Level, Reading
 from host_tools.serve.config import Target
 from host_tools.serve.metrics import Metrics
 from host_tools.serve.sender import Sender
+from tests.host import postgres
 
+server = postgres.fixture()
 LOCK, GATEWAY = "240ac4b00002", "240ac4a00000"
 NOW = 1790000000.0
 RULES = Rules()
@@ -39,6 +43,7 @@ class House:
         began = 0
         for each in told:
             with self.base.writing() as base:
+                alerting.hold(self.base, base, [each.subject])
                 began += next(self.instances).judge(base, each, self.now)
         return began
 
@@ -51,6 +56,7 @@ class House:
             due = one.due(base)
         for kind, subject in due:
             with self.base.writing() as base:
+                alerting.hold(self.base, base, [subject])
                 began += one.settle(base, kind, subject, self.now)
         return began
 
@@ -62,6 +68,7 @@ class House:
             raw = records.encode(type, dates.from_unix(at), battery)
             items.append(reports.record_item(number, records.decode(raw), at, None))
         with self.base.writing() as base:
+            alerting.hold(self.base, base, [LOCK])
             new = RecordStore(self.base).file(base, LOCK, Batch(1 << 40, begin, begin + len(items) - 1, 0, items, True))
             return next(self.instances).of_records(base, LOCK, new, self.now)
 
@@ -304,3 +311,37 @@ class TestSending:
 def test_hold_takes_both_of_a_pair(house):
     with house.base.writing() as base:
         alerting.hold(house.base, base, ["%s/%s" % (GATEWAY, LOCK)])
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_instances_that_judge_and_send_at_the_same_moment_tell_it_once(kind, request, tmp_path):
+    """Six of them, each with connections of its own: records, a level that has lasted, an incident."""
+    where = tmp_path / "r.db" if kind == "sqlite" else request.getfixturevalue("server").empty()
+    houses = [House(where) for _ in range(6)]
+    sent: list[str] = []
+    begin = threading.Barrier(len(houses))
+
+    def send(target, title, body):
+        sent.append(title)
+        return True
+
+    def work(house):
+        sender = Sender(house.base, (Target("phone", "x://"),), Metrics(), lambda text: None, send, lambda: house.now)
+        begin.wait()
+        house.records(44, *[7] * 6, battery=10)
+        house.tell(Incident("impostor", GATEWAY, NOW), Reading("gateway_away", GATEWAY, NOW - 400, BAD))
+        house.later(1)
+        for _ in range(8):
+            sender.work()
+
+    with ThreadPoolExecutor(len(houses)) as pool:
+        for done in [pool.submit(work, house) for house in houses]:
+            done.result()
+    assert sorted(sent) == sorted(title for title, _ in houses[0].told())
+    kinds = ("tamper", "wrong_codes", "battery", "impostor", "gateway_away")
+    subjects = {"impostor": GATEWAY, "gateway_away": GATEWAY}
+    assert sorted(sent) == sorted(alerts.WORDS[each][0] % subjects.get(each, LOCK) for each in kinds)
+    with houses[0].base.reading() as base:
+        assert Alerting(RULES, ALL).active(base)["gateway_away"] == 1
+    for house in houses:
+        house.base.close()
