@@ -350,6 +350,7 @@ class Gateway:
             use_pin=self._new_pin,
             replacing=self.begin_sweep,
             tail=self._send_log,
+            publish=self._publish_metrics,
         )
         self.forget = gateway_ops.forget
         self._bridge = bridge = Bridge(

@@ -1,5 +1,5 @@
-"""What is asked of the gateway itself: ping, info, locks, import, forget, issuers, the PIN, the log, reset. Owns the
-gateway's key pair for sealed arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
+"""What is asked of the gateway itself: ping, info, locks, import, forget, issuers, the PIN, the log, metrics, reset. Owns
+the gateway's key pair for sealed arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
 """
 
 from firmware.gateway import lock as locks
@@ -70,7 +70,7 @@ def _has_keys_of(lock, known):
 class GatewayOps:
     """`keys` are the secret and the public X25519 key; `about()` returns what `info` says. At most `max_locks` are
     served. `use_pin(digits)` is told of a PIN that was stored, or of None, `replacing()` before it is;
-    `tail(args, issuer)` sends the log for a while and returns `data` of the result."""
+    `tail(args, issuer)` sends the log for a while and returns `data` of the result, `publish()` the metrics now."""
 
     def __init__(
         self,
@@ -85,6 +85,7 @@ class GatewayOps:
         use_pin=None,
         tail=None,
         replacing=lambda: None,
+        publish=None,
     ):
         self._context = context
         self._scheduler = scheduler
@@ -97,6 +98,7 @@ class GatewayOps:
         self._use_pin = use_pin
         self._tail = tail
         self._replacing = replacing
+        self._publish = publish
         self._is_importing = False
 
     def hello(self, request):
@@ -163,6 +165,8 @@ class GatewayOps:
         )
         if command.op == "reset":
             self._reset()
+        elif command.op == "metrics":
+            self._publish()
 
     def _ask_issuers(self, command):
         from firmware.gateway import issuer_ops

@@ -8,11 +8,12 @@ tree to `stage`.
 
 import ast
 import hashlib
+import io
 import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path, PurePosixPath
 
 import serial
@@ -107,7 +108,8 @@ def raw_repl(port: str) -> Iterator[SerialTransport]:
         try:
             board = SerialTransport(port, baudrate=115200)
             board.serial.timeout = _LOOK_S  # else mpremote 1.29 waits for ever on a pty whose board is just starting
-            board.enter_raw_repl(soft_reset=False, timeout_overall=5)
+            with redirect_stdout(io.StringIO()):  # where mpremote prints what it did not understand
+                board.enter_raw_repl(soft_reset=False, timeout_overall=5)
             _settle(board)
             board.serial.timeout = None
         except (TransportError, OSError, serial.SerialException) as err:

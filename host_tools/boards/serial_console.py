@@ -6,6 +6,7 @@ One JSON object per line there, one back; log lines in between are passed over (
 import json
 import random
 import time
+from collections.abc import Callable
 
 import serial
 
@@ -19,10 +20,12 @@ _MAX_LINE = 65536
 
 
 class SerialConsole:
-    """Use as a context manager; opening waits up to `wait_s` for a port that is coming back after a reset."""
+    """Use as a context manager; opening waits up to `wait_s` for a port that is coming back after a reset. `on_line`
+    gets what is printed beside replies, line by line."""
 
-    def __init__(self, port: str, wait_s: float = 0.0) -> None:
+    def __init__(self, port: str, wait_s: float = 0.0, on_line: Callable[[str], None] | None = None) -> None:
         self.port = port
+        self._on_line = on_line
         until_s = time.monotonic() + wait_s
         while True:
             try:
@@ -44,6 +47,11 @@ class SerialConsole:
     def close(self) -> None:
         """Give the port free."""
         self._serial.close()
+
+    @property
+    def unfinished(self) -> str:
+        """What came of a line whose end is missing, such as a prompt."""
+        return self._line.decode(errors="replace")
 
     def ask(self, request: dict, timeout_s: float = 10.0, repeat: bool = False) -> dict:
         """Send a request, return its reply. `repeat`: again each second, for a board that is starting, which may get
@@ -74,6 +82,8 @@ class SerialConsole:
                 continue
             line, self._line = bytes(self._line), bytearray()
             if not line.startswith(b"{"):
+                if self._on_line and line:
+                    self._on_line(line.decode(errors="replace"))
                 continue
             try:
                 value = json_text.loads(line, _MAX_LINE)

@@ -12,6 +12,7 @@ from host_tools.cli import (
     control,
     credentials,
     diagnose,
+    doctor,
     ekeys,
     gateways,
     groups,
@@ -19,6 +20,7 @@ from host_tools.cli import (
     issuers,
     keys,
     locks,
+    logs,
     ownership,
     passcodes,
     pins,
@@ -97,6 +99,8 @@ app.command("cancel")(control.cancel)
 app.command("records", bulk=True)(records.records)
 app.command("upload", bulk=True)(records.upload)
 app.command("diagnose")(diagnose.diagnose)
+app.command("doctor")(doctor.doctor)
+app.command("logs")(logs.logs)
 app.add_typer(gateways.app, name="gateway")
 app.add_typer(pins.app, name="remote-pin")
 app.add_typer(groups.app, name="group")

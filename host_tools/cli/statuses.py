@@ -12,6 +12,7 @@ NETWORK = 5
 FILE = 6
 KEPT = 7
 ABSENT = 8
+WARNED = 9
 STOPPED = 130
 
 MEANING = {
@@ -24,6 +25,7 @@ MEANING = {
     FILE: "a file, a folder or the key book cannot be read or written",
     KEPT: "not done yet: the gateway keeps it and will do it (`gatehouse jobs`)",
     ABSENT: "a part of Gatehouse is not installed that the command needs; nothing was done",
+    WARNED: "it works, and something should be looked at (`gatehouse doctor`)",
     STOPPED: "interrupted: Ctrl-C, the end of the terminal, `kill`",
 }
 
@@ -31,7 +33,7 @@ _BY_STATUS = {
     DONE: "ok",
     FAILED: "refused auth wrong_pop unsupported forbidden gateway_key not_owned owned unknown_issuer bad_signature "
     "stale_nonce replayed remote_unlock_disabled cancelled conflict retained rate_limited "
-    "protocol internal",
+    "protocol internal fault",
     USAGE: "bad_request too_long usage unknown_lock not_found unknown_name unknown_gateway no_zone config",
     AWAY: "not_near busy link link_timeout expired no_clock",
     UNKNOWN: "outcome_unknown",
@@ -40,6 +42,7 @@ _BY_STATUS = {
     FILE: "keys io",
     KEPT: "pending",
     ABSENT: extras.CODE,
+    WARNED: "warning",
     STOPPED: "interrupted",
 }
 BY_CODE = {code: status for status, codes in _BY_STATUS.items() for code in codes.split()}

@@ -46,6 +46,7 @@ _STALE, _REPEATED = "stale_nonce", "replayed"
 _OF_COPIES = ("retained",)  # we retain nothing: somebody has published our message once more
 
 Watcher = Callable[[str, str, str, str], None]
+Hearer = Callable[[str, str], None]
 Pins = Callable[[], list[Gateway]]
 Now = Callable[[], float]
 
@@ -65,6 +66,7 @@ class Gateways:
         self.info: dict[str, dict] = {}
         self.told = 0  # how often one of these has changed
         self._watchers: list[tuple[tuple[str, ...], str, Watcher]] = []
+        self._hearers: dict[str, Hearer] = {}
         self.reader = payloads.Reader()
         self._room = Room(_MAX_GATEWAYS, self._is_ours)
 
@@ -73,6 +75,11 @@ class Gateways:
         self._watchers.append((leaves, lock, watcher))
         for leaf in leaves:
             await self._client.subscribe(Topics("+", self._base).lock(lock, leaf), qos=1, timeout=_ACK_S)
+
+    async def hear(self, leaf: str, hearer: Hearer) -> None:
+        """Have `hearer(gateway, text)` called for messages on this leaf of every gateway."""
+        self._hearers[leaf] = hearer
+        await self._client.subscribe(Topics("+", self._base).gateway(leaf), qos=1, timeout=_ACK_S)
 
     async def acknowledge(self, gateway: str, lock: str, batch: Batch) -> None:
         """Tell a gateway with `records_ack` = consumer that the records of a batch are kept; one of which nothing is
@@ -134,6 +141,8 @@ class Gateways:
             for leaves, meant, watcher in self._watchers:
                 if lock and leaf in leaves and meant in ("+", lock):
                     watcher(gateway, lock, leaf, text)
+            if lock is None and leaf in self._hearers:
+                self._hearers[leaf](gateway, text)
             if leaf == "status":
                 self.online[gateway] = text == "online"
                 self._changed.set()

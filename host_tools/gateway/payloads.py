@@ -16,6 +16,7 @@ from host_tools.text import tidy
 MAX_BYTES = 256 * 1024  # of an answer, which is looked at and dropped
 # Of what is kept, some three times what a gateway of ours with 64 locks has to say
 _MAX_KEPT = {"status": 16, "availability": 16, "state": 4096, "event": 4096, "records": 8192, "info": 32768}
+_MAX_KEPT |= {"metrics": 8192, "log": 8192}
 MAX_TEXT = 4096  # characters of a text that is no secret and no list
 _MAX_DEPTH = 8
 _MAX_ITEMS = 4096  # of one list or object

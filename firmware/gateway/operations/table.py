@@ -93,6 +93,7 @@ hello -
 ping -
 info -
 locks -
+metrics -
 import - SA
 forget - A
 issuers - AO
