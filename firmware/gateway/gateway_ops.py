@@ -1,5 +1,5 @@
-"""What is asked of the gateway itself: ping, info, locks, import, forget, issuers, the PIN, the log, metrics, reset. Owns
-the gateway's key pair for sealed arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
+"""What is asked of the gateway itself: ping, info, locks, import, forget, issuers, the PIN, the log, metrics, reset.
+Owns the gateway's key pair for sealed arguments. `import` is accepted only sealed, on any broker (mqtt.md 1).
 """
 
 from firmware.gateway import lock as locks

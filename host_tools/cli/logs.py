@@ -82,7 +82,7 @@ def _note(text: str) -> None:
 
 
 def _follow_port(port: str, show: Callable[[str], None], until_s: float | None) -> None:
-    from host_tools.boards import serial_log
+    from host_tools.doctor import serial_log
 
     with common.reporting(), contextlib.suppress(KeyboardInterrupt):
         for text in serial_log.follow(port, _note, until_s):

@@ -472,7 +472,7 @@ def test_lines_are_cut_the_same_however_the_bytes_come(parts):
 def test_a_port_that_is_pulled_and_put_in_again_is_followed_and_its_control_lines_are_left_alone(tmp_path, monkeypatch):
     import termios
 
-    from host_tools.boards import serial_log
+    from host_tools.doctor import serial_log
 
     def plugged():
         control, terminal = open_pty()

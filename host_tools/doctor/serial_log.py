@@ -2,7 +2,7 @@
 
 Owns the port while it is open: it is opened with both control lines as the system sets them, and never touched, since a
 board takes a change of one of them for its reset button; at the end they stay as they are (no hang-up on close). What
-the lines say is `doctor.log_lines`'.
+the lines say is `log_lines`'.
 """
 
 import contextlib
