@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 
 import serial
-from mpremote.transport import TransportError
-from mpremote.transport_serial import SerialTransport
 
 from firmware.version import VERSION
 from host_tools.boards.provisioning import STATES, UNDER_WAY
@@ -122,7 +120,13 @@ def _is_of_a_start(line: str) -> bool:
 
 
 def _repl(port: str, is_prompt: bool) -> dict:
-    """What MicroPython says of the board, {} where none answers. Where no prompt was waiting, it is started anew."""
+    """What MicroPython says of the board, {} where none answers, or where the tools for boards are not installed. Where
+    no prompt was waiting, it is started anew."""
+    try:
+        from mpremote.transport import TransportError
+        from mpremote.transport_serial import SerialTransport
+    except ImportError:  # without the extra `flash`
+        return {}
     board = None
     try:
         board = SerialTransport(port, baudrate=115200)
