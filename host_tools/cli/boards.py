@@ -99,7 +99,7 @@ def provision(
             settings["insecure_broker"] = True
     ident, shown = _over_air(name, pop_file, settings) if ble else _over_usb(port, settings)
     with reporting(), progress("asking it over MQTT"):
-        way = _way_of_this_computer(settings, shown)
+        way = way_of_this_computer(settings, shown)
         if way is None:
             where = "starts with them: see its light" if ble else "is at its broker, over TLS"
             out.print("gateway %s has its settings and %s" % (ident, where))
@@ -143,7 +143,7 @@ def _list_windows() -> None:
     out.print(table if found else "no gateway is in its add window; press its button for three seconds, or power it")
 
 
-def _way_of_this_computer(given: dict, shown: dict) -> brokers.Broker | None:
+def way_of_this_computer(given: dict, shown: dict) -> brokers.Broker | None:
     """How this computer reaches the gateway's broker; None where it would need an identity there that it has not."""
     host, port = shown["mqtt_host"], shown.get("mqtt_port", 1883)
     if not shown.get("mqtt_ca"):

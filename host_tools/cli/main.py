@@ -27,6 +27,7 @@ from host_tools.cli import (
     records,
     serve,
     settings,
+    setup,
 )
 from host_tools.cli.options import App, Root
 from host_tools.screen import out
@@ -106,6 +107,7 @@ app.add_typer(pins.app, name="remote-pin")
 app.add_typer(groups.app, name="group")
 app.command("completion")(completion.completion)
 app.command("monitor")(control.monitor)
+app.command("setup")(setup.setup)
 app.command("provision")(boards.provision)
 app.add_typer(broker.app, name="broker")
 app.command("serve")(serve.serve)

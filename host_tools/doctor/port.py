@@ -207,11 +207,16 @@ def _judge_micropython(told: Findings, version: object, board: object) -> None:
     told.judge("micropython", numbers[:2] >= _OLDEST, text, "%s is too old" % text)
 
 
-def judge_version(told: Findings, version: object) -> None:
+def is_behind(version: object) -> bool:
+    """Whether a board's version is older than this program's."""
     theirs, ours = words.version(version), words.version(VERSION)
-    if theirs is None:
+    return theirs is not None and ours is not None and theirs < ours
+
+
+def judge_version(told: Findings, version: object) -> None:
+    if words.version(version) is None:
         told.add("version", NOTE, "its version is not known")
-    elif ours is not None and theirs < ours:
+    elif is_behind(version):
         told.add("version", WARNING, "version %s, older than this program's %s" % (version, VERSION))
     else:
         told.add("version", OK, "version %s" % (version,))
