@@ -1,8 +1,8 @@
-"""`gatehouse setup`: one dialogue from a board on a cable to a gateway that answers over MQTT.
+"""`gatehouse setup`: one dialogue from a board on a cable, or a gateway in its add window, to one that answers.
 
 Owns the questions, their order, and the way back to the one whose answer did not work. What a value may be is the
-gateway's own table; flashing, provisioning and the doctor's look at a port are `host_tools.boards`' and `doctor`'s.
-What the board has already is offered, so that a dialogue that was cut off goes on.
+gateway's own table; flashing and the doctor's look at a port are `host_tools.boards`' and `doctor`'s; cable and
+Bluetooth are `setup_ways`'. What the board has already is offered, so that a dialogue that was cut off goes on.
 """
 
 import time
@@ -15,8 +15,9 @@ import typer
 
 from host_tools import screen
 from host_tools.boards import board_files, networks, provisioning, serial_console
-from host_tools.cli import boards, common, gateways
+from host_tools.cli import boards, common
 from host_tools.cli.common import out, progress, reporting, run
+from host_tools.cli.setup_ways import Heard, OverAir, OverUsb, Way
 from host_tools.doctor import port as of_port
 from host_tools.errors import HostError
 from host_tools.gateway import tls
@@ -98,6 +99,11 @@ def faulty(key: str, value: Any) -> str:
 
 def setup(
     port: Annotated[str, typer.Option("--port", help="Serial port of the board; else found, or asked for")] = "",
+    ble: Annotated[bool, typer.Option("--ble", help="Over Bluetooth, a gateway in its add window")] = False,
+    window: Annotated[str, typer.Option("--window", help="With --ble: PROV_..., where there are several")] = "",
+    pop_file: Annotated[
+        str, typer.Option("--pop-file", help='With --ble: file with its proof of possession ("-" is standard input)')
+    ] = "",
     file: Annotated[str, typer.Option("--file", help='Settings as JSON ("-" is standard input), secrets too')] = "",
     ssid: Annotated[str, typer.Option("--ssid", help="Wi-Fi network")] = "",
     host: Annotated[
@@ -114,24 +120,24 @@ def setup(
     name: Annotated[str, typer.Option("--name", help="What you call the gateway")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: all is given, or keeps its default")] = False,
 ) -> dict:
-    """From a board on USB to a gateway that answers: find it, flash it if need be, ask for Wi-Fi, broker and name,
-    write them, and prove that it works. Run it again after an interruption: it goes on."""
+    """From a board on USB, or a gateway in its add window (--ble), to one that answers: find it, flash it if need be,
+    ask for Wi-Fi, broker and name, write them, and prove that it works. Run again, it goes on."""
     began_s = time.monotonic()
     with reporting():
         given = {"wifi_ssid": ssid, "mqtt_host": host, "mqtt_ca": ca, "mqtt_user": user, "name": name}
         known = _from_files(file, identity) | {key: value for key, value in given.items() if value}
         talk = Dialogue(known, yes, insecure_broker or bool(known.get("insecure_broker")))
         talk.head("the board")
-        found = _board(talk, port)
-        about = _worked(talk, found)
-        ident = str(about.get("id"))
+        way: Way = _over_air(talk, window, pop_file) if ble else OverUsb(_board(talk, port))
+        ident = _worked(talk, way)
+        way.show_code()
     seconds = round(time.monotonic() - began_s)
     out.print("gateway %s (%s) works: %d steps, %d s" % (talk.answers.get("name") or "", ident, talk.step, seconds))
     out.print("next: gatehouse pair, beside a lock; then gatehouse unlock")
     return {
         "ok": True,
         "id": ident,
-        "port": found,
+        "port": getattr(way, "port", None),
         "steps": talk.step,
         "seconds": seconds,
         "tls": not talk.is_plain,
@@ -209,14 +215,29 @@ def _choose(question: str, rows: list[str]) -> int:
         screen.err.print("a number from 1 to %d is needed" % len(rows), style="yellow")
 
 
+def _over_air(talk: Dialogue, name: str, pop_file: str) -> OverAir:
+    """The gateway in its window, with its proof of possession."""
+
+    def proof(title: str) -> str:
+        if pop_file:
+            return common.read_text(pop_file).strip()
+        if not talk.asks:
+            raise HostError("bad_request", "the proof of possession is missing", "give --pop-file")
+        return str(screen.ask("proof of possession of %s" % title, is_secret=True))
+
+    made = OverAir(name, proof)
+    out.print("gateway %s" % made.name)
+    return made
+
+
 # --- questions
 
 
-def _worked(talk: Dialogue, port: str) -> dict:
+def _worked(talk: Dialogue, way: Way) -> str:
     """Ask, write, and follow it to the broker; a failure leads back to the question that it belongs to."""
-    talk.present = of_port.shown_settings(port)
+    talk.present = way.present()
     talk.head("the Wi-Fi")
-    _ask_wifi(talk, port)
+    _ask_wifi(talk, way)
     talk.head("the broker")
     _ask_broker(talk)
     talk.head("its name")
@@ -224,7 +245,7 @@ def _worked(talk: Dialogue, port: str) -> dict:
     talk.head("setting it up")
     for left in reversed(range(_ROUNDS)):
         try:
-            return _provision(talk, port)
+            return _provision(talk, way)
         except HostError as error:
             if not (left and talk.asks):
                 raise
@@ -232,7 +253,7 @@ def _worked(talk: Dialogue, port: str) -> dict:
             keys: tuple[str, ...]
             if error.code in _WIFI:
                 keys = ("wifi_password",) if error.code == "wifi_password" else ("wifi_ssid", "wifi_password")
-                again = lambda: _ask_wifi(talk, port)  # noqa: E731
+                again = lambda: _ask_wifi(talk, way)  # noqa: E731
             elif error.code in _BROKER:
                 keys = (
                     ("mqtt_user", "mqtt_password") if error.code == "login" else ("mqtt_host", "mqtt_port", "mqtt_ca")
@@ -247,22 +268,21 @@ def _worked(talk: Dialogue, port: str) -> dict:
     raise AssertionError
 
 
-def _ask_wifi(talk: Dialogue, port: str) -> None:
-    heard: list[dict] = []
+def _ask_wifi(talk: Dialogue, way: Way) -> None:
+    heard: list[Heard] = []
     if "wifi_ssid" not in talk.answers:
         if "wifi_ssid" not in talk.given and talk.asks:
-            with progress("the board listens for networks ..."):
-                heard = networks.heard(port)
+            heard = way.heard()
         if heard:
-            rows = [networks.shown(each) for each in heard] + ["another one"]
+            rows = [each.line for each in heard] + ["another one"]
             at = _choose("Which network?", rows)
             if at < len(heard):
-                talk.given["wifi_ssid"] = heard[at]["ssid"]
+                talk.given["wifi_ssid"] = heard[at].ssid
         talk.ask("wifi_ssid", "name of the network", "--ssid", talk.present.get("wifi_ssid"))
     if "wifi_password" in talk.answers:
         return
     ssid = talk.answers["wifi_ssid"]
-    is_open = any(each["ssid"] == ssid and not each["auth"] for each in heard)
+    is_open = any(each.ssid == ssid and each.is_open for each in heard)
     is_kept = talk.present.get("wifi_password") is True and talk.present.get("wifi_ssid") == ssid
     if "wifi_password" in talk.given or not (is_open or is_kept):
         default = None if talk.asks else ""
@@ -307,24 +327,23 @@ def _settle_port(talk: Dialogue) -> None:
 # --- the work
 
 
-def _provision(talk: Dialogue, port: str) -> dict:
+def _provision(talk: Dialogue, way: Way) -> str:
     others = {key: value for key, value in talk.given.items() if key not in talk.answers}
     settings = {key: value for key, value in (others | talk.answers).items() if value != "" or key == "wifi_password"}
     if talk.is_plain:
         settings |= {key: None for key in board_files.KEYS}
     if not talk.answers.get("mqtt_user") and "mqtt_cert" not in settings:
         settings |= {"mqtt_user": None, "mqtt_password": None}
-    with progress("talking to the board ...") as step:
-        about, shown = provisioning.provision(port, settings, gateways.owning, step)
-    way = boards.way_of_this_computer(settings, shown)
+    ident, shown = way.provision(provisioning.normal(settings))
+    broker = boards.way_of_this_computer(settings, shown)
     if talk.step < _STEPS:
         talk.head("asking it over MQTT")
-    is_unknown = way is not None and way.user is None and shown.get("mqtt_password") is True
-    if way is None or is_unknown:
+    is_unknown = broker is not None and broker.user is None and shown.get("mqtt_password") is True
+    if broker is None or is_unknown:
         lack = "the password there" if is_unknown else "an identity there"
         out.print("it is at its broker; this computer has not %s to ask it with" % lack)
-        return about
+        return ident
     talk.is_proven = True
     with progress("asking it over MQTT ..."):
-        run(boards.ask_over_mqtt(str(about.get("id")), shown, way), is_change=True)
-    return about
+        run(boards.ask_over_mqtt(ident, shown, broker, way.wait_s), is_change=True)
+    return ident

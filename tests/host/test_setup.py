@@ -3,6 +3,7 @@ whose answer did not work. The questions are asked through the command itself, i
 """
 
 import json
+import time
 
 import pytest
 
@@ -70,6 +71,22 @@ def test_from_a_board_without_settings_to_one_that_answers_by_five_steps(rig, ho
     told = json.loads(result.stdout)
     assert (result.exit_code, told["ok"], told["id"], told["tls"]) == (0, True, board.id, False), result.output
     assert not told["answers"], "the password at the broker is the board's alone"
+
+
+def test_over_bluetooth_from_an_add_window_and_a_wrong_password_leads_back_to_it(rig, home, asked, monkeypatch):  # noqa: F811
+    board = rig.site.gateways[0]
+    shown = rig.call(board.ask, {"do": "pop"})
+    before = len(board.lines)
+    rig.call(board.post, "in", 0, 0)  # its button, for more than three seconds, and less than ten
+    time.sleep(4)
+    rig.call(board.post, "in", 0, 1)
+    rig.call(board.wait_line, "window open", 120, before)
+    monkeypatch.setenv("GATEHOUSE_AIR", rig.site.air)
+    answers = [shown["pop"], "1", "not this one", "127.0.0.1:%d" % rig.port, USER, PASSWORD, "Hall", "simulated"]
+    result = fine(run(rig, "--ble", "--insecure-broker", answers=answers))
+    assert result.exit_code == 0, result.output
+    assert shown["pop"] not in result.output and "wifi_password: " in result.stderr
+    assert "gateway Hall (%s) works: 5 steps" % board.id in result.stdout and "sim  (" in result.stdout
 
 
 def test_a_wrong_password_leads_back_to_its_question_alone(rig, home, asked):  # noqa: F811
