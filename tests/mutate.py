@@ -150,10 +150,12 @@ def _operations() -> Iterator[Mutant]:
 
 
 def _features() -> Iterator[Mutant]:
-    for text, key, table, place in _rows(_GATEWAY_LOCK, "FEATURES"):
-        gone = _without(text, table, place)
-        word = '"%s' % ast.literal_eval(key)
-        yield Mutant("%s: asks for no feature bit" % key, _GATEWAY_LOCK, gone, word, _OF_OPERATIONS)
+    text = (ROOT / _GATEWAY_LOCK).read_text()
+    for row in ast.literal_eval(_assigned(text, "_FEATURES")).split("\n"):
+        if row:
+            what = row.split()[0]
+            gone = text.replace("\n%s\n" % row, "\n", 1)
+            yield Mutant("%s: asks for no feature bit" % what, _GATEWAY_LOCK, gone, '"' + what, _OF_OPERATIONS)
 
 
 def _panel() -> Iterator[Mutant]:
