@@ -37,6 +37,7 @@ _REST_S = 12.0  # between two things that happen to one lock
 _EXP_S = 30
 _CODE = "246810"
 _RELOCK_S = 2
+_FAILED = 0x3E  # how an attempt to connect ends that fails
 _QUIET_S = 20.0  # at the end: what is under way comes to its end
 
 
@@ -184,7 +185,9 @@ class House:
         told = 0
         for lock in bench.site.locks:
             links = bench.site.radio.links(lock.mac, self._after)
-            found.links[lock.mac] = sum(each.central == bench.gateway.mac for each in links)
+            found.links[lock.mac] = sum(  # not the attempts that failed
+                each.central == bench.gateway.mac and each.reason != _FAILED for each in links
+            )
             mine = sorted((each for each in found.happened if each.lock is lock), key=lambda each: each.at_s)
             for at, each in enumerate(mine):
                 until_s = mine[at + 1].at_s if at + 1 < len(mine) else float("inf")

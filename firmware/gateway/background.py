@@ -17,7 +17,7 @@ from firmware.system.timing import ticks_add, ticks_ms
 
 _RECORDS_MS = const(120000)
 _CLOCK_MS = const(60000)
-_PATIENCE_MS = const(20000)  # after so long in the queue a task is as urgent as a command
+_PATIENCE_MS = const(30000)  # after so long in the queue a task is as urgent as a command
 _AT_ONCE = const(4)  # tasks that wait or run, so that the queue keeps room for commands
 _CLOCK_RETRY_S = const(300)
 _REFUSED_RETRY_S = const(21600)  # a lock that refuses our keys is not asked again for hours: that could lock it up

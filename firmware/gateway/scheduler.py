@@ -174,10 +174,15 @@ class Scheduler:
             self._serving.cancel()  # type: ignore[attr-defined]
 
     def _put_back(self, job):
-        """Queue a job that began, behind other locks' of its urgency, but before what came later for its own lock."""
+        """Queue a job that began: behind other locks' of its urgency, but before what came later for its own lock. What
+        gave way to more urgent work keeps its place."""
+        first = self._first()
+        keeps_place = first is not None and first.priority < job.priority
         at = 0
         for other in self._queue:
-            if other.priority > job.priority or (other.priority == job.priority and other.lock is job.lock):
+            if other.priority > job.priority or (
+                other.priority == job.priority and (keeps_place or other.lock is job.lock)
+            ):
                 break
             at += 1
         self._queue.insert(at, job)

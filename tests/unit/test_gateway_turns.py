@@ -101,6 +101,21 @@ class LeavingTest(unittest.TestCase):
                 self.assertEqual((bench.done, bench.opened), (["unlock", "held"], ["front", "back", "front"]))
                 self.assertEqual(held.attempts, 1)  # what was left does not count
 
+    def test_what_was_left_has_its_old_place_among_equals(self):
+        bench = Bench()
+        held = Held(bench, bench.front, COMMAND, WAITING)
+
+        async def story():
+            bench.scheduler.submit(held)
+            while not held.is_there:
+                await sleep_ms(1)
+            bench.submit(Lock("third"), "later", COMMAND)
+            bench.submit(bench.back, "unlock")
+            await bench.until(3)
+
+        play(bench, story)
+        self.assertEqual(bench.done, ["unlock", "held", "later"])
+
     def test_a_change_is_left_when_it_has_been_answered(self):
         for priority in KINDS:
             bench, held, was_at_once = self.play(CHANGING, priority)
