@@ -174,6 +174,7 @@ class States:
             "door": lock.door,
             "battery": lock.battery,
             "rssi": lock.rssi_dbm,
+            "signal": reports.signal(lock.rssi_dbm),
             "tamper": None if lock.tampered is None else "on" if lock.tampered else "off",
             "auto_lock_s": lock.auto_lock_s,
             "sound": None if "sound" not in lock.settings else "on" if lock.settings["sound"] else "off",

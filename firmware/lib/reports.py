@@ -13,9 +13,11 @@ from firmware.lib.errors import FirmwareError, ProtocolError
 _BATCH = const(640)  # bytes of a batch of several records: what a board has at hand in one piece
 _MAX_BATCH = const(949)  # of one with a single long record, without its mac; "below 1 KiB" (docs/spec/mqtt.md 1)
 _MAX_TEXT = const(120)
+_STRONG_DBM = const(-75)
+_MEDIUM_DBM = const(-85)
 
 # What each may have: words between spaces, as a text takes no room where the firmware is frozen
-_STATE = " lock door battery rssi tamper auto_lock_s sound settings last src assumed age_s drift seq ts "
+_STATE = " lock door battery rssi signal tamper auto_lock_s sound settings last src assumed age_s drift seq ts "
 _LAST = " method who ts "
 _EVENT = " event_type type method who rec ts moved_s drift "
 _ITEM = " rec date type list event method ok who ts approx battery button accessory_battery "
@@ -132,6 +134,13 @@ def _result(id, op, code, text, ms, attempts, values, number, job_state):
     if job_state is not None:
         body["job_state"] = job_state
     return _dump(body)
+
+
+def signal(rssi_dbm):
+    """strong, medium or weak (domain.md 6.2); None: not known."""
+    if rssi_dbm is None:
+        return None
+    return "strong" if rssi_dbm >= _STRONG_DBM else "medium" if rssi_dbm >= _MEDIUM_DBM else "weak"
 
 
 def state(**members):

@@ -187,6 +187,8 @@ def test_five_quick_resets_lead_to_minimal_mode(row: Row, tmp_path) -> None:
                 if board is bench.gateway:
                     hello = await board.ask({"do": "hello"})
                     row.check(hello["restart"]["minimal"] and hello["restart"]["why"] == "failing", hello)
+                    lit = [name for name, on in board.mechanics.light.items() if on]
+                    row.check(lit == ["red"], "the light of a fault is %s" % lit)
             await _start(bench.gateway)  # the lock stays in minimal mode: the door and local Bluetooth
             row.check(await _answers(bench), "power-on did not end minimal mode")
             row.check((await bench.ask("unlock"))["code"] == "ok", "the lock's minimal mode does not open the door")

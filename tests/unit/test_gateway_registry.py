@@ -301,6 +301,7 @@ class StatesTest(unittest.TestCase):
         self.assertEqual([payload for _, payload in found[:2]], ["offline", "online"])
         state = json.loads(found[2][1])
         self.assertEqual((state["lock"], state["battery"], state["rssi"]), ("UNLOCKED", 77, -60))
+        self.assertEqual((state["signal"], state["drift"]), ("strong", None))
         registry.remove(lock)
         states.withdraw(lock)
         run(states.publish(Lease()))
