@@ -13,7 +13,7 @@ from host_tools.cli import common, times
 from host_tools.cli.common import err, out, run
 from host_tools.cli.reach import Gateway, target
 from host_tools.errors import HostError
-from host_tools.gateway import records_export
+from host_tools.gateway import records_export, records_plot
 from host_tools.gateway.record_words import is_alarm, words
 from host_tools.gateway.records_batch import wall
 from host_tools.owner import names, zones
@@ -50,6 +50,9 @@ def records(
     listed: Annotated[bool, typer.Option("--listed", help="Without management events")] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Only what was refused")] = False,
     export: Annotated[str, typer.Option("--export", help="Write all that are chosen: FILE.csv or FILE.parquet")] = "",
+    plot: Annotated[
+        str, typer.Option("--plot", help="Openings per hour and person of all that are chosen: FILE.png, or - to show")
+    ] = "",
     delete: Annotated[
         str, typer.Option("--delete", help="Delete here: the number of a record, or era/number, or era/number/date")
     ] = "",
@@ -79,6 +82,10 @@ def records(
                 )
                 out.print("%d records of %s in %s" % (records_export.write(Path(export), lines), name, export))
                 return
+            if plot:
+                made = ((each, whose.of(each["method"], each["who"])) for each in store.every(ident, choice))
+                _plot(records_plot.count(made, zones.of(entry)), name, plot, as_json)
+                return
             rows = store.page(ident, choice, size, page)
             total = store.count(ident, choice)
             lost = store.lost(ident)
@@ -101,6 +108,21 @@ def records(
         err.print("records marked ? bear no proof of your gateway: anybody at the broker may have written them")
     if any(each["damaged"] for each in rows):
         err.print("records marked # are damaged in the file: what could not be read is left out")
+
+
+def _plot(found: records_plot.Openings, name: str, where: str, as_json: bool) -> None:
+    if where != "-":
+        records_plot.png(found, Path(where), name)
+    if as_json:
+        people = {who: found.hours(who) for who in found.people()}
+        out.print_json(data={"ok": True, "openings": found.total, "timeless": found.timeless, "hours": people})
+        return
+    if where == "-":
+        out.lines("\n".join([name, *records_plot.bars(found)]))
+    else:
+        out.print("%d openings of %s in %s" % (found.total, name, where))
+    if found.timeless:
+        err.print("%d openings are left out: it is not known at what hour they were" % found.timeless)
 
 
 def _choice(

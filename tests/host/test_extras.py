@@ -15,7 +15,8 @@ from host_tools.cli import ending, statuses
 from host_tools.sim.board import interpreter
 from tests.micropython import ROOT
 
-OTHERWISE_CALLED = {"serial": "pyserial"}  # module -> distribution: such must not be in an extra alone
+# Module -> distribution: such must not be in an extra alone
+OTHERWISE_CALLED = {"serial": "pyserial", "dateutil": "python-dateutil", "paho": "paho-mqtt"}
 FOR_DEVELOPERS = ("host_tools/release/", "host_tools/sim/shims/", "host_tools/sim/standin/")
 # Words of each command that needs a part, and the part; the others are found by walking the tree
 NEED = {
@@ -24,6 +25,7 @@ NEED = {
     "sim up": "sim",
     "sim run -- true": "sim",
     "records 24:0a:c4:b0:00:02 --export x.parquet --stored": "parquet",
+    "records 24:0a:c4:b0:00:02 --plot x.png --stored": "plot",
 }
 
 # In a process of its own, where the modules of the extras cannot be found
