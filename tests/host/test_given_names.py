@@ -55,7 +55,9 @@ OTHERS = {
     "broker remove": "one that is there",
     "broker renew": "the same",
     "passcode list": "a part of a name, for choosing",
+    "provision": "a setting of the gateway, checked with the others",
     "records": "a person, for choosing",
+    "setup": "the same as for provision",
     "time zone": "a zone of the computer's table",
 }
 WHOLE, FEW = ("pair --name", "rename alias"), ("escape", "bidi override", "nothing", "too long")

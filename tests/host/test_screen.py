@@ -17,7 +17,7 @@ OWNER = ROOT / "screen.py"
 APART = {
     ROOT / "boards" / name
     for name in ("fetch.py", "fetch32.py", "fetch_client.py", "frozen.py", "pins.py", "sbom.py", "traceback.py")
-}
+} | {ROOT / "release" / name for name in ("aarch64.py", "dist.py")}
 SOURCES = [
     path
     for path in sorted(ROOT.rglob("*.py"))
