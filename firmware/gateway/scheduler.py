@@ -166,7 +166,7 @@ class Scheduler:
         if self.linked is None:
             if not self._gives_way(job, self.began_ms):
                 return
-        elif first.priority >= job.priority or (first.lock is self.linked and not job.is_at_door):
+        elif first.priority >= job.priority or first.is_patient or (first.lock is self.linked and not job.is_at_door):
             return  # on its link it gives way between two questions
         if self._registry.is_fresh(first.lock):
             self._can_leave = False
@@ -208,7 +208,7 @@ class Scheduler:
         first = self._first()
         if first is None or first.priority > priority:
             return False
-        if first.priority < priority:
+        if first.priority < priority and (not first.is_patient or first.lock is self.linked):
             return True
         return first.lock is not self.linked and ticks_diff(ticks_ms(), self.began_ms) >= _SLICE_MS
 
@@ -216,7 +216,7 @@ class Scheduler:
         """Whether the current job has to leave before its next question."""
         job, first = self.current, self._first()
         self._is_leaving = False  # whoever asks was not cancelled
-        return first is not None and (job is None or first.priority < job.priority)
+        return first is not None and (job is None or (first.priority < job.priority and not first.is_patient))
 
     def _next(self, lock):
         """As `_first`, but what nobody waits for goes on with the lock to which the link is up, until that has had its
@@ -225,7 +225,7 @@ class Scheduler:
         if first is None or first.lock is lock or not first.is_patient:
             return first
         for job in self._queue:
-            if job.lock is lock and job.is_patient and (job.priority == first.priority or first.priority > COMMAND):
+            if job.lock is lock and job.is_patient:
                 return job if ticks_diff(ticks_ms(), self.began_ms) < _SLICE_MS else first
         return first
 

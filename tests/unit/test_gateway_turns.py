@@ -6,7 +6,7 @@ import unittest
 from firmware.gateway.scheduler import CLOCK, COMMAND, RECORDS, URGENT
 from firmware.lib.errors import GaveWay
 from firmware.system.supervisor import Lease
-from firmware.system.timing import sleep_ms
+from firmware.system.timing import sleep_ms, ticks_ms
 from tests.unit.gateway_rig import run, stop
 from tests.unit.test_gateway_scheduler import Bench, Lock, Work
 
@@ -234,6 +234,45 @@ class SharingTest(unittest.TestCase):
 
         play(bench, story)
         self.assertEqual((bench.done, bench.opened), (["a", "b", "c", "A", "B", "C"], ["front", "back"]))
+
+    def test_what_an_unlock_left_to_read_is_read_over_its_link_before_another_locks_durable_job(self):
+        bench = Bench(linger_ms=60000)
+
+        async def story():
+            bench.submit(bench.front, "unlock")
+            bench.scheduler.submit(Patient(bench, bench.front, "its record", RECORDS))
+            bench.scheduler.submit(Patient(bench, bench.back, "durable", COMMAND))
+            await bench.until(3)
+
+        play(bench, story)
+        self.assertEqual((bench.done, bench.opened), (["unlock", "its record", "durable"], ["front", "back"]))
+
+    def test_a_long_reading_ends_for_a_durable_job_when_its_share_is_over_or_at_once_on_its_link(self):
+        for is_same_lock in (True, False):
+            bench = Bench(linger_ms=60000)
+            scheduler = bench.scheduler
+            asked = []
+
+            class Reading(Patient):
+                async def run(self, session, scheduler=scheduler, asked=asked):
+                    while not scheduler.is_wanted(RECORDS):
+                        asked.append(1)
+                        scheduler.began_ms -= 500
+                        await sleep_ms(1)
+                    await super().run(session)
+
+            async def story(bench=bench, scheduler=scheduler, asked=asked, Reading=Reading, same=is_same_lock):
+                scheduler.submit(Reading(bench, bench.front, "reading", RECORDS))
+                while not asked:
+                    await sleep_ms(1)
+                scheduler.began_ms = ticks_ms()
+                del asked[1:]
+                scheduler.submit(Patient(bench, bench.front if same else bench.back, "durable", COMMAND))
+                await bench.until(2)
+
+            play(bench, story)
+            self.assertEqual(bench.done, ["reading", "durable"])
+            self.assertTrue(len(asked) <= 2 if is_same_lock else 3 <= len(asked) <= 12, asked)
 
     def test_what_somebody_waits_for_is_done_in_the_order_in_which_it_came(self):
         for priority in (URGENT, COMMAND):
