@@ -38,9 +38,7 @@ class LinkTimeout(LinkError):
 
 
 class GaveWay(LinkError):
-    """More urgent work wants the radio. Never a result: the job is begun again later."""
-
-    code = "gave_way"
+    """More urgent work wants the radio. Never a result, so it has no code of its own: the job is begun again later."""
 
 
 class AuthError(FirmwareError):

@@ -210,8 +210,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setenv("GATEHOUSE_TRACEBACK", "1")  # what the command line did not foresee is seen here
     monkeypatch.setattr(gateway_client, "_SETTLE_S", 0)
-    for module in ("host_tools.cli.records", "host_tools.gateway.records_inflow"):
-        monkeypatch.setattr(module + ".QUIET_S", 0.01)
+    monkeypatch.setattr("host_tools.gateway.records_inflow.QUIET_S", 0.01)
     monkeypatch.chdir(tmp_path)
     KeyBook().put(replace(ENTRY, credentials=[{"kind": "card", "name": "[/x]", "number": 1, "who": [3]}]))
     return monkeypatch
