@@ -77,6 +77,9 @@ class Registry:
 
     kept = None
 
+    def changed(self, lock):
+        """Its state is published; nobody listens."""
+
     def save(self, lock):
         self.kept = lock.as_dict()
 
@@ -133,6 +136,7 @@ class House:
 
     def _start(self):
         self.up_s = self.age_s
+        self.jumped_s = 0
         self.signed_s = None
         self.keeper = Timekeeper(self.floor_ms, _BUILD_MS)
         if self.registry.kept:
@@ -177,7 +181,11 @@ class House:
                     told.append((self.true_s + says_s) * 1000 + random.getrandbits(6) - self.mono_ms)
             offset_ms = agreed(told, 3)
             if offset_ms is not None:
-                if self.keeper.sample(offset_ms + self.mono_ms, self.mono_ms) is not None:
+                was_trusted = self.trusted
+                moved_ms = self.keeper.sample(offset_ms + self.mono_ms, self.mono_ms)
+                if moved_ms is not None:
+                    if was_trusted and not -5000 <= moved_ms <= 5000:
+                        self.jumped_s = self.now()
                     self._keep_floor()
                     return
             self.age_s += 61 if self.trusted else 2
