@@ -34,7 +34,7 @@ from firmware.system.store import exists
 from firmware.version import VERSION
 
 _SPACE = "gatehouse"
-_SIGNS = b"abcdefghijkmnpqrstuvwxyz23456789"
+_SIGNS = "abcdefghijkmnpqrstuvwxyz23456789"
 PATH = "/data/settings.json"
 LATE = ("firmware.gateway.settings", "firmware.system.config", "firmware.gateway.certificates")
 SECRETS = ("wifi_password", "mqtt_password", "remote_pin")  # never shown again
@@ -248,7 +248,7 @@ def pop(board):
     (security.md 3.3)."""
     kept = board.nvs_get(_SPACE, "pop")
     if kept is None or len(kept) != 16:
-        kept = bytes(_SIGNS[octet & 31] for octet in crypto.new_key(16))
+        kept = "".join(_SIGNS[octet & 31] for octet in crypto.new_key(16)).encode()
         board.nvs_set(_SPACE, "pop", kept)
     return kept.decode()
 

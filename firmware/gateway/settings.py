@@ -265,8 +265,9 @@ def _together(values):
         faults.append("ip_address and ip_router belong together")
     elif values["ip_address"]:
         address, _, bits = values["ip_address"].partition("/")
-        other = _number(address) ^ _number(values["ip_router"])
-        if other == 0 or other >> 32 - int(bits):
+        host_bits = 32 - int(bits)
+        own, router = _number(address), _number(values["ip_router"])
+        if own == router or own >> host_bits != router >> host_bits:
             faults.append("ip_router is no other address of the network of ip_address")
     elif values["ip_dns"]:
         faults.append("ip_dns needs ip_address")

@@ -118,6 +118,7 @@ SINGLE = {
     "diagnose": "a file for each",
     "card enrol": "somebody stands at the door",
     "fingerprint enrol": "somebody stands at the door",
+    "passcode sync": "a calendar is one room's",
     "ekey send": "a file for each",
     "ekey reset": "voids copies of one's own bundle, too: lock by lock",
 }

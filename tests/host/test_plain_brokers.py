@@ -15,6 +15,7 @@ VALUES = {"lock": "Front door", "source": "Front door", "target": "Front door", 
 VALUES |= {"whose": "13579024"}
 MORE = {"time zone": ("--zone", "Europe/Berlin"), "card change": ("--until", "+1d"), "fob change": ("--until", "+1d")}
 MORE |= {"passcode change": ("--until", "+1d"), "ekey list": ("--check",)}
+CALENDAR = "rooms.ics"
 FIRST_BESIDE_THE_LOCK = ("pair", "delete")  # over Bluetooth, which is not there
 NAMED_FIRST = ("passcode change", "passcode delete", "fingerprint change", "fingerprint delete")  # in the key book
 NAMED_FIRST += ("card change", "card delete", "card lost")
@@ -24,7 +25,9 @@ WITHOUT_A_GATEWAY = ("ekey send",)  # to a lock that is not ours: a file is writ
 def _given(words):
     given = []
     for each in COMMANDS[words].params:
-        if each.param_type_name == "argument":
+        if words == "passcode sync" and each.name == "file":
+            given.append(CALENDAR)
+        elif each.param_type_name == "argument":
             given.append(VALUES.get(each.name, "1"))
         elif each.name == "yes":
             given.append("--yes")
@@ -34,7 +37,9 @@ def _given(words):
 
 
 @pytest.mark.parametrize("words", CALLING)
-def test_a_plain_broker_is_refused_and_not_even_called(words, alone, monkeypatch):  # noqa: F811
+def test_a_plain_broker_is_refused_and_not_even_called(words, alone, monkeypatch, tmp_path):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / CALENDAR).write_text("BEGIN:VCALENDAR\nEND:VCALENDAR\n")
     for name in ("GATEHOUSE_CONFIG", "GATEHOUSE_MQTT_INSECURE", "GATEHOUSE_MQTT"):
         monkeypatch.delenv(name, raising=False)
     with socket.create_server((pki.HERE, 0)) as listener:
@@ -66,6 +71,6 @@ def _uses(folder, name):
 
 def test_there_is_one_way_to_a_broker_and_one_choice_of_it():
     """So a new command cannot leave the choice out; `provision` follows what it has just written to the gateway."""
-    assert _uses("", "aiomqtt.Client") == {"client.py"}
+    assert _uses("", "aiomqtt.Client") == {"client.py", "bus.py"}  # the service's own, for years
     assert _uses("cli", "client.connect") == {"reach.py", "boards.py"}
     assert _uses("cli", "brokers.Broker") == {"boards.py"}

@@ -17,7 +17,7 @@ AUCKLAND = zoneinfo.ZoneInfo("Pacific/Auckland")
 NOW_S = 1793013600  # 2026-10-26 11:20 UTC: a Monday, in Auckland already Tuesday 00:20
 DAY_S = 86400
 MIDNIGHT_S = 1793013600 - 20 * 60
-OPTIONS = {"--from", "--until", "--since", "--days", "--hours", "--at", "--date"}
+OPTIONS = {"--from", "--until", "--since", "--days", "--hours", "--at", "--date", "--check-in", "--check-out"}
 
 
 @pytest.fixture(autouse=True)

@@ -136,6 +136,7 @@ def test_guests_of_a_calendar_open_during_their_stay_and_never_after_it(quick, t
         assert not await opens(bench, ada) and await opens(bench, flo)
         assert [each["do"] for each in await sync()] == ["delete"]
         assert not await opens(bench, flo) and await opens(bench, "739155")
+        assert (await bench.ask("passcode_clear"))["ok"]  # others use this lock, too
 
     quick(story)
 
