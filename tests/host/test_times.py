@@ -83,7 +83,7 @@ def test_every_option_that_takes_a_time_or_days_uses_the_grammar():
             about = (getattr(each, "help", "") or "").lower()
             is_text = not getattr(each, "is_flag", False) and "int" not in repr(vars(each).get("type_descriptor", ""))
             if each.param_type_name == "option" and is_text and any(word in about for word in words):
-                known = OPTIONS | {"--hide", "--for", "--delete", "--type"}
+                known = OPTIONS | {"--hide", "--for", "--delete", "--type", "--plot"}
                 assert set(each.opts) & known, "%s %s: %s" % (path, each.opts, about)
 
 
