@@ -23,12 +23,15 @@ _BATTERY_SERVICE = const(0x180F)
 
 
 class Channel:
-    """An open link to a lock. `inbox` holds its notifications and is closed when the link ends."""
+    """An open link to a lock. `inbox` holds its notifications and is closed when the link ends. Before `settled_ms`, a
+    tick, an answer may be lost; None: there is no such time.
+    """
 
-    def __init__(self, peer, write_handle):
+    def __init__(self, peer, write_handle, settled_ms=None):
         self._peer = peer
         self._write_handle = write_handle
         self.inbox = peer.inbox
+        self.settled_ms = settled_ms
 
     async def write(self, octets):
         """Send `octets` in chunks of 20, without response. Returns once the stack has the last. Raises LinkError."""
@@ -51,7 +54,7 @@ class _Connecting:
 
     async def __aenter__(self):
         self._peer, handles = await self._central.open(*self._target)
-        return Channel(self._peer, handles[0])
+        return Channel(self._peer, handles[0], self._peer.settled_ms)
 
     async def __aexit__(self, kind, err, trace):
         await self._central.close(self._peer)
@@ -138,7 +141,7 @@ class Central:
         if not is_eager:
             if peer.address in self._mute:
                 await peer.wake(self._radio.uuid(_BATTERY_SERVICE), deadline_ms)
-            await sleep_ms(min(remaining_ms(settled_ms), remaining_ms(deadline_ms)))
+            peer.settled_ms = settled_ms
         if not peer.is_up():
             raise LinkError("link lost")
         self.remember(peer.address, handles)

@@ -22,8 +22,8 @@ _BREATH = const(8)  # notifications between two turns of the loop
 
 
 class Link:
-    """`channel` has `write`, `inbox`, `is_connected`; `header` is (scene, group, org); `own_lock` selects the empty
-    body's form (lock-ble-link.md 4.1). `key` may be replaced at any time (pairing does).
+    """`channel` has `write`, `inbox`, `is_connected`, perhaps `settled_ms`; `header` is (scene, group, org); `own_lock`
+    selects the empty body's form (lock-ble-link.md 4.1). `key` may be replaced at any time (pairing does).
 
     Answers of another protocol than 5.3, or of another scene than `pin`, are damaged frames (security.md DWN-1).
     Without a pin the first good answer sets it. `answers` counts good ones: what a peer without the key cannot send.
@@ -46,6 +46,7 @@ class Link:
         self._has_left = False
         self._budget = 0
         self._late = set()  # commands whose answer is late and may still come
+        self._settled_ms = getattr(channel, "settled_ms", None)
 
     def is_connected(self):
         return self._channel.is_connected()
@@ -120,10 +121,13 @@ class Link:
         dropped = self.dropped
         self._has_left = False
         try:
-            try:
-                await wait_for_ms(self._send(raw), remaining_ms(deadline_ms))
-            except asyncio.TimeoutError:
-                raise LinkTimeout("command 0x%02x could not be sent in time" % command)
+            early_ms = await self._settle(command, deadline_ms)
+            await self._send(raw, deadline_ms)
+            if early_ms:
+                try:
+                    return await self._answer_to(command, ticks_add(ticks_ms(), early_ms))
+                except LinkTimeout:
+                    await self._send(raw, deadline_ms)
             return await self._answer_to(command, deadline_ms)
         except LinkError as err:
             err.sent = self._has_left  # set with the last chunk: from here on the lock may have acted
@@ -132,6 +136,18 @@ class Link:
             if isinstance(err, LinkTimeout) and self.dropped > dropped:
                 err.code = "protocol"
             raise
+
+    async def _settle(self, command, deadline_ms):
+        """Wait until the link has settled -> 0; or how long that still takes in ms, for a question that may be asked
+        twice: it is asked at once, and an answer shows that there is nothing to wait for."""
+        settled_ms, self._settled_ms = self._settled_ms, None
+        left_ms = 0 if settled_ms is None else min(remaining_ms(settled_ms), remaining_ms(deadline_ms))
+        if left_ms <= 0:
+            return 0
+        if command == opcodes.REMOTE_UNLOCK:  # never asked again on its link, so no second answer can mislead
+            return left_ms
+        await sleep_ms(left_ms)
+        return 0
 
     async def _answer_to(self, command, deadline_ms):
         while True:
@@ -144,7 +160,13 @@ class Link:
             raise from_ble(command, data[0])
         return data
 
-    async def _send(self, raw):
+    async def _send(self, raw, deadline_ms):
+        try:
+            await wait_for_ms(self._write(raw), remaining_ms(deadline_ms))
+        except asyncio.TimeoutError:
+            raise LinkTimeout("a command could not be sent in time")
+
+    async def _write(self, raw):
         await self._channel.write(raw)
         self._has_left = True  # also when the time runs out at this moment
 

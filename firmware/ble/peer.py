@@ -42,6 +42,7 @@ class Peer:
         self.handle = handle
         self.address = address
         self.inbox = Inbox(_NOTIFICATIONS)
+        self.settled_ms = None  # see central.Channel
         self.notify_handle = None
         self.has_answered = False
         self.is_established = False  # the peer's GATT server has answered: the link is established

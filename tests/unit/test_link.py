@@ -63,6 +63,50 @@ async def _attempt(awaitable):
         return _Failure(err)
 
 
+class _Settling(_Channel):
+    """A channel over which nothing is answered before it has settled, unless `hears_early`."""
+
+    def __init__(self, script, hears_early, settle_ms=40):
+        super().__init__(script)
+        self.settled_ms = self.until_ms = ticks_add(ticks_ms(), settle_ms)
+        self._hears_early = hears_early
+        self.early = []  # of each frame, whether it came before
+
+    async def write(self, octets):
+        is_early = remaining_ms(self.until_ms) > 0
+        self.early.append(is_early)
+        script, self._script = self._script, self._script if self._hears_early or not is_early else {}
+        await super().write(octets)
+        self._script = script
+
+
+class SettlingTest(unittest.TestCase):
+    _SCRIPT = {command: [_answer(bytes((command, 1, 0x50, 1)))] for command in (0x37, 0x14, 0x47)}
+
+    def _play(self, commands, hears_early):
+        async def whole():
+            channel = _Settling(self._SCRIPT, hears_early)
+            link = Link(channel, _KEY)
+            data = [await link.exchange(command, b"body", 2000) for command in commands]
+            return data, channel.early
+
+        return asyncio.run(whole())
+
+    def test_nothing_but_the_question_that_may_be_asked_twice_is_sent_before_the_link_has_settled(self):
+        for hears_early in (False, True):
+            for command in (0x14, 0x47):
+                data, early = self._play((command, 0x37), hears_early)
+                self.assertEqual((data, early), ([b"\x50\x01"] * 2, [False, False]))
+
+    def test_an_early_answer_shows_that_there_is_nothing_to_wait_for(self):
+        data, early = self._play((0x37, 0x47), True)
+        self.assertEqual((data, early[0], len(early)), ([b"\x50\x01"] * 2, True, 2))
+
+    def test_an_early_question_that_is_lost_is_asked_again_once(self):
+        data, early = self._play((0x37, 0x47), False)
+        self.assertEqual((data, early), ([b"\x50\x01"] * 2, [True, False, False]))
+
+
 class ExchangeTest(unittest.TestCase):
     def test_answer_is_matched_by_its_echo_and_others_go_to_subscribers(self):
         pushes = []
