@@ -6,7 +6,7 @@ Owns the file format; who may use the keys is decided elsewhere. Secrets leave t
 import struct
 
 from firmware.gateway.operations.arguments import number, octets
-from firmware.lib.compat import const, is_shown, row
+from firmware.lib.compat import const, is_shown, row, unload
 from firmware.lib.errors import BadRequest
 from firmware.lib.messages import session_client
 
@@ -250,7 +250,6 @@ def zone_of(args):
     """`zone`, a rule, or `utc_offset_min`, a plain offset -> the rule, None without either. Raises BadRequest."""
     if args.get("zone") is None and args.get("utc_offset_min") is None:
         return None
-    from firmware.gateway.operations import table
     from firmware.lib import zone
 
     if args.get("zone") is None:
@@ -260,7 +259,7 @@ def zone_of(args):
     try:
         zone.parse(args["zone"])
     finally:
-        table.unload(table.LATE)
+        unload(("firmware.lib.zone",))
     return args["zone"]
 
 

@@ -93,6 +93,26 @@ def test_no_two_definitions_share_a_name(tree: Path) -> None:
     assert len(defined) == len(set(defined))
 
 
+def test_no_folded_constant_is_read_before_the_line_that_makes_it(tree: Path) -> None:
+    """MicroPython keeps no `_NAME = const(...)`: it puts the value where the name is read, from that line on."""
+    module = ast.parse((tree / "image.py").read_text())
+    made = {
+        node.targets[0].id: node.lineno
+        for node in module.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id[0] == "_"
+        and isinstance(node.value, ast.Call)
+        and ast.unparse(node.value.func) == "const"
+    }
+    early = {
+        "%s in line %d" % (node.id, node.lineno)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Name) and node.lineno < made.get(node.id, 0)
+    }
+    assert len(made) > 100 and not early
+
+
 def test_what_nothing_of_the_role_reads_is_left_out(tree: Path) -> None:
     body = ast.parse((tree / "image.py").read_text()).body
     defined = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
