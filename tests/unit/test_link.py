@@ -87,7 +87,9 @@ class SettlingTest(unittest.TestCase):
         async def whole():
             channel = _Settling(self._SCRIPT, hears_early)
             link = Link(channel, _KEY)
-            data = [await link.exchange(command, b"body", 2000) for command in commands]
+            data = []
+            for command in commands:
+                data.append(await link.exchange(command, b"body", 2000))
             return data, channel.early
 
         return asyncio.run(whole())
